@@ -107,17 +107,18 @@ pub struct Quantity(pub f64);
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
-        let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-        // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
-        let unit = unit.trim_start();
-        if unit.starts_with(|c: char| c.is_alphabetic() || c == '%') || unit.is_empty() {
-            if let Ok(number) = number.parse() {
-                return Ok(Quantity(number));
-            }
-        }
-        Err(serde::de::Error::custom(format!("`{}` is not a number", first_line(&text))))
+        let wrong = || serde::de::Error::custom(format!("`{}` is not a number", first_line(&text)));
+        quantity(&text).map(Quantity).ok_or_else(wrong)
     }
+}
+
+fn quantity(text: &str) -> Option<f64> {
+    let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
+    let unit = unit.trim_start();
+    let is_unit = unit.is_empty() || unit.starts_with(|c: char| c.is_alphabetic() || c == '%');
+    if is_unit { number.parse().ok() } else { None }
 }
 
 /// The leaf elements of an item, at whatever depth, in the reply's order.
@@ -192,6 +193,10 @@ impl Leaves {
     }
     pub fn decimal(&self, name: &str) -> Option<f64> {
         self.text(name)?.parse().ok()
+    }
+    /// A number that may have its unit behind it, as `Quantity` has.
+    pub fn quantity(&self, name: &str) -> Option<f64> {
+        quantity(self.text(name)?)
     }
 }
 
