@@ -18,7 +18,7 @@ use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
 use crate::poller::{self, Outcome, RouterPoller};
 use crate::reply::Meaning;
-use crate::{collectors, daemon, log_to, reference};
+use crate::{collectors, daemon, log_to, reference, sys};
 
 struct Command {
     name: &'static str,
@@ -372,9 +372,8 @@ impl Arguments {
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
     let config = arguments.start()?;
-    if let Some(nice) = config.nice {
-        let set = crate::sys::set_nice(nice);
-        set.map_err(|err| Exit::Failed(format!("cannot set nice = {nice}: {err}")))?;
+    if let Err(err) = sys::set_nice(config.nice) {
+        log::warn!("cannot set nice = {}: {err}", config.nice);
     }
     daemon::run(config, &|| arguments.config()).map_err(Exit::Failed)
 }

@@ -37,6 +37,7 @@ pub struct File {
     pub state_directory: Option<PathBuf>,
     pub nice: Option<Spanned<i32>>,
     pub master_only: Option<bool>,
+    pub re_slot: Option<u32>,
     pub limits: FileLimits,
     pub log: FileLog,
     pub router: Vec<Spanned<FileRouter>>,
@@ -174,7 +175,7 @@ pub struct Config {
     pub self_interval: Duration,
     pub drain_timeout: Duration,
     pub state_directory: PathBuf,
-    pub nice: Option<i32>,
+    pub nice: i32,
     pub level: Level,
     pub destination: Destination,
 }
@@ -187,7 +188,10 @@ pub struct Router {
     pub collectors: Vec<Polled>,
     /// The share of wall time that RPCs may take, 0 to 1.
     pub poll_share_max: f64,
+    /// Poll only while the Routing Engine that answers is the master.
     pub master_only: bool,
+    /// Which Routing Engine that is, where it cannot be told from the reply.
+    pub re_slot: Option<u32>,
 }
 
 /// How a router is reached.
@@ -316,12 +320,12 @@ impl Source {
         })
     }
 
-    fn nice(&self) -> Result<Option<i32>, String> {
+    fn nice(&self) -> Result<i32, String> {
         match &self.file.nice {
             Some(nice) if !(-20..=20).contains(nice.get_ref()) => {
                 Err(self.at_value(nice, "a nice value is between -20 and 20"))
             }
-            nice => Ok(nice.as_ref().map(|nice| *nice.get_ref())),
+            nice => Ok(nice.as_ref().map_or(10, |nice| *nice.get_ref())),
         }
     }
 
@@ -380,6 +384,7 @@ impl Source {
             collectors: self.polled(router)?,
             poll_share_max: share / 100.0,
             master_only: file.master_only.unwrap_or(false),
+            re_slot: file.re_slot,
         })
     }
 

@@ -1,5 +1,7 @@
 //! The running program: a thread for each router and each output, and one that waits for signals.
 
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -47,6 +49,7 @@ type Done = Receiver<()>;
 
 /// Polls until a signal says to stop. `reload` reads the settings again.
 pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), String> {
+    let _lock = lock_state(&config.state_directory)?;
     let (events, wait) = mpsc::channel();
     watch_signals(events.clone())?;
     let mut daemon = Daemon { config, events, routers: Vec::new(), outputs: Vec::new() };
@@ -55,6 +58,32 @@ pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Resul
     daemon.serve(&wait, reload);
     daemon.stop();
     Ok(())
+}
+
+/// Keeps a second copy from running with the same state; `None` where there is no state directory,
+/// as in the foreground on another machine.
+fn lock_state(directory: &Path) -> Result<Option<File>, String> {
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    let path = directory.join("lock");
+    let shown = path.display();
+    let file = File::options().create(true).append(true).open(&path);
+    let file = match file {
+        Ok(file) => file,
+        // Whoever may not write there has no state there either.
+        Err(err) => {
+            log::warn!("cannot lock {shown}: {err}");
+            return Ok(None);
+        }
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            Err(format!("another perijove runs with this state directory ({shown} is locked)"))
+        }
+        Err(TryLockError::Error(err)) => Err(format!("cannot lock {shown}: {err}")),
+    }
 }
 
 /// A second signal to stop ends the program at once.
