@@ -206,10 +206,11 @@ impl RouterPoller {
         let mut work: Vec<Work> = due.iter().map(|index| self.start(*index)).collect();
         for at in 0..work.len() {
             for query in 0..work[at].poll.queries() {
-                for rpc in work[at].poll.rpcs(query) {
-                    let asked_before = work[..at].iter().any(|other| asks(&*other.poll, &rpc));
+                for (index, rpc) in work[at].poll.rpcs(query).iter().enumerate() {
+                    let asked_before = work[..at].iter().any(|other| asks(&*other.poll, rpc));
                     if !asked_before {
-                        self.ask(&rpc, &mut work[at..], query, emit);
+                        work[at].poll.asked(index);
+                        self.ask(rpc, &mut work[at..], query, emit);
                     }
                 }
             }
