@@ -14,9 +14,9 @@ use crate::config::{self, Config, File, FileInfluxdb, FileRouter, Level, Source,
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json};
-use crate::own_metrics::RouterStatus;
+use crate::own_metrics::{Outcome, RouterStatus};
 use crate::point::{Batch, Points};
-use crate::poller::{self, Outcome, RouterPoller};
+use crate::poller::{self, RouterPoller};
 use crate::reply::Meaning;
 use crate::{collectors, daemon, log_to, reference, sys};
 

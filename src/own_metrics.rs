@@ -8,9 +8,17 @@ use crate::collector::Tally;
 use crate::config::Router;
 use crate::output::Output;
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
-use crate::poller::Outcome;
 use crate::sync::lock;
 use crate::sys;
+
+/// How a collector's poll ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Data,
+    /// Nothing of the kind runs on the router, or it does not know the request.
+    NoData(String),
+    Failed(String),
+}
 
 /// What is known of one collector on one router.
 #[derive(Clone, Debug, Default)]
