@@ -82,11 +82,11 @@ pub struct Element<'de> {
 struct Text<'de>(Cow<'de, str>);
 
 impl<'de> Text<'de> {
-    fn push(&mut self, part: &Cow<'de, str>) {
+    fn push(&mut self, part: Cow<'de, str>) {
         if self.0.is_empty() {
-            self.0 = part.clone();
+            self.0 = part;
         } else {
-            self.0.to_mut().push_str(part);
+            self.0.to_mut().push_str(&part);
         }
     }
     fn trimmed(&self) -> Cow<'de, str> {
@@ -186,13 +186,13 @@ impl<'de> Element<'de> {
                     self.closed = true;
                     return Ok(false);
                 }
-                Ok(Event::Text(text)) => self.text.push(&text.into_inner()),
-                Ok(Event::CData(text)) => self.text.push(&text.into_inner()),
+                Ok(Event::Text(text)) => self.text.push(text.into_inner()),
+                Ok(Event::CData(text)) => self.text.push(text.into_inner()),
                 Ok(Event::GeneralRef(name)) => {
                     let raw = format!("&{};", &*name);
                     // A reference that XML does not know stays as it is written.
                     let text = quick_xml::escape::unescape(&raw).map(Cow::into_owned);
-                    self.text.push(&Cow::Owned(text.unwrap_or(raw)));
+                    self.text.push(Cow::Owned(text.unwrap_or(raw)));
                 }
                 Ok(Event::Eof) => return Err(Error::Short),
                 Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
@@ -299,8 +299,7 @@ impl<'de> Element<'de> {
         loop {
             self.skip()?;
             let open = self.next()?;
-            let text = self.text.clone();
-            all.push(&text.0);
+            all.push(self.text.0.clone());
             if !open {
                 return Ok(all.trimmed());
             }

@@ -41,7 +41,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// The benchmarks, by name.
-const BENCHMARKS: &[(&str, fn(&str))] = &[
+type Benchmark = fn(&str);
+
+const BENCHMARKS: &[(&str, Benchmark)] = &[
     ("reply-interfaces", |router| {
         reply(
             router,
