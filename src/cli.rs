@@ -513,8 +513,8 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);
-        let name = checked.as_ref().map_or("output", |(output, _)| output.name).to_string();
-        say(&format!("output {name}"), checked.and_then(|(_, mut sink)| sink.check()));
+        let checked = checked.and_then(|mut parts| parts.sink.check());
+        say(&format!("output {}", output.name()), checked);
     }
     if failed { Err(Exit::Failed(String::new())) } else { Ok(()) }
 }
