@@ -40,9 +40,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The benchmarks, by name.
 type Benchmark = fn(&str);
 
+/// The benchmarks, by name.
 const BENCHMARKS: &[(&str, Benchmark)] = &[
     ("reply-interfaces", |router| {
         reply(
