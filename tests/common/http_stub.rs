@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use super::lines::{self, Line};
 use super::wait_for;
 
 /// One request, its body unpacked.
@@ -19,6 +20,8 @@ pub struct Request {
     /// The body's length on the wire.
     pub wire_bytes: usize,
     pub at: std::time::Instant,
+    /// The status that it was answered with; 0 when it got no answer.
+    pub status: u16,
 }
 
 /// What the stub does with a request.
@@ -28,7 +31,7 @@ pub enum Reply {
     Answer(u16, &'static [(&'static str, &'static str)], String),
     /// Never answers; the connection stays open until the stub is dropped.
     Hang,
-    /// Promises a body and closes the connection in the middle of it.
+    /// Status 500, and the connection closes in the middle of the promised body.
     CutInBody,
     /// Closes the connection without a word.
     Close,
@@ -98,6 +101,13 @@ impl HttpStub {
         self.state.requests.lock().expect("requests").clone()
     }
 
+    /// The points of the requests that it accepted.
+    pub fn accepted(&self) -> Vec<Line> {
+        let requests = self.requests();
+        let accepted = requests.iter().filter(|request| request.status == 204);
+        accepted.flat_map(|request| lines::read(&request.body)).collect()
+    }
+
     /// Waits until `probe` answers about the requests so far.
     pub fn wait_requests<T>(&self, what: &str, probe: impl Fn(&[Request]) -> Option<T>) -> T {
         wait_for(what, || probe(&self.requests()))
@@ -119,13 +129,17 @@ impl Drop for HttpStub {
 fn serve(state: &State, connection: TcpStream) {
     let mut reader = BufReader::new(connection.try_clone().expect("clone a socket"));
     let mut writer = connection;
-    while let Some(request) = read_request(&mut reader) {
-        let number = {
+    while let Some(mut request) = read_request(&mut reader) {
+        let reply = {
             let mut requests = state.requests.lock().expect("requests");
-            requests.push(request.clone());
-            requests.len() - 1
+            let reply = (state.respond)(requests.len(), &request);
+            if let Reply::Answer(status, ..) = reply {
+                request.status = status;
+            }
+            requests.push(request);
+            reply
         };
-        let answered = match (state.respond)(number, &request) {
+        let answered = match reply {
             Reply::Answer(status, headers, body) => answer(&mut writer, status, headers, &body),
             Reply::Hang => {
                 // The client gives up or the stub's end closes the socket.
@@ -133,7 +147,8 @@ fn serve(state: &State, connection: TcpStream) {
                 return;
             }
             Reply::CutInBody => {
-                let _ = writer.write_all(b"HTTP/1.1 400 Bad\r\nContent-Length: 5000\r\n\r\n{\"err");
+                let _ =
+                    writer.write_all(b"HTTP/1.1 500 Stub\r\nContent-Length: 5000\r\n\r\n{\"err");
                 let _ = writer.shutdown(Shutdown::Both);
                 return;
             }
@@ -199,7 +214,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     };
     let body = String::from_utf8(body).expect("line protocol is UTF-8");
     let at = std::time::Instant::now();
-    Some(Request { method, target, headers, body, wire_bytes, at })
+    Some(Request { method, target, headers, body, wire_bytes, at, status: 0 })
 }
 
 fn read_chunks(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {

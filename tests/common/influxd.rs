@@ -60,7 +60,9 @@ impl Influxd {
         let mut influxd = Influxd { port, options, directory, server: None };
         influxd.start_again();
         if let Some((user, password)) = influxd.options.administrator {
-            influxd.query(&format!("CREATE USER {user} WITH PASSWORD '{password}' WITH ALL PRIVILEGES"));
+            influxd.query(&format!(
+                "CREATE USER {user} WITH PASSWORD '{password}' WITH ALL PRIVILEGES"
+            ));
         }
         influxd.query("CREATE DATABASE perijove");
         influxd
@@ -148,7 +150,8 @@ impl Influxd {
 /// has anywhere; a null is a field that this point does not have.
 fn read_series(series: &Json) -> Vec<Line> {
     let text = |json: &Json| json.as_str().expect("a name").to_string();
-    let columns: Vec<String> = series["columns"].as_array().expect("columns").iter().map(text).collect();
+    let columns: Vec<String> =
+        series["columns"].as_array().expect("columns").iter().map(text).collect();
     let tags: BTreeMap<String, String> = series["tags"]
         .as_object()
         .into_iter()
@@ -162,7 +165,9 @@ fn read_series(series: &Json) -> Vec<Line> {
         Line {
             measurement: text(&series["name"]),
             tags: tags.clone(),
-            fields: fields.filter_map(|(name, value)| Some((name.clone(), read_value(value)?))).collect(),
+            fields: fields
+                .filter_map(|(name, value)| Some((name.clone(), read_value(value)?)))
+                .collect(),
             timestamp: values[0].as_i64().expect("a time"),
         }
     };
@@ -186,7 +191,14 @@ fn read_value(json: &Json) -> Option<Value> {
 fn make_certificate(directory: &Directory) {
     let made = run(Command::new(program("openssl"))
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-        .args(["-days", "2", "-subj", "/CN=perijove-test", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args([
+            "-days",
+            "2",
+            "-subj",
+            "/CN=perijove-test",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ])
         .arg("-keyout")
         .arg(directory.join("tls.key"))
         .arg("-out")

@@ -92,7 +92,9 @@ pub fn http_agent() -> ureq::Agent {
 }
 
 /// The status and the body of an answer.
-pub fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<(u16, String), ureq::Error> {
+pub fn answer(
+    mut response: ureq::http::Response<ureq::Body>,
+) -> Result<(u16, String), ureq::Error> {
     let body = response.body_mut().with_config().limit(1 << 30).read_to_string()?;
     Ok((response.status().as_u16(), body))
 }

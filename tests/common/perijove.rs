@@ -110,3 +110,16 @@ fn write_settings(directory: &Directory, settings: &str) {
     let new = directory.write("perijove.toml.new", settings.replace("DIRECTORY", path));
     std::fs::rename(new, directory.join("perijove.toml")).expect("rename settings");
 }
+
+/// Settings for a poll every second, whatever it costs; they go before the first table.
+pub const FAST: &str = "interval = \"1s\"\npoll_share_max = 100\nself_interval = \"1s\"\n";
+
+/// How many points of a measurement there are.
+pub fn seen(lines: &[Line], measurement: &str) -> usize {
+    lines.iter().filter(|line| line.measurement == measurement).count()
+}
+
+/// The identities that readings carry.
+pub fn hosts(lines: &[Line]) -> std::collections::BTreeSet<String> {
+    lines::readings(lines).iter().map(|line| line.tag("host").to_string()).collect()
+}
