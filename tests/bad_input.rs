@@ -3,7 +3,7 @@
 mod common;
 
 use common::lines::{self, Line};
-use common::perijove::{Daemon, FAST, hosts, local_router, once_finished, run_with, seen};
+use common::perijove::{Daemon, FAST, hosts, local_router, once_finished, own, run_with, seen};
 use common::process::Finished;
 use common::temporary::Directory;
 use common::{program, wait_for};
@@ -36,14 +36,6 @@ fn rpc_reply(payload: &str) -> String {
         "<rpc-reply xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\" message-id=\"ID\">\
          {payload}</rpc-reply>"
     )
-}
-
-/// The value of the last of the program's own points whose tags include this one and that has a
-/// field of this name.
-fn own(lines: &[Line], tag: (&str, &str), field: &str) -> Option<f64> {
-    let mut own = lines.iter().rev().filter(|line| line.measurement.starts_with("perijove_"));
-    own.find(|line| line.tag(tag.0) == tag.1 && line.fields.contains_key(field))
-        .map(|line| line.number(field))
 }
 
 #[test]

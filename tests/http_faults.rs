@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::http_stub::{HttpStub, Reply};
 use common::lines::{self, Line};
-use common::perijove::{Daemon, FAST, local_router, seen};
+use common::perijove::{Daemon, FAST, dropped, local_router, seen};
 use common::process::Finished;
 use common::temporary::Directory;
 
@@ -160,19 +160,10 @@ fn a_point_that_alone_is_too_large_is_dropped_and_counted() {
     daemon.process.wait_for("the points without routes", |_| {
         (seen(&stub.accepted(), "alarms") >= 3).then_some(())
     });
-    daemon.wait_lines("the count of dropped points", |lines| dropped(lines));
+    daemon.wait_lines("the count of dropped points", dropped);
     let finished = daemon.stop();
     assert_eq!(seen(&stub.accepted(), "routes"), 0);
     assert!(finished.stderr.contains("413"), "{}", finished.stderr);
-}
-
-/// Whether a count of dropped points has been printed.
-fn dropped(lines: &[Line]) -> Option<()> {
-    let mut own = lines.iter().filter(|line| line.measurement.starts_with("perijove_"));
-    own.any(|line| {
-        line.fields.contains_key("dropped_points") && line.number("dropped_points") > 0.0
-    })
-    .then_some(())
 }
 
 #[test]
@@ -189,7 +180,7 @@ fn what_is_refused_for_good_is_dropped_counted_and_said_in_the_servers_words() {
         daemon
             .process
             .wait_for("later points", |_| (seen(&stub.accepted(), "alarms") >= 2).then_some(()));
-        daemon.wait_lines("the count of dropped points", |lines| dropped(lines));
+        daemon.wait_lines("the count of dropped points", dropped);
         let requests = stub.requests();
         let again = requests[1..].iter().any(|request| request.body == requests[0].body);
         assert!(!again, "what the server refused for good was sent again");

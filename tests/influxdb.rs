@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common::influxd::{Influxd, Options};
 use common::lines::{self, Line};
-use common::perijove::{Daemon, FAST, local_router, seen};
+use common::perijove::{Daemon, FAST, dropped, local_router, seen};
 use common::temporary::Directory;
 
 const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
@@ -150,13 +150,7 @@ fn a_field_type_conflict_drops_and_counts_only_what_conflicts() {
     daemon.process.wait_stderr("field type conflict");
     // The rest of the batch, and of every later one, is written.
     influxd.wait_points("alarms", |points| (seen(points, "alarms") >= 2).then_some(()));
-    daemon.wait_lines("the count of dropped points", |lines| {
-        let mut own = lines.iter().filter(|line| line.measurement.starts_with("perijove_"));
-        own.any(|line| {
-            line.fields.contains_key("dropped_points") && line.number("dropped_points") > 0.0
-        })
-        .then_some(())
-    });
+    daemon.wait_lines("the count of dropped points", dropped);
     let finished = daemon.stop();
     let printed: Vec<Line> = lines::read(&finished.stdout)
         .into_iter()
@@ -225,13 +219,7 @@ fn a_full_queue_drops_the_oldest_and_counts() {
     influxd.stop();
     let output = format!("{}queue_bytes_max = \"20KB\"\n", influxd.output());
     let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "--tables 50", &output));
-    daemon.wait_lines("the count of dropped points", |lines| {
-        let mut own = lines.iter().filter(|line| line.measurement.starts_with("perijove_"));
-        own.any(|line| {
-            line.fields.contains_key("dropped_points") && line.number("dropped_points") > 0.0
-        })
-        .then_some(())
-    });
+    daemon.wait_lines("the count of dropped points", dropped);
     influxd.start_again();
     influxd.wait_points("points after", |points| (seen(points, "alarms") > 0).then_some(()));
     let finished = daemon.stop();

@@ -54,10 +54,12 @@ pub struct HttpStub {
     state: Arc<State>,
 }
 
+type Respond = dyn Fn(usize, &Request) -> Reply + Send + Sync;
+
 struct State {
     requests: Mutex<Vec<Request>>,
     connections: Mutex<Vec<TcpStream>>,
-    respond: Box<dyn Fn(usize, &Request) -> Reply + Send + Sync>,
+    respond: Box<Respond>,
     stopped: std::sync::atomic::AtomicBool,
 }
 

@@ -123,3 +123,16 @@ pub fn seen(lines: &[Line], measurement: &str) -> usize {
 pub fn hosts(lines: &[Line]) -> std::collections::BTreeSet<String> {
     lines::readings(lines).iter().map(|line| line.tag("host").to_string()).collect()
 }
+
+/// The value of the last of the program's own points whose tags include this one and that has a
+/// field of this name.
+pub fn own(lines: &[Line], tag: (&str, &str), field: &str) -> Option<f64> {
+    let mut own = lines.iter().rev().filter(|line| line.measurement.starts_with("perijove_"));
+    own.find(|line| line.tag(tag.0) == tag.1 && line.fields.contains_key(field))
+        .map(|line| line.number(field))
+}
+
+/// Whether InfluxDB's output says that it has dropped points.
+pub fn dropped(lines: &[Line]) -> Option<()> {
+    own(lines, ("output", "influxdb"), "dropped_points").filter(|count| *count > 0.0).map(|_| ())
+}
