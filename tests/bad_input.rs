@@ -3,8 +3,10 @@
 mod common;
 
 use common::lines::{self, Line};
-use common::perijove::{Daemon, FAST, hosts, local_router, once_finished, own, run_with, seen};
-use common::process::Finished;
+use common::perijove::{
+    Daemon, FAST, hosts, local_router, once_finished, own, perijove, run_with, seen,
+};
+use common::process::{Finished, run};
 use common::temporary::Directory;
 use common::{program, wait_for};
 
@@ -276,4 +278,33 @@ fn a_bad_router_stops_no_other() {
     let finished = daemon.stop();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     assert!(hosts(&lines::read(&finished.stdout)).contains("good"));
+}
+
+#[test]
+fn what_is_no_finite_number_is_never_sent() {
+    let mut ports = String::new();
+    for (port, power) in
+        ["- Inf", "-Inf", "NaN", "inf", "Infinity", "1e999", "-1e999", "0x10"].iter().enumerate()
+    {
+        ports += &format!(
+            "<physical-interface><name>xe-0/0/{port}</name><optics-diagnostics>\
+             <laser-output-power-dbm>{power}</laser-output-power-dbm>\
+             <module-voltage>3.3150</module-voltage></optics-diagnostics></physical-interface>"
+        );
+    }
+    let reply = rpc_reply(&format!("<interface-information>{ports}</interface-information>"));
+    let directory = Directory::new();
+    let file = directory.write("reply.xml", reply);
+    for format in ["line", "json", "prometheus"] {
+        let mut command = perijove(&["parse", "interfacediagnostics", "--format", format]);
+        let finished = run(command.arg(&file));
+        assert_eq!(finished.code, 0, "{finished:?}");
+        let samples = finished.stdout.lines().filter(|line| line.contains("3.315")).count();
+        assert_eq!(samples, 8, "{format}: an item is gone: {finished:?}");
+        let text = finished.stdout.to_lowercase();
+        let data = text.lines().filter(|line| !line.starts_with('#')).collect::<String>();
+        for word in ["nan", "inf,", "infinity", "e999", "=inf", "=-inf"] {
+            assert!(!data.contains(word), "{format}: {word} in {}", finished.stdout);
+        }
+    }
 }
