@@ -26,7 +26,7 @@ fn ncclient_reads_the_simulated_router() {
         "<no-such-thing/>",
         "<get-route-engine-information/>",
     ];
-    for options in ["--base 1.0", "--base 1.1", "--base both", "--base both --chunk-bytes 7"] {
+    for options in ["--base 1.0", "--base both --chunk-bytes 7"] {
         let sshd = Sshd::with_router(options);
         for device in ["default", "junos"] {
             let finished = ncclient(&sshd, device, &rpcs);

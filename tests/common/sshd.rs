@@ -111,9 +111,12 @@ impl Sshd {
         fingerprint.to_string()
     }
 
-    /// A new private key that the server accepts for the account.
+    /// A private key that the server accepts for the account.
     pub fn user_key(&self, kind: &str, passphrase: &str) -> PathBuf {
         let path = self.directory.join(&format!("user_{kind}_{}", passphrase.len()));
+        if path.exists() {
+            return path;
+        }
         make_key(&path, kind, passphrase);
         let public = std::fs::read_to_string(path.with_extension("pub")).expect("read key");
         let accepted = self.directory.join("authorized_keys");
@@ -132,7 +135,7 @@ impl Sshd {
         )
     }
 
-    /// The same, logging in with a fresh key.
+    /// The same, logging in with a key.
     pub fn router_with_key(&self, identity: &str) -> String {
         format!("{}private_key = {:?}\n", self.router(identity), self.user_key("ed25519", ""))
     }
