@@ -1,0 +1,387 @@
+//! The contract between a collector and the program, and the reader that drives it.
+//!
+//! A collector says which RPCs it asks, which elements of the replies are its items, and what
+//! points an item makes. Timing, limits, errors, counting, `re_name` and batches are done here and
+//! in the poller, once for all of them.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::element::{self, Element};
+use crate::items::{self, Items, Limits, Scope};
+use crate::point::{Points, Schema};
+use crate::reply::{self, Meaning, RpcError};
+
+/// One subject of a router's state. A value of the type lives for one poll.
+pub trait Collector: Sized + Send + 'static {
+    const NAME: &'static str;
+    /// What it collects, for the reference.
+    const HELP: &'static str;
+    /// Asked in this order. Queries that share an RPC, in other collectors too, share its reply:
+    /// they name the same items.
+    const QUERIES: &'static [Query<Self>];
+    const MEASUREMENTS: &'static [&'static dyn Schema];
+    /// The settings of `[collector.NAME]` that it takes besides `interval` and `timeout`.
+    const KEYS: &'static [&'static str] = &[];
+
+    fn new(settings: &Settings) -> Self;
+
+    /// After the last reply: points that take more than one item to make.
+    fn finish(&mut self, _points: &mut Points) {}
+}
+
+/// What may be set for a collector; each takes the keys that it names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Ask for satellite devices too.
+    pub satellite: bool,
+    /// What is matched by it is left out: for `alarm`, a description or type.
+    pub ignore: Option<Pattern>,
+    /// Only what is matched by it is collected: for `interfaces`, a name.
+    pub only: Option<Pattern>,
+}
+
+impl Settings {
+    /// The keys that are set, by name.
+    pub fn keys(&self) -> Vec<&'static str> {
+        let set = [
+            ("satellite", self.satellite),
+            ("ignore", self.ignore.is_some()),
+            ("only", self.only.is_some()),
+        ];
+        set.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect()
+    }
+}
+
+/// A regular expression in a settings file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pattern(regex_lite::Regex);
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+    fn try_from(pattern: String) -> Result<Pattern, String> {
+        regex_lite::Regex::new(&pattern)
+            .map(Pattern)
+            .map_err(|err| format!("`{pattern}` is not a regular expression: {err}"))
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Pattern {
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+/// One RPC and how its reply is read.
+pub struct Query<C: 'static> {
+    pub rpc: Rpc<C>,
+    /// The CLI command that asks the same, for the reference.
+    pub command: &'static str,
+    /// The reply's element under `<rpc-reply>` (and the multi-Routing-Engine wrapper).
+    pub root: &'static str,
+    pub items: &'static [ItemOf<C>],
+}
+
+/// What a query sends.
+pub enum Rpc<C> {
+    /// The operation inside `<rpc>`, verbatim.
+    Once(&'static str),
+    /// None, one or several, as the collector's settings and earlier replies have it; the first
+    /// field is what the reference shows.
+    Each(&'static str, fn(&C) -> Vec<String>),
+}
+
+/// An element of a reply that is read whole, and the points it gives.
+pub trait Item<C>: DeserializeOwned {
+    fn points(self, collector: &mut C, scope: &Scope, points: &mut Points);
+}
+
+/// An element's name and the function that reads it for a `C`.
+pub struct ItemOf<C> {
+    pub element: &'static str,
+    read: fn(&mut C, &mut Element, &Scope, &mut Points) -> Result<(), element::Error>,
+}
+
+/// Elements of that local name are read as an `I`.
+pub const fn item<C, I: Item<C>>(element: &'static str) -> ItemOf<C> {
+    ItemOf { element, read: read_item::<C, I> }
+}
+
+fn read_item<C, I: Item<C>>(
+    collector: &mut C,
+    element: &mut Element,
+    scope: &Scope,
+    points: &mut Points,
+) -> Result<(), element::Error> {
+    element.read::<I>()?.points(collector, scope, points);
+    Ok(())
+}
+
+/// A collector in the registry: plain data, its type forgotten.
+pub struct Entry {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub keys: &'static [&'static str],
+    pub measurements: &'static [&'static dyn Schema],
+    /// Starts a poll.
+    pub start: fn(&Settings) -> Box<dyn Poll>,
+}
+
+pub const fn entry<C: Collector>() -> Entry {
+    Entry {
+        name: C::NAME,
+        help: C::HELP,
+        keys: C::KEYS,
+        measurements: C::MEASUREMENTS,
+        start: |settings| Box::new(C::new(settings)),
+    }
+}
+
+/// One poll of one collector. `query` counts its queries from 0.
+pub trait Poll: Send {
+    fn queries(&self) -> usize;
+    fn root(&self, query: usize) -> &'static str;
+    fn command(&self, query: usize) -> &'static str;
+    fn items(&self, query: usize) -> Vec<&'static str>;
+    /// What to send; `None` for a query that is not wanted in this poll.
+    fn rpcs(&self, query: usize) -> Vec<Cow<'static, str>>;
+    /// The RPC as the reference shows it.
+    fn rpc_shown(&self, query: usize) -> &'static str;
+    /// Whether two queries read their items in the same way.
+    fn reads_alike(&self, query: usize, other: usize) -> bool;
+    fn read(
+        &mut self,
+        query: usize,
+        item: usize,
+        element: &mut Element,
+        scope: &Scope,
+        points: &mut Points,
+    ) -> Result<(), element::Error>;
+    fn finish(&mut self, points: &mut Points);
+}
+
+impl<C: Collector> Poll for C {
+    fn queries(&self) -> usize {
+        C::QUERIES.len()
+    }
+    fn root(&self, query: usize) -> &'static str {
+        C::QUERIES[query].root
+    }
+    fn command(&self, query: usize) -> &'static str {
+        C::QUERIES[query].command
+    }
+    fn items(&self, query: usize) -> Vec<&'static str> {
+        C::QUERIES[query].items.iter().map(|item| item.element).collect()
+    }
+    fn rpcs(&self, query: usize) -> Vec<Cow<'static, str>> {
+        match C::QUERIES[query].rpc {
+            Rpc::Once(rpc) => vec![Cow::Borrowed(rpc)],
+            Rpc::Each(_, rpcs) => rpcs(self).into_iter().map(Cow::Owned).collect(),
+        }
+    }
+    fn rpc_shown(&self, query: usize) -> &'static str {
+        match C::QUERIES[query].rpc {
+            Rpc::Once(rpc) | Rpc::Each(rpc, _) => rpc,
+        }
+    }
+    fn reads_alike(&self, query: usize, other: usize) -> bool {
+        let (a, b) = (&C::QUERIES[query], &C::QUERIES[other]);
+        let reads = |query: &Query<C>| query.items.iter().map(|item| item.read as usize).collect();
+        let (reads_a, reads_b): (Vec<_>, Vec<_>) = (reads(a), reads(b));
+        a.root == b.root && reads_a == reads_b
+    }
+    fn read(
+        &mut self,
+        query: usize,
+        item: usize,
+        element: &mut Element,
+        scope: &Scope,
+        points: &mut Points,
+    ) -> Result<(), element::Error> {
+        (C::QUERIES[query].items[item].read)(self, element, scope, points)
+    }
+    fn finish(&mut self, points: &mut Points) {
+        Collector::finish(self, points);
+    }
+}
+
+/// What reading came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    pub items: u64,
+    /// Items that did not fit and were left out, and the first of them with its reason.
+    pub rejected: u64,
+    pub first_rejected: Option<String>,
+    /// Values that did not fit and left their field out, and the first of them.
+    pub misfits: u64,
+    pub first_misfit: Option<String>,
+    pub points: u64,
+    pub bytes: u64,
+}
+
+impl Tally {
+    fn reject(&mut self, why: String) {
+        self.rejected += 1;
+        self.first_rejected.get_or_insert(why);
+    }
+
+    fn take_misfits(&mut self, element: &mut Element) {
+        self.misfits += element.misfits;
+        if self.first_misfit.is_none() {
+            self.first_misfit = element.first_misfit.take();
+        }
+    }
+}
+
+/// One reader of a reply: a collector's poll, which of its queries the reply answers, and where
+/// the points go.
+pub struct Reader<'a> {
+    pub poll: &'a mut dyn Poll,
+    pub query: usize,
+    pub points: &'a mut Points,
+    pub tally: &'a mut Tally,
+}
+
+/// What a reply said besides items.
+#[derive(Debug, Default, PartialEq)]
+pub struct Reply {
+    pub items: u64,
+    pub errors: Vec<RpcError>,
+    /// The words of an `<output>`: Junos's answer where it has no data.
+    pub output: Option<String>,
+    /// The first element under the envelope that was none of the above.
+    pub root: Option<String>,
+}
+
+impl Reply {
+    /// Why there is no data in it, and what that means; `None` where there is, or where the
+    /// router answered with an empty reply or an empty list.
+    pub fn refusal(&self) -> Option<(Meaning, String)> {
+        let refused = self.errors.iter().filter(|error| error.meaning() != Meaning::Warning);
+        // One node of a cluster may have no data while the other has: that is no refusal.
+        let refused = refused.filter(|e| self.items == 0 || e.meaning() == Meaning::Failed);
+        if let Some(error) = refused.max_by_key(|e| e.meaning() == Meaning::Failed) {
+            return Some((error.meaning(), error.to_string()));
+        }
+        let output = self.output.as_deref().filter(|_| self.items == 0)?;
+        let meaning = reply::meaning_of(output).unwrap_or(Meaning::NoData);
+        Some((meaning, reply::first_line(output).to_string()))
+    }
+}
+
+/// A reply's other elements: what a router answers instead of data.
+const ERRORS: &[&str] = &["rpc-error", "error", "warning", "output"];
+const ERRORS_MAX: usize = 16;
+
+/// Points are handed on when a batch has this many bytes, so that a reply of any size is read in
+/// little memory.
+pub const BATCH_BYTES: usize = 64 << 10;
+
+/// Reads one reply for all that asked for it. `deliver` gets the index of a reader whose points
+/// make a batch, and takes them.
+pub fn read_reply(
+    input: impl Read,
+    readers: &mut [Reader],
+    limits: &Limits,
+    deliver: &mut dyn FnMut(usize, &mut Points),
+) -> Result<Reply, items::Error> {
+    let mut names = readers.first().map_or_else(Vec::new, |r| r.poll.items(r.query));
+    let wanted = names.len();
+    names.extend(ERRORS);
+    let mut items = Items::new(input, &names, limits);
+    let mut reply = Reply::default();
+    let result = loop {
+        match items.next() {
+            Ok(Some(item)) if item < wanted => {
+                read_item_for_all(&mut items, item, readers, limits, &mut reply)?;
+                for (index, reader) in readers.iter_mut().enumerate() {
+                    if reader.points.bytes() >= BATCH_BYTES {
+                        deliver(index, reader.points);
+                    }
+                }
+            }
+            Ok(Some(item)) => note_error(names[item], &items.text(), limits, &mut reply),
+            Ok(None) => break Ok(()),
+            Err(err) => break Err(err),
+        }
+    };
+    for reader in readers {
+        reader.tally.bytes += items.bytes();
+    }
+    reply.root = items.root().map(String::from);
+    result.map(|()| reply)
+}
+
+/// Gives the item that was cut to every reader whose root it stands in.
+fn read_item_for_all<R: Read>(
+    items: &mut Items<R>,
+    item: usize,
+    readers: &mut [Reader],
+    limits: &Limits,
+    reply: &mut Reply,
+) -> Result<(), items::Error> {
+    let mut first = 0;
+    'longer: loop {
+        let text = items.text();
+        let scope = items.scope();
+        for (index, reader) in readers.iter_mut().enumerate().skip(first) {
+            let root = reader.poll.root(reader.query);
+            let is_root = reader.poll.items(reader.query).get(item) == Some(&root);
+            if !is_root && !scope.within(root) {
+                continue;
+            }
+            let mut element = Element::new(&text, limits.depth_max);
+            reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
+            let before = reader.points.len();
+            match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
+                Ok(()) => {
+                    reply.items += 1;
+                    reader.tally.items += 1;
+                    reader.tally.points += (reader.points.len() - before) as u64;
+                }
+                Err(element::Error::Short) => {
+                    // The close tag that was found is within the item: take it to the next one.
+                    drop(text);
+                    items.longer()?;
+                    first = index;
+                    continue 'longer;
+                }
+                Err(why) => {
+                    let name = reader.poll.items(reader.query)[item];
+                    let why = format!("<{name}> at byte {}: {why}", items.offset());
+                    reader.tally.reject(why);
+                }
+            }
+            reader.tally.take_misfits(&mut element);
+        }
+        return Ok(());
+    }
+}
+
+fn note_error(name: &str, text: &str, limits: &Limits, reply: &mut Reply) {
+    let mut element = Element::new(text, limits.depth_max);
+    if name == "output" {
+        let words: Result<String, _> = element.read();
+        reply.output.get_or_insert(words.unwrap_or_default());
+    } else if reply.errors.len() < ERRORS_MAX {
+        let mut error: RpcError = element.read().unwrap_or_default();
+        if name == "warning" {
+            error.error_severity = name.to_string();
+        }
+        if error.error_message.is_empty() {
+            error.error_message = Element::new(text, limits.depth_max).read().unwrap_or_default();
+        }
+        reply.errors.push(error);
+    }
+}

@@ -1,0 +1,94 @@
+//! Active alarms of the system and the chassis.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+
+pub struct Alarm {
+    ignore: Option<crate::collector::Pattern>,
+    /// Descriptions seen: both commands, and every Routing Engine, may report the same alarm.
+    yellow: BTreeSet<String>,
+    red: BTreeSet<String>,
+    seen: BTreeSet<(String, AlarmDetail)>,
+}
+
+static COUNTS: Measurement<Alarm> = Measurement {
+    name: "alarms",
+    help: "Active alarms of the router, each description counted once.",
+    tags: &[],
+    fields: &[
+        level("yellow_count", "", "Alarms of class Minor.", |a| Some(a.yellow.len() as u64)),
+        level("red_count", "", "Alarms of class Major.", |a| Some(a.red.len() as u64)),
+    ],
+};
+
+static SET: Measurement<AlarmDetail> = Measurement {
+    name: "alarms",
+    help: "An alarm that is active.",
+    tags: &["class", "type", "description"],
+    fields: &[level("set", "", "1 while the alarm is active.", |_| Some(1))],
+};
+
+impl Collector for Alarm {
+    const NAME: &'static str = "alarm";
+    const HELP: &'static str = "Active alarms of the system and the chassis.";
+    const QUERIES: &'static [Query<Alarm>] = &[
+        Query {
+            rpc: Rpc::Once("<get-system-alarm-information/>"),
+            command: "show system alarms",
+            root: "alarm-information",
+            items: &[item::<Alarm, AlarmDetail>("alarm-detail")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-alarm-information/>"),
+            command: "show chassis alarms",
+            root: "alarm-information",
+            items: &[item::<Alarm, AlarmDetail>("alarm-detail")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];
+    const KEYS: &'static [&'static str] = &["ignore"];
+
+    fn new(settings: &Settings) -> Alarm {
+        let (yellow, red, seen) = Default::default();
+        Alarm { ignore: settings.ignore.clone(), yellow, red, seen }
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        points.push(&COUNTS, &[], self);
+    }
+}
+
+#[derive(Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+struct AlarmDetail {
+    alarm_class: String,
+    #[serde(default)]
+    alarm_type: String,
+    alarm_description: String,
+}
+
+impl Item<Alarm> for AlarmDetail {
+    fn points(self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
+        let re_name = scope.get("re-name").unwrap_or_default().to_string();
+        if !alarm.seen.insert((re_name, self.clone())) {
+            return;
+        }
+        points.push(&SET, &[&self.alarm_class, &self.alarm_type, &self.alarm_description], &self);
+        let ignored = |pattern: &crate::collector::Pattern| {
+            pattern.is_match(&self.alarm_description) || pattern.is_match(&self.alarm_type)
+        };
+        if alarm.ignore.as_ref().is_some_and(ignored) {
+            return;
+        }
+        match self.alarm_class.as_str() {
+            "Minor" => alarm.yellow.insert(self.alarm_description.clone()),
+            "Major" => alarm.red.insert(self.alarm_description.clone()),
+            _ => false,
+        };
+    }
+}

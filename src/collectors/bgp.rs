@@ -1,0 +1,230 @@
+//! BGP peers, their sessions and the prefixes they exchange.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, gauge, info, level};
+use crate::reply::{is, state_number};
+
+pub struct Bgp {
+    /// Names by index: a peer's own entry may have only the index of its group.
+    groups: BTreeMap<String, String>,
+}
+
+static SESSION: Measurement<Peer> = Measurement {
+    name: "bgp_session",
+    help: "A BGP session with a peer.",
+    tags: &["asn", "ip", "group", "interface"],
+    fields: &[
+        info("description", "The peer's description.", |p| Some(&p.description)),
+        level("up", "", "1 if the session is established.", |p| is(p.state(), "Established")),
+        level(
+            "state",
+            "",
+            "Active 1, Connect 2, Established 3, Idle 4, OpenConfirm 5, OpenSent 6, \
+             route reflector client 7, other 0.",
+            |p| state_number(p.state(), STATES),
+        ),
+        level("messages_input_count", "", "Messages received.", |p| p.input_messages),
+        level("messages_output_count", "", "Messages sent.", |p| p.output_messages),
+        level("flap_count", "", "Times the session went down.", |p| p.flap_count),
+        level("metric_out", "", "MED that is sent.", |p| p.bgp_option_information.metric_out),
+        level("preference", "", "Route preference.", |p| p.bgp_option_information.preference),
+        level("hold_time_seconds", "s", "Hold time.", |p| p.bgp_option_information.holdtime),
+    ],
+};
+
+static SESSION_INFO: Measurement<Peer> = Measurement {
+    name: "bgp_session",
+    help: "How a BGP session is configured.",
+    tags: &["asn", "ip", "group", "interface"],
+    fields: &[
+        info("description", "The peer's description.", |p| Some(&p.description)),
+        info("local_as", "AS number of this side.", |p| Some(&p.bgp_option_information.local_as)),
+        info("import_policy", "Import policies.", |p| {
+            Some(&p.bgp_option_information.import_policy)
+        }),
+        info("export_policy", "Export policies.", |p| {
+            Some(&p.bgp_option_information.export_policy)
+        }),
+        info("options", "Options that are set.", |p| Some(&p.bgp_option_information.bgp_options)),
+        level("info", "", "1; the facts are in the labels.", |_| Some(1)),
+    ],
+};
+
+static PREFIXES: Measurement<Rib> = Measurement {
+    name: "bgp_session_prefixes",
+    help: "Prefixes exchanged with a BGP peer, by routing table.",
+    tags: &["asn", "ip", "group", "interface", "table"],
+    fields: &[
+        info("description", "The peer's description.", |r| Some(&r.description)),
+        level("received_count", "", "Prefixes received.", |r| r.received_prefix_count),
+        level("accepted_count", "", "Prefixes accepted.", |r| r.accepted_prefix_count),
+        level("rejected_count", "", "Prefixes suppressed.", |r| r.suppressed_prefix_count),
+        level("active_count", "", "Prefixes in use.", |r| r.active_prefix_count),
+        level("advertised_count", "", "Prefixes advertised.", |r| r.advertised_prefix_count),
+        level("limit_count", "", "Prefixes allowed.", |r| r.limit),
+        gauge("limit_percentage", "", "Received as a fraction of allowed, 0 to 1.", |r| {
+            let fraction = r.received_prefix_count? as f64 / r.limit? as f64;
+            Some((fraction * 100.0).round() / 100.0)
+        }),
+    ],
+};
+
+const STATES: &[(&str, u64)] = &[
+    ("Active", 1),
+    ("Connect", 2),
+    ("Established", 3),
+    ("Idle", 4),
+    ("OpenConfirm", 5),
+    ("OpenSent", 6),
+    ("route reflector client", 7),
+];
+
+impl Collector for Bgp {
+    const NAME: &'static str = "bgp";
+    const HELP: &'static str = "BGP peers, their sessions and the prefixes they exchange.";
+    const QUERIES: &'static [Query<Bgp>] = &[
+        Query {
+            rpc: Rpc::Once("<get-bgp-group-information/>"),
+            command: "show bgp group",
+            root: "bgp-group-information",
+            items: &[item::<Bgp, Group>("bgp-group")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-bgp-neighbor-information/>"),
+            command: "show bgp neighbor",
+            root: "bgp-information",
+            items: &[item::<Bgp, Peer>("bgp-peer")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSION_INFO, &PREFIXES];
+
+    fn new(_: &Settings) -> Bgp {
+        Bgp { groups: BTreeMap::new() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Group {
+    name: String,
+    group_index: String,
+}
+
+impl Item<Bgp> for Group {
+    fn points(self, bgp: &mut Bgp, _: &Scope, _: &mut Points) {
+        bgp.groups.insert(self.group_index.clone(), self.name.clone());
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Peer {
+    peer_address: String,
+    #[serde(default)]
+    peer_as: String,
+    #[serde(default)]
+    description: String,
+    peer_group: Option<String>,
+    peer_group_index: Option<String>,
+    #[serde(default)]
+    peer_cfg_rti: String,
+    #[serde(default)]
+    local_interface_name: String,
+    peer_state: Option<String>,
+    input_messages: Option<u64>,
+    output_messages: Option<u64>,
+    flap_count: Option<u64>,
+    #[serde(default)]
+    bgp_option_information: Options,
+    #[serde(default)]
+    bgp_rib: Vec<Rib>,
+}
+
+impl Peer {
+    fn state(&self) -> Option<&str> {
+        self.peer_state.as_deref()
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Options {
+    metric_out: Option<u64>,
+    preference: Option<u64>,
+    holdtime: Option<u64>,
+    local_as: String,
+    import_policy: String,
+    export_policy: String,
+    bgp_options: String,
+    prefix_limit: Vec<PrefixLimit>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct PrefixLimit {
+    #[serde(default)]
+    nlri_type: String,
+    prefix_count: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Rib {
+    name: String,
+    received_prefix_count: Option<u64>,
+    accepted_prefix_count: Option<u64>,
+    suppressed_prefix_count: Option<u64>,
+    active_prefix_count: Option<u64>,
+    advertised_prefix_count: Option<u64>,
+    #[serde(skip)]
+    limit: Option<u64>,
+    #[serde(skip)]
+    description: String,
+}
+
+impl Item<Bgp> for Peer {
+    fn points(self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
+        // An established session's address has its TCP port behind a plus sign.
+        let ip = self.peer_address.split('+').next().unwrap_or_default();
+        let by_index = || bgp.groups.get(self.peer_group_index.as_ref()?);
+        let group = self.peer_group.as_ref().or_else(by_index).map_or("", |name| name);
+        let session = [&self.peer_as, ip, group, &self.local_interface_name];
+        points.push(&SESSION, &session, &self);
+        points.push(&SESSION_INFO, &session, &self);
+        for rib in &self.bgp_rib {
+            let limits = &self.bgp_option_information.prefix_limit;
+            let limit = limits.iter().find(|l| table(&l.nlri_type, &self.peer_cfg_rti) == rib.name);
+            let limit = limit.map(|limit| limit.prefix_count);
+            let rib = Rib { limit, description: self.description.clone(), ..rib.clone() };
+            let [asn, ip, group, interface] = session;
+            points.push(&PREFIXES, &[asn, ip, group, interface, &rib.name], &rib);
+        }
+    }
+}
+
+/// The table that a prefix limit counts: an address family's, in the peer's routing instance.
+fn table(nlri_type: &str, routing_instance: &str) -> String {
+    let table = match nlri_type {
+        "inet-unicast" => "inet.0",
+        "inet6-unicast" => "inet6.0",
+        "inet-multicast" => "inet.2",
+        "inet6-multicast" => "inet6.2",
+        "inet-labeled-unicast" => "inet.3",
+        "inet6-labeled-unicast" => "inet6.3",
+        "inet-flow" => "inetflow.0",
+        "inet-vpn-unicast" => "bgp.l3vpn.0",
+        "inet6-vpn-unicast" => "bgp.l3vpn-inet6.0",
+        "l2vpn" | "l2vpn-signaling" => "bgp.l2vpn.0",
+        "evpn" | "evpn-signaling" => "bgp.evpn.0",
+        other => other,
+    };
+    match routing_instance {
+        "" | "master" => table.to_string(),
+        instance => format!("{instance}.{table}"),
+    }
+}

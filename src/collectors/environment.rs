@@ -1,0 +1,210 @@
+//! Temperatures, power supplies and fans of the chassis.
+
+use serde::Deserialize;
+
+use super::routingengine::STATUS;
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
+use crate::reply::{Celsius, Quantity, state_number};
+
+pub struct Environment {
+    satellite: bool,
+    /// Power entry modules met: a chassis without them may have power supply modules instead.
+    pems: usize,
+}
+
+const TAGS: &[&str] = &["re_name", "item"];
+
+static TEMPERATURE: Measurement<EnvironmentItem> = Measurement {
+    name: "environment",
+    help: "A sensor of the chassis.",
+    tags: TAGS,
+    fields: &[gauge("item_temp", "°C", "Temperature.", |i| i.temperature?.celsius())],
+};
+
+const STATUS_HELP: &str = "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.";
+
+static POWER: Measurement<EnvironmentItem> = Measurement {
+    name: "environment",
+    help: "A power supply.",
+    tags: TAGS,
+    fields: &[
+        info("status", "Its status in words.", |i| i.status.as_deref()),
+        level("power_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+    ],
+};
+
+static FAN: Measurement<EnvironmentItem> = Measurement {
+    name: "environment",
+    help: "A fan.",
+    tags: TAGS,
+    fields: &[
+        info("status", "Its status in words.", |i| i.status.as_deref()),
+        level("fan_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+    ],
+};
+
+static AIRFLOW: Measurement<EnvironmentItem> = Measurement {
+    name: "environment",
+    help: "A fan's airflow.",
+    tags: TAGS,
+    fields: &[
+        info("status", "Its status in words.", |i| i.status.as_deref()),
+        level("fan_airflow_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+    ],
+};
+
+static PEM_STATE: Measurement<Component> = Measurement {
+    name: "environment_pem",
+    help: "A power entry or power supply module.",
+    tags: TAGS,
+    fields: &[
+        labelled("state", info("state_name", "Its state in words.", |c| c.state.as_deref())),
+        level("state", "", "Online 1, Present 2, Empty 3, Offline 4, other 0.", |c| {
+            let states = [("Online", 1), ("Present", 2), ("Empty", 3), ("Offline", 4)];
+            state_number(c.state.as_deref(), &states)
+        }),
+    ],
+};
+
+static PEM: Measurement<DcDetail> = Measurement {
+    name: "environment_pem",
+    help: "What a power entry or power supply module delivers.",
+    tags: TAGS,
+    fields: &[
+        gauge("voltage", "V", "DC voltage.", |d| Some(d.dc_voltage.or(d.str3_dc_voltage)?.0)),
+        gauge("current", "A", "DC current.", |d| Some(d.dc_current.or(d.str3_dc_current)?.0)),
+        gauge("power_usage", "W", "DC power.", |d| Some(d.dc_power?.0)),
+        gauge("power_load_percent", "%", "Load.", |d| Some(d.dc_load?.0)),
+    ],
+};
+
+static PEM_FAN: Measurement<FanSpeed> = Measurement {
+    name: "environment_pem",
+    help: "A fan of a power entry or power supply module.",
+    tags: &["re_name", "item", "fan_name"],
+    fields: &[gauge("fanspeed", "rpm", "Speed.", |f| Some(f.fan_speed?.0))],
+};
+
+const ITEMS: &[crate::collector::ItemOf<Environment>] =
+    &[item::<Environment, EnvironmentItem>("environment-item")];
+const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
+    &[item::<Environment, Component>("environment-component-item")];
+
+impl Collector for Environment {
+    const NAME: &'static str = "environment";
+    const HELP: &'static str = "Temperatures, power supplies and fans of the chassis.";
+    const QUERIES: &'static [Query<Environment>] = &[
+        Query {
+            rpc: Rpc::Once("<get-environment-information/>"),
+            command: "show chassis environment",
+            root: "environment-information",
+            items: ITEMS,
+        },
+        Query {
+            rpc: Rpc::Each("<get-chassis-environment-satellite-information/>", |environment| {
+                let rpc = "<get-chassis-environment-satellite-information/>";
+                environment.satellite.then(|| rpc.to_string()).into_iter().collect()
+            }),
+            command: "show chassis environment satellite",
+            root: "environment-information",
+            items: ITEMS,
+        },
+        Query {
+            rpc: Rpc::Once("<get-environment-pem-information/>"),
+            command: "show chassis environment pem",
+            root: "environment-component-information",
+            items: COMPONENTS,
+        },
+        Query {
+            rpc: Rpc::Each("<get-environment-psm-information/>", |environment| {
+                let rpc = "<get-environment-psm-information/>";
+                (environment.pems == 0).then(|| rpc.to_string()).into_iter().collect()
+            }),
+            command: "show chassis environment psm",
+            root: "environment-component-information",
+            items: COMPONENTS,
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&TEMPERATURE, &POWER, &FAN, &AIRFLOW, &PEM_STATE, &PEM, &PEM_FAN];
+    const KEYS: &'static [&'static str] = &["satellite"];
+
+    fn new(settings: &Settings) -> Environment {
+        Environment { satellite: settings.satellite, pems: 0 }
+    }
+}
+
+#[derive(Deserialize)]
+struct EnvironmentItem {
+    name: String,
+    status: Option<String>,
+    temperature: Option<Celsius>,
+}
+
+impl Item<Environment> for EnvironmentItem {
+    fn points(self, _: &mut Environment, scope: &Scope, points: &mut Points) {
+        let tags = [scope.re_name(), &self.name];
+        points.push(&TEMPERATURE, &tags, &self);
+        // What kind of item it is only its name says.
+        let named = |words: &[&str]| words.iter().any(|word| self.name.contains(word));
+        if self.temperature.is_some_and(|temperature| temperature.celsius().is_some()) {
+            // A sensor of a power supply or fan tray: its status is the temperature's.
+        } else if named(&["Power Supply", "PEM", "PSM"]) {
+            points.push(&POWER, &tags, &self);
+        } else if named(&["Airflow"]) {
+            points.push(&AIRFLOW, &tags, &self);
+        } else if named(&["Fan"]) {
+            points.push(&FAN, &tags, &self);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Component {
+    name: String,
+    state: Option<String>,
+    #[serde(default)]
+    dc_information: DcInformation,
+    #[serde(default)]
+    fan_speed_reading: Vec<FanSpeed>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct DcInformation {
+    dc_detail: DcDetail,
+}
+
+/// Newer releases write some of the names with `str3-` in front.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct DcDetail {
+    dc_voltage: Option<Quantity>,
+    str3_dc_voltage: Option<Quantity>,
+    dc_current: Option<Quantity>,
+    str3_dc_current: Option<Quantity>,
+    dc_power: Option<Quantity>,
+    dc_load: Option<Quantity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct FanSpeed {
+    fan_name: String,
+    fan_speed: Option<Quantity>,
+}
+
+impl Item<Environment> for Component {
+    fn points(self, environment: &mut Environment, scope: &Scope, points: &mut Points) {
+        environment.pems += 1;
+        let tags = [scope.re_name(), &self.name];
+        points.push(&PEM_STATE, &tags, &self);
+        points.push(&PEM, &tags, &self.dc_information.dc_detail);
+        for fan in &self.fan_speed_reading {
+            points.push(&PEM_FAN, &[tags[0], tags[1], &fan.fan_name], fan);
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Optics: temperature, voltage, laser bias and power, and the transceivers themselves.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Field, Measurement, Points, Schema, gauge, info, labelled, level};
+use crate::reply::{Celsius, is};
+
+/// A transceiver's place: FPC, PIC and port.
+type Place = (u32, u32, u32);
+
+#[derive(Default)]
+pub struct InterfaceDiagnostics {
+    satellite: bool,
+    ports: BTreeMap<Place, Vec<Port>>,
+    transceivers: BTreeMap<Place, Transceiver>,
+}
+
+const TAGS: &[&str] = &["name", "if_index"];
+const LANE_TAGS: &[&str] = &["name", "if_index", "lane"];
+
+static OPTICS: Measurement<Optics> = Measurement {
+    name: "interface_diagnostics",
+    help: "What an optical module measures of itself.",
+    tags: TAGS,
+    fields: &[
+        gauge("module_voltage", "V", "Voltage.", |o| o.module_voltage),
+        threshold("module_voltage_high_alarm_threshold", "V", |o| {
+            o.module_voltage_high_alarm_threshold
+        }),
+        threshold("module_voltage_low_alarm_threshold", "V", |o| {
+            o.module_voltage_low_alarm_threshold
+        }),
+        threshold("module_voltage_high_warn_threshold", "V", |o| {
+            o.module_voltage_high_warn_threshold
+        }),
+        threshold("module_voltage_low_warn_threshold", "V", |o| {
+            o.module_voltage_low_warn_threshold
+        }),
+        gauge("temp", "°C", "Temperature.", |o| o.module_temperature?.celsius()),
+        threshold("temp_high_alarm_threshold", "°C", |o| {
+            o.module_temperature_high_alarm_threshold?.celsius()
+        }),
+        threshold("temp_low_alarm_threshold", "°C", |o| {
+            o.module_temperature_low_alarm_threshold?.celsius()
+        }),
+        threshold("temp_high_warn_threshold", "°C", |o| {
+            o.module_temperature_high_warn_threshold?.celsius()
+        }),
+        threshold("temp_low_warn_threshold", "°C", |o| {
+            o.module_temperature_low_warn_threshold?.celsius()
+        }),
+        gauge("rx_signal_avg", "mW", "Average power received.", |o| o.rx_signal_avg_optical_power),
+        gauge("rx_signal_avg_dbm", "dBm", "Average power received.", |o| {
+            o.rx_signal_avg_optical_power_dbm
+        }),
+    ],
+};
+
+static LASER: Measurement<Lane> = Measurement {
+    name: "interface_diagnostics_laser",
+    help: "A laser of an optical module, by lane where it has several.",
+    tags: LANE_TAGS,
+    fields: &[
+        gauge("bias", "mA", "Bias current.", |l| l.laser_bias_current),
+        gauge("output", "mW", "Power sent.", |l| l.laser_output_power),
+        gauge("output_dbm", "dBm", "Power sent.", |l| l.laser_output_power_dbm),
+        gauge("rx", "mW", "Power received.", |l| l.laser_rx_optical_power),
+        gauge("rx_dbm", "dBm", "Power received.", |l| l.laser_rx_optical_power_dbm),
+    ],
+};
+
+/// The module's thresholds hold for each of its lanes.
+static LASER_THRESHOLDS: Measurement<Optics> = Measurement {
+    name: "interface_diagnostics_laser",
+    help: "Thresholds of a laser.",
+    tags: LANE_TAGS,
+    fields: &[
+        threshold("bias_high_alarm_threshold", "mA", |o| o.laser_bias_current_high_alarm_threshold),
+        threshold("bias_low_alarm_threshold", "mA", |o| o.laser_bias_current_low_alarm_threshold),
+        threshold("bias_high_warn_threshold", "mA", |o| o.laser_bias_current_high_warn_threshold),
+        threshold("bias_low_warn_threshold", "mA", |o| o.laser_bias_current_low_warn_threshold),
+        threshold("output_high_alarm_threshold", "mW", |o| o.laser_tx_power_high_alarm_threshold),
+        threshold("output_low_alarm_threshold", "mW", |o| o.laser_tx_power_low_alarm_threshold),
+        threshold("output_high_warn_threshold", "mW", |o| o.laser_tx_power_high_warn_threshold),
+        threshold("output_low_warn_threshold", "mW", |o| o.laser_tx_power_low_warn_threshold),
+        threshold("output_high_alarm_threshold_dbm", "dBm", |o| {
+            o.laser_tx_power_high_alarm_threshold_dbm
+        }),
+        threshold("output_low_alarm_threshold_dbm", "dBm", |o| {
+            o.laser_tx_power_low_alarm_threshold_dbm
+        }),
+        threshold("output_high_warn_threshold_dbm", "dBm", |o| {
+            o.laser_tx_power_high_warn_threshold_dbm
+        }),
+        threshold("output_low_warn_threshold_dbm", "dBm", |o| {
+            o.laser_tx_power_low_warn_threshold_dbm
+        }),
+        threshold("rx_high_alarm_threshold", "mW", |o| o.laser_rx_power_high_alarm_threshold),
+        threshold("rx_low_alarm_threshold", "mW", |o| o.laser_rx_power_low_alarm_threshold),
+        threshold("rx_high_warn_threshold", "mW", |o| o.laser_rx_power_high_warn_threshold),
+        threshold("rx_low_warn_threshold", "mW", |o| o.laser_rx_power_low_warn_threshold),
+        threshold("rx_high_alarm_threshold_dbm", "dBm", |o| {
+            o.laser_rx_power_high_alarm_threshold_dbm
+        }),
+        threshold("rx_low_alarm_threshold_dbm", "dBm", |o| {
+            o.laser_rx_power_low_alarm_threshold_dbm
+        }),
+        threshold("rx_high_warn_threshold_dbm", "dBm", |o| {
+            o.laser_rx_power_high_warn_threshold_dbm
+        }),
+        threshold("rx_low_warn_threshold_dbm", "dBm", |o| o.laser_rx_power_low_warn_threshold_dbm),
+    ],
+};
+
+const fn threshold(
+    name: &'static str,
+    unit: &'static str,
+    get: fn(&Optics) -> Option<f64>,
+) -> Field<Optics> {
+    gauge(name, unit, "Beyond it the module reports an alarm or a warning.", get)
+}
+
+static TRANSCEIVER: Measurement<Transceiver> = Measurement {
+    name: "interface",
+    help: "The transceiver that an interface uses.",
+    tags: TAGS,
+    fields: &[
+        info("serial_number", "Serial number.", |t| Some(&t.serial_number)),
+        labelled(
+            "description",
+            info("transceiver_type", "What the inventory calls it.", |t| Some(&t.description)),
+        ),
+        labelled(
+            "speed",
+            info("transceiver_speed", "The port's speed as Junos writes it.", |t| Some(&t.speed)),
+        ),
+        info("fiber_type", "SM, MM or none.", |t| Some(&t.detail.fiber_mode)),
+        info("vendor_name", "Its vendor.", |t| Some(&t.detail.sfp_vendor_name)),
+        info("vendor_part_number", "The vendor's part number.", |t| Some(&t.detail.sfp_vendor_pno)),
+        info("wavelength", "As Junos writes it.", |t| Some(&t.detail.wavelength)),
+        level("transceiver", "", "1 if the interface is up.", |t| t.up),
+    ],
+};
+
+const OPTICS_ITEM: &[ItemOf<InterfaceDiagnostics>] =
+    &[item::<InterfaceDiagnostics, Interface>("physical-interface")];
+
+impl Collector for InterfaceDiagnostics {
+    const NAME: &'static str = "interfacediagnostics";
+    const HELP: &'static str =
+        "Optics: temperature, voltage, laser bias and power, and the transceivers themselves.";
+    const QUERIES: &'static [Query<InterfaceDiagnostics>] = &[
+        Query {
+            rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),
+            command: "show interfaces diagnostics optics",
+            root: "interface-information",
+            items: OPTICS_ITEM,
+        },
+        Query {
+            rpc: Rpc::Each("<get-interface-optics-diagnostics-satellite/>", |diagnostics| {
+                let rpc = "<get-interface-optics-diagnostics-satellite/>";
+                diagnostics.satellite.then(|| rpc.to_string()).into_iter().collect()
+            }),
+            command: "show interfaces diagnostics optics satellite",
+            root: "interface-information",
+            items: OPTICS_ITEM,
+        },
+        Query {
+            rpc: Rpc::Once("<get-interface-information><media/></get-interface-information>"),
+            command: "show interfaces media",
+            root: "interface-information",
+            items: &[item::<InterfaceDiagnostics, Port>("physical-interface")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-chassis-inventory/>"),
+            command: "show chassis hardware",
+            root: "chassis-inventory",
+            items: &[item::<InterfaceDiagnostics, Module>("chassis-module")],
+        },
+        Query {
+            rpc: Rpc::Each(
+                "<get-pic-detail><fpc-slot>F</fpc-slot><pic-slot>P</pic-slot></get-pic-detail>",
+                pic_details,
+            ),
+            command: "show chassis pic fpc-slot F pic-slot P",
+            root: "fpc-information",
+            items: &[item::<InterfaceDiagnostics, Fpc>("fpc")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&OPTICS, &LASER, &LASER_THRESHOLDS, &TRANSCEIVER];
+    const KEYS: &'static [&'static str] = &["satellite"];
+
+    fn new(settings: &Settings) -> InterfaceDiagnostics {
+        InterfaceDiagnostics { satellite: settings.satellite, ..Default::default() }
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for (place, transceiver) in &mut self.transceivers {
+            for port in self.ports.get(place).map_or(&[][..], |ports| ports) {
+                transceiver.speed.clone_from(&port.speed);
+                transceiver.up = is(port.oper_status.as_deref(), "up");
+                points.push(&TRANSCEIVER, &[&port.name, &port.snmp_index], transceiver);
+            }
+        }
+    }
+}
+
+/// One request for each PIC that has a transceiver.
+fn pic_details(diagnostics: &InterfaceDiagnostics) -> Vec<String> {
+    let mut pics: Vec<_> =
+        diagnostics.transceivers.keys().map(|(fpc, pic, _)| (fpc, pic)).collect();
+    pics.dedup();
+    let rpc = |(fpc, pic)| {
+        let slots = format!("<fpc-slot>{fpc}</fpc-slot><pic-slot>{pic}</pic-slot>");
+        format!("<get-pic-detail>{slots}</get-pic-detail>")
+    };
+    pics.into_iter().map(rpc).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Interface {
+    name: String,
+    #[serde(default)]
+    snmp_index: String,
+    optics_diagnostics: Option<Optics>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Optics {
+    #[serde(default)]
+    optics_diagnostics_lane_values: Vec<Lane>,
+    laser_bias_current: Option<f64>,
+    laser_output_power: Option<f64>,
+    laser_output_power_dbm: Option<f64>,
+    laser_rx_optical_power: Option<f64>,
+    laser_rx_optical_power_dbm: Option<f64>,
+    rx_signal_avg_optical_power: Option<f64>,
+    rx_signal_avg_optical_power_dbm: Option<f64>,
+    module_temperature: Option<Celsius>,
+    module_voltage: Option<f64>,
+    laser_bias_current_high_alarm_threshold: Option<f64>,
+    laser_bias_current_low_alarm_threshold: Option<f64>,
+    laser_bias_current_high_warn_threshold: Option<f64>,
+    laser_bias_current_low_warn_threshold: Option<f64>,
+    laser_tx_power_high_alarm_threshold: Option<f64>,
+    laser_tx_power_low_alarm_threshold: Option<f64>,
+    laser_tx_power_high_warn_threshold: Option<f64>,
+    laser_tx_power_low_warn_threshold: Option<f64>,
+    laser_tx_power_high_alarm_threshold_dbm: Option<f64>,
+    laser_tx_power_low_alarm_threshold_dbm: Option<f64>,
+    laser_tx_power_high_warn_threshold_dbm: Option<f64>,
+    laser_tx_power_low_warn_threshold_dbm: Option<f64>,
+    module_temperature_high_alarm_threshold: Option<Celsius>,
+    module_temperature_low_alarm_threshold: Option<Celsius>,
+    module_temperature_high_warn_threshold: Option<Celsius>,
+    module_temperature_low_warn_threshold: Option<Celsius>,
+    module_voltage_high_alarm_threshold: Option<f64>,
+    module_voltage_low_alarm_threshold: Option<f64>,
+    module_voltage_high_warn_threshold: Option<f64>,
+    module_voltage_low_warn_threshold: Option<f64>,
+    laser_rx_power_high_alarm_threshold: Option<f64>,
+    laser_rx_power_low_alarm_threshold: Option<f64>,
+    laser_rx_power_high_warn_threshold: Option<f64>,
+    laser_rx_power_low_warn_threshold: Option<f64>,
+    laser_rx_power_high_alarm_threshold_dbm: Option<f64>,
+    laser_rx_power_low_alarm_threshold_dbm: Option<f64>,
+    laser_rx_power_high_warn_threshold_dbm: Option<f64>,
+    laser_rx_power_low_warn_threshold_dbm: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Lane {
+    #[serde(default)]
+    lane_index: String,
+    laser_bias_current: Option<f64>,
+    laser_output_power: Option<f64>,
+    laser_output_power_dbm: Option<f64>,
+    laser_rx_optical_power: Option<f64>,
+    laser_rx_optical_power_dbm: Option<f64>,
+}
+
+impl Item<InterfaceDiagnostics> for Interface {
+    fn points(self, _: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
+        let Some(optics) = &self.optics_diagnostics else { return };
+        points.push(&OPTICS, &[&self.name, &self.snmp_index], optics);
+        let mut push = |lane: &Lane| {
+            let tags = [&*self.name, &self.snmp_index, &lane.lane_index];
+            points.push(&LASER, &tags, lane);
+            points.push(&LASER_THRESHOLDS, &tags, optics);
+        };
+        if optics.optics_diagnostics_lane_values.is_empty() {
+            push(&Lane {
+                lane_index: String::new(),
+                laser_bias_current: optics.laser_bias_current,
+                laser_output_power: optics.laser_output_power,
+                laser_output_power_dbm: optics.laser_output_power_dbm,
+                laser_rx_optical_power: optics
+                    .laser_rx_optical_power
+                    .or(optics.rx_signal_avg_optical_power),
+                laser_rx_optical_power_dbm: optics
+                    .laser_rx_optical_power_dbm
+                    .or(optics.rx_signal_avg_optical_power_dbm),
+            });
+        } else {
+            optics.optics_diagnostics_lane_values.iter().for_each(push);
+        }
+    }
+}
+
+/// A physical interface of `show interfaces media`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Port {
+    name: String,
+    #[serde(default)]
+    snmp_index: String,
+    #[serde(default)]
+    speed: String,
+    oper_status: Option<String>,
+}
+
+/// `et-1/2/3`, and its channels `et-1/2/3:0`, are of FPC 1, PIC 2, port 3.
+fn place(interface: &str) -> Option<Place> {
+    let (_, numbers) = interface.split_once('-')?;
+    let numbers = numbers.split(':').next()?;
+    let mut numbers = numbers.split('/').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+impl Item<InterfaceDiagnostics> for Port {
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
+        if let Some(place) = place(&self.name) {
+            diagnostics.ports.entry(place).or_default().push(self);
+        }
+    }
+}
+
+/// A module of the inventory: an FPC holds MICs or PICs, a MIC holds PICs, a PIC transceivers.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Module {
+    name: String,
+    #[serde(default)]
+    serial_number: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    chassis_sub_module: Vec<Module>,
+    #[serde(default)]
+    chassis_sub_sub_module: Vec<Module>,
+    #[serde(default)]
+    chassis_sub_sub_sub_module: Vec<Module>,
+}
+
+impl Module {
+    fn walk(&self, mut fpc: u32, mut pic: u32, found: &mut BTreeMap<Place, Transceiver>) {
+        if let Some((kind, Ok(number))) = self.name.split_once(' ').map(|(k, n)| (k, n.parse())) {
+            match kind {
+                "FPC" => fpc = number,
+                "PIC" => pic = number,
+                "Xcvr" => {
+                    let transceiver = Transceiver {
+                        serial_number: self.serial_number.clone(),
+                        description: self.description.clone(),
+                        ..Transceiver::default()
+                    };
+                    found.insert((fpc, pic, number), transceiver);
+                }
+                _ => {}
+            }
+        }
+        let nested = [&self.chassis_sub_module, &self.chassis_sub_sub_module];
+        for module in nested.into_iter().chain([&self.chassis_sub_sub_sub_module]).flatten() {
+            module.walk(fpc, pic, found);
+        }
+    }
+}
+
+impl Item<InterfaceDiagnostics> for Module {
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
+        self.walk(0, 0, &mut diagnostics.transceivers);
+    }
+}
+
+#[derive(Default)]
+struct Transceiver {
+    serial_number: String,
+    description: String,
+    speed: String,
+    up: Option<u64>,
+    detail: PortDetail,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Fpc {
+    #[serde(default)]
+    pic_detail: PicDetail,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct PicDetail {
+    /// The FPC's; the PIC has its own.
+    slot: u32,
+    pic_slot: u32,
+    port_information: PortInformation,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PortInformation {
+    port: Vec<PortDetail>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct PortDetail {
+    port_number: u32,
+    fiber_mode: String,
+    sfp_vendor_name: String,
+    sfp_vendor_pno: String,
+    wavelength: String,
+}
+
+impl Item<InterfaceDiagnostics> for Fpc {
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
+        let PicDetail { slot, pic_slot, port_information } = self.pic_detail;
+        for port in port_information.port {
+            let place = (slot, pic_slot, port.port_number);
+            if let Some(transceiver) = diagnostics.transceivers.get_mut(&place) {
+                transceiver.detail = port;
+            }
+        }
+    }
+}

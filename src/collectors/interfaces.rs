@@ -1,0 +1,291 @@
+//! Physical and logical interfaces: traffic, errors, state, speed.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, info, level};
+use crate::reply::{is, state_number};
+
+pub struct Interfaces {
+    only: Option<Pattern>,
+}
+
+static INTERFACE: Measurement<Interface> = Measurement {
+    name: "interface",
+    help: "A physical or logical interface.",
+    tags: &["name", "if_index"],
+    fields: &[
+        info("description", "The interface's description.", |i| Some(&i.description)),
+        info("mac", "Its hardware address.", |i| Some(&i.current_physical_address)),
+        counter("receive_bytes", "bytes", "Bytes in.", |i| i.traffic()?.input_bytes),
+        counter("receive_packets_total", "packets", "Packets in.", |i| i.traffic()?.input_packets),
+        counter("transmit_bytes", "bytes", "Bytes out.", |i| i.traffic()?.output_bytes),
+        counter("transmit_packets_total", "packets", "Packets out.", |i| {
+            i.traffic()?.output_packets
+        }),
+        counter("IPv6_receive_bytes_total", "bytes", "IPv6 bytes in.", |i| i.ipv6()?.input_bytes),
+        counter("IPv6_receive_packets_total", "packets", "IPv6 packets in.", |i| {
+            i.ipv6()?.input_packets
+        }),
+        counter("IPv6_transmit_bytes_total", "bytes", "IPv6 bytes out.", |i| {
+            i.ipv6()?.output_bytes
+        }),
+        counter("IPv6_transmit_packets_total", "packets", "IPv6 packets out.", |i| {
+            i.ipv6()?.output_packets
+        }),
+        counter("receive_errors", "", "Errors on input.", |i| i.input_error_list.input_errors),
+        counter("receive_drops", "", "Drops on input.", |i| i.input_error_list.input_drops),
+        counter("transmit_errors", "", "Errors on output.", |i| i.output_error_list.output_errors),
+        counter("transmit_drops", "", "Drops on output.", |i| i.output_error_list.output_drops),
+        level("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
+        level("mtu", "bytes", "MTU; 65535 where it is unlimited.", Interface::mtu),
+        level("admin_up", "", "1 if it is enabled.", |i| is(i.admin_status.as_deref(), "up")),
+        level("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), "up")),
+        level("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
+            Some(u64::from(i.admin_status.as_ref()? != i.oper_status.as_ref()?))
+        }),
+        level("error_bpdublock", "", "1 if a BPDU has blocked it.", |i| {
+            is(i.bpdu_error.as_deref(), "detected").filter(|blocked| *blocked == 1)
+        }),
+        gauge("last_flapped_seconds", "s", "Time since it went up or down; -1 for never.", |i| {
+            let flapped = i.interface_flapped.as_ref()?;
+            match flapped.seconds? {
+                0 if flapped.text.as_deref() == Some("Never") => Some(-1.0),
+                0 => None,
+                seconds => Some(seconds as f64),
+            }
+        }),
+        counter("receive_unicasts_packets", "packets", "Unicast in.", |i| i.mac.input_unicasts),
+        counter("receive_broadcasts_packets", "packets", "Broadcast in.", |i| {
+            i.mac.input_broadcasts
+        }),
+        counter("receive_multicasts_packets", "packets", "Multicast in.", |i| {
+            i.mac.input_multicasts
+        }),
+        counter("receive_errors_crc_packets", "packets", "CRC errors in.", |i| {
+            i.mac.input_crc_errors
+        }),
+        counter("transmit_unicasts_packets", "packets", "Unicast out.", |i| i.mac.output_unicasts),
+        counter("transmit_broadcasts_packets", "packets", "Broadcast out.", |i| {
+            i.mac.output_broadcasts
+        }),
+        counter("transmit_multicasts_packets", "packets", "Multicast out.", |i| {
+            i.mac.output_multicasts
+        }),
+        counter("transmit_errors_crc_packets", "packets", "CRC errors out.", |i| {
+            i.mac.output_crc_errors
+        }),
+        counter("receive_oversized_frames", "frames", "Frames that are too long.", |i| {
+            i.mac.input_oversized_frames
+        }),
+        counter("receive_jabber_frames", "frames", "Jabber frames.", |i| i.mac.input_jabber_frames),
+        counter("receive_fragment_frames", "frames", "Fragments.", |i| i.mac.input_fragment_frames),
+        counter("receive_vlan_tagged_frames", "frames", "VLAN-tagged frames.", |i| {
+            i.mac.input_vlan_tagged_frames
+        }),
+        counter("receive_code_violations", "", "Code violations.", |i| i.mac.input_code_violations),
+        counter("receive_total_errors", "", "MAC errors in.", |i| i.mac.input_total_errors),
+        counter("transmit_total_errors", "", "MAC errors out.", |i| i.mac.output_total_errors),
+        counter("fec_ccw_count", "", "FEC corrected codewords.", |i| i.fec.ccw_count),
+        counter("fec_nccw_count", "", "FEC uncorrected codewords.", |i| i.fec.nccw_count),
+        decimal_counter("fec_ccw_error_rate", "", "FEC corrected codeword rate.", |i| {
+            i.fec.ccw_error_rate
+        }),
+        decimal_counter("fec_nccw_error_rate", "", "FEC uncorrected codeword rate.", |i| {
+            i.fec.nccw_error_rate
+        }),
+        counter("fec_mode", "", "none 0, fec74 2, fec91 3, fec108 4, other 1.", |i| {
+            let modes = [("none", 0), ("fec74", 2), ("fec91", 3), ("fec108", 4)];
+            let mode = i.ethernet_fec_mode.enabled_fec_mode.as_deref()?;
+            let known = modes.iter().any(|(name, _)| name.eq_ignore_ascii_case(mode));
+            if known { state_number(Some(mode), &modes) } else { Some(1) }
+        }),
+    ],
+};
+
+impl Collector for Interfaces {
+    const NAME: &'static str = "interfaces";
+    const HELP: &'static str = "Physical and logical interfaces: traffic, errors, state, speed.";
+    const QUERIES: &'static [Query<Interfaces>] = &[Query {
+        rpc: Rpc::Once("<get-interface-information><extensive/></get-interface-information>"),
+        command: "show interfaces extensive",
+        root: "interface-information",
+        items: &[item::<Interfaces, Interface>("physical-interface")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE];
+    const KEYS: &'static [&'static str] = &["only"];
+
+    fn new(settings: &Settings) -> Interfaces {
+        Interfaces { only: settings.only.clone() }
+    }
+}
+
+/// A physical interface, or one of its logical interfaces, which has fewer of the elements.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Interface {
+    name: String,
+    #[serde(default)]
+    snmp_index: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    current_physical_address: String,
+    admin_status: Option<String>,
+    oper_status: Option<String>,
+    speed: Option<String>,
+    if_speed_cfg: Option<String>,
+    mtu: Option<String>,
+    bpdu_error: Option<String>,
+    interface_flapped: Option<Flapped>,
+    traffic_statistics: Option<Traffic>,
+    #[serde(default)]
+    lag_traffic_statistics: Lag,
+    #[serde(default)]
+    input_error_list: InputErrors,
+    #[serde(default)]
+    output_error_list: OutputErrors,
+    #[serde(default, rename = "ethernet-mac-statistics")]
+    mac: Mac,
+    #[serde(default, rename = "ethernet-fec-statistics")]
+    fec: Fec,
+    #[serde(default)]
+    ethernet_fec_mode: FecMode,
+    #[serde(default)]
+    logical_interface: Vec<Interface>,
+}
+
+#[derive(Deserialize)]
+struct Flapped {
+    #[serde(rename = "@seconds")]
+    seconds: Option<u64>,
+    #[serde(rename = "$text")]
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Traffic {
+    input_bytes: Option<u64>,
+    input_packets: Option<u64>,
+    output_bytes: Option<u64>,
+    output_packets: Option<u64>,
+    ipv6_transit_statistics: Option<Box<Traffic>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Lag {
+    lag_bundle: Option<Traffic>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct InputErrors {
+    input_errors: Option<u64>,
+    input_drops: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct OutputErrors {
+    output_errors: Option<u64>,
+    output_drops: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Mac {
+    input_unicasts: Option<u64>,
+    input_broadcasts: Option<u64>,
+    input_multicasts: Option<u64>,
+    input_crc_errors: Option<u64>,
+    output_unicasts: Option<u64>,
+    output_broadcasts: Option<u64>,
+    output_multicasts: Option<u64>,
+    output_crc_errors: Option<u64>,
+    input_oversized_frames: Option<u64>,
+    input_jabber_frames: Option<u64>,
+    input_fragment_frames: Option<u64>,
+    input_vlan_tagged_frames: Option<u64>,
+    input_code_violations: Option<u64>,
+    input_total_errors: Option<u64>,
+    output_total_errors: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fec {
+    #[serde(rename = "fec_ccw_count")]
+    ccw_count: Option<u64>,
+    #[serde(rename = "fec_nccw_count")]
+    nccw_count: Option<u64>,
+    #[serde(rename = "fec_ccw_error_rate")]
+    ccw_error_rate: Option<f64>,
+    #[serde(rename = "fec_nccw_error_rate")]
+    nccw_error_rate: Option<f64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct FecMode {
+    enabled_fec_mode: Option<String>,
+}
+
+impl Interface {
+    fn traffic(&self) -> Option<&Traffic> {
+        self.traffic_statistics.as_ref().or(self.lag_traffic_statistics.lag_bundle.as_ref())
+    }
+
+    fn ipv6(&self) -> Option<&Traffic> {
+        self.traffic()?.ipv6_transit_statistics.as_deref()
+    }
+
+    /// In bit/s. Where it is left to negotiation the name of the port says the most it can be.
+    fn speed(&self) -> Option<u64> {
+        let configured = self.if_speed_cfg.as_deref().and_then(bits_per_second);
+        configured.or_else(|| match self.speed.as_deref()? {
+            "Auto" | "Unspecified" if self.name.starts_with("ge-") => Some(1_000_000_000),
+            "Auto" | "Unspecified" if self.name.starts_with("xe-") => Some(10_000_000_000),
+            speed => bits_per_second(speed),
+        })
+    }
+
+    fn mtu(&self) -> Option<u64> {
+        match self.mtu.as_deref()? {
+            "Unlimited" => Some(65535),
+            mtu => mtu.parse().ok(),
+        }
+    }
+}
+
+/// `1000mbps`, `10Gbps`, `10g` in bit/s.
+fn bits_per_second(speed: &str) -> Option<u64> {
+    let digits = speed.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = speed[..digits].parse().ok()?;
+    let unit = match &*speed[digits..].to_ascii_lowercase() {
+        "kbps" | "k" => 1_000,
+        "mbps" | "m" => 1_000_000,
+        "gbps" | "g" => 1_000_000_000,
+        "tbps" | "t" => 1_000_000_000_000,
+        "bps" => 1,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+impl Item<Interfaces> for Interface {
+    fn points(self, interfaces: &mut Interfaces, _: &Scope, points: &mut Points) {
+        let wanted = |name: &str| interfaces.only.as_ref().is_none_or(|only| only.is_match(name));
+        if wanted(&self.name) {
+            points.push(&INTERFACE, &[&self.name, &self.snmp_index], &self);
+        }
+        for mut unit in self.logical_interface {
+            if wanted(&unit.name) {
+                unit.current_physical_address.clone_from(&self.current_physical_address);
+                points.push(&INTERFACE, &[&unit.name, &unit.snmp_index], &unit);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The registry: every collector, in the order of the reference.
+
+mod alarm;
+mod bgp;
+mod environment;
+mod interfacediagnostics;
+mod interfaces;
+mod route;
+mod routingengine;
+
+use crate::collector::{Entry, entry};
+
+pub const COLLECTORS: &[Entry] = &[
+    entry::<alarm::Alarm>(),
+    entry::<bgp::Bgp>(),
+    entry::<environment::Environment>(),
+    entry::<interfacediagnostics::InterfaceDiagnostics>(),
+    entry::<interfaces::Interfaces>(),
+    entry::<route::Route>(),
+    entry::<routingengine::RoutingEngine>(),
+];
+
+/// The collectors that are asked where the settings name none.
+pub const DEFAULT: &[&str] = &[
+    "alarm",
+    "bgp",
+    "environment",
+    "interfacediagnostics",
+    "interfaces",
+    "route",
+    "routingengine",
+];
+
+pub fn find(name: &str) -> Option<&'static Entry> {
+    COLLECTORS.iter().find(|entry| entry.name == name)
+}

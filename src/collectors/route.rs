@@ -1,0 +1,74 @@
+//! Routes by table and by the protocol that gave them.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+
+pub struct Route;
+
+static ROUTES: Measurement<Table> = Measurement {
+    name: "routes",
+    help: "Routes in a table.",
+    tags: &["table"],
+    fields: &[
+        level("total_count", "", "Routes.", |t| t.total_route_count),
+        level("active_count", "", "Routes in use.", |t| t.active_route_count),
+        level("max_count", "", "Routes that the table may have.", |t| t.prefix_max),
+    ],
+};
+
+static PROTOCOL: Measurement<Protocol> = Measurement {
+    name: "routes_protocol",
+    help: "Routes in a table, by protocol.",
+    tags: &["table", "protocol"],
+    fields: &[
+        level("count", "", "Routes.", |p| p.protocol_route_count),
+        level("active_count", "", "Routes in use.", |p| p.active_route_count),
+    ],
+};
+
+impl Collector for Route {
+    const NAME: &'static str = "route";
+    const HELP: &'static str = "Routes by table and by the protocol that gave them.";
+    const QUERIES: &'static [Query<Route>] = &[Query {
+        rpc: Rpc::Once("<get-route-summary-information/>"),
+        command: "show route summary",
+        root: "route-summary-information",
+        items: &[item::<Route, Table>("route-table")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ROUTES, &PROTOCOL];
+
+    fn new(_: &Settings) -> Route {
+        Route
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Table {
+    table_name: String,
+    total_route_count: Option<u64>,
+    active_route_count: Option<u64>,
+    prefix_max: Option<u64>,
+    #[serde(default)]
+    protocols: Vec<Protocol>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Protocol {
+    protocol_name: String,
+    protocol_route_count: Option<u64>,
+    active_route_count: Option<u64>,
+}
+
+impl Item<Route> for Table {
+    fn points(self, _: &mut Route, _: &Scope, points: &mut Points) {
+        points.push(&ROUTES, &[&self.table_name], &self);
+        for protocol in &self.protocols {
+            points.push(&PROTOCOL, &[&self.table_name, &protocol.protocol_name], protocol);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The Routing Engines: CPU, memory, temperature, load, uptime and mastership.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
+use crate::reply::{Celsius, Quantity, Seconds, state_number};
+
+pub struct RoutingEngine;
+
+const TAGS: &[&str] = &["re_name", "slot"];
+
+static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement {
+    name: "route_engine",
+    help: "A Routing Engine.",
+    tags: TAGS,
+    fields: &[
+        gauge("temp", "°C", "Temperature.", |e| e.temperature?.celsius()),
+        gauge("cpu_temp", "°C", "CPU temperature.", |e| e.cpu_temperature?.celsius()),
+        gauge("memory_utilization_percent", "%", "Memory in use.", |e| {
+            Some(e.memory_buffer_utilization?.0)
+        }),
+        gauge("cpu_user_percent", "%", "CPU, user, last 5 s.", |e| e.cpu_user),
+        gauge("cpu_background_percent", "%", "CPU, background, 5 s.", |e| e.cpu_background),
+        gauge("cpu_system_percent", "%", "CPU, kernel, last 5 s.", |e| e.cpu_system),
+        gauge("cpu_interrupt_percent", "%", "CPU, interrupt, 5 s.", |e| e.cpu_interrupt),
+        gauge("cpu_idle_percent", "%", "CPU, idle, last 5 s.", |e| e.cpu_idle),
+        gauge("cpu_user1_percent", "%", "CPU, user, 1 min.", |e| e.cpu_user1),
+        gauge("cpu_background1_percent", "%", "CPU, background, 1 min.", |e| e.cpu_background1),
+        gauge("cpu_system1_percent", "%", "CPU, kernel, 1 min.", |e| e.cpu_system1),
+        gauge("cpu_interrupt1_percent", "%", "CPU, interrupt, 1 min.", |e| e.cpu_interrupt1),
+        gauge("cpu_idle1_percent", "%", "CPU, idle, 1 min.", |e| e.cpu_idle1),
+        gauge("cpu_user2_percent", "%", "CPU, user, 5 min.", |e| e.cpu_user2),
+        gauge("cpu_background2_percent", "%", "CPU, background, 5 min.", |e| e.cpu_background2),
+        gauge("cpu_system2_percent", "%", "CPU, kernel, 5 min.", |e| e.cpu_system2),
+        gauge("cpu_interrupt2_percent", "%", "CPU, interrupt, 5 min.", |e| e.cpu_interrupt2),
+        gauge("cpu_idle2_percent", "%", "CPU, idle, 5 min.", |e| e.cpu_idle2),
+        gauge("cpu_user3_percent", "%", "CPU, user, 15 min.", |e| e.cpu_user3),
+        gauge("cpu_background3_percent", "%", "CPU, background, 15 min.", |e| e.cpu_background3),
+        gauge("cpu_system3_percent", "%", "CPU, kernel, 15 min.", |e| e.cpu_system3),
+        gauge("cpu_interrupt3_percent", "%", "CPU, interrupt, 15 min.", |e| e.cpu_interrupt3),
+        gauge("cpu_idle3_percent", "%", "CPU, idle, 15 min.", |e| e.cpu_idle3),
+        gauge("load_average_one", "", "Load average, 1 min.", |e| e.load_average_one),
+        gauge("load_average_five", "", "Load average, 5 min.", |e| e.load_average_five),
+        gauge("load_average_fifteen", "", "Load average, 15 min.", |e| e.load_average_fifteen),
+        counter("uptime_seconds", "s", "Time since it started.", |e| e.up_time?.seconds),
+        level("status", "", "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.", |e| {
+            state_number(e.status.as_deref(), STATUS)
+        }),
+        level("memory_system_total_bytes", "bytes", "Memory.", |e| bytes(e.memory_system_total)),
+        level("memory_system_total_used_bytes", "bytes", "Memory in use.", |e| {
+            bytes(e.memory_system_total_used)
+        }),
+        level("memory_control_plane_bytes", "bytes", "Control plane memory.", |e| {
+            bytes(e.memory_control_plane)
+        }),
+        level("memory_control_plane_used_bytes", "bytes", "Control plane memory in use.", |e| {
+            bytes(e.memory_control_plane_used)
+        }),
+        level("memory_data_plane_bytes", "bytes", "Data plane memory.", |e| {
+            bytes(e.memory_data_plane)
+        }),
+        level("memory_data_plane_used_bytes", "bytes", "Data plane memory in use.", |e| {
+            bytes(e.memory_data_plane_used)
+        }),
+    ],
+};
+
+static MASTERSHIP_STATE: Measurement<RouteEngine> = Measurement {
+    name: "route_engine_mastership",
+    help: "Which Routing Engine is the master.",
+    tags: TAGS,
+    fields: &[
+        labelled(
+            "mastership",
+            info("state_name", "master or backup.", |e| e.mastership_state.as_deref()),
+        ),
+        level("state", "", "1; the state is in the label.", |e| {
+            e.mastership_state.as_ref().map(|_| 1)
+        }),
+    ],
+};
+
+static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement {
+    name: "route_engine_mastership",
+    help: "Which Routing Engine is meant to be the master.",
+    tags: TAGS,
+    fields: &[
+        labelled(
+            "mastership",
+            info("priority_name", "As configured, or by default.", |e| {
+                e.mastership_priority.as_deref()
+            }),
+        ),
+        level("priority", "", "1; the priority is in the label.", |e| {
+            e.mastership_priority.as_ref().map(|_| 1)
+        }),
+    ],
+};
+
+/// States of a Routing Engine and of environment items.
+pub const STATUS: &[(&str, u64)] =
+    &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
+
+/// Junos gives memory in MiB.
+fn bytes(mebibytes: Option<Quantity>) -> Option<u64> {
+    mebibytes.map(|quantity| (quantity.0 * 1_048_576.0) as u64)
+}
+
+impl Collector for RoutingEngine {
+    const NAME: &'static str = "routingengine";
+    const HELP: &'static str =
+        "The Routing Engines: CPU, memory, temperature, load, uptime and mastership.";
+    const QUERIES: &'static [Query<RoutingEngine>] = &[Query {
+        rpc: Rpc::Once("<get-route-engine-information/>"),
+        command: "show chassis routing-engine",
+        root: "route-engine-information",
+        items: &[item::<RoutingEngine, RouteEngine>("route-engine")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&ROUTE_ENGINE, &MASTERSHIP_STATE, &MASTERSHIP_PRIORITY];
+
+    fn new(_: &Settings) -> RoutingEngine {
+        RoutingEngine
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct RouteEngine {
+    slot: String,
+    status: Option<String>,
+    mastership_state: Option<String>,
+    mastership_priority: Option<String>,
+    temperature: Option<Celsius>,
+    cpu_temperature: Option<Celsius>,
+    memory_system_total: Option<Quantity>,
+    memory_system_total_used: Option<Quantity>,
+    memory_control_plane: Option<Quantity>,
+    memory_control_plane_used: Option<Quantity>,
+    memory_data_plane: Option<Quantity>,
+    memory_data_plane_used: Option<Quantity>,
+    memory_buffer_utilization: Option<Quantity>,
+    cpu_user: Option<f64>,
+    cpu_background: Option<f64>,
+    cpu_system: Option<f64>,
+    cpu_interrupt: Option<f64>,
+    cpu_idle: Option<f64>,
+    cpu_user1: Option<f64>,
+    cpu_background1: Option<f64>,
+    cpu_system1: Option<f64>,
+    cpu_interrupt1: Option<f64>,
+    cpu_idle1: Option<f64>,
+    cpu_user2: Option<f64>,
+    cpu_background2: Option<f64>,
+    cpu_system2: Option<f64>,
+    cpu_interrupt2: Option<f64>,
+    cpu_idle2: Option<f64>,
+    cpu_user3: Option<f64>,
+    cpu_background3: Option<f64>,
+    cpu_system3: Option<f64>,
+    cpu_interrupt3: Option<f64>,
+    cpu_idle3: Option<f64>,
+    up_time: Option<Seconds>,
+    load_average_one: Option<f64>,
+    load_average_five: Option<f64>,
+    load_average_fifteen: Option<f64>,
+}
+
+impl Item<RoutingEngine> for RouteEngine {
+    fn points(self, _: &mut RoutingEngine, scope: &Scope, points: &mut Points) {
+        let tags = [scope.re_name(), &self.slot];
+        points.push(&ROUTE_ENGINE, &tags, &self);
+        points.push(&MASTERSHIP_STATE, &tags, &self);
+        points.push(&MASTERSHIP_PRIORITY, &tags, &self);
+    }
+}

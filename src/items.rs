@@ -1,0 +1,529 @@
+//! Cuts a reply into its items while it arrives.
+//!
+//! One window over the input holds the item that is being looked at and grows to the largest one,
+//! up to a limit. Between items the tags are followed, so that a reply that is cut short or mixes
+//! up its tags is found out with its place, and the text of leaf elements that stand on the way
+//! (`re-name`, `table-name`, an interface's `name`) is kept as the items' scope. What an item holds
+//! is the business of `element`.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use memchr::{memchr, memmem};
+
+/// How much of a router's reply is taken at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub message_bytes_max: usize,
+    pub item_bytes_max: usize,
+    pub depth_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { message_bytes_max: 512 << 20, item_bytes_max: 8 << 20, depth_max: 128 }
+    }
+}
+
+/// Why a reply cannot be read any further.
+#[derive(Debug)]
+pub enum Error {
+    Io(io::Error),
+    /// At that byte of the reply something else was expected.
+    Malformed {
+        at: u64,
+        expected: String,
+    },
+    ItemTooLarge {
+        at: u64,
+        limit: usize,
+    },
+    TooDeep {
+        at: u64,
+        limit: usize,
+    },
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Error::Io(err) => err.fmt(f),
+            Error::Malformed { at, expected } => {
+                write!(f, "the reply is malformed at byte {at}: expected {expected}")
+            }
+            Error::ItemTooLarge { at, limit } => {
+                let what = "the element at byte";
+                write!(f, "{what} {at} is larger than limits.item_bytes_max ({limit} bytes)")
+            }
+            Error::TooDeep { at, limit } => {
+                write!(f, "at byte {at} elements nest deeper than limits.depth_max ({limit})")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(err: io::Error) -> Error {
+        Error::Io(err)
+    }
+}
+
+/// Longer leaf texts are no names and no keys; scopes are to stay small.
+const LEAF_BYTES_MAX: usize = 4096;
+const LEAVES_MAX: usize = 256;
+const WINDOW_BYTES: usize = 32 << 10;
+
+/// What stands around an item: the elements that are open, and the leaves passed in them.
+#[derive(Default)]
+pub struct Scope {
+    /// The open elements' names as written, end to end, and where each ends.
+    names: String,
+    ends: Vec<usize>,
+    leaves: Vec<Leaf>,
+}
+
+struct Leaf {
+    depth: usize,
+    name: String,
+    text: String,
+}
+
+impl Scope {
+    /// The text of the innermost leaf of that name passed on the way to the item.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let leaf = self.leaves.iter().rev().filter(|leaf| leaf.name == name);
+        leaf.max_by_key(|leaf| leaf.depth).map(|leaf| leaf.text.as_str())
+    }
+
+    /// The Routing Engine that answered, as junos_exporter names it: `N/A` where no wrapper does.
+    /// Only for measurements that have the tag there; others get `re_name` where it is known.
+    pub fn re_name(&self) -> &str {
+        self.get("re-name").unwrap_or("N/A")
+    }
+
+    /// Whether the item stands within an element of that name.
+    pub fn within(&self, name: &str) -> bool {
+        self.open().any(|open| open == name)
+    }
+
+    /// Local names of the open elements, outermost first.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| local(&self.names[start..*end]))
+    }
+
+    fn innermost(&self) -> &str {
+        let start = self.ends.len().checked_sub(2).map_or(0, |at| self.ends[at]);
+        &self.names[start..]
+    }
+
+    fn enter(&mut self, name: &str) {
+        self.names.push_str(name);
+        self.ends.push(self.names.len());
+    }
+
+    fn leave(&mut self) {
+        let start = self.names.len() - self.innermost().len();
+        self.names.truncate(start);
+        self.ends.pop();
+        let depth = self.ends.len();
+        self.leaves.retain(|leaf| leaf.depth <= depth);
+    }
+
+    fn keep(&mut self, name: &str, text: &str) {
+        let depth = self.ends.len();
+        let same = |leaf: &&mut Leaf| leaf.depth == depth && leaf.name == local(name);
+        if let Some(leaf) = self.leaves.iter_mut().find(same) {
+            leaf.text.clear();
+            leaf.text.push_str(text);
+        } else if self.leaves.len() < LEAVES_MAX {
+            self.leaves.push(Leaf { depth, name: local(name).into(), text: text.into() });
+        }
+    }
+}
+
+fn local(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, local)| local)
+}
+
+/// Text as UTF-8. What is not is taken as Latin-1: descriptions are free text, and older
+/// releases store what the operator's terminal sent.
+pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| char::from(*byte)));
+    }
+    Cow::Owned(text)
+}
+
+/// Elements that only wrap a reply's root.
+const ENVELOPE: &[&str] =
+    &["rpc-reply", "multi-routing-engine-results", "multi-routing-engine-item", "re-name"];
+
+/// A reader of one reply that stops at each item.
+pub struct Items<'n, R> {
+    input: R,
+    /// Local names of the elements that are items.
+    names: &'n [&'n str],
+    limits: Limits,
+    window: Vec<u8>,
+    at: usize,
+    end: usize,
+    /// How many bytes of the reply lie before the window.
+    before: u64,
+    scope: Scope,
+    /// The first element that did more than wrap others.
+    root: Option<String>,
+    /// The text since the last open tag, while no other tag came.
+    leaf: Option<String>,
+    /// The last item: its length, and the close tag to look for.
+    item_bytes: usize,
+    close: Vec<u8>,
+    close_finder: memmem::Finder<'static>,
+}
+
+impl<'n, R: Read> Items<'n, R> {
+    pub fn new(input: R, names: &'n [&'n str], limits: &Limits) -> Items<'n, R> {
+        Items {
+            input,
+            names,
+            limits: limits.clone(),
+            window: vec![0; WINDOW_BYTES.min(limits.item_bytes_max)],
+            at: 0,
+            end: 0,
+            before: 0,
+            scope: Scope::default(),
+            root: None,
+            leaf: None,
+            item_bytes: 0,
+            close: Vec::new(),
+            close_finder: memmem::Finder::new(&[]).into_owned(),
+        }
+    }
+
+    /// Goes to the next item, wherever it stands: the index of its name, or `None` at the end.
+    pub fn next(&mut self) -> Result<Option<usize>, Error> {
+        loop {
+            let have = &self.window[self.at..self.end];
+            let open = memchr(b'<', have).unwrap_or(have.len());
+            if let Some(leaf) = &mut self.leaf {
+                leaf.push_str(&to_text(&have[..open]));
+                if leaf.len() > LEAF_BYTES_MAX {
+                    self.leaf = None;
+                }
+            } else if self.scope.ends.is_empty() && !have[..open].trim_ascii().is_empty() {
+                return self.malformed("an element, not text");
+            }
+            self.at += open;
+            if self.at == self.end {
+                if !self.fill()? {
+                    return self.finish();
+                }
+                continue;
+            }
+            let Some(tag_bytes) = self.tag()? else { continue };
+            if let Some(index) = self.enter_or_leave(tag_bytes)? {
+                return Ok(Some(index));
+            }
+        }
+    }
+
+    /// The item that `next` went to, both tags included.
+    pub fn text(&self) -> Cow<'_, str> {
+        to_text(&self.window[self.at - self.item_bytes..self.at])
+    }
+
+    /// Local name of the first element under the envelope, once it was met.
+    pub fn root(&self) -> Option<&str> {
+        self.root.as_deref()
+    }
+
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where in the reply the item starts.
+    pub fn offset(&self) -> u64 {
+        self.before + (self.at - self.item_bytes) as u64
+    }
+
+    /// How many bytes were read.
+    pub fn bytes(&self) -> u64 {
+        self.before + self.end as u64
+    }
+
+    /// Takes the item up to the next close tag of its name: for one that nests in itself, or
+    /// whose close tag was found within a comment.
+    pub fn longer(&mut self) -> Result<(), Error> {
+        self.at -= self.item_bytes;
+        self.item_bytes = self.close_tag(self.item_bytes)?;
+        self.at += self.item_bytes;
+        Ok(())
+    }
+
+    fn malformed<T>(&self, expected: impl Into<String>) -> Result<T, Error> {
+        Err(Error::Malformed { at: self.before + self.at as u64, expected: expected.into() })
+    }
+
+    fn finish(&self) -> Result<Option<usize>, Error> {
+        if self.scope.ends.is_empty() {
+            return Ok(None);
+        }
+        self.malformed(format!("</{}>, and the reply ended", self.scope.innermost()))
+    }
+
+    /// More input behind what is there; false at its end.
+    fn fill(&mut self) -> Result<bool, Error> {
+        if self.at > 0 && self.end == self.window.len() {
+            self.window.copy_within(self.at..self.end, 0);
+            self.before += self.at as u64;
+            self.end -= self.at;
+            self.at = 0;
+        }
+        if self.end == self.window.len() {
+            let limit = self.limits.item_bytes_max;
+            if self.end >= limit {
+                return Err(Error::ItemTooLarge { at: self.before + self.at as u64, limit });
+            }
+            self.window.resize((self.end * 2).min(limit), 0);
+        }
+        loop {
+            match self.input.read(&mut self.window[self.end..]) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err.into()),
+                Ok(bytes) => {
+                    self.end += bytes;
+                    return Ok(bytes > 0);
+                }
+            }
+        }
+    }
+
+    /// The length of the tag that stands at `at`; comments and the like are passed over.
+    fn tag(&mut self) -> Result<Option<usize>, Error> {
+        loop {
+            let have = &self.window[self.at..self.end];
+            let aside = matches!(have.get(1), Some(b'!' | b'?'));
+            let found = if aside { aside_bytes(have) } else { tag_bytes(have) };
+            let Some(bytes) = found else {
+                if !self.fill()? {
+                    return self.malformed("the end of a tag");
+                }
+                continue;
+            };
+            if !aside {
+                return Ok(Some(bytes));
+            }
+            if let Some(leaf) = &mut self.leaf {
+                let text = have[..bytes].strip_prefix(b"<![CDATA[");
+                let text = text.and_then(|text| text.strip_suffix(b"]]>"));
+                leaf.push_str(&to_text(text.unwrap_or_default()));
+            }
+            self.at += bytes;
+            return Ok(None);
+        }
+    }
+
+    /// Follows the tag of that length; an item's index if it opens one, which is then read whole.
+    fn enter_or_leave(&mut self, tag_bytes: usize) -> Result<Option<usize>, Error> {
+        let tag = to_text(&self.window[self.at + 1..self.at + tag_bytes - 1]).into_owned();
+        if let Some(name) = tag.strip_prefix('/') {
+            let name = name.trim_ascii_end();
+            if name != self.scope.innermost() || self.scope.ends.is_empty() {
+                let open = self.scope.innermost().to_string();
+                return self.malformed(format!("</{open}>, found </{name}>"));
+            }
+            self.scope.leave();
+            if let Some(text) = self.leaf.take() {
+                self.scope.keep(name, text.trim_ascii());
+            }
+            self.at += tag_bytes;
+            return Ok(None);
+        }
+        let (tag, empty) = tag.strip_suffix('/').map_or((tag.as_str(), false), |tag| (tag, true));
+        let name = tag.split_ascii_whitespace().next().unwrap_or_default();
+        if name.is_empty() || tag.starts_with(|c: char| c.is_ascii_whitespace()) {
+            return self.malformed("an element's name");
+        }
+        self.leaf = None;
+        if self.root.is_none() && !ENVELOPE.contains(&local(name)) {
+            self.root = Some(local(name).to_string());
+        }
+        if let Some(index) = self.names.iter().position(|wanted| *wanted == local(name)) {
+            self.item_bytes = tag_bytes;
+            if !empty {
+                self.look_for(name);
+                self.item_bytes = self.close_tag(tag_bytes)?;
+            }
+            self.at += self.item_bytes;
+            return Ok(Some(index));
+        }
+        if !empty {
+            if self.scope.ends.len() >= self.limits.depth_max {
+                let at = self.before + self.at as u64;
+                return Err(Error::TooDeep { at, limit: self.limits.depth_max });
+            }
+            self.scope.enter(name);
+            self.leaf = Some(String::new());
+        }
+        self.at += tag_bytes;
+        Ok(None)
+    }
+
+    fn look_for(&mut self, name: &str) {
+        if self.close.get(2..) != Some(name.as_bytes()) {
+            self.close = [b"</", name.as_bytes()].concat();
+            self.close_finder = memmem::Finder::new(&self.close).into_owned();
+        }
+    }
+
+    /// The length of the item that starts at `at`, its close tag searched from `look` on.
+    fn close_tag(&mut self, mut look: usize) -> Result<usize, Error> {
+        loop {
+            let have = &self.window[self.at..self.end];
+            match self.close_finder.find(&have[look..]) {
+                Some(found) => {
+                    look += found;
+                    let after = look + self.close.len();
+                    let end = memchr(b'>', &have[after..]).map(|gt| after + gt);
+                    match end {
+                        Some(gt) if have[after..gt].trim_ascii().is_empty() => return Ok(gt + 1),
+                        // Another name that begins with this one.
+                        Some(_) => {
+                            look = after;
+                            continue;
+                        }
+                        None => {}
+                    }
+                }
+                None => look = look.max(have.len().saturating_sub(self.close.len())),
+            }
+            if !self.fill()? {
+                let name = to_text(&self.close).into_owned();
+                self.at = self.end;
+                return self.malformed(format!("{name}>, and the reply ended"));
+            }
+        }
+    }
+}
+
+/// The length of the tag at the start; a `>` may stand in an attribute's quotes.
+fn tag_bytes(bytes: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let end = at + memchr(b'>', bytes.get(at..)?)?;
+        let Some(quote) = bytes[at..end].iter().position(|b| matches!(b, b'"' | b'\'')) else {
+            return Some(end + 1);
+        };
+        at += quote + 1;
+        at += memchr(bytes[at - 1], bytes.get(at..)?)? + 1;
+    }
+}
+
+/// The length of the comment, CDATA section or instruction at the start.
+fn aside_bytes(bytes: &[u8]) -> Option<usize> {
+    let (open, close) = if bytes.starts_with(b"<!--") {
+        (4, &b"-->"[..])
+    } else if bytes.starts_with(b"<![CDATA[") {
+        (9, &b"]]>"[..])
+    } else if bytes.len() < 9 && (b"<!--".starts_with(bytes) || b"<![CDATA[".starts_with(bytes)) {
+        return None;
+    } else {
+        (2, &b">"[..])
+    };
+    memmem::find(&bytes[open..], close).map(|at| open + at + close.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its bytes one at a time: every boundary is met.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.0.len().min(1).min(into.len());
+            into[..bytes].copy_from_slice(&self.0[..bytes]);
+            self.0 = &self.0[bytes..];
+            Ok(bytes)
+        }
+    }
+
+    fn cut(reply: &str, names: &[&str]) -> Result<Vec<String>, Error> {
+        let mut items = Items::new(Drip(reply.as_bytes()), names, &Limits::default());
+        let mut found = Vec::new();
+        while items.next()?.is_some() {
+            let re_name = items.scope().get("re-name").unwrap_or("-").to_string();
+            found.push(format!("{re_name} {}", items.text()));
+        }
+        Ok(found)
+    }
+
+    fn malformed(reply: &str) -> (u64, String) {
+        match cut(reply, &["i"]) {
+            Err(Error::Malformed { at, expected }) => (at, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn items_and_their_scope() {
+        let reply = "<?xml version='1.0'?><r><m a='>'><re-name>\nnode0\n</re-name><i>1</i ></m>\
+                     <!-- <i>no</i> --><m><re-name><![CDATA[node]]>1</re-name><x><n:i/></x></m>\
+                     <i>2</i><ii>3</ii></r>";
+        let expected = ["node0 <i>1</i >", "node1 <n:i/>", "- <i>2</i>"];
+        assert_eq!(cut(reply, &["i"]).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_name_that_begins_like_the_items_does_not_end_it() {
+        let reply = "<r><i><ii>1</ii></i><i>2</i></r>";
+        assert_eq!(cut(reply, &["i"]).unwrap(), ["- <i><ii>1</ii></i>", "- <i>2</i>"]);
+    }
+
+    #[test]
+    fn an_item_within_itself_is_taken_further() {
+        let reply = b"<r><i><i>1</i></i></r>";
+        let mut items = Items::new(&reply[..], &["i"], &Limits::default());
+        items.next().unwrap();
+        assert_eq!(items.text(), "<i><i>1</i>");
+        items.longer().unwrap();
+        assert_eq!(items.text(), "<i><i>1</i></i>");
+        assert_eq!(items.offset(), 3);
+        assert_eq!(items.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_reply_that_is_cut_short_or_mixed_up_says_where() {
+        assert_eq!(malformed("<r><a>x</a>"), (11, "</r>, and the reply ended".into()));
+        assert_eq!(malformed("<r><i>x</i"), (10, "</i>, and the reply ended".into()));
+        assert_eq!(malformed("<r><a></r>"), (6, "</a>, found </r>".into()));
+        assert_eq!(malformed("<r></r></r>"), (7, "</>, found </r>".into()));
+        assert_eq!(malformed("error: syntax error"), (0, "an element, not text".into()));
+        assert_eq!(malformed("<r>a < b</r>"), (5, "an element's name".into()));
+        assert_eq!(malformed("<r><a b='"), (3, "the end of a tag".into()));
+    }
+
+    #[test]
+    fn limits_are_kept_and_named() {
+        let limits = Limits { item_bytes_max: 64, depth_max: 3, ..Limits::default() };
+        let long = format!("<r><i>{}</i></r>", "x".repeat(100));
+        let err = Items::new(long.as_bytes(), &["i"], &limits).next().unwrap_err();
+        assert!(err.to_string().contains("limits.item_bytes_max (64 bytes)"), "{err}");
+        let deep = "<a>".repeat(4);
+        let err = Items::new(deep.as_bytes(), &["i"], &limits).next().unwrap_err();
+        assert!(err.to_string().contains("limits.depth_max (3)"), "{err}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_latin1() {
+        assert_eq!(to_text(b"Z\xfcrich \xe2\x82\xac"), "Zürich €");
+    }
+}

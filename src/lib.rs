@@ -1,0 +1,9 @@
+pub mod collector;
+pub mod collectors;
+pub mod element;
+pub mod items;
+pub mod netconf;
+pub mod output;
+pub mod point;
+pub mod reply;
+pub mod secret;

@@ -1,0 +1,104 @@
+//! NETCONF on the router itself: a child process spoken to over a socket pair.
+//!
+//! A socket, unlike a pipe, has time limits of its own; it is also what sshd gives the same
+//! program when it runs it as a subsystem.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Error, Transport};
+
+/// Longer lines of the child's standard error are cut in the log.
+const STDERR_LINE_BYTES_MAX: u64 = 1000;
+
+pub struct Local {
+    child: Child,
+    socket: UnixStream,
+    deadline: Instant,
+}
+
+/// Starts the command, whose standard error goes to the log, named by `router`.
+pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Error> {
+    let (program, arguments) = command.split_first().ok_or(Error("no command is set".into()))?;
+    let run = || -> io::Result<Local> {
+        let (socket, theirs) = UnixStream::pair()?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::from(OwnedFd::from(theirs.try_clone()?)))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(stderr) = child.stderr.take() {
+            let (router, program) = (router.to_string(), program.clone());
+            let log = move || log_lines(stderr, &router, &program);
+            std::thread::Builder::new().name("stderr".into()).stack_size(64 << 10).spawn(log)?;
+        }
+        Ok(Local { child, socket, deadline: Instant::now() })
+    };
+    match run() {
+        Ok(local) => Ok(Box::new(local)),
+        Err(err) => Err(Error(format!("cannot run {program}: {err}"))),
+    }
+}
+
+fn log_lines(stderr: impl Read, router: &str, program: &str) {
+    let mut stderr = BufReader::with_capacity(1024, stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match stderr.by_ref().take(STDERR_LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let line = String::from_utf8_lossy(&line);
+                log::warn!("{router}: {program}: {}", line.trim_end().escape_debug());
+            }
+        }
+    }
+}
+
+/// What is left until the deadline; sockets take no limit of 0.
+pub(super) fn time_left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(timed_out()) } else { Ok(left) }
+}
+
+pub(super) fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the router did not answer within the time limit")
+}
+
+fn limit(err: io::Error) -> io::Error {
+    if err.kind() == io::ErrorKind::WouldBlock { timed_out() } else { err }
+}
+
+impl Read for Local {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(time_left(self.deadline)?))?;
+        self.socket.read(into).map_err(limit)
+    }
+}
+
+impl Write for Local {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(time_left(self.deadline)?))?;
+        self.socket.write(bytes).map_err(limit)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Local {
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,99 @@
+//! JSON records: one point, one line.
+//!
+//! `{"measurement","node","collector","time","tags":{},"fields":{}}`, the time as RFC 3339 with
+//! nanoseconds, the fields typed as the schema says: whole numbers are exact up to 2^64.
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::point::{Batch, Point, Value};
+
+/// Appends the batch's points, a line each.
+pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
+    let time = rfc3339(batch.time_ns);
+    for point in batch.points.iter() {
+        let record = Record { batch, time: &time, point };
+        serde_json::to_writer(&mut *out, &record).expect("a record has no keys but strings");
+        out.push(b'\n');
+    }
+}
+
+pub fn rfc3339(time_ns: u64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time_ns));
+    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+struct Record<'a> {
+    batch: &'a Batch<'a>,
+    time: &'a str,
+    point: Point<'a>,
+}
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_struct("record", 6)?;
+        record.serialize_field("measurement", self.point.schema.name())?;
+        record.serialize_field("node", self.batch.node)?;
+        record.serialize_field("collector", self.batch.collector)?;
+        record.serialize_field("time", self.time)?;
+        record.serialize_field("tags", &Tags(&self.point))?;
+        record.serialize_field("fields", &Fields(&self.point))?;
+        record.end()
+    }
+}
+
+struct Tags<'a>(&'a Point<'a>);
+
+impl Serialize for Tags<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.tags())
+    }
+}
+
+struct Fields<'a>(&'a Point<'a>);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.fields().map(|(_, info, value)| (info.name, value)))
+    }
+}
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Integer(number) => serializer.serialize_u64(*number),
+            Value::Decimal(number) => serializer.serialize_f64(*number),
+            Value::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::{Measurement, Points, counter, text};
+
+    static ITEM: Measurement<u64> = Measurement {
+        name: "item",
+        help: "",
+        tags: &["name"],
+        fields: &[counter("count", "", "", |i| Some(*i)), text("state", "", |_| Some("a\n\"b\""))],
+    };
+
+    #[test]
+    fn a_record_is_one_line() {
+        let mut points = Points::default();
+        points.push(&ITEM, &["x"], &u64::MAX);
+        let batch = Batch {
+            node: "r1",
+            collector: "c",
+            time_ns: 1_700_000_000_000_000_001,
+            points: &points,
+        };
+        let mut out = Vec::new();
+        encode(&batch, &mut out);
+        let expected = r#"{"measurement":"item","node":"r1","collector":"c","time":"2023-11-14T22:13:20.000000001Z","tags":{"name":"x"},"fields":{"count":18446744073709551615,"state":"a\n\"b\""}}"#;
+        assert_eq!(String::from_utf8(out).unwrap().trim_end(), expected);
+    }
+}

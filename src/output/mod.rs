@@ -1,0 +1,3 @@
+pub mod exposition;
+pub mod json;
+pub mod line_protocol;

@@ -1,0 +1,454 @@
+//! Points: what collectors produce and outputs consume.
+//!
+//! A measurement is a table of fields, each with the function that takes its value from an item:
+//! name, unit, kind, help and source are stated in one place, and reference docs, Prometheus
+//! HELP and TYPE and the JSON schema are read from the same table.
+//!
+//! `Points` keeps a batch as a few flat lists, so that making a point allocates nothing once the
+//! lists have grown, and a batch that is kept (as Prometheus needs) stays small.
+
+/// What a field's value says, and so how each output treats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, until the router starts again.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Describes the thing measured: a string field; a label of the point's Prometheus series.
+    Info,
+    /// A state in words: a string field, no Prometheus series.
+    Text,
+}
+
+/// How a field's values are written. One field has one type for ever: InfluxDB refuses a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    Integer,
+    Decimal,
+    Text,
+}
+
+/// What is known of a field before any reply was read.
+#[derive(Debug)]
+pub struct FieldInfo {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub ty: Type,
+    /// Bytes, packets, seconds, …; empty for a plain number.
+    pub unit: &'static str,
+    pub help: &'static str,
+    /// An info's Prometheus label, where another field of the measurement needs the name.
+    pub label: &'static str,
+}
+
+enum Get<T: 'static> {
+    Integer(fn(&T) -> Option<u64>),
+    Decimal(fn(&T) -> Option<f64>),
+    Text(fn(&T) -> Option<&str>),
+}
+
+/// A field of a measurement whose points are made from a `T`.
+pub struct Field<T: 'static> {
+    info: FieldInfo,
+    get: Get<T>,
+}
+
+impl<T> Field<T> {
+    const fn new(
+        name: &'static str,
+        unit: &'static str,
+        help: &'static str,
+        kind: Kind,
+        get: Get<T>,
+    ) -> Field<T> {
+        let ty = match get {
+            Get::Integer(_) => Type::Integer,
+            Get::Decimal(_) => Type::Decimal,
+            Get::Text(_) => Type::Text,
+        };
+        Field { info: FieldInfo { name, kind, ty, unit, help, label: name }, get }
+    }
+}
+
+/// A whole number that only grows.
+pub const fn counter<T>(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<u64>,
+) -> Field<T> {
+    Field::new(name, unit, help, Kind::Counter, Get::Integer(get))
+}
+
+/// A whole number that goes up and down: a count, a state's number, a flag.
+pub const fn level<T>(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<u64>,
+) -> Field<T> {
+    Field::new(name, unit, help, Kind::Gauge, Get::Integer(get))
+}
+
+/// A measured quantity, possibly with decimals or negative.
+pub const fn gauge<T>(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<f64>,
+) -> Field<T> {
+    Field::new(name, unit, help, Kind::Gauge, Get::Decimal(get))
+}
+
+/// A quantity with decimals that junos_exporter calls a counter.
+pub const fn decimal_counter<T>(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<f64>,
+) -> Field<T> {
+    Field::new(name, unit, help, Kind::Counter, Get::Decimal(get))
+}
+
+/// A string that describes the thing measured.
+pub const fn info<T>(
+    name: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<&str>,
+) -> Field<T> {
+    Field::new(name, "", help, Kind::Info, Get::Text(get))
+}
+
+/// An info whose Prometheus label has another name: one that a field of the measurement has too.
+pub const fn labelled<T>(label: &'static str, mut info: Field<T>) -> Field<T> {
+    info.info.label = label;
+    info
+}
+
+/// A state in words.
+pub const fn text<T>(
+    name: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<&str>,
+) -> Field<T> {
+    Field::new(name, "", help, Kind::Text, Get::Text(get))
+}
+
+/// A measurement and the fields that an item of type `T` gives it. Several may share a name:
+/// their points join in one series where their tags agree.
+pub struct Measurement<T: 'static> {
+    pub name: &'static str,
+    pub help: &'static str,
+    /// The names of the tags, in the order in which `Points::push` takes their values.
+    pub tags: &'static [&'static str],
+    pub fields: &'static [Field<T>],
+}
+
+/// A measurement without its item's type: what outputs and reference docs see.
+pub trait Schema: Sync {
+    fn name(&self) -> &'static str;
+    fn help(&self) -> &'static str;
+    fn tags(&self) -> &'static [&'static str];
+    fn fields(&self) -> usize;
+    fn field(&self, index: usize) -> &FieldInfo;
+}
+
+impl<T> Schema for Measurement<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn help(&self) -> &'static str {
+        self.help
+    }
+    fn tags(&self) -> &'static [&'static str] {
+        self.tags
+    }
+    fn fields(&self) -> usize {
+        self.fields.len()
+    }
+    fn field(&self, index: usize) -> &FieldInfo {
+        &self.fields[index].info
+    }
+}
+
+/// What Prometheus calls a field: junos_exporter's name for what routers report; perijove's own
+/// and the dependency map's measurements carry their prefix themselves.
+pub fn metric_prefix(measurement: &str) -> &'static str {
+    let own = measurement.starts_with("perijove_") || measurement.starts_with("planet_");
+    if own { "" } else { "junos_" }
+}
+
+/// One value of a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    Integer(u64),
+    Decimal(f64),
+    Text(&'a str),
+}
+
+/// A stretch of `Points::strings`.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    schema: &'static dyn Schema,
+    tags: u32,
+    labels: u32,
+    fields: u32,
+}
+
+/// A batch of points. Text beyond 4 GB is not foreseen: batches are cut long before.
+#[derive(Default)]
+pub struct Points {
+    heads: Vec<Head>,
+    /// Every point has as many as its schema has tags; an empty one is a tag left out.
+    tags: Vec<Span>,
+    /// Tags whose name is known only at run time.
+    labels: Vec<(Span, Span)>,
+    fields: Vec<u16>,
+    /// A field's bits: the number itself, an f64's bits, or a span's two halves.
+    values: Vec<u64>,
+    strings: String,
+    /// Goes into every point that is pushed while it is set.
+    re_name: String,
+}
+
+impl Points {
+    /// Adds the point that `item` gives for `measurement`. `tags` are the values of the
+    /// measurement's tags in its order; an empty one is left out. A value that the item does not
+    /// have, or that is not finite, leaves its field out; a point without any reading is dropped.
+    pub fn push<T>(
+        &mut self,
+        measurement: &'static Measurement<T>,
+        tags: &[&str],
+        item: &T,
+    ) -> bool {
+        debug_assert_eq!(tags.len(), measurement.tags.len(), "{}", measurement.name);
+        let head = self.next_head(measurement);
+        let strings = self.strings.len();
+        for tag in tags {
+            let tag = self.store(tag);
+            self.tags.push(tag);
+        }
+        let mut readings = 0;
+        for (index, field) in measurement.fields.iter().enumerate() {
+            let bits = match field.get {
+                Get::Integer(get) => get(item),
+                Get::Decimal(get) => get(item).filter(|v| v.is_finite()).map(f64::to_bits),
+                Get::Text(get) => get(item).filter(|t| !t.is_empty()).map(|t| {
+                    let span = self.store(t);
+                    u64::from(span.start) << 32 | u64::from(span.end)
+                }),
+            };
+            if let Some(bits) = bits {
+                readings += usize::from(field.info.kind != Kind::Info);
+                self.fields.push(index as u16);
+                self.values.push(bits);
+            }
+        }
+        if readings == 0 {
+            self.tags.truncate(head.tags as usize);
+            self.fields.truncate(head.fields as usize);
+            self.values.truncate(head.fields as usize);
+            self.strings.truncate(strings);
+            return false;
+        }
+        self.heads.push(head);
+        if !self.re_name.is_empty() && !measurement.tags.contains(&"re_name") {
+            let re_name = std::mem::take(&mut self.re_name);
+            self.label("re_name", &re_name);
+            self.re_name = re_name;
+        }
+        true
+    }
+
+    /// Gives the last point one more tag, named at run time.
+    pub fn label(&mut self, name: &str, value: &str) {
+        let label = (self.store(name), self.store(value));
+        self.labels.push(label);
+    }
+
+    /// The Routing Engine that points are from, from now on; empty where a reply names none.
+    pub fn set_re_name(&mut self, re_name: &str) {
+        self.re_name.clear();
+        self.re_name.push_str(re_name);
+    }
+
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// Bytes that the batch's content takes.
+    pub fn bytes(&self) -> usize {
+        self.heads.len() * size_of::<Head>()
+            + self.tags.len() * size_of::<Span>()
+            + self.labels.len() * size_of::<(Span, Span)>()
+            + self.values.len() * (size_of::<u64>() + size_of::<u16>())
+            + self.strings.len()
+    }
+
+    /// Forgets the points and keeps the room they took.
+    pub fn clear(&mut self) {
+        self.heads.clear();
+        self.tags.clear();
+        self.labels.clear();
+        self.fields.clear();
+        self.values.clear();
+        self.strings.clear();
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Point<'_>> {
+        (0..self.heads.len()).map(|index| self.get(index))
+    }
+
+    /// The point at `index`, below `len`.
+    pub fn get(&self, index: usize) -> Point<'_> {
+        let head = &self.heads[index];
+        let next = self.heads.get(index + 1);
+        let labels = next.map_or(self.labels.len(), |h| h.labels as usize);
+        let fields = next.map_or(self.fields.len(), |h| h.fields as usize);
+        let tags = head.tags as usize;
+        Point {
+            points: self,
+            schema: head.schema,
+            tags: &self.tags[tags..tags + head.schema.tags().len()],
+            labels: &self.labels[head.labels as usize..labels],
+            fields: head.fields as usize..fields,
+        }
+    }
+
+    fn value(&self, schema: &'static dyn Schema, at: usize) -> (&'static FieldInfo, Value<'_>) {
+        let (info, bits) = (schema.field(self.fields[at] as usize), self.values[at]);
+        let value = match info.ty {
+            Type::Integer => Value::Integer(bits),
+            Type::Decimal => Value::Decimal(f64::from_bits(bits)),
+            Type::Text => {
+                let span = Span { start: (bits >> 32) as u32, end: bits as u32 };
+                Value::Text(self.string(span))
+            }
+        };
+        (info, value)
+    }
+
+    fn next_head(&self, schema: &'static dyn Schema) -> Head {
+        Head {
+            schema,
+            tags: self.tags.len() as u32,
+            labels: self.labels.len() as u32,
+            fields: self.fields.len() as u32,
+        }
+    }
+
+    fn store(&mut self, text: &str) -> Span {
+        let start = self.strings.len() as u32;
+        self.strings.push_str(text);
+        Span { start, end: self.strings.len() as u32 }
+    }
+
+    fn string(&self, span: Span) -> &str {
+        &self.strings[span.start as usize..span.end as usize]
+    }
+}
+
+/// A view of one point of a batch.
+pub struct Point<'a> {
+    points: &'a Points,
+    pub schema: &'static dyn Schema,
+    tags: &'a [Span],
+    labels: &'a [(Span, Span)],
+    fields: std::ops::Range<usize>,
+}
+
+impl<'a> Point<'a> {
+    /// Name and value of each tag that is there: the schema's first, then those of run time.
+    pub fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let points = self.points;
+        let fixed = self.schema.tags().iter().zip(self.tags);
+        let fixed = fixed.map(|(name, value)| (*name, points.string(*value)));
+        let labels = self.labels.iter().map(|(n, v)| (points.string(*n), points.string(*v)));
+        fixed.chain(labels).filter(|(_, value)| !value.is_empty())
+    }
+
+    /// The value of the schema's field at `index`, if it is there.
+    pub fn field(&self, index: usize) -> Option<Value<'a>> {
+        let at = self.points.fields[self.fields.clone()].binary_search(&(index as u16)).ok()?;
+        Some(self.points.value(self.schema, self.fields.start + at).1)
+    }
+
+    /// Index into the schema and value of each field that is there.
+    pub fn fields(&self) -> impl Iterator<Item = (usize, &'static FieldInfo, Value<'a>)> + use<'a> {
+        let (points, schema) = (self.points, self.schema);
+        self.fields.clone().map(move |at| {
+            let (info, value) = points.value(schema, at);
+            (points.fields[at] as usize, info, value)
+        })
+    }
+}
+
+/// Points of one poll and what is the same for all of them.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// The router's identity.
+    pub node: &'a str,
+    pub collector: &'a str,
+    /// When the router was asked, in nanoseconds since 1970.
+    pub time_ns: u64,
+    pub points: &'a Points,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Port {
+        bytes: Option<u64>,
+        dbm: Option<f64>,
+        description: String,
+    }
+
+    static PORT: Measurement<Port> = Measurement {
+        name: "port",
+        help: "A port.",
+        tags: &["name", "lane"],
+        fields: &[
+            counter("bytes", "bytes", "Bytes.", |p| p.bytes),
+            gauge("dbm", "dBm", "Power.", |p| p.dbm),
+            info("description", "What the operator wrote.", |p| Some(&p.description)),
+        ],
+    };
+
+    #[test]
+    fn a_reading_that_is_missing_or_not_finite_leaves_its_field_out() {
+        let mut points = Points::default();
+        let port =
+            Port { bytes: Some(u64::MAX), dbm: Some(f64::NEG_INFINITY), description: "".into() };
+        assert!(points.push(&PORT, &["ge-0/0/0", ""], &port));
+        let point = points.get(0);
+        assert_eq!(point.tags().collect::<Vec<_>>(), [("name", "ge-0/0/0")]);
+        let fields: Vec<_> = point.fields().map(|(_, info, value)| (info.name, value)).collect();
+        assert_eq!(fields, [("bytes", Value::Integer(u64::MAX))]);
+    }
+
+    #[test]
+    fn a_point_without_readings_is_dropped_whole() {
+        let mut points = Points::default();
+        points.set_re_name("node0");
+        let port = Port { bytes: None, dbm: Some(f64::NAN), description: "uplink".into() };
+        assert!(!points.push(&PORT, &["ge-0/0/0", ""], &port));
+        let port = Port { bytes: Some(1), dbm: Some(-2.5), description: "core".into() };
+        assert!(points.push(&PORT, &["ge-0/0/1", "2"], &port));
+        assert_eq!(points.len(), 1);
+        let point = points.get(0);
+        let tags: Vec<_> = point.tags().collect();
+        assert_eq!(tags, [("name", "ge-0/0/1"), ("lane", "2"), ("re_name", "node0")]);
+        assert_eq!(point.fields().last().unwrap().2, Value::Text("core"));
+    }
+}

@@ -1,0 +1,191 @@
+//! Element shapes that many Junos replies share.
+
+use serde::{Deserialize, Deserializer};
+
+/// An `<rpc-error>` (RFC 6241 section 4.3), or what Junos sends in its place: `<error>`,
+/// `<xnm:error>`, `<warning>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RpcError {
+    pub error_severity: String,
+    pub error_tag: String,
+    #[serde(alias = "message")]
+    pub error_message: String,
+    pub error_info: ErrorInfo,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ErrorInfo {
+    pub bad_element: String,
+}
+
+/// What an answer without data means for the collector that asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The data is there and can be used.
+    Warning,
+    /// Nothing of the kind runs on this router now.
+    NoData,
+    /// This platform or release does not know the request.
+    Unsupported,
+    Failed,
+}
+
+impl RpcError {
+    /// Its severity and words decide.
+    pub fn meaning(&self) -> Meaning {
+        if self.error_severity == "warning" {
+            return Meaning::Warning;
+        }
+        if matches!(&*self.error_tag, "unknown-element" | "operation-not-supported") {
+            return Meaning::Unsupported;
+        }
+        meaning_of(&self.error_message).unwrap_or(Meaning::Failed)
+    }
+}
+
+impl std::fmt::Display for RpcError {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let tag = if self.error_tag.is_empty() { "rpc-error" } else { &self.error_tag };
+        let message = if self.error_message.is_empty() { tag } else { &self.error_message };
+        write!(f, "{}", first_line(message))?;
+        if !self.error_info.bad_element.is_empty() {
+            write!(f, " ({})", self.error_info.bad_element)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the words of an `<output>` or an error say, as Junos phrases it.
+pub fn meaning_of(words: &str) -> Option<Meaning> {
+    let words = words.to_ascii_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    if says(&["syntax error", "command is not valid", "unknown command", "invalid command"]) {
+        Some(Meaning::Unsupported)
+    } else if says(&["not running", "not enabled", "not configured", "no such"]) {
+        Some(Meaning::NoData)
+    } else {
+        None
+    }
+}
+
+/// The first line of a router's words, short enough for a log line.
+pub fn first_line(words: &str) -> &str {
+    let line = words.trim().lines().next().unwrap_or_default().trim();
+    line.char_indices().nth(200).map_or(line, |(end, _)| &line[..end])
+}
+
+/// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Seconds {
+    #[serde(rename = "@seconds")]
+    pub seconds: Option<u64>,
+}
+
+/// A temperature, in degrees Celsius: its `junos:celsius` attribute, or else the text
+/// (`36 degrees C / 96 degrees F`).
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Celsius {
+    #[serde(rename = "@celsius")]
+    attribute: Option<f64>,
+    #[serde(rename = "$text")]
+    text: Option<Quantity>,
+}
+
+impl Celsius {
+    pub fn celsius(&self) -> Option<f64> {
+        self.attribute.or(self.text.map(|text| text.0))
+    }
+}
+
+/// A number with its unit behind it: `16330 MB`, `100%`, `15.4W`, `5430 RPM`, `-12.3 dBm`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantity(pub f64);
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
+        let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+        // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
+        let unit = unit.trim_start();
+        if unit.starts_with(|c: char| c.is_alphabetic() || c == '%') || unit.is_empty() {
+            if let Ok(number) = number.parse() {
+                return Ok(Quantity(number));
+            }
+        }
+        Err(serde::de::Error::custom(format!("`{}` is not a number", first_line(&text))))
+    }
+}
+
+/// 1 for the state that is good, 0 for any other; nothing where the reply has no state.
+pub fn is(state: Option<&str>, good: &str) -> Option<u64> {
+    state.map(|state| u64::from(state.eq_ignore_ascii_case(good)))
+}
+
+/// The number that junos_exporter gives to a state; 0 for one it does not know.
+pub fn state_number(state: Option<&str>, states: &[(&str, u64)]) -> Option<u64> {
+    let state = state?;
+    let known = states.iter().find(|(name, _)| name.eq_ignore_ascii_case(state));
+    Some(known.map_or(0, |(_, number)| *number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::Element;
+
+    #[derive(Deserialize)]
+    struct Item {
+        q: Option<Quantity>,
+    }
+
+    #[test]
+    fn quantities() {
+        for (text, expected) in [
+            ("16330 MB", Some(16330.0)),
+            ("100%", Some(100.0)),
+            ("-12.30", Some(-12.3)),
+            ("15.4W", Some(15.4)),
+            ("N/A", None),
+            ("6r7 5.5.5", Some(6.0)),
+            ("10.1.2.3", None),
+            ("", None),
+        ] {
+            let item = format!("<i><q>{text}</q></i>");
+            let item: Item = Element::new(&item, 9).read().unwrap();
+            assert_eq!(item.q.map(|q| q.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_by_what_they_mean() {
+        for (error, meaning, shown) in [
+            (
+                "<rpc-error><error-severity>error</error-severity><error-message>\nsyntax error\n\
+                 </error-message><error-info><bad-element>get-x</bad-element></error-info></rpc-error>",
+                Meaning::Unsupported,
+                "syntax error (get-x)",
+            ),
+            (
+                "<e><error-severity>warning</error-severity><error-message>x</error-message></e>",
+                Meaning::Warning,
+                "x",
+            ),
+            (
+                "<e><message>the routing subsystem is not running</message></e>",
+                Meaning::NoData,
+                "the routing subsystem is not running",
+            ),
+            (
+                "<e><error-message>permission denied</error-message></e>",
+                Meaning::Failed,
+                "permission denied",
+            ),
+        ] {
+            let error: RpcError = Element::new(error, 9).read().unwrap();
+            assert_eq!((error.meaning(), error.to_string().as_str()), (meaning, shown));
+        }
+    }
+}
