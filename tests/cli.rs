@@ -147,7 +147,8 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             &["password_env", "PERIJOVE_NOT_SET"],
         ),
         (
-            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 2\ntoken_file = \"/nonexistent/t\"\n",
+            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 2\n\
+             token_file = \"/nonexistent/t\"\n",
             4,
             &["token_file", "/nonexistent/t"],
         ),

@@ -145,8 +145,8 @@ fn an_unreachable_router_says_where() {
     // Any password will do where nobody asks for it; every test's perijove has a HOME.
     let router = |target: &str, port: u16| {
         format!(
-            "[[router]]\nidentity = \"r1\"\ntarget = \"{target}\"\nport = {port}\nusername = \"u\"\n\
-             password_env = \"HOME\"\nconnect_timeout = \"2s\"\n"
+            "[[router]]\nidentity = \"r1\"\ntarget = \"{target}\"\nport = {port}\n\
+             username = \"u\"\npassword_env = \"HOME\"\nconnect_timeout = \"2s\"\n"
         )
     };
     let port = free_port();
@@ -178,8 +178,8 @@ fn an_unknown_host_key_is_refused_and_says_how_to_accept_it() {
     let key = sshd.user_key("ed25519", "");
     let router = |known_hosts: &Path| {
         format!(
-            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"{USER}\"\n\
-             private_key = {key:?}\nknown_hosts = {known_hosts:?}\n",
+            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\n\
+             username = \"{USER}\"\nprivate_key = {key:?}\nknown_hosts = {known_hosts:?}\n",
             sshd.port
         )
     };

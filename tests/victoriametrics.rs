@@ -15,8 +15,8 @@ fn the_v2_write_path_with_unsigned_integers() {
     directory.write_secret("token", "any-token");
     let settings = format!(
         "collectors = [\"alarm\", \"interfaces\", \"route\"]\n{FAST}drain_timeout = \"50s\"\n{}\
-         [output.stdout]\n[output.influxdb]\nurl = \"{}\"\nversion = 2\norg = \"o\"\nbucket = \"b\"\n\
-         token_file = \"DIRECTORY/token\"\nintegers = \"u\"\n",
+         [output.stdout]\n[output.influxdb]\nurl = \"{}\"\nversion = 2\norg = \"o\"\n\
+         bucket = \"b\"\ntoken_file = \"DIRECTORY/token\"\nintegers = \"u\"\n",
         local_router("r1", "--interfaces 3"),
         victoria.url()
     );
