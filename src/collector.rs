@@ -14,6 +14,7 @@ use crate::element::{self, Element};
 use crate::items::{self, Items, Limits, Scope};
 use crate::point::{Points, Schema};
 use crate::reply::{self, Meaning, RpcError};
+use crate::units::Time;
 
 /// One subject of a router's state. A value of the type lives for one poll.
 pub trait Collector: Sized + Send + 'static {
@@ -34,9 +35,11 @@ pub trait Collector: Sized + Send + 'static {
 }
 
 /// What may be set for a collector; each takes the keys that it names.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    pub interval: Option<Time>,
+    pub timeout: Option<Time>,
     /// Ask for satellite devices too.
     pub satellite: bool,
     /// What is matched by it is left out: for `alarm`, a description or type.
@@ -46,7 +49,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The keys that are set, by name.
+    /// The keys that are set and that not every collector has, by name.
     pub fn keys(&self) -> Vec<&'static str> {
         let set = [
             ("satellite", self.satellite),
@@ -88,8 +91,9 @@ pub struct Query<C: 'static> {
     pub rpc: Rpc<C>,
     /// The CLI command that asks the same, for the reference.
     pub command: &'static str,
-    /// The reply's element under `<rpc-reply>` (and the multi-Routing-Engine wrapper).
-    pub root: &'static str,
+    /// The reply's element under `<rpc-reply>` (and the multi-Routing-Engine wrapper), by whatever
+    /// names releases and platforms call it.
+    pub roots: &'static [&'static str],
     pub items: &'static [ItemOf<C>],
 }
 
@@ -138,6 +142,12 @@ pub struct Entry {
     pub start: fn(&Settings) -> Box<dyn Poll>,
 }
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 pub const fn entry<C: Collector>() -> Entry {
     Entry {
         name: C::NAME,
@@ -151,7 +161,7 @@ pub const fn entry<C: Collector>() -> Entry {
 /// One poll of one collector. `query` counts its queries from 0.
 pub trait Poll: Send {
     fn queries(&self) -> usize;
-    fn root(&self, query: usize) -> &'static str;
+    fn roots(&self, query: usize) -> &'static [&'static str];
     fn command(&self, query: usize) -> &'static str;
     fn items(&self, query: usize) -> Vec<&'static str>;
     /// What to send; `None` for a query that is not wanted in this poll.
@@ -175,8 +185,8 @@ impl<C: Collector> Poll for C {
     fn queries(&self) -> usize {
         C::QUERIES.len()
     }
-    fn root(&self, query: usize) -> &'static str {
-        C::QUERIES[query].root
+    fn roots(&self, query: usize) -> &'static [&'static str] {
+        C::QUERIES[query].roots
     }
     fn command(&self, query: usize) -> &'static str {
         C::QUERIES[query].command
@@ -199,7 +209,7 @@ impl<C: Collector> Poll for C {
         let (a, b) = (&C::QUERIES[query], &C::QUERIES[other]);
         let reads = |query: &Query<C>| query.items.iter().map(|item| item.read as usize).collect();
         let (reads_a, reads_b): (Vec<_>, Vec<_>) = (reads(a), reads(b));
-        a.root == b.root && reads_a == reads_b
+        a.roots == b.roots && reads_a == reads_b
     }
     fn read(
         &mut self,
@@ -276,7 +286,7 @@ impl Reply {
         }
         let output = self.output.as_deref().filter(|_| self.items == 0)?;
         let meaning = reply::meaning_of(output).unwrap_or(Meaning::NoData);
-        Some((meaning, reply::first_line(output).to_string()))
+        Some((meaning, reply::first_line(output)))
     }
 }
 
@@ -336,9 +346,9 @@ fn read_item_for_all<R: Read>(
         let text = items.text();
         let scope = items.scope();
         for (index, reader) in readers.iter_mut().enumerate().skip(first) {
-            let root = reader.poll.root(reader.query);
-            let is_root = reader.poll.items(reader.query).get(item) == Some(&root);
-            if !is_root && !scope.within(root) {
+            let roots = reader.poll.roots(reader.query);
+            let name = reader.poll.items(reader.query)[item];
+            if !roots.iter().any(|root| *root == name || scope.within(root)) {
                 continue;
             }
             let mut element = Element::new(&text, limits.depth_max);
@@ -358,7 +368,6 @@ fn read_item_for_all<R: Read>(
                     continue 'longer;
                 }
                 Err(why) => {
-                    let name = reader.poll.items(reader.query)[item];
                     let why = format!("<{name}> at byte {}: {why}", items.offset());
                     reader.tally.reject(why);
                 }

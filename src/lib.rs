@@ -1,9 +1,40 @@
+//! perijove asks Junos routers for their operational state over NETCONF and hands it on as points.
+//!
+//! The modules in reading order, from the bytes to the terminal:
+//!
+//! * `netconf` opens a session over a transport (`local`, `ssh`) and gives a reader for each reply;
+//!   `framing` cuts messages out of the bytes.
+//! * `items` cuts a reply into items while it arrives, `element` is serde's view of one item,
+//!   `reply` has the shapes that many replies share.
+//! * `collector` is the contract between a collector and the program; `collectors` are the files
+//!   that know Junos's elements, and their registry.
+//! * `point` is what they make: measurements as tables of fields, and points in flat batches.
+//! * `schedule` says when a collector is due, `poller` asks one router.
+//! * `output` has the queue, the retrying and the formats; `own_metrics` is what perijove reports
+//!   of itself.
+//! * `config` turns what was written into what runs, `daemon` runs it, `cli` is the command line,
+//!   `reference` the documentation that the code knows.
+//! * `units`, `secret`, `sync`, `sys` and `log_to` are small things that several of these need.
+//!
+//! A module imports only from those that stand below it; ARCHITECTURE.md has the floors.
+
+pub mod cli;
 pub mod collector;
 pub mod collectors;
+pub mod config;
+pub mod daemon;
 pub mod element;
 pub mod items;
+pub mod log_to;
 pub mod netconf;
 pub mod output;
+pub mod own_metrics;
 pub mod point;
+pub mod poller;
+pub mod reference;
 pub mod reply;
+pub mod schedule;
 pub mod secret;
+pub mod sync;
+pub mod sys;
+pub mod units;

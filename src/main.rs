@@ -1,1 +1,6 @@
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    perijove::sys::tame_allocator();
+    perijove::cli::main(std::env::args_os())
+}

@@ -202,7 +202,7 @@ struct Head {
 }
 
 /// A batch of points. Text beyond 4 GB is not foreseen: batches are cut long before.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Points {
     heads: Vec<Head>,
     /// Every point has as many as its schema has tags; an empty one is a tag left out.

@@ -70,10 +70,11 @@ pub fn meaning_of(words: &str) -> Option<Meaning> {
     }
 }
 
-/// The first line of a router's words, short enough for a log line.
-pub fn first_line(words: &str) -> &str {
+/// The first line of another's words, short enough for a log line, and without what could make it
+/// look like several.
+pub fn first_line(words: &str) -> String {
     let line = words.trim().lines().next().unwrap_or_default().trim();
-    line.char_indices().nth(200).map_or(line, |(end, _)| &line[..end])
+    line.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`.
@@ -116,6 +117,46 @@ impl<'de> Deserialize<'de> for Quantity {
             }
         }
         Err(serde::de::Error::custom(format!("`{}` is not a number", first_line(&text))))
+    }
+}
+
+/// All leaf elements of an item by their name, for replies that are long lists of counters. Of
+/// several with one name the first counts.
+#[derive(Debug, Default)]
+pub struct Leaves(std::collections::BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Leaves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Leaves, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Leaves;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("elements")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Leaves, A::Error> {
+                let mut leaves = Leaves::default();
+                while let Some((name, text)) = map.next_entry::<String, String>()? {
+                    leaves.0.entry(name).or_insert(text);
+                }
+                Ok(leaves)
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+impl Leaves {
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+    pub fn integer(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+    pub fn decimal(&self, name: &str) -> Option<f64> {
+        self.text(name)?.parse().ok()
     }
 }
 

@@ -40,13 +40,13 @@ impl Collector for Alarm {
         Query {
             rpc: Rpc::Once("<get-system-alarm-information/>"),
             command: "show system alarms",
-            root: "alarm-information",
+            roots: &["alarm-information"],
             items: &[item::<Alarm, AlarmDetail>("alarm-detail")],
         },
         Query {
             rpc: Rpc::Once("<get-alarm-information/>"),
             command: "show chassis alarms",
-            root: "alarm-information",
+            roots: &["alarm-information"],
             items: &[item::<Alarm, AlarmDetail>("alarm-detail")],
         },
     ];

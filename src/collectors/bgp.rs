@@ -91,13 +91,13 @@ impl Collector for Bgp {
         Query {
             rpc: Rpc::Once("<get-bgp-group-information/>"),
             command: "show bgp group",
-            root: "bgp-group-information",
+            roots: &["bgp-group-information"],
             items: &[item::<Bgp, Group>("bgp-group")],
         },
         Query {
             rpc: Rpc::Once("<get-bgp-neighbor-information/>"),
             command: "show bgp neighbor",
-            root: "bgp-information",
+            roots: &["bgp-information"],
             items: &[item::<Bgp, Peer>("bgp-peer")],
         },
     ];

@@ -99,7 +99,7 @@ impl Collector for Environment {
         Query {
             rpc: Rpc::Once("<get-environment-information/>"),
             command: "show chassis environment",
-            root: "environment-information",
+            roots: &["environment-information"],
             items: ITEMS,
         },
         Query {
@@ -108,13 +108,13 @@ impl Collector for Environment {
                 environment.satellite.then(|| rpc.to_string()).into_iter().collect()
             }),
             command: "show chassis environment satellite",
-            root: "environment-information",
+            roots: &["environment-information"],
             items: ITEMS,
         },
         Query {
             rpc: Rpc::Once("<get-environment-pem-information/>"),
             command: "show chassis environment pem",
-            root: "environment-component-information",
+            roots: &["environment-component-information"],
             items: COMPONENTS,
         },
         Query {
@@ -123,7 +123,7 @@ impl Collector for Environment {
                 (environment.pems == 0).then(|| rpc.to_string()).into_iter().collect()
             }),
             command: "show chassis environment psm",
-            root: "environment-component-information",
+            roots: &["environment-component-information"],
             items: COMPONENTS,
         },
     ];
@@ -149,9 +149,7 @@ impl Item<Environment> for EnvironmentItem {
         points.push(&TEMPERATURE, &tags, &self);
         // What kind of item it is only its name says.
         let named = |words: &[&str]| words.iter().any(|word| self.name.contains(word));
-        if self.temperature.is_some_and(|temperature| temperature.celsius().is_some()) {
-            // A sensor of a power supply or fan tray: its status is the temperature's.
-        } else if named(&["Power Supply", "PEM", "PSM"]) {
+        if named(&["Power Supply", "PEM", "PSM"]) {
             points.push(&POWER, &tags, &self);
         } else if named(&["Airflow"]) {
             points.push(&AIRFLOW, &tags, &self);

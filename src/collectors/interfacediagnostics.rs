@@ -157,7 +157,7 @@ impl Collector for InterfaceDiagnostics {
         Query {
             rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),
             command: "show interfaces diagnostics optics",
-            root: "interface-information",
+            roots: &["interface-information"],
             items: OPTICS_ITEM,
         },
         Query {
@@ -166,19 +166,19 @@ impl Collector for InterfaceDiagnostics {
                 diagnostics.satellite.then(|| rpc.to_string()).into_iter().collect()
             }),
             command: "show interfaces diagnostics optics satellite",
-            root: "interface-information",
+            roots: &["interface-information"],
             items: OPTICS_ITEM,
         },
         Query {
             rpc: Rpc::Once("<get-interface-information><media/></get-interface-information>"),
             command: "show interfaces media",
-            root: "interface-information",
+            roots: &["interface-information"],
             items: &[item::<InterfaceDiagnostics, Port>("physical-interface")],
         },
         Query {
             rpc: Rpc::Once("<get-chassis-inventory/>"),
             command: "show chassis hardware",
-            root: "chassis-inventory",
+            roots: &["chassis-inventory"],
             items: &[item::<InterfaceDiagnostics, Module>("chassis-module")],
         },
         Query {
@@ -187,7 +187,7 @@ impl Collector for InterfaceDiagnostics {
                 pic_details,
             ),
             command: "show chassis pic fpc-slot F pic-slot P",
-            root: "fpc-information",
+            roots: &["fpc-information"],
             items: &[item::<InterfaceDiagnostics, Fpc>("fpc")],
         },
     ];

@@ -110,7 +110,7 @@ impl Collector for Interfaces {
     const QUERIES: &'static [Query<Interfaces>] = &[Query {
         rpc: Rpc::Once("<get-interface-information><extensive/></get-interface-information>"),
         command: "show interfaces extensive",
-        root: "interface-information",
+        roots: &["interface-information"],
         items: &[item::<Interfaces, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE];

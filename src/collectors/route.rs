@@ -35,7 +35,7 @@ impl Collector for Route {
     const QUERIES: &'static [Query<Route>] = &[Query {
         rpc: Rpc::Once("<get-route-summary-information/>"),
         command: "show route summary",
-        root: "route-summary-information",
+        roots: &["route-summary-information"],
         items: &[item::<Route, Table>("route-table")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ROUTES, &PROTOCOL];

@@ -115,7 +115,7 @@ impl Collector for RoutingEngine {
     const QUERIES: &'static [Query<RoutingEngine>] = &[Query {
         rpc: Rpc::Once("<get-route-engine-information/>"),
         command: "show chassis routing-engine",
-        root: "route-engine-information",
+        roots: &["route-engine-information"],
         items: &[item::<RoutingEngine, RouteEngine>("route-engine")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

@@ -124,7 +124,9 @@ impl<S: Read + Write> Message<'_, S> {
             }
             match framer.fill() {
                 // What could have begun a marker is the message's own, cut short as it is.
-                Err(err) if err.kind() == io::ErrorKind::UnexpectedEof && framer.at < framer.end => {
+                Err(err)
+                    if err.kind() == io::ErrorKind::UnexpectedEof && framer.at < framer.end =>
+                {
                     return Ok(framer.take(framer.end - framer.at, into));
                 }
                 filled => filled?,

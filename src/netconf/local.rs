@@ -66,7 +66,7 @@ pub(super) fn time_left(deadline: Instant) -> io::Result<Duration> {
 }
 
 pub(super) fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the router did not answer within the time limit")
+    io::Error::new(io::ErrorKind::TimedOut, super::NO_ANSWER)
 }
 
 fn limit(err: io::Error) -> io::Error {

@@ -24,6 +24,8 @@ pub trait Transport: Read + Write + Send {
     }
 }
 
+/// What a read says that reached its deadline.
+pub const NO_ANSWER: &str = "the router did not answer within the time limit";
 const BASE_1_1: &str = "urn:ietf:params:netconf:base:1.1";
 const HELLO: &str = "<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><capabilities>\
                      <capability>urn:ietf:params:netconf:base:1.0</capability>\
@@ -64,6 +66,8 @@ struct Capabilities {
 pub struct Session {
     framer: Framer<Box<dyn Transport>>,
     message_id: u64,
+    /// A reply was none, or another request's.
+    out_of_step: bool,
     /// The number that the router gave the session.
     pub session_id: String,
     /// The router's capabilities.
@@ -79,14 +83,16 @@ impl Session {
     ) -> Result<Session, Error> {
         let mut framer = Framer::new(transport, limits.message_bytes_max);
         framer.stream().set_deadline(Instant::now() + timeout);
-        let hello = read_hello(&mut framer)?;
+        // Both sides say hello at once (RFC 6241 section 8.1). If ours cannot be sent, what the
+        // other side has to say tells more.
         let sent = framer.send(HELLO.as_bytes());
+        let hello = read_hello(&mut framer)?;
         sent.map_err(|err| Error(format!("cannot send <hello>: {err}")))?;
         let Hello { capabilities: Capabilities { capability: capabilities }, session_id } = hello;
         if capabilities.iter().any(|capability| capability == BASE_1_1) {
             framer.use_chunks();
         }
-        Ok(Session { framer, message_id: 0, session_id, capabilities })
+        Ok(Session { framer, message_id: 0, out_of_step: false, session_id, capabilities })
     }
 
     /// Sends an operation (the content of `<rpc>`) and returns a reader of its `<rpc-reply>`,
@@ -103,13 +109,16 @@ impl Session {
         sent.map_err(|err| Error(format!("cannot send the request: {err}")))?;
         match Reply::start(self.framer.message(), id) {
             Ok(reply) => Ok(reply),
-            Err(err) => Err(err),
+            Err(err) => {
+                self.out_of_step = true;
+                Err(err)
+            }
         }
     }
 
     /// Whether the session can take another RPC.
     pub fn is_lost(&self) -> bool {
-        self.framer.is_lost()
+        self.out_of_step || self.framer.is_lost()
     }
 
     /// See `Transport::idle`.
@@ -131,7 +140,7 @@ fn read_hello(framer: &mut Framer<Box<dyn Transport>>) -> Result<Hello, Error> {
         let mut message = Vec::new();
         let read = framer.message().take(NOISE_BYTES_MAX).read_to_end(&mut message);
         let text = to_text(&message);
-        let said = first_line(if noise.is_empty() { &text } else { &noise }).to_string();
+        let said = first_line(if noise.is_empty() { &text } else { &noise });
         if let Err(err) = read {
             let said = if said.is_empty() { "nothing".to_string() } else { format!("`{said}`") };
             return Err(Error(format!("no <hello> from the router, which said {said}: {err}")));

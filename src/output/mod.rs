@@ -1,3 +1,270 @@
+//! Outputs: each in a thread of its own behind its own queue; none can hold up another.
+//!
+//! An output states how a batch is encoded and how a chunk of records is written once. Queueing,
+//! retrying, splitting, counting and logging are done here, for all of them.
+
 pub mod exposition;
+pub mod influxdb;
 pub mod json;
 pub mod line_protocol;
+pub mod queue;
+pub mod stdout;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::point::Batch;
+use crate::sync::lock;
+use queue::{Chunk, Level, Queue};
+
+/// Appends a batch's records, each ending with a newline; how many values had to be clamped.
+pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
+
+/// Where records go.
+pub trait Sink: Send {
+    /// Writes the records; what to do if that fails is in the error.
+    fn write(&mut self, records: &[u8], points: u64) -> Result<(), Failure>;
+
+    /// Whether it could write now: for `check`.
+    fn check(&mut self) -> Result<String, String>;
+}
+
+/// What to do next with records that could not be written.
+#[derive(Debug, PartialEq)]
+pub enum Failure {
+    /// Try again later; not before `after`.
+    Retry { after: Option<Duration>, why: String },
+    /// Too many at once: try the halves.
+    TooLarge { why: String },
+    /// One or more are wrong, and it is not said which: try the halves, drop what is left alone.
+    Suspect { why: String },
+    /// So many were refused for good; the others are written.
+    Refused { points: u64, why: String },
+    /// Nobody will ever read them.
+    Gone,
+}
+
+/// What an output has done.
+#[derive(Default)]
+pub struct Status {
+    pub sent: AtomicU64,
+    pub rejected: AtomicU64,
+    pub clamped: AtomicU64,
+    pub failures: AtomicU64,
+    /// Points that were given up when the output was closed.
+    pub abandoned: AtomicU64,
+    last_failure: Mutex<Option<Instant>>,
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// An output as pollers see it.
+pub struct Output {
+    pub name: &'static str,
+    pub encode: Encode,
+    pub queue: Queue,
+    pub status: Status,
+}
+
+impl Output {
+    /// Points that did not reach the far end and never will.
+    pub fn dropped(&self) -> u64 {
+        self.queue.level().dropped
+            + self.status.rejected.load(Ordering::Relaxed)
+            + self.status.abandoned.load(Ordering::Relaxed)
+    }
+
+    pub fn last_failure(&self) -> Option<Instant> {
+        *lock(&self.status.last_failure)
+    }
+}
+
+/// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again.
+pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
+    for output in outputs {
+        scratch.clear();
+        add(&output.status.clamped, (output.encode)(batch, scratch));
+        if output.queue.push(scratch, batch.points.len()) {
+            let Level { bytes, dropped, .. } = output.queue.level();
+            log::debug!("{}: the queue is full ({bytes} bytes), {dropped} dropped", output.name);
+        }
+    }
+}
+
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
+/// A failure that goes on is logged that often.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Writes what comes through the queue until it is closed. False if nobody reads any more.
+pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
+    let mut writer = Writer { output, failing: None, logged: None };
+    while let Some(chunk) = output.queue.take() {
+        if !writer.deliver(sink, chunk) {
+            return false;
+        }
+    }
+    true
+}
+
+struct Writer<'a> {
+    output: &'a Output,
+    /// Since when, and how many tries ago, nothing could be written.
+    failing: Option<(Instant, u32)>,
+    logged: Option<Instant>,
+}
+
+impl Writer<'_> {
+    /// Writes a chunk, in parts if it must be; false if nobody reads any more.
+    fn deliver(&mut self, sink: &mut dyn Sink, chunk: Chunk) -> bool {
+        let status = &self.output.status;
+        let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
+        while let Some((range, points)) = parts.pop() {
+            let failure = match sink.write(&chunk.bytes[range.clone()], points) {
+                Ok(()) => {
+                    add(&status.sent, points);
+                    self.recovered();
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            add(&status.failures, 1);
+            *lock(&status.last_failure) = Some(Instant::now());
+            match failure {
+                Failure::Gone => return false,
+                Failure::Refused { points: refused, why } => {
+                    add(&status.sent, points.saturating_sub(refused));
+                    add(&status.rejected, refused.min(points));
+                    self.log_refused(refused, &why);
+                    self.recovered();
+                }
+                Failure::TooLarge { why } | Failure::Suspect { why } if points <= 1 => {
+                    add(&status.rejected, points);
+                    self.log_refused(points, &why);
+                }
+                Failure::TooLarge { .. } | Failure::Suspect { .. } => {
+                    let (first, second) = halves(&chunk.bytes, range, points);
+                    parts.push(second);
+                    parts.push(first);
+                }
+                Failure::Retry { after, why } => {
+                    let wait = self.failed(after, &why);
+                    parts.push((range, points));
+                    if !self.output.queue.pause(wait) {
+                        let rest = parts.iter().map(|(_, points)| points).sum();
+                        add(&status.abandoned, rest);
+                        return true;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Notes a failure; how long to wait before the next try.
+    fn failed(&mut self, after: Option<Duration>, why: &str) -> Duration {
+        let now = Instant::now();
+        let (since, tries) = self.failing.unwrap_or((now, 0));
+        self.failing = Some((since, tries + 1));
+        if self.logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
+            self.logged = Some(now);
+            let Level { points, dropped, .. } = self.output.queue.level();
+            log::warn!("{}: {why}; {points} points wait, {dropped} dropped", self.output.name);
+        }
+        let longest = (RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST);
+        jitter(longest).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
+    }
+
+    fn recovered(&mut self) {
+        if let Some((since, _)) = self.failing.take() {
+            self.logged = None;
+            let seconds = since.elapsed().as_secs();
+            log::info!("{}: works again after {seconds} s", self.output.name);
+        }
+    }
+
+    fn log_refused(&mut self, points: u64, why: &str) {
+        let now = Instant::now();
+        if self.logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
+            self.logged = Some(now);
+            log::warn!("{}: {points} points were refused and are dropped: {why}", self.output.name);
+        }
+    }
+}
+
+/// Between half of it and all of it, so that many do not come back at the same moment.
+pub fn jitter(time: Duration) -> Duration {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = RandomState::new().build_hasher().finish() as u32;
+    time / 2 + (time / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+type Part = (std::ops::Range<usize>, u64);
+
+/// Cuts the records in two where a record ends.
+fn halves(bytes: &[u8], range: std::ops::Range<usize>, points: u64) -> (Part, Part) {
+    let ends = memchr::memchr_iter(b'\n', &bytes[range.clone()]);
+    let half = points / 2;
+    let middle = ends.take(half as usize).last().map_or(range.start, |end| range.start + end + 1);
+    ((range.start..middle, half), (middle..range.end, points - half))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue::Bounds;
+
+    /// Refuses requests by what is in them.
+    struct Fussy {
+        got: Vec<String>,
+        tries: u32,
+    }
+
+    impl Sink for Fussy {
+        fn write(&mut self, records: &[u8], points: u64) -> Result<(), Failure> {
+            let text = String::from_utf8(records.to_vec()).unwrap();
+            assert_eq!(text.lines().count() as u64, points);
+            self.tries += 1;
+            if text.len() > 8 {
+                return Err(Failure::TooLarge { why: "413".into() });
+            }
+            if text.contains("bad") {
+                return Err(Failure::Suspect { why: "400".into() });
+            }
+            if text.contains('d') && self.tries < 9 {
+                return Err(Failure::Retry { after: None, why: "503".into() });
+            }
+            self.got.push(text);
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
+        let output = Output {
+            name: "test",
+            encode: Box::new(|_, _| 0),
+            queue: Queue::new(Bounds {
+                chunk_points_max: 100,
+                chunk_bytes_max: 100,
+                queue_bytes_max: 100,
+                flush_interval: Duration::ZERO,
+            }),
+            status: Status::default(),
+        };
+        output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        let mut sink = Fussy { got: Vec::new(), tries: 0 };
+        assert!(write_all(&output, &mut sink));
+        assert_eq!(sink.got.concat(), "a\nb\nc\nd\n");
+        assert_eq!(output.status.sent.load(Ordering::Relaxed), 4);
+        assert_eq!(output.dropped(), 2);
+    }
+}

@@ -136,11 +136,21 @@ pub fn help() -> String {
 }
 
 impl Options {
-    pub fn from_arguments() -> Result<Options, lexopt::Error> {
+    /// Reads the process's arguments; an error names the option.
+    pub fn from_arguments() -> Result<Options, String> {
+        let mut option = String::new();
+        Options::parse(lexopt::Parser::from_env(), &mut option)
+            .map_err(|error| format!("{option}{error}"))
+    }
+
+    fn parse(mut parser: lexopt::Parser, option: &mut String) -> Result<Options, lexopt::Error> {
         let mut options = Options::default();
         let (mut start, mut step) = (None, 30);
-        let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
+            *option = match argument {
+                Long(name) => format!("--{name}: "),
+                _ => String::new(),
+            };
             let sizes = &mut options.sizes;
             match argument {
                 Long("help") | Short('h') => options.action = Action::Help,

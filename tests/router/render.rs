@@ -8,7 +8,7 @@ use crate::template::{AgeForm, DEPTH_MAX, Piece, Range, Sum, Template, Times, Va
 
 /// Where the simulated time starts: 2025-01-01 00:00:00 UTC.
 const START_EPOCH_S: u64 = 1_735_689_600;
-const HUGE_BYTES: u64 = 50_000_000;
+pub const HUGE_BYTES: u64 = 50_000_000;
 
 /// The time and randomness that one reply is written with.
 #[derive(Clone, Copy)]

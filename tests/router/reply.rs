@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use crate::faults::{Effects, Kind, Outlet, Path};
 use crate::framing::{Frames, Framing};
 use crate::options::Options;
-use crate::render::{Counted, Moment, mix};
+use crate::render::{Counted, HUGE_BYTES, Moment, mix};
 use crate::replies::Reply;
 use crate::template::{Setting, Template};
 use crate::xml::{self, Element};
@@ -170,7 +170,13 @@ impl Text<'_> {
             let subject = subject.map_or("the routing subsystem", |(_, subject)| subject);
             writeln!(output, "<output>{subject} is not running</output>")
         } else {
-            template.write(moment, self.effects.has(Kind::Huge), output)
+            let huge = self.effects.has(Kind::Huge);
+            template.write(moment, huge, output)?;
+            // A template without repeats becomes large by coming again.
+            while huge && output.bytes() < HUGE_BYTES {
+                template.write(moment, huge, output)?;
+            }
+            Ok(())
         }
     }
 }

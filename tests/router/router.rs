@@ -3,8 +3,8 @@
 //! It runs as the child of the `local` transport and as the `netconf` subsystem of an sshd. Reading
 //! order: `options` (what was asked for), `session` (hello and the loop of requests), `framing` and
 //! `xml` (what comes in and goes out), `replies` (the table of requests it knows), `template` and
-//! `render` (how a reply is written: a text with generators and repeats, never held whole), `faults`
-//! (what goes wrong on request). The replies' texts are in `replies/`.
+//! `render` (how a reply is written: a text with generators and repeats, never held whole),
+//! `faults` (what goes wrong on request). The replies' texts are in `replies/`.
 
 mod faults;
 mod framing;
@@ -49,9 +49,6 @@ fn run(options: Options) -> io::Result<()> {
         Action::Serve => session::serve(options, io::stdin().lock(), output),
         Action::Help => (&output).write_all(options::help().as_bytes()),
         Action::List => (&output).write_all(replies::list().as_bytes()),
-        Action::Print(ref name) => {
-            let name = name.clone();
-            session::print(options, &name, output)
-        }
+        Action::Print(ref name) => session::print(&name.clone(), options, output),
     }
 }

@@ -46,7 +46,7 @@ pub fn serve(options: Options, mut input: impl BufRead, output: File) -> io::Res
 }
 
 /// Writes the one bare reply that was asked for on the command line.
-pub fn print(options: Options, name: &str, output: File) -> io::Result<()> {
+pub fn print(name: &str, options: Options, output: File) -> io::Result<()> {
     let Some(found) = replies::by_name(name) else {
         let problem = format!("no reply is called `{name}`; --list has the names");
         return Err(io::Error::new(io::ErrorKind::NotFound, problem));

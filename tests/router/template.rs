@@ -11,13 +11,15 @@
 //! * `{age 60 86400}`: seconds since an event that comes back; `{since …}` and `{date …}` are the
 //!   event's time; `{long …}` and `{short …}` are the age in words.
 //! * `{pick up|up|down}`: one of them for good. `{nth port a|b|c}`: in turn.
-//! * `{ifname port}`, `{mac 7+port}`, `{ipv4 10.0.0.1 peer*4}`, `{hex port+1}`, `{fahrenheit 20 60}`.
+//! * `{ifname port}`, `{mac 7+port}`, `{ipv4 10.0.0.1 peer*4}`, `{hex port+1}`,
+//!   `{fahrenheit 20 60}`: what they say.
 //! * `{release}`, and `{request fpc-slot 0}`: the text of an element of the request, or 0.
 //! * `{# …}` is a comment.
 //!
 //! A value follows from the seed, the loop variables and the template's line: two generators on a
 //! line have the same randomness, so that `junos:celsius="{gauge 20 60}">{gauge 20 60} degrees C`
-//! agrees with itself. `{age@boot …}` takes the label's randomness instead, to agree with other lines.
+//! agrees with itself. `{age@boot …}` takes the label's randomness instead, to agree with other
+//! lines, and with other templates.
 
 use std::cmp::Ordering;
 

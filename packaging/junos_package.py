@@ -1,0 +1,457 @@
+"""The signed Junos extension package: its parts, and how each is written and read.
+
+`build` writes packages with this, `verify` reads them, tests/package alters them. The format's
+words are those of Juniper's public packager and of FreeBSD's veriexec: two manifests, one of the
+files in the package and one of the files in its ISO image, each with a signature and the signer's
+certificates. Python's standard library, openssl and xorriso are all it needs.
+"""
+
+import base64
+import gzip
+import hashlib
+import io
+import os
+import re
+import stat
+import subprocess
+import tarfile
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from time import gmtime, strftime
+from xml.sax.saxutils import escape
+
+# No package of ours comes near it; it keeps a hostile file from filling the memory.
+PACKAGE_BYTES_MAX = 256 << 20
+SYSTEM_ID = "JUNOS"
+MOUNT_POINT = "/packages/mnt"
+TOGGLES = ("schema", "config-validate", "veriexec-ext", "mountlate", "umount-busy")
+# Fast inflate everywhere, no time, no name: the same bytes on every machine.
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+
+
+class Failure(Exception):
+    """What went wrong, where, and what to do about it, for the person at the terminal."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A signature format: how fingerprints and signatures are made, what the files are called."""
+
+    name: str
+    digest: str
+    signature_file: str
+    certs_file: str
+    has_role_line: bool
+
+    @property
+    def digest_file(self):
+        return f"manifest.{self.digest}"
+
+    @property
+    def digest_hex_length(self):
+        return 2 * hashlib.new(self.digest).digest_size
+
+
+FORMATS = {
+    "sig": Format("sig", "sha1", "manifest.sig", "manifest.certs", True),
+    "xsig": Format("xsig", "sha256", "manifest.xsig", "manifest.xcerts", False),
+}
+
+
+def hexdigest(name, data):
+    return hashlib.new(name, data).hexdigest()
+
+
+def run(*argv, stdin=None, env=None, problem):
+    """Runs a tool and returns its standard output; `problem` says what its failure means."""
+    try:
+        done = subprocess.run(
+            [str(arg) for arg in argv],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=dict(os.environ, LC_ALL="C", TZ="UTC", **(env or {})),
+        )
+    except FileNotFoundError:
+        raise Failure(f"needs the program {argv[0]}: apt-get install {argv[0]}") from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().replace("\n", " / ")
+        raise Failure(f"{problem}: {said or f'{argv[0]} exited with {done.returncode}'}")
+    return done.stdout
+
+
+# Certificates and signatures ---------------------------------------------------------------------
+
+PEM = re.compile(
+    r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----"
+)
+
+
+def base64_lines(data):
+    """Base64 in lines of 64 columns, as PEM has it."""
+    text = base64.b64encode(data).decode()
+    return "".join(text[at : at + 64] + "\n" for at in range(0, len(text), 64))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    der: bytes
+    subject: str  # in the old one-line form, /C=US/O=…/CN=…
+    issuer: str
+    not_after: str
+
+    @property
+    def pem(self):
+        lines = base64_lines(self.der)
+        return f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"
+
+    @property
+    def common_name(self):
+        found = re.search(r"/CN=([^/]*)", self.subject)
+        return found[1] if found else ""
+
+
+def read_certificates(text, where):
+    """Every certificate of a PEM text, in its order."""
+    certificates = []
+    for body in PEM.findall(text):
+        try:
+            der = base64.b64decode("".join(body.split()), validate=True)
+        except ValueError as error:
+            problem = f"{where}: certificate {len(certificates) + 1} is not base64: {error}"
+            raise Failure(problem) from None
+        said = run(
+            *("openssl", "x509", "-inform", "DER", "-noout", "-subject", "-issuer", "-enddate"),
+            *("-nameopt", "compat"),
+            stdin=der,
+            problem=f"{where}: certificate {len(certificates) + 1} cannot be read",
+        )
+        fields = dict(line.split("=", 1) for line in said.decode().splitlines())
+        names = (fields["subject"].strip(), fields["issuer"].strip())
+        certificates.append(Certificate(der, *names, fields["notAfter"]))
+    if not certificates:
+        raise Failure(f"{where}: holds no PEM certificate")
+    return certificates
+
+
+def in_order(leaf, others, where):
+    """`others` from the leaf's issuer upwards, the order that a device reads them in."""
+    chain, left = [leaf], list(others)
+    while left:
+        issuer = next((c for c in left if c.subject == chain[-1].issuer), None)
+        if issuer is None:
+            raise Failure(
+                f"{where}: {left[0].subject} did not issue {chain[-1].subject}: give the leaf's"
+                " own chain and nothing else"
+            )
+        chain.append(issuer)
+        left.remove(issuer)
+    return chain
+
+
+def check_chain(chain, root=None):
+    """Fails unless each certificate is valid now and signed by the next, and the last by `root`.
+
+    Without `root` the last one is taken on trust. The machine's own roots are never asked.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        files = []
+        for number, certificate in enumerate([*chain, *([root] if root else [])]):
+            files.append(Path(scratch, f"{number}.pem"))
+            files[-1].write_text(certificate.pem)
+        for certificate, file, issuer in zip(chain, files, files[1:]):
+            arguments = ("-partial_chain", "-trusted", issuer, file)
+            _verify(*arguments, what=f"the certificate {certificate.common_name}")
+        # Once more as a whole, for what only the whole path shows, such as its allowed length.
+        anchor = ("-trusted", files[-1], *(() if root else ("-partial_chain",)))
+        between = [arg for file in files[1:-1] for arg in ("-untrusted", file)]
+        _verify(*anchor, *between, files[0], what="the certificate chain")
+
+
+def _verify(*arguments, what):
+    only = ("-no-CAfile", "-no-CApath", "-no-CAstore")
+    try:
+        run("openssl", "verify", *only, *arguments, problem="")
+    except Failure as failure:
+        # Of openssl's lines the one that has the reason.
+        reason = re.search(r"lookup: *(.*?)(?: / |$)", str(failure))
+        raise Failure(f"{what} does not verify: {reason[1] if reason else failure}") from None
+
+
+def sign(manifest, key_arguments, format):
+    """The signature of a manifest's bytes with an RSA key."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(manifest)
+        file.flush()
+        problem = f"openssl cannot sign with {format.digest.upper()}"
+        if format.digest == "sha1":
+            problem += (
+                " (a strict crypto policy refuses SHA-1, which the sig format needs: allow it"
+                " through OPENSSL_CONF, or use --format xsig)"
+            )
+        digest = f"-{format.digest}"
+        return run("openssl", "dgst", digest, "-sign", *key_arguments, file.name, problem=problem)
+
+
+def signature_is_good(manifest, signature, certificate, format):
+    with tempfile.TemporaryDirectory() as scratch:
+        public, signed, sig = (Path(scratch, name) for name in ("public", "signed", "signature"))
+        public.write_bytes(
+            run(
+                *("openssl", "x509", "-noout", "-pubkey"),
+                stdin=certificate.pem.encode(),
+                problem="the signer's certificate holds no key",
+            )
+        )
+        signed.write_bytes(manifest)
+        sig.write_bytes(signature)
+        try:
+            run(
+                *("openssl", "dgst", f"-{format.digest}", "-verify", public),
+                *("-signature", sig, signed),
+                problem="",
+            )
+        except Failure:
+            return False
+        return True
+
+
+def write_signature(subject, signature):
+    return (
+        f"{subject}\n-----BEGIN JUNOS SIGNATURE-----\n{base64_lines(signature)}"
+        "-----END JUNOS SIGNATURE-----\n"
+    ).encode()
+
+
+def read_signature(data, where):
+    """The subject and the signature of a signature file that is written in the one right way."""
+    shape = (
+        rb"(/[^\n]*)\n-----BEGIN JUNOS SIGNATURE-----\n([A-Za-z0-9+/=\n]+)"
+        rb"-----END JUNOS SIGNATURE-----\n"
+    )
+    found = re.fullmatch(shape, data)
+    try:
+        subject, signature = found[1].decode(), base64.b64decode(found[2].replace(b"\n", b""))
+    except (TypeError, ValueError):
+        raise Failure(f"{where}: is not a subject and a JUNOS SIGNATURE in base64") from None
+    if write_signature(subject, signature) != data:
+        raise Failure(f"{where}: its base64 is not in lines of 64 columns, or has stray bits")
+    return subject, signature
+
+
+# Manifests ---------------------------------------------------------------------------------------
+
+
+def check_name(path, where):
+    """Refuses a path that veriexec's manifest reader would take for something else."""
+    # Its path token: a letter, digit, dot or slash, then anything but space, tab, newline and =.
+    if not re.fullmatch(r"[A-Za-z0-9.][^\s=]*", path) or "/_" in path:
+        raise Failure(
+            f"{where}: the path {path!r} would be mangled by the device's manifest reader: no"
+            " space, tab or =, no name that begins with _, and relative to the root"
+        )
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise Failure(f"{where}: the path {path!r} has an empty part, . or ..")
+
+
+def check_file_name(name, where):
+    """Refuses what cannot be part of the package's file name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~-]*", name):
+        raise Failure(
+            f"{where}: {name!r} must be letters, digits, '.', '+', '~' and '-', and begin with"
+            " a letter or digit"
+        )
+
+
+def entry(path, **attributes):
+    return " ".join([path, *(f"{name}={value}" for name, value in attributes.items())]) + "\n"
+
+
+def read_manifest(data, where):
+    """The lines of a manifest as (path, attributes); a `/set` line has the path "/set"."""
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        raise Failure(f"{where}: holds bytes that are not ASCII") from None
+    if not text.endswith("\n"):
+        raise Failure(f"{where}: does not end with a newline")
+    lines = []
+    for number, line in enumerate(text[:-1].split("\n"), 1):
+        path, *attributes = line.split(" ")
+        pairs = [attribute.partition("=") for attribute in attributes]
+        if path != "/set":
+            check_name(path, f"{where}:{number}")
+        if any(not name or not equals or not value for name, equals, value in pairs):
+            raise Failure(f"{where}:{number}: is not a path and attributes: {line!r}")
+        lines.append((path, {name: value for name, _, value in pairs}))
+    return lines
+
+
+# The ISO image -----------------------------------------------------------------------------------
+
+
+def write_iso(tree, output, volume, epoch):
+    """An ISO 9660 image with Rock Ridge of a directory, all of it owned by root."""
+    run(
+        *("xorriso", "-as", "mkisofs", "-quiet", "-R", "-uid", "0", "-gid", "0"),
+        *("-sysid", SYSTEM_ID, "-V", volume, "--set_all_file_dates", f"={epoch}"),
+        *("-o", output, tree),
+        # For the volume's own times and identifier.
+        env={"SOURCE_DATE_EPOCH": str(epoch)},
+        problem="xorriso cannot make the ISO image",
+    )
+
+
+@dataclass(frozen=True)
+class IsoFile:
+    kind: str  # the first letter of `ls -l`
+    mode: int
+    uid: int
+    gid: int
+    data: bytes
+
+
+def read_iso(image, where):
+    """(system id, path → IsoFile) of an ISO image, directories included."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file, tree = Path(scratch, "image"), Path(scratch, "tree")
+        file.write_bytes(image)
+        said = run(
+            *("xorriso", "-no_rc", "-indev", f"stdio:{file}", "-pvd_info"),
+            *("-find", "/", "-exec", "lsdl", "--"),
+            *("-osirrox", "on", "-extract", "/", tree),
+            problem=f"{where}: cannot be read",
+        ).decode(errors="replace")
+        system = re.search(r"^System Id *: (.*?) *$", said, re.MULTILINE)
+        files = {}
+        listing = r"^([-a-z])([-rwxstST]{9}) +\d+ +(\d+) +(\d+) +\d.* '/(.*)'$"
+        for kind, mode, uid, gid, path in re.findall(listing, said, re.MULTILINE):
+            extracted = tree / path
+            data = b""
+            if kind == "-":
+                os.chmod(extracted, 0o400)
+                data = extracted.read_bytes()
+            elif kind == "d":
+                os.chmod(extracted, 0o700)
+            files[path] = IsoFile(kind, mode_bits(mode), int(uid), int(gid), data)
+        return system[1] if system else "", files
+
+
+def mode_bits(text):
+    """The bits of the nine letters of `ls -l`."""
+    bits = sum(1 << (8 - at) for at, letter in enumerate(text) if letter not in "-ST")
+    special = (stat.S_ISUID, stat.S_ISGID, stat.S_ISVTX)
+    return bits | sum(bit for bit, at in zip(special, (2, 5, 8)) if text[at] in "sStT")
+
+
+# The package -------------------------------------------------------------------------------------
+
+
+def write_tgz(files, epoch):
+    """A gzip tar of path → (data, mode), with each directory before what is in it."""
+    members = io.BytesIO()
+    with tarfile.open(fileobj=members, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        made = set()
+        for path, (data, mode) in files.items():
+            folder = os.path.dirname(path)
+            if folder and folder not in made:
+                made.add(folder)
+                tar.addfile(tar_header(folder, 0o755, epoch, tarfile.DIRTYPE))
+            header = tar_header(path, mode, epoch, tarfile.REGTYPE)
+            header.size = len(data)
+            tar.addfile(header, io.BytesIO(data))
+    output = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=output, mode="wb", compresslevel=9, mtime=0) as file:
+        file.write(members.getvalue())
+    return output.getvalue()
+
+
+def tar_header(path, mode, epoch, kind):
+    header = tarfile.TarInfo(path)
+    header.mode, header.mtime, header.type = mode, epoch, kind
+    header.uname, header.gname = "root", "wheel"
+    return header
+
+
+def read_tgz(data):
+    """path → data of the files in a package; fails where a byte is not accounted for."""
+    inflate = zlib.decompressobj(wbits=31)  # one gzip member, its CRC checked
+    try:
+        members = inflate.decompress(data, PACKAGE_BYTES_MAX)
+    except zlib.error as error:
+        raise Failure(f"the package: is not a whole gzip file: {error}") from None
+    if inflate.unconsumed_tail:
+        raise Failure(f"the package: unpacks to more than {PACKAGE_BYTES_MAX >> 20} MB")
+    if not inflate.eof or inflate.unused_data:
+        raise Failure("the package: its gzip file is cut short, or something follows it")
+    files, end = {}, 0
+    try:
+        with tarfile.open(fileobj=io.BytesIO(members), mode="r:") as tar:
+            for member in tar:
+                check_member(member, members[member.offset : member.offset_data])
+                if member.name in files:
+                    raise Failure(f"{member.name}: is in the package twice")
+                end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                if member.isreg():
+                    files[member.name] = tar.extractfile(member).read()
+                if members[member.offset_data + member.size : end].strip(b"\0"):
+                    raise Failure(f"{member.name}: bytes after its end in the package")
+    except tarfile.TarError as error:
+        raise Failure(f"the package: is not a whole tar file: {error}") from None
+    if members[end:].strip(b"\0") or len(members) - end < 2 * tarfile.BLOCKSIZE:
+        raise Failure("the package: the end of its tar file is missing, or something follows it")
+    return files
+
+
+def check_member(member, header):
+    """A plain file or directory, its header as tar writes it for what it says."""
+    if not (member.isreg() or member.isdir()):
+        raise Failure(f"{member.name}: is neither a file nor a directory")
+    if member.name.startswith(("/", "./")):
+        raise Failure(f"{member.name}: its path in the package begins with / or ./")
+    written = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT)
+    if header not in [member.tobuf(format=format) for format in written]:
+        raise Failure(f"{member.name}: its header in the package is not as tar writes it")
+
+
+def write_package_xml(settings, version, epoch, iso, symlinks, script):
+    """package.xml. Juniper's tools read it by element; the order is that of Juniper's packager."""
+    name = f"{settings['basename']}-{settings['arch']}-{settings['abi']}-{version}"
+    elements = {
+        "abi": settings["abi"],
+        "arch": settings["arch"],
+        "basename": settings["basename"],
+        "comment": f"{settings['comment']} [{version}]",
+        "copyright": settings["copyright"],
+        "description": settings["description"],
+        # Juniper's packager takes eight random digits; these follow from what is mounted.
+        "mntname": f"{settings['basename']}{settings['abi']}-{hexdigest('sha256', iso)[:8]}",
+        "require": settings["require"],
+        "version": strftime("%Y%m%d", gmtime(epoch)),
+        "spin": strftime("%H%M%S", gmtime(epoch)),
+    }
+    actions = [f"  <{a}-action>scripts/{script[0]}</{a}-action>" for a in settings["actions"]]
+    lines = [f'<package name="{escape(name)}">']
+    lines += [f"  <{key}>{escape(value)}</{key}>" for key, value in elements.items()]
+    lines += actions if script else []
+    lines += [f"  <sb-location>{escape(settings['sb_location'])}</sb-location>"]
+    lines += [f"  <{toggle}/>" for toggle in TOGGLES if toggle in settings["toggles"]]
+    # Removes the symbolic links when the package is removed.
+    lines += ["  <delete-immediate/>"]
+    lines += xml_dir("contents", [("contents.iso", iso), ("contents.symlinks", symlinks)])
+    lines += xml_dir("scripts", [script]) if script else []
+    return ("\n".join([*lines, "</package>"]) + "\n").encode()
+
+
+def xml_dir(name, files):
+    lines = [f'  <dir name="{name}">']
+    for file, data in files:
+        lines += [
+            f'    <file name="{escape(file)}">',
+            f"      <size>{len(data)}</size>",
+            f"      <sha256>{hexdigest('sha256', data)}</sha256>",
+            "    </file>",
+        ]
+    return [*lines, "  </dir>"]

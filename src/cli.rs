@@ -1,0 +1,606 @@
+//! The command line: one table of commands, one of flags; help and checks iterate over them.
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use toml::Spanned;
+
+use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
+use crate::config::{self, Config, File, FileInfluxdb, FileRouter, Level, Source, nearest};
+use crate::items::Limits;
+use crate::output::line_protocol::LineProtocol;
+use crate::output::{exposition, json};
+use crate::own_metrics::RouterStatus;
+use crate::point::{Batch, Points};
+use crate::poller::{self, Outcome, RouterPoller};
+use crate::reply::Meaning;
+use crate::{collectors, daemon, log_to, reference};
+
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+    run: fn(&Arguments) -> Result<(), Exit>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command { name: "run", arguments: "", help: "poll until told to stop (the default)", run },
+    Command {
+        name: "once",
+        arguments: "",
+        help: "poll every collector once, print, exit",
+        run: once,
+    },
+    Command {
+        name: "check",
+        arguments: "",
+        help: "check the settings, open each session and each output, say what works",
+        run: check,
+    },
+    Command {
+        name: "collectors",
+        arguments: "[NAME]",
+        help: "the reference: RPCs, measurements, fields",
+        run: show_collectors,
+    },
+    Command {
+        name: "parse",
+        arguments: "COLLECTOR [FILE]",
+        help: "make points of a recorded <rpc-reply>, from FILE or standard input",
+        run: parse,
+    },
+    Command {
+        name: "record",
+        arguments: "DIR",
+        help: "save each collector's raw replies, for a bug report or a fixture",
+        run: record,
+    },
+];
+
+struct Flag {
+    name: &'static str,
+    short: Option<char>,
+    /// What its value is; a flag without takes none.
+    value: &'static str,
+    help: &'static str,
+    set: fn(&mut Flags, &str) -> Result<(), String>,
+}
+
+/// What a flag may change.
+#[derive(Default)]
+struct Flags {
+    config: Option<PathBuf>,
+    format: Option<String>,
+    verbose: usize,
+    quiet: bool,
+    file: File,
+}
+
+impl Flags {
+    /// Changes the one router that there is.
+    fn router(&mut self, set: impl FnOnce(&mut FileRouter)) -> Result<(), String> {
+        let routers = &mut self.file.router;
+        if routers.is_empty() {
+            routers.push(typed(FileRouter::default()));
+        }
+        match &mut routers[..] {
+            [router] => set(router.as_mut()),
+            routers => {
+                let number = routers.len();
+                return Err(format!("is for one router, and the settings have {number}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The InfluxDB output.
+    fn influxdb(&mut self, set: impl FnOnce(&mut FileInfluxdb)) -> Result<(), String> {
+        let influxdb = &mut self.file.output.influxdb;
+        set(influxdb.get_or_insert_with(|| typed(FileInfluxdb::default())).as_mut());
+        Ok(())
+    }
+}
+
+fn value<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is not {what}"))
+}
+
+/// A value that has no place in a settings file.
+fn typed<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+macro_rules! flag {
+    ($name:literal, $short:expr, $value:literal, $help:literal, $set:expr) => {
+        Flag { name: $name, short: $short, value: $value, help: $help, set: $set }
+    };
+}
+
+const FLAGS: &[Flag] = &[
+    flag!("config", Some('c'), "FILE", "settings file", |f, v| {
+        f.config = Some(v.into());
+        Ok(())
+    }),
+    flag!("identity", None, "NAME", "name of the router in every point", |f, v| {
+        f.router(|r| r.identity = Some(v.into()))
+    }),
+    flag!("target", Some('t'), "HOST", "router to reach over SSH", |f, v| {
+        f.router(|r| r.target = Some(v.into()))
+    }),
+    flag!("port", Some('p'), "N", "its port (830)", |f, v| {
+        let port = value(v, "a port")?;
+        f.router(|r| r.port = Some(port))
+    }),
+    flag!("transport", None, "ssh|local", "over SSH, or through a child process", |f, v| {
+        let transport = match v {
+            "ssh" => config::Transport::Ssh,
+            "local" => config::Transport::Local,
+            _ => return Err(format!("`{v}` is neither ssh nor local")),
+        };
+        f.router(|r| r.transport = Some(transport))
+    }),
+    flag!("command", None, "\"CMD ARGS\"", "the child process of the local transport", |f, v| {
+        f.router(|r| {
+            r.transport = Some(config::Transport::Local);
+            r.command = Some(v.split_ascii_whitespace().map(String::from).collect());
+        })
+    }),
+    flag!("username", Some('u'), "NAME", "user to log in as", |f, v| {
+        f.router(|r| r.username = Some(v.into()))
+    }),
+    flag!("private-key", Some('i'), "FILE", "private key to log in with", |f, v| {
+        f.router(|r| r.private_key = Some(v.into()))
+    }),
+    flag!("passphrase-file", None, "FILE", "its passphrase (or PERIJOVE_PASSPHRASE)", |f, v| {
+        f.router(|r| r.passphrase_file = Some(v.into()))
+    }),
+    flag!(
+        "password-file",
+        None,
+        "FILE",
+        "password to log in with (or PERIJOVE_PASSWORD)",
+        |f, v| { f.router(|r| r.password_file = Some(v.into())) }
+    ),
+    flag!("known-hosts", None, "FILE", "host keys to trust (~/.ssh/known_hosts)", |f, v| {
+        f.router(|r| r.known_hosts = Some(v.into()))
+    }),
+    flag!("interval", None, "TIME", "time between two polls of a collector (30s)", |f, v| {
+        f.file.interval = Some(v.parse()?);
+        Ok(())
+    }),
+    flag!("timeout", None, "TIME", "time limit of one RPC (30s)", |f, v| {
+        f.file.timeout = Some(v.parse()?);
+        Ok(())
+    }),
+    flag!("collectors", None, "A,B,…", "what to collect", |f, v| {
+        let names = v.split(',').map(|name| name.trim().to_string());
+        f.file.collectors = Some(typed(names.filter(|name| !name.is_empty()).collect()));
+        Ok(())
+    }),
+    flag!("influxdb", None, "URL", "push to InfluxDB there", |f, v| {
+        f.influxdb(|i| i.url = Some(typed(v.into())))
+    }),
+    flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
+        f.influxdb(|i| i.database = Some(v.into()))
+    }),
+    flag!(
+        "format",
+        Some('f'),
+        "NAME",
+        "line, json or prometheus; text, markdown or json",
+        |f, v| {
+            f.format = Some(v.into());
+            Ok(())
+        }
+    ),
+    flag!("verbose", Some('v'), "", "log more; twice: even more", |f, _| {
+        f.verbose += 1;
+        Ok(())
+    }),
+    flag!("quiet", Some('q'), "", "log errors only", |f, _| {
+        f.quiet = true;
+        Ok(())
+    }),
+];
+
+/// Why the program ends other than well.
+enum Exit {
+    /// Exit code 1; said already if empty.
+    Failed(String),
+    /// Exit code 2: the command line or the settings are wrong.
+    Usage(String),
+}
+
+/// What was typed.
+struct Arguments {
+    typed: Vec<(&'static Flag, String)>,
+    flags: Flags,
+    positional: Vec<String>,
+}
+
+/// Does what the command line says.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let result = match read_arguments(arguments) {
+        Ok(Some((command, arguments))) => (command.run)(&arguments),
+        Ok(None) => Ok(()),
+        Err(message) => Err(Exit::Usage(message)),
+    };
+    let (message, code) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Exit::Failed(message)) => (message, 1),
+        Err(Exit::Usage(message)) => (message, 2),
+    };
+    if !message.is_empty() {
+        eprintln!("perijove: {message}");
+    }
+    ExitCode::from(code)
+}
+
+fn read_arguments(
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Option<(&'static Command, Arguments)>, String> {
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    let mut typed = Vec::new();
+    let mut positional = Vec::new();
+    while let Some(argument) = parser.next().map_err(|err| err.to_string())? {
+        let flag = match &argument {
+            lexopt::Arg::Value(value) => {
+                positional.push(value.to_string_lossy().into_owned());
+                continue;
+            }
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                print!("{}", help());
+                return Ok(None);
+            }
+            lexopt::Arg::Short('V') | lexopt::Arg::Long("version") => {
+                println!("perijove {}", env!("CARGO_PKG_VERSION"));
+                return Ok(None);
+            }
+            lexopt::Arg::Short(short) => FLAGS.iter().find(|flag| flag.short == Some(*short)),
+            lexopt::Arg::Long(long) => FLAGS.iter().find(|flag| flag.name == *long),
+        };
+        let Some(flag) = flag else { return Err(unknown_flag(&argument)) };
+        let mut text = String::new();
+        if !flag.value.is_empty() {
+            let value = parser.value().map_err(|err| err.to_string())?;
+            text =
+                value.into_string().map_err(|v| format!("--{}: {v:?} is not text", flag.name))?;
+        }
+        typed.push((flag, text));
+    }
+    let name = if positional.is_empty() { "run".into() } else { positional.remove(0) };
+    let command = COMMANDS.iter().find(|command| command.name == name).ok_or_else(|| {
+        let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+        let near = nearest(&name, &names).map(|near| format!(", did you mean `{near}`?"));
+        let near = near.unwrap_or_default();
+        format!("there is no command `{name}`{near} There are: {}", names.join(" "))
+    })?;
+    let most = command.arguments.split_ascii_whitespace().count();
+    let least = command.arguments.split_ascii_whitespace().filter(|a| !a.starts_with('[')).count();
+    if positional.len() > most || positional.len() < least {
+        return Err(format!("usage: perijove {} {}", command.name, command.arguments));
+    }
+    let flags = apply(&typed, File::default())?;
+    Ok(Some((command, Arguments { typed, flags, positional })))
+}
+
+/// The settings with what was typed.
+fn apply(typed: &[(&'static Flag, String)], file: File) -> Result<Flags, String> {
+    let mut flags = Flags { file, ..Flags::default() };
+    for (flag, text) in typed {
+        (flag.set)(&mut flags, text).map_err(|err| format!("--{}: {err}", flag.name))?;
+    }
+    Ok(flags)
+}
+
+fn unknown_flag(argument: &lexopt::Arg) -> String {
+    let name = match argument {
+        lexopt::Arg::Long(name) => format!("--{name}"),
+        lexopt::Arg::Short(name) => format!("-{name}"),
+        lexopt::Arg::Value(_) => String::new(),
+    };
+    let names: Vec<&str> = FLAGS.iter().map(|flag| flag.name).collect();
+    let near = nearest(name.trim_start_matches('-'), &names);
+    let near = near.map(|near| format!(", did you mean --{near}?")).unwrap_or_default();
+    format!("there is no flag {name}{near} See perijove --help")
+}
+
+fn help() -> String {
+    let mut help = String::from(
+        "perijove: operational state of Junos routers as InfluxDB line protocol, Kafka records\n\
+         and Prometheus metrics\n\nUsage: perijove [COMMAND] [FLAGS]\n\nCommands:\n",
+    );
+    for Command { name, arguments, help: text, .. } in COMMANDS {
+        help += &format!("  {:<28} {text}\n", format!("{name} {arguments}"));
+    }
+    help += "\nFlags:\n";
+    for Flag { name, short, value, help: text, .. } in FLAGS {
+        let short = short.map_or("    ".into(), |short| format!("-{short}, "));
+        help += &format!("  {short}{:<24} {text}\n", format!("--{name} {value}"));
+    }
+    help +=
+        "  -h, --help                   this text\n  -V, --version                the version\n\n";
+    help += &format!(
+        "Without --config the settings are read from {} if it is there.\n\
+         Exit codes: 0 done, 1 failed, 2 the command line or the settings are wrong.\n",
+        config::DEFAULT_PATH
+    );
+    help
+}
+
+impl Arguments {
+    /// The settings file with what the flags change.
+    fn config(&self) -> Result<Config, String> {
+        let default = Path::new(config::DEFAULT_PATH);
+        let mut source = match &self.flags.config {
+            Some(path) => Source::read(path)?,
+            None if default.exists() => Source::read(default)?,
+            None => Source::empty(),
+        };
+        let flags = apply(&self.typed, std::mem::take(&mut source.file))?;
+        source.file = flags.file;
+        let level = match (flags.quiet, flags.verbose) {
+            (true, _) => Some(Level::Error),
+            (false, 0) => source.file.log.level,
+            (false, 1) => Some(Level::Debug),
+            (false, _) => Some(Level::Trace),
+        };
+        source.file.log.level = level;
+        source.into_config()
+    }
+
+    /// The settings, and logging as they say.
+    fn start(&self) -> Result<Config, Exit> {
+        let config = self.config().map_err(Exit::Usage)?;
+        log_to::start(config.destination, config.level);
+        Ok(config)
+    }
+
+    fn format<T: Copy>(&self, formats: &[(&str, T)]) -> Result<T, Exit> {
+        let Some(name) = &self.flags.format else { return Ok(formats[0].1) };
+        let found = formats.iter().find(|(known, _)| known == name);
+        found.map(|(_, format)| *format).ok_or_else(|| {
+            let names: Vec<&str> = formats.iter().map(|(name, _)| *name).collect();
+            Exit::Usage(format!("--format: `{name}` is none of {}", names.join(", ")))
+        })
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Exit> {
+    let config = arguments.start()?;
+    if let Some(nice) = config.nice {
+        let set = crate::sys::set_nice(nice);
+        set.map_err(|err| Exit::Failed(format!("cannot set nice = {nice}: {err}")))?;
+    }
+    daemon::run(config, &|| arguments.config()).map_err(Exit::Failed)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum PointFormat {
+    Line,
+    Json,
+    Prometheus,
+}
+
+const POINT_FORMATS: &[(&str, PointFormat)] = &[
+    ("line", PointFormat::Line),
+    ("json", PointFormat::Json),
+    ("prometheus", PointFormat::Prometheus),
+];
+
+/// Prints points in a format: as they come, or at the end where the format wants them together.
+struct Printer {
+    format: PointFormat,
+    out: BufWriter<io::StdoutLock<'static>>,
+    scratch: Vec<u8>,
+    kept: Vec<(String, &'static str, u64, Points)>,
+    failed: Option<io::Error>,
+}
+
+impl Printer {
+    fn new(format: PointFormat) -> Printer {
+        let out = BufWriter::new(io::stdout().lock());
+        Printer { format, out, scratch: Vec::new(), kept: Vec::new(), failed: None }
+    }
+
+    fn print(&mut self, batch: &Batch) {
+        self.scratch.clear();
+        match self.format {
+            PointFormat::Line => {
+                LineProtocol::default().encode(batch, &mut self.scratch);
+            }
+            PointFormat::Json => json::encode(batch, &mut self.scratch),
+            PointFormat::Prometheus => {
+                let collector = collectors::find(batch.collector).map_or("", |entry| entry.name);
+                let points = batch.points.clone();
+                self.kept.push((batch.node.to_string(), collector, batch.time_ns, points));
+            }
+        }
+        if self.failed.is_none() {
+            self.failed = self.out.write_all(&self.scratch).err();
+        }
+    }
+
+    fn finish(mut self) -> Result<(), Exit> {
+        let kept = self.kept.iter();
+        let batches: Vec<Batch> = kept
+            .map(|(node, collector, time_ns, points)| Batch {
+                node,
+                collector,
+                time_ns: *time_ns,
+                points,
+            })
+            .collect();
+        let written = match self.failed.take() {
+            Some(err) => Err(err),
+            None => exposition::write(&batches, &mut self.out).and_then(|duplicates| {
+                if duplicates > 0 {
+                    log::warn!("{duplicates} samples were left out: their series were there");
+                }
+                self.out.flush()
+            }),
+        };
+        match written {
+            // The reader has seen enough (`perijove once | head`).
+            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|err| Exit::Failed(format!("cannot print: {err}"))),
+        }
+    }
+}
+
+fn once(arguments: &Arguments) -> Result<(), Exit> {
+    let config = arguments.start()?;
+    let mut printer = Printer::new(arguments.format(POINT_FORMATS)?);
+    let failed = poll_once(&config, None, &mut |batch| printer.print(batch));
+    printer.finish()?;
+    failed
+}
+
+fn record(arguments: &Arguments) -> Result<(), Exit> {
+    let config = arguments.start()?;
+    let directory = PathBuf::from(&arguments.positional[0]);
+    std::fs::create_dir_all(&directory)
+        .map_err(|err| Exit::Failed(format!("cannot make {}: {err}", directory.display())))?;
+    poll_once(&config, Some(&directory), &mut |_| {})
+}
+
+/// Polls every collector of every router once; fails if any did.
+fn poll_once(
+    config: &Config,
+    record: Option<&Path>,
+    emit: &mut dyn FnMut(&Batch),
+) -> Result<(), Exit> {
+    let mut failed = Vec::new();
+    for router in &config.routers {
+        let mut poller = RouterPoller::new(router, Arc::new(RouterStatus::new(router)));
+        poller.record = record.map(Path::to_path_buf);
+        let all: Vec<usize> = (0..router.collectors.len()).collect();
+        let outcomes = poller.poll(&all, emit);
+        poller.close();
+        for (polled, outcome) in router.collectors.iter().zip(outcomes) {
+            if let Outcome::Failed(_) = outcome {
+                failed.push(format!("{} {}", router.identity, polled.entry.name));
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Exit::Failed(format!("failed: {}", failed.join(", "))))
+}
+
+fn check(arguments: &Arguments) -> Result<(), Exit> {
+    let config = arguments.start()?;
+    let mut failed = false;
+    let mut say = |what: &str, result: Result<String, String>| match result {
+        Ok(words) => println!("ok      {what}: {words}"),
+        Err(why) => {
+            failed = true;
+            println!("FAILED  {what}: {why}");
+        }
+    };
+    for router in &config.routers {
+        let session = poller::connect(router).map_err(|err| err.0).map(|session| {
+            let capabilities = session.capabilities.len();
+            let words = format!("session {}, {capabilities} capabilities", session.session_id);
+            session.close();
+            words
+        });
+        say(&format!("router {}", router.identity), session);
+    }
+    for output in &config.outputs {
+        let checked = daemon::make_output(output);
+        let name = checked.as_ref().map_or("output", |(output, _)| output.name).to_string();
+        say(&format!("output {name}"), checked.and_then(|(_, mut sink)| sink.check()));
+    }
+    if failed { Err(Exit::Failed(String::new())) } else { Ok(()) }
+}
+
+fn show_collectors(arguments: &Arguments) -> Result<(), Exit> {
+    let formats: [(&str, fn(&[&crate::collector::Entry]) -> String); 3] =
+        [("text", reference::text), ("markdown", reference::markdown), ("json", reference::json)];
+    let format = arguments.format(&formats)?;
+    let entries = match arguments.positional.first() {
+        Some(name) => vec![find_collector(name)?],
+        None => collectors::COLLECTORS.iter().collect(),
+    };
+    print!("{}", format(&entries));
+    Ok(())
+}
+
+fn find_collector(name: &str) -> Result<&'static crate::collector::Entry, Exit> {
+    collectors::find(name).ok_or_else(|| Exit::Usage(config::unknown_collector(name)))
+}
+
+fn parse(arguments: &Arguments) -> Result<(), Exit> {
+    let format = arguments.format(POINT_FORMATS)?;
+    let entry = find_collector(&arguments.positional[0])?;
+    let level = if arguments.flags.verbose > 0 { Level::Debug } else { Level::Warn };
+    log_to::start(config::Destination::Stderr, level);
+    let mut reply = Vec::new();
+    let (name, read) = match arguments.positional.get(1) {
+        Some(path) => (path.as_str(), std::fs::read(path).map(|bytes| reply = bytes)),
+        None => ("standard input", io::stdin().read_to_end(&mut reply).map(|_| ())),
+    };
+    read.map_err(|err| Exit::Failed(format!("cannot read {name}: {err}")))?;
+    let settings = match &arguments.flags.config {
+        Some(path) => {
+            let mut source = Source::read(path).map_err(Exit::Usage)?;
+            source.file.collector.remove(entry.name).map(Spanned::into_inner).unwrap_or_default()
+        }
+        None => Settings::default(),
+    };
+    let mut poll = (entry.start)(&settings);
+    let mut points = Points::default();
+    let result = parse_reply(&mut *poll, &reply, &mut points);
+    let router = arguments.flags.file.router.first();
+    let node = router.and_then(|router| router.get_ref().identity.clone()).unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    let mut printer = Printer::new(format);
+    printer.print(&Batch { node: &node, collector: entry.name, time_ns, points: &points });
+    printer.finish()?;
+    result.map_err(|why| Exit::Failed(format!("{name}: {why}")))
+}
+
+/// Reads a reply as the answer to each of a collector's queries that it may answer.
+pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Result<(), String> {
+    let limits = Limits { message_bytes_max: usize::MAX, ..Limits::default() };
+    let reply = reply.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply);
+    let mut last = Reply::default();
+    let mut roots = Vec::new();
+    for query in 0..poll.queries() {
+        if (0..query).any(|other| poll.reads_alike(query, other)) {
+            continue;
+        }
+        roots.extend(poll.roots(query));
+        let mut tally = Tally::default();
+        let mut readers = [Reader { poll, query, points, tally: &mut tally }];
+        // Everything is printed together: no batch is handed on before.
+        let read = read_reply(reply, &mut readers, &limits, &mut |_, _| {});
+        if let Some(why) = tally.first_rejected {
+            log::warn!("{} items were left out, first {why}", tally.rejected);
+        }
+        if let Some(why) = tally.first_misfit {
+            log::info!("{} values were left out, first {why}", tally.misfits);
+        }
+        let read = read.map_err(|err| err.to_string())?;
+        if query == 0 || read.items > 0 {
+            last = read;
+        }
+    }
+    points.set_re_name("");
+    match (last.refusal(), &last.root) {
+        (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
+        (Some((_, why)), _) => log::warn!("no data: {why}"),
+        (None, Some(root)) if last.items == 0 && !roots.contains(&root.as_str()) => {
+            return Err(format!("<{root}> is not its reply, which is <{}>", roots.join("> or <")));
+        }
+        (None, _) => poll.finish(points),
+    }
+    Ok(())
+}

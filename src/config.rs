@@ -1,0 +1,591 @@
+//! Settings: exactly what was written first (`File`), then one conversion to what runs (`Config`).
+//!
+//! Nothing else reads settings files, flags or the environment. Every error says the file, the
+//! line, the key and what is allowed there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::collector::{self, Entry};
+use crate::collectors::{self, COLLECTORS};
+use crate::items::Limits;
+use crate::netconf::ssh;
+use crate::output::influxdb;
+use crate::secret::Secret;
+use crate::sys;
+use crate::units::{Bytes, Time};
+
+/// Where the settings are on the router, when no flag says otherwise.
+pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
+pub const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
+pub const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
+
+/// A settings file as it is written; flags change it before it is looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub interval: Option<Time>,
+    pub timeout: Option<Time>,
+    pub collectors: Option<Spanned<Vec<String>>>,
+    pub poll_share_max: Option<Spanned<f64>>,
+    pub self_interval: Option<Time>,
+    pub drain_timeout: Option<Time>,
+    pub state_directory: Option<PathBuf>,
+    pub nice: Option<Spanned<i32>>,
+    pub master_only: Option<bool>,
+    pub limits: FileLimits,
+    pub log: FileLog,
+    pub router: Vec<Spanned<FileRouter>>,
+    pub collector: BTreeMap<String, Spanned<collector::Settings>>,
+    pub output: FileOutputs,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileLimits {
+    pub message_bytes_max: Option<Bytes>,
+    pub item_bytes_max: Option<Bytes>,
+    pub depth_max: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileLog {
+    pub level: Option<Level>,
+    pub destination: Option<Destination>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Destination {
+    #[default]
+    Stderr,
+    Syslog,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Local,
+    Ssh,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileRouter {
+    pub identity: Option<String>,
+    pub transport: Option<Transport>,
+    pub target: Option<String>,
+    pub port: Option<u16>,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub password_env: Option<String>,
+    pub private_key: Option<PathBuf>,
+    pub passphrase_file: Option<PathBuf>,
+    pub passphrase_env: Option<String>,
+    pub agent: bool,
+    pub known_hosts: Option<PathBuf>,
+    pub host_key_check: Option<bool>,
+    pub legacy_algorithms: bool,
+    pub command: Option<Vec<String>>,
+    pub connect_timeout: Option<Time>,
+    pub keepalive_interval: Option<Time>,
+    pub interval: Option<Time>,
+    pub timeout: Option<Time>,
+    pub collectors: Option<Spanned<Vec<String>>>,
+    pub limits: FileLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileOutputs {
+    pub stdout: Option<FileStdout>,
+    pub file: Option<FileFile>,
+    pub influxdb: Option<Spanned<FileInfluxdb>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    #[default]
+    Line,
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileStdout {
+    pub format: Format,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileFile {
+    pub path: PathBuf,
+    #[serde(default)]
+    pub format: Format,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileInfluxdb {
+    pub url: Option<Spanned<String>>,
+    pub version: Option<Spanned<u8>>,
+    pub database: Option<String>,
+    pub retention_policy: Option<String>,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub org: Option<String>,
+    pub bucket: Option<String>,
+    pub token_file: Option<PathBuf>,
+    pub batch_points_max: Option<Spanned<usize>>,
+    pub batch_bytes_max: Option<Bytes>,
+    pub flush_interval: Option<Time>,
+    pub precision: Option<influxdb::Precision>,
+    pub gzip: Option<bool>,
+    pub integers: Option<influxdb::Integers>,
+    pub timeout: Option<Time>,
+    pub ca_file: Option<PathBuf>,
+    pub host_tag: Option<String>,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+/// What runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub routers: Vec<Router>,
+    pub outputs: Vec<Output>,
+    pub self_interval: Duration,
+    pub drain_timeout: Duration,
+    pub state_directory: PathBuf,
+    pub nice: Option<i32>,
+    pub level: Level,
+    pub destination: Destination,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Router {
+    pub identity: String,
+    pub link: Link,
+    pub limits: Limits,
+    pub collectors: Vec<Polled>,
+    /// The share of wall time that RPCs may take, 0 to 1.
+    pub poll_share_max: f64,
+    pub master_only: bool,
+}
+
+/// How a router is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    Local { command: Vec<String> },
+    Ssh(ssh::Settings),
+}
+
+/// A collector that is polled, and how.
+#[derive(Clone, Debug)]
+pub struct Polled {
+    pub entry: &'static Entry,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub settings: collector::Settings,
+}
+
+impl PartialEq for Polled {
+    fn eq(&self, other: &Polled) -> bool {
+        self.entry.name == other.entry.name
+            && self.interval == other.interval
+            && self.timeout == other.timeout
+            && self.settings == other.settings
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub kind: OutputKind,
+    pub queue_bytes_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputKind {
+    Stdout { format: Format },
+    File { path: PathBuf, format: Format },
+    Influxdb(influxdb::Settings),
+}
+
+/// A settings file with its text, for errors that name a line.
+pub struct Source {
+    path: Option<PathBuf>,
+    text: String,
+    pub file: File,
+}
+
+impl Source {
+    /// No settings file: flags alone.
+    pub fn empty() -> Source {
+        Source { path: None, text: String::new(), file: File::default() }
+    }
+
+    pub fn read(path: &Path) -> Result<Source, String> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|err| format!("cannot read the settings file {}: {err}", path.display()))?;
+        let mut source = Source { path: Some(path.into()), text, file: File::default() };
+        match toml::from_str(&source.text) {
+            Ok(file) => source.file = file,
+            Err(err) => {
+                let message = with_nearest(err.message());
+                return Err(source.at(err.span().map_or(0, |span| span.start), &message));
+            }
+        }
+        Ok(source)
+    }
+
+    /// An error at that byte of the file: file, line, key and message.
+    fn at(&self, offset: usize, message: &str) -> String {
+        let Some(path) = &self.path else { return message.to_string() };
+        let offset =
+            (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
+        let before = &self.text[..offset.unwrap_or(0)];
+        let line = before.matches('\n').count() + 1;
+        let text = self.text.lines().nth(line - 1).unwrap_or_default();
+        let key = match text.trim_start().strip_prefix('[') {
+            Some(table) => table.trim_matches(|c| c == '[' || c == ']' || c == ' ').to_string(),
+            None => {
+                let table = before.lines().rev().skip(1).find_map(|line| {
+                    let table = line.trim().strip_prefix('[')?;
+                    Some(table.trim_matches(|c| c == '[' || c == ']').to_string())
+                });
+                let key = text.split(['=', '#']).next().unwrap_or_default().trim();
+                table.map_or(key.to_string(), |table| format!("{table}.{key}"))
+            }
+        };
+        format!("{}:{line}: {key}: {message}", path.display())
+    }
+
+    fn at_value<T>(&self, value: &Spanned<T>, message: impl AsRef<str>) -> String {
+        // A span of 0 is a flag's: it has no place in the file.
+        match value.span() {
+            span if span.is_empty() => message.as_ref().to_string(),
+            span => self.at(span.start, message.as_ref()),
+        }
+    }
+
+    /// Checks everything and fills in what is not set.
+    pub fn into_config(self) -> Result<Config, String> {
+        let file = &self.file;
+        let seconds = |time: Option<Time>, or: u64| time.unwrap_or(Time::seconds(or)).0;
+        self.check_collector_tables()?;
+        let mut routers = Vec::new();
+        for router in &file.router {
+            routers.push(self.router(router.get_ref(), Some(router))?);
+        }
+        if routers.is_empty() {
+            routers.push(self.router(&FileRouter::default(), None)?);
+        }
+        let mut names = BTreeSet::new();
+        for (index, router) in routers.iter().enumerate() {
+            if !names.insert(&router.identity) {
+                let message = format!("two routers have the identity `{}`", router.identity);
+                return Err(self.at_value(&file.router[index], message));
+            }
+        }
+        Ok(Config {
+            routers,
+            outputs: self.outputs()?,
+            self_interval: seconds(file.self_interval, 30),
+            drain_timeout: seconds(file.drain_timeout, 5),
+            state_directory: file.state_directory.clone().unwrap_or("/var/db/perijove".into()),
+            nice: self.nice()?,
+            level: file.log.level.unwrap_or(Level::Info),
+            destination: file.log.destination.unwrap_or_default(),
+        })
+    }
+
+    fn nice(&self) -> Result<Option<i32>, String> {
+        match &self.file.nice {
+            Some(nice) if !(-20..=20).contains(nice.get_ref()) => {
+                Err(self.at_value(nice, "a nice value is between -20 and 20"))
+            }
+            nice => Ok(nice.as_ref().map(|nice| *nice.get_ref())),
+        }
+    }
+
+    fn check_collector_tables(&self) -> Result<(), String> {
+        for (name, settings) in &self.file.collector {
+            let entry = collectors::find(name)
+                .ok_or_else(|| self.at_value(settings, unknown_collector(name)))?;
+            for key in settings.get_ref().keys() {
+                if !entry.keys.contains(&key) {
+                    let mut known = vec!["interval", "timeout"];
+                    known.extend(entry.keys);
+                    let known = known.join(", ");
+                    let message = format!("{name} has no setting `{key}`; it has {known}");
+                    return Err(self.at_value(settings, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn router(
+        &self,
+        router: &FileRouter,
+        place: Option<&Spanned<FileRouter>>,
+    ) -> Result<Router, String> {
+        let fail = |message: String| match place {
+            Some(place) => self.at_value(place, message),
+            None => message,
+        };
+        let link = self.link(router).map_err(fail)?;
+        let identity = match (&router.identity, &link) {
+            (Some(identity), _) => identity.clone(),
+            (None, Link::Ssh(ssh)) => ssh.target.clone(),
+            (None, Link::Local { .. }) => sys::hostname(),
+        };
+        let file = &self.file;
+        let limits = |of: fn(&FileLimits) -> Option<Bytes>, or: usize| {
+            of(&router.limits).or(of(&file.limits)).map_or(or, |bytes| bytes.0)
+        };
+        let default = Limits::default();
+        let depth = router.limits.depth_max.or(file.limits.depth_max);
+        let share = match &file.poll_share_max {
+            Some(share) if !(1.0..=100.0).contains(share.get_ref()) => {
+                return Err(self.at_value(share, "a share of time is from 1 to 100 percent"));
+            }
+            share => share.as_ref().map_or(25.0, |share| *share.get_ref()),
+        };
+        Ok(Router {
+            identity,
+            link,
+            limits: Limits {
+                message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),
+                item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max).max(1024),
+                depth_max: depth.unwrap_or(default.depth_max),
+            },
+            collectors: self.polled(router)?,
+            poll_share_max: share / 100.0,
+            master_only: file.master_only.unwrap_or(false),
+        })
+    }
+
+    fn link(&self, router: &FileRouter) -> Result<Link, String> {
+        let ssh = router.target.is_some() || router.transport == Some(Transport::Ssh);
+        if !ssh || router.transport == Some(Transport::Local) {
+            let cli = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
+            let cli = || cli.iter().map(|word| word.to_string()).collect();
+            let command = router.command.clone().unwrap_or_else(cli);
+            if command.is_empty() {
+                return Err("command is empty: it needs a program".into());
+            }
+            return Ok(Link::Local { command });
+        }
+        let target = router.target.clone().ok_or("transport ssh needs a target")?;
+        let username =
+            router.username.clone().ok_or(format!("target {target} needs a username"))?;
+        let home = std::env::var_os("HOME").unwrap_or_default();
+        let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
+        let seconds = |time: Option<Time>, or: u64| time.unwrap_or(Time::seconds(or)).0;
+        Ok(Link::Ssh(ssh::Settings {
+            target,
+            port: router.port.unwrap_or(830),
+            username,
+            password: secret(&router.password_file, &router.password_env, PASSWORD_VARIABLE)?,
+            private_key: router.private_key.clone(),
+            passphrase: secret(
+                &router.passphrase_file,
+                &router.passphrase_env,
+                PASSPHRASE_VARIABLE,
+            )?,
+            agent: router.agent,
+            known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
+            host_key_check: router.host_key_check.unwrap_or(true),
+            legacy_algorithms: router.legacy_algorithms,
+            connect_timeout: seconds(router.connect_timeout, 10),
+            keepalive_interval: seconds(router.keepalive_interval, 15),
+        }))
+    }
+
+    fn polled(&self, router: &FileRouter) -> Result<Vec<Polled>, String> {
+        let file = &self.file;
+        let default = || collectors::DEFAULT.iter().map(|name| name.to_string()).collect();
+        let spanned = router.collectors.as_ref().or(file.collectors.as_ref());
+        let names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
+        if let (Some(spanned), true) = (spanned, names.is_empty()) {
+            return Err(self.at_value(spanned, "an empty list: name at least one collector"));
+        }
+        let mut polled: Vec<Polled> = Vec::new();
+        for name in names {
+            let Some(entry) = collectors::find(&name) else {
+                let message = unknown_collector(&name);
+                return Err(spanned.map_or(message.clone(), |names| self.at_value(names, message)));
+            };
+            if polled.iter().any(|polled| polled.entry.name == entry.name) {
+                continue;
+            }
+            let settings = file.collector.get(&name).map(|settings| settings.get_ref().clone());
+            let settings = settings.unwrap_or_default();
+            let interval = settings.interval.or(router.interval).or(file.interval);
+            let timeout = settings.timeout.or(router.timeout).or(file.timeout);
+            let interval = interval.unwrap_or(Time::seconds(30)).0;
+            let timeout = timeout.unwrap_or(Time::seconds(30)).0;
+            if interval < Duration::from_millis(100) || timeout < Duration::from_millis(10) {
+                return Err(format!(
+                    "collector {name}: an interval is at least 100ms, a timeout at least 10ms"
+                ));
+            }
+            polled.push(Polled { entry, interval, timeout, settings });
+        }
+        Ok(polled)
+    }
+
+    fn outputs(&self) -> Result<Vec<Output>, String> {
+        let outputs = &self.file.output;
+        let queue = |bytes: Option<Bytes>| bytes.map_or(4 << 20, |bytes| bytes.0);
+        let mut found = Vec::new();
+        if let Some(stdout) = &outputs.stdout {
+            let kind = OutputKind::Stdout { format: stdout.format };
+            found.push(Output { kind, queue_bytes_max: queue(stdout.queue_bytes_max) });
+        }
+        if let Some(file) = &outputs.file {
+            let kind = OutputKind::File { path: file.path.clone(), format: file.format };
+            found.push(Output { kind, queue_bytes_max: queue(file.queue_bytes_max) });
+        }
+        if let Some(influxdb) = &outputs.influxdb {
+            let kind = OutputKind::Influxdb(self.influxdb(influxdb)?);
+            let queue_bytes_max = queue(influxdb.get_ref().queue_bytes_max);
+            found.push(Output { kind, queue_bytes_max });
+        }
+        if found.is_empty() {
+            let kind = OutputKind::Stdout { format: Format::Line };
+            found.push(Output { kind, queue_bytes_max: queue(None) });
+        }
+        Ok(found)
+    }
+
+    fn influxdb(&self, spanned: &Spanned<FileInfluxdb>) -> Result<influxdb::Settings, String> {
+        let file = spanned.get_ref();
+        let fail = |message: &str| self.at_value(spanned, message);
+        let url = file.url.as_ref().ok_or_else(|| fail("needs a url"))?;
+        if !url.get_ref().starts_with("http://") && !url.get_ref().starts_with("https://") {
+            return Err(self.at_value(url, "a url begins with http:// or https://"));
+        }
+        if url.get_ref().contains('@') {
+            let message = "a password does not belong into the url: use username, password_file";
+            return Err(self.at_value(url, message));
+        }
+        let read = |path: &Option<PathBuf>| path.as_deref().map(Secret::from_file).transpose();
+        let secret = |path: &Option<PathBuf>| read(path).map_err(|err| fail(&err));
+        let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
+        let target = match version {
+            1 => influxdb::Target::V1 {
+                database: file.database.clone().unwrap_or("perijove".into()),
+                retention_policy: file.retention_policy.clone().unwrap_or_default(),
+                username: file.username.clone(),
+                password: secret(&file.password_file)?,
+            },
+            2 => influxdb::Target::V2 {
+                org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
+                bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
+                token: secret(&file.token_file)?,
+            },
+            _ => {
+                let version = file.version.as_ref().unwrap_or_else(|| unreachable!());
+                return Err(self.at_value(version, "version is 1 or 2"));
+            }
+        };
+        if file.username.is_some() != file.password_file.is_some() && version == 1 {
+            return Err(fail("username and password_file go together"));
+        }
+        let points = match &file.batch_points_max {
+            Some(points) if *points.get_ref() == 0 => {
+                return Err(self.at_value(points, "a batch has at least 1 point"));
+            }
+            points => points.as_ref().map_or(5000, |points| *points.get_ref()),
+        };
+        Ok(influxdb::Settings {
+            url: url.get_ref().trim_end_matches('/').to_string(),
+            target,
+            batch_points_max: points,
+            batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),
+            flush_interval: file.flush_interval.unwrap_or(Time::seconds(1)).0,
+            precision: file.precision.unwrap_or_default(),
+            gzip: file.gzip.unwrap_or(true),
+            integers: file.integers.unwrap_or_default(),
+            timeout: file.timeout.unwrap_or(Time::seconds(10)).0,
+            ca_file: file.ca_file.clone(),
+            host_tag: file.host_tag.clone().unwrap_or("host".into()),
+        })
+    }
+}
+
+/// A secret from its file, its named variable, or the variable that needs no setting.
+fn secret(
+    file: &Option<PathBuf>,
+    variable: &Option<String>,
+    default: &str,
+) -> Result<Option<Secret>, String> {
+    match (file, variable) {
+        (Some(path), _) => Secret::from_file(path).map(Some),
+        (None, Some(name)) => Secret::from_environment(name).map(Some),
+        (None, None) => Ok(Secret::from_environment(default).ok()),
+    }
+}
+
+/// What to say of a collector that does not exist.
+pub fn unknown_collector(name: &str) -> String {
+    let names: Vec<&str> = COLLECTORS.iter().map(|entry| entry.name).collect();
+    let nearest = nearest(name, &names).map(|near| format!(", did you mean `{near}`?"));
+    let nearest = nearest.unwrap_or_default();
+    format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
+}
+
+/// serde's words about an unknown key, with the key that was probably meant.
+fn with_nearest(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((key, known)) if message.starts_with("unknown") => {
+            let nearest = nearest(key, known).map(|near| format!(", did you mean `{near}`?"));
+            let kind =
+                message.split(" `").next().unwrap_or("unknown field").replace("field", "key");
+            let known = known.join(", ");
+            format!("{kind} `{key}`{} Known here: {known}", nearest.as_deref().unwrap_or("."))
+        }
+        _ => message.trim_end().replace('\n', "; "),
+    }
+}
+
+/// The name that differs from `name` by the fewest letters, if they are few.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let best = known.iter().map(|known| (distance(name, known), *known)).min()?;
+    (best.0 <= 1 + name.len() / 3).then_some(best.1)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replace = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,282 @@
+//! The running program: a thread for each router and each output, and one that waits for signals.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::config::{self, Config, Format, OutputKind};
+use crate::output::influxdb::Influxdb;
+use crate::output::line_protocol::LineProtocol;
+use crate::output::queue::{Bounds, Queue};
+use crate::output::{self, Encode, Output, Sink, Status, json, stdout};
+use crate::own_metrics::{self, RouterStatus};
+use crate::point::{Batch, Points};
+use crate::poller::RouterPoller;
+
+/// What the main thread waits for.
+enum Event {
+    Terminate,
+    Reload,
+    /// An output has nobody to write for.
+    Gone,
+}
+
+/// Stacks are small, for there may be hundreds of routers; replies nest 128 deep at most.
+const STACK_BYTES: usize = 512 << 10;
+
+struct RunningRouter {
+    config: config::Router,
+    status: Arc<RouterStatus>,
+    /// Dropping it tells the thread to end.
+    stop: Sender<()>,
+    done: Done,
+}
+
+struct RunningOutput {
+    config: config::Output,
+    output: Arc<Output>,
+    done: Done,
+}
+
+/// Is closed by a thread that ends.
+type Done = Receiver<()>;
+
+/// Polls until a signal says to stop. `reload` reads the settings again.
+pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), String> {
+    let (events, wait) = mpsc::channel();
+    watch_signals(events.clone())?;
+    let mut daemon = Daemon { config, events, routers: Vec::new(), outputs: Vec::new() };
+    daemon.start_outputs()?;
+    daemon.start_routers()?;
+    daemon.serve(&wait, reload);
+    daemon.stop();
+    Ok(())
+}
+
+/// A second signal to stop ends the program at once.
+fn watch_signals(events: Sender<Event>) -> Result<(), String> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
+        .map_err(|err| format!("cannot wait for signals: {err}"))?;
+    let watch = move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            let event = if signal == SIGHUP { Event::Reload } else { Event::Terminate };
+            if signal != SIGHUP && std::mem::replace(&mut stopping, true) {
+                std::process::exit(1);
+            }
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    };
+    spawn("signals", watch).map(|_| ())
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Done, String> {
+    let (alive, done) = mpsc::channel();
+    let thread = thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
+    let run = move || {
+        let _alive: Sender<()> = alive;
+        run();
+    };
+    thread.spawn(run).map_err(|err| format!("cannot start a thread: {err}"))?;
+    Ok(done)
+}
+
+/// How an output encodes, and what it writes to.
+pub fn make_output(config: &config::Output) -> Result<(Output, Box<dyn Sink>), String> {
+    let encode = |format: &Format| -> Encode {
+        match format {
+            Format::Line => {
+                let codec = LineProtocol::default();
+                Box::new(move |batch, out| codec.encode(batch, out))
+            }
+            Format::Json => Box::new(|batch, out| {
+                json::encode(batch, out);
+                0
+            }),
+        }
+    };
+    let mut bounds = Bounds {
+        chunk_points_max: 5000,
+        chunk_bytes_max: 256 << 10,
+        queue_bytes_max: config.queue_bytes_max,
+        flush_interval: Duration::ZERO,
+    };
+    let (name, encode, sink): (&'static str, Encode, Box<dyn Sink>) = match &config.kind {
+        OutputKind::Stdout { format } => ("stdout", encode(format), Box::new(stdout::Stdout)),
+        OutputKind::File { path, format } => {
+            ("file", encode(format), Box::new(stdout::File { path: path.clone() }))
+        }
+        OutputKind::Influxdb(settings) => {
+            bounds.chunk_points_max = settings.batch_points_max;
+            bounds.chunk_bytes_max = settings.batch_bytes_max;
+            bounds.flush_interval = settings.flush_interval;
+            let codec = settings.line_protocol();
+            let encode: Encode = Box::new(move |batch, out| codec.encode(batch, out));
+            ("influxdb", encode, Box::new(Influxdb::new(settings)?))
+        }
+    };
+    let (queue, status) = (Queue::new(bounds), Status::default());
+    Ok((Output { name, encode, queue, status }, sink))
+}
+
+struct Daemon {
+    config: Config,
+    events: Sender<Event>,
+    routers: Vec<RunningRouter>,
+    outputs: Vec<RunningOutput>,
+}
+
+impl Daemon {
+    /// Starts the outputs of the settings that do not run yet.
+    fn start_outputs(&mut self) -> Result<(), String> {
+        for config in &self.config.outputs {
+            if self.outputs.iter().any(|running| running.config == *config) {
+                continue;
+            }
+            let (output, mut sink) = make_output(config)?;
+            let output = Arc::new(output);
+            let (theirs, events) = (output.clone(), self.events.clone());
+            let write = move || {
+                if !output::write_all(&theirs, &mut *sink) {
+                    let _ = events.send(Event::Gone);
+                }
+            };
+            let done = spawn(output.name, write)?;
+            self.outputs.push(RunningOutput { config: config.clone(), output, done });
+        }
+        Ok(())
+    }
+
+    /// Starts the routers of the settings that do not run yet.
+    fn start_routers(&mut self) -> Result<(), String> {
+        let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
+        for config in &self.config.routers {
+            if self.routers.iter().any(|running| running.config == *config) {
+                continue;
+            }
+            let (stop, stopped) = mpsc::channel();
+            let status = Arc::new(RouterStatus::new(config));
+            let poller = RouterPoller::new(config, status.clone());
+            let outputs = outputs.clone();
+            let done = spawn("router", move || poller.run(&outputs, &stopped))?;
+            let config = config.clone();
+            self.routers.push(RunningRouter { config, status, stop, done });
+        }
+        Ok(())
+    }
+
+    /// Waits for events, and reports on itself in between.
+    fn serve(&mut self, wait: &Receiver<Event>, reload: &dyn Fn() -> Result<Config, String>) {
+        let mut report_at = Instant::now() + self.config.self_interval;
+        let mut scratch = Vec::new();
+        loop {
+            let left = report_at.saturating_duration_since(Instant::now());
+            match wait.recv_timeout(left) {
+                Ok(Event::Terminate | Event::Gone) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Reload) => match reload().and_then(|config| self.change(config)) {
+                    Ok(()) => log::info!("the settings were read again"),
+                    Err(why) => log::error!("the old settings stay in use: {why}"),
+                },
+                Err(RecvTimeoutError::Timeout) => {
+                    self.report(&mut scratch);
+                    report_at = Instant::now() + self.config.self_interval;
+                }
+            }
+        }
+    }
+
+    /// Goes over to other settings; what they do not change goes on as it is.
+    fn change(&mut self, config: Config) -> Result<(), String> {
+        for output in &config.outputs {
+            // Those that cannot start leave everything as it was.
+            make_output(output)?;
+        }
+        let drain = self.config.drain_timeout;
+        self.config = config;
+        let wanted = |running: &RunningOutput| self.config.outputs.contains(&running.config);
+        let (keep, stop): (Vec<_>, Vec<_>) = self.outputs.drain(..).partition(wanted);
+        let outputs_change = !stop.is_empty() || keep.len() != self.config.outputs.len();
+        self.outputs = keep;
+        let wanted = |running: &RunningRouter| {
+            // Pollers hold the list of outputs.
+            !outputs_change && self.config.routers.contains(&running.config)
+        };
+        let (keep, old): (Vec<_>, Vec<_>) = self.routers.drain(..).partition(wanted);
+        self.routers = keep;
+        stop_routers(old, Instant::now() + drain);
+        stop_outputs(stop, Instant::now() + drain);
+        self.start_outputs()?;
+        self.start_routers()
+    }
+
+    /// Sends what perijove knows of itself through every output.
+    fn report(&self, scratch: &mut Vec<u8>) {
+        let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        let mut points = Points::default();
+        let mut send = |node: &str, points: &mut Points| {
+            let batch = Batch { node, collector: "perijove", time_ns, points };
+            output::push(&outputs, &batch, scratch);
+            points.clear();
+        };
+        for router in &self.routers {
+            router.status.points(&mut points);
+            send(router.status.identity(), &mut points);
+        }
+        for running in &self.outputs {
+            own_metrics::output_points(&running.output, &mut points);
+        }
+        own_metrics::process_points(&mut points);
+        let node = match &self.routers[..] {
+            [only] => only.status.identity().to_string(),
+            _ => crate::sys::hostname(),
+        };
+        send(&node, &mut points);
+    }
+
+    /// Stops polling, and gives the outputs time to send what is left.
+    fn stop(self) {
+        let deadline = Instant::now() + self.config.drain_timeout;
+        log::info!("stopping");
+        stop_routers(self.routers, Instant::now() + self.config.drain_timeout / 2);
+        stop_outputs(self.outputs, deadline);
+    }
+}
+
+/// Whether the thread has ended by then.
+fn ends_by(done: &Done, deadline: Instant) -> bool {
+    let left = deadline.saturating_duration_since(Instant::now());
+    done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
+}
+
+fn stop_routers(routers: Vec<RunningRouter>, deadline: Instant) {
+    let stopping = |RunningRouter { stop, done, .. }| {
+        drop(stop);
+        done
+    };
+    let stopping: Vec<Done> = routers.into_iter().map(stopping).collect();
+    let busy = stopping.iter().filter(|done| !ends_by(done, deadline)).count();
+    if busy > 0 {
+        log::warn!("{busy} routers still answer; they are not waited for");
+    }
+}
+
+fn stop_outputs(outputs: Vec<RunningOutput>, deadline: Instant) {
+    for running in &outputs {
+        running.output.queue.close(deadline);
+    }
+    for RunningOutput { output, done, .. } in outputs {
+        let ended = ends_by(&done, deadline + Duration::from_millis(500));
+        let undelivered = output.queue.level().points + output.dropped();
+        if undelivered > 0 || !ended {
+            log::warn!("{}: {undelivered} points were not delivered", output.name);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! InfluxDB over HTTP: the write API of version 1 and of version 2.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use openssl::base64;
+use serde::Deserialize;
+use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::{Agent, Body};
+
+use super::line_protocol::LineProtocol;
+use super::{Failure, Sink};
+use crate::reply::first_line;
+use crate::secret::Secret;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub url: String,
+    pub target: Target,
+    pub batch_points_max: usize,
+    pub batch_bytes_max: usize,
+    pub flush_interval: Duration,
+    pub precision: Precision,
+    pub gzip: bool,
+    pub integers: Integers,
+    pub timeout: Duration,
+    pub ca_file: Option<PathBuf>,
+    pub host_tag: String,
+}
+
+/// Where the points go, by the version of the API.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    V1 {
+        database: String,
+        retention_policy: String,
+        username: Option<String>,
+        password: Option<Secret>,
+    },
+    V2 {
+        org: String,
+        bucket: String,
+        token: Option<Secret>,
+    },
+}
+
+/// The unit of timestamps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    Ns,
+    Us,
+    Ms,
+    S,
+}
+
+/// How whole numbers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Integers {
+    /// Signed, which every server takes.
+    #[default]
+    I,
+    /// Unsigned, for servers that were built with it.
+    U,
+}
+
+impl Settings {
+    pub fn line_protocol(&self) -> LineProtocol {
+        let precision_ns = match self.precision {
+            Precision::Ns => 1,
+            Precision::Us => 1_000,
+            Precision::Ms => 1_000_000,
+            Precision::S => 1_000_000_000,
+        };
+        let unsigned = self.integers == Integers::U;
+        LineProtocol { host_tag: self.host_tag.clone(), unsigned, precision_ns }
+    }
+}
+
+/// Longer answers are cut.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+pub struct Influxdb {
+    agent: Agent,
+    settings: Settings,
+    authorization: Option<Secret>,
+    compressed: Vec<u8>,
+}
+
+impl Influxdb {
+    /// Fails if the file with the roots of trust cannot be read.
+    pub fn new(settings: &Settings) -> Result<Influxdb, String> {
+        let authorization = match &settings.target {
+            Target::V1 { username: Some(name), password: Some(password), .. } => {
+                let both = format!("{name}:{}", password.expose());
+                Some(Secret::new(format!("Basic {}", base64::encode_block(both.as_bytes()))))
+            }
+            Target::V1 { .. } => None,
+            Target::V2 { token, .. } => {
+                token.as_ref().map(|token| Secret::new(format!("Token {}", token.expose())))
+            }
+        };
+        let agent = Agent::config_builder()
+            .timeout_global(Some(settings.timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .tls_config(tls(settings.ca_file.as_deref())?)
+            .user_agent(concat!("perijove/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Influxdb { agent, settings: settings.clone(), authorization, compressed: Vec::new() })
+    }
+
+    fn post(&mut self, lines: &[u8]) -> Result<Response<Body>, ureq::Error> {
+        let Settings { url, precision, .. } = &self.settings;
+        let precision = match precision {
+            Precision::Ns => "ns",
+            // Version 1 takes any other word for nanoseconds.
+            Precision::Us if matches!(self.settings.target, Target::V1 { .. }) => "u",
+            Precision::Us => "us",
+            Precision::Ms => "ms",
+            Precision::S => "s",
+        };
+        let mut request = match &self.settings.target {
+            Target::V1 { database, retention_policy, .. } => {
+                let request = self.agent.post(format!("{url}/write")).query("db", database);
+                if retention_policy.is_empty() {
+                    request
+                } else {
+                    request.query("rp", retention_policy)
+                }
+            }
+            Target::V2 { org, bucket, .. } => {
+                let request = self.agent.post(format!("{url}/api/v2/write"));
+                request.query("org", org).query("bucket", bucket)
+            }
+        };
+        request = request.query("precision", precision);
+        request = request.header("Content-Type", "text/plain; charset=utf-8");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization.expose());
+        }
+        if !self.settings.gzip {
+            return request.send(lines);
+        }
+        self.compressed.clear();
+        let mut gzip = GzEncoder::new(&mut self.compressed, Compression::fast());
+        gzip.write_all(lines)?;
+        gzip.finish()?;
+        request.header("Content-Encoding", "gzip").send(&self.compressed[..])
+    }
+}
+
+/// One TLS stack, OpenSSL, checking certificates against the system's roots or the file's.
+fn tls(ca_file: Option<&std::path::Path>) -> Result<TlsConfig, String> {
+    let mut roots = RootCerts::PlatformVerifier;
+    if let Some(path) = ca_file {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|err| format!("cannot read {shown}: {err}"))?;
+        let mut certificates: Vec<Certificate<'static>> = Vec::new();
+        for item in parse_pem(&pem) {
+            match item.map_err(|err| format!("{shown}: {err}"))? {
+                PemItem::Certificate(certificate) => certificates.push(certificate),
+                _ => return Err(format!("{shown} holds something else than certificates")),
+            }
+        }
+        if certificates.is_empty() {
+            return Err(format!("{shown} holds no certificate"));
+        }
+        roots = certificates.into_iter().into();
+    }
+    Ok(TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build())
+}
+
+impl Sink for Influxdb {
+    fn write(&mut self, records: &[u8], _: u64) -> Result<(), Failure> {
+        let retry = |why: String| Failure::Retry { after: None, why };
+        let response = self.post(records).map_err(|err| {
+            retry(format!("cannot write to {}: {}", self.settings.url, describe(&err)))
+        })?;
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            return Ok(());
+        }
+        let mut answer = Vec::new();
+        let _ = body.into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
+        Err(failure(head.status, &head.headers, &String::from_utf8_lossy(&answer)))
+    }
+
+    /// Writing nothing is allowed, and tells whether writing something would be.
+    fn check(&mut self) -> Result<String, String> {
+        match self.write(b"", 0) {
+            // Both versions may say that nothing came; they say it after they have let us in.
+            Ok(()) | Err(Failure::Suspect { .. } | Failure::Refused { .. }) => {
+                Ok(format!("{} takes points", self.settings.url))
+            }
+            Err(Failure::Retry { why, .. } | Failure::TooLarge { why }) => Err(why),
+            Err(Failure::Gone) => Err("gone".into()),
+        }
+    }
+}
+
+/// What to do, by the server's status and words.
+fn failure(status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
+    let words = words(answer);
+    let why = format!("the server answered {} ({})", status.as_u16(), first_line(&words));
+    match status.as_u16() {
+        413 => Failure::TooLarge { why },
+        400 | 422 => {
+            let refused = refused(&words);
+            if refused > 0 {
+                Failure::Refused { points: refused, why }
+            } else {
+                Failure::Suspect { why }
+            }
+        }
+        401 | 403 => {
+            let why = format!("{why}: check username, password_file or token_file");
+            Failure::Retry { after: None, why }
+        }
+        404 => {
+            let why = format!("{why}: check url, database, org and bucket");
+            Failure::Retry { after: None, why }
+        }
+        _ => Failure::Retry { after: retry_after(headers), why },
+    }
+}
+
+/// The message in the server's JSON, or what it said.
+fn words(answer: &str) -> String {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(alias = "message")]
+        error: String,
+    }
+    serde_json::from_str::<Answer>(answer).map_or(answer.trim().to_string(), |a| a.error)
+}
+
+/// How many points were refused, if it is said.
+fn refused(words: &str) -> u64 {
+    let dropped = words.rsplit_once("dropped=").map(|(_, count)| {
+        let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
+        count[..end].parse().unwrap_or(0)
+    });
+    dropped.unwrap_or_else(|| words.matches("unable to parse").count() as u64)
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    use time::format_description::well_known::Rfc2822;
+    let value = headers.get("retry-after")?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = time::OffsetDateTime::parse(value, &Rfc2822).ok()?;
+    (date - time::OffsetDateTime::now_utc()).try_into().ok()
+}
+
+/// What went wrong on the way, without the request's headers, which hold secrets.
+fn describe(err: &ureq::Error) -> String {
+    match err {
+        ureq::Error::Timeout(_) => "no answer within its timeout".into(),
+        err => err.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Failure {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().unwrap());
+        failure(StatusCode::from_u16(status).unwrap(), &headers, body)
+    }
+
+    #[test]
+    fn what_to_do_by_status() {
+        assert!(matches!(answer(413, ""), Failure::TooLarge { .. }));
+        for status in [429, 500, 503] {
+            let Failure::Retry { after, .. } = answer(status, "") else { panic!("{status}") };
+            assert_eq!(after, Some(Duration::from_secs(7)));
+        }
+        let conflict =
+            r#"{"error":"partial write: field type conflict: input field \"v\" … dropped=3"}"#;
+        assert!(matches!(answer(400, conflict), Failure::Refused { points: 3, .. }));
+        let parse = r#"{"error":"unable to parse 'x': missing fields\nunable to parse 'y': bad"}"#;
+        assert!(matches!(answer(400, parse), Failure::Refused { points: 2, .. }));
+        assert!(matches!(answer(422, r#"{"message":"no"}"#), Failure::Suspect { .. }));
+        let Failure::Retry { why, .. } = answer(404, r#"{"error":"database not found: \"x\""}"#)
+        else {
+            panic!("404")
+        };
+        assert!(why.contains(r#"database not found: "x""#), "{why}");
+        assert!(matches!(answer(401, ""), Failure::Retry { .. }));
+    }
+}

@@ -1,0 +1,230 @@
+//! What perijove knows of itself, as points like any other: `perijove_…` through every output.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::collector::Tally;
+use crate::config::Router;
+use crate::output::Output;
+use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
+use crate::poller::Outcome;
+use crate::sync::lock;
+use crate::sys;
+
+/// What is known of one collector on one router.
+#[derive(Clone, Debug, Default)]
+pub struct CollectorStatus {
+    polls: u64,
+    failed_polls: u64,
+    skipped_ticks: u64,
+    items: u64,
+    rejected_items: u64,
+    rejected_values: u64,
+    points: u64,
+    bytes: u64,
+    duration: Duration,
+    outcome: Option<Outcome>,
+    /// What was said in the log already.
+    said_rejected: bool,
+}
+
+static COLLECTOR: Measurement<CollectorStatus> = Measurement {
+    name: "perijove_collector",
+    help: "A collector's polls of a router.",
+    tags: &["collector"],
+    fields: &[
+        level("success", "", "1 if the last poll did not fail.", |c| {
+            Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
+        }),
+        level("no_data", "", "1 if the router has nothing of the kind.", |c| {
+            Some(u64::from(matches!(c.outcome.as_ref()?, Outcome::NoData(_))))
+        }),
+        gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
+            c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
+        }),
+        counter("polls_total", "", "Polls.", |c| Some(c.polls)),
+        counter("failed_polls_total", "", "Polls that failed.", |c| Some(c.failed_polls)),
+        counter("skipped_ticks_total", "", "Polls left out, the last one still ran.", |c| {
+            Some(c.skipped_ticks)
+        }),
+        counter("items_total", "", "Items read.", |c| Some(c.items)),
+        counter("rejected_items_total", "", "Items that did not fit.", |c| Some(c.rejected_items)),
+        counter("rejected_values_total", "", "Values that did not fit.", |c| {
+            Some(c.rejected_values)
+        }),
+        counter("points_total", "", "Points made.", |c| Some(c.points)),
+        counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
+        text("error", "Why the last poll failed.", |c| match c.outcome.as_ref()? {
+            Outcome::Failed(why) => Some(why),
+            _ => None,
+        }),
+    ],
+};
+
+#[derive(Clone, Debug, Default)]
+struct SessionStatus {
+    up: bool,
+    connects: u64,
+    losses: u64,
+}
+
+static SESSION: Measurement<SessionStatus> = Measurement {
+    name: "perijove_session",
+    help: "The NETCONF session with a router.",
+    tags: &[],
+    fields: &[
+        level("up", "", "1 while it is open.", |s| Some(u64::from(s.up))),
+        counter("connects_total", "", "Sessions opened.", |s| Some(s.connects)),
+        counter("losses_total", "", "Sessions lost.", |s| Some(s.losses)),
+    ],
+};
+
+struct OutputStatus {
+    sent: u64,
+    dropped: u64,
+    clamped: u64,
+    failures: u64,
+    queued_points: u64,
+    queued_bytes: u64,
+    last_failure_age: Option<f64>,
+}
+
+static OUTPUT: Measurement<OutputStatus> = Measurement {
+    name: "perijove_output",
+    help: "What an output has delivered.",
+    tags: &["output"],
+    fields: &[
+        counter("sent_points_total", "", "Points delivered.", |o| Some(o.sent)),
+        counter("dropped_points_total", "", "Points dropped or refused.", |o| Some(o.dropped)),
+        counter("clamped_values_total", "", "Integers too large for the server.", |o| {
+            Some(o.clamped)
+        }),
+        counter("failures_total", "", "Writes that failed.", |o| Some(o.failures)),
+        level("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
+        level("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
+        gauge("last_failure_age_seconds", "s", "Time since the last write that failed.", |o| {
+            o.last_failure_age
+        }),
+    ],
+};
+
+static PROCESS: Measurement<sys::Usage> = Measurement {
+    name: "perijove_process",
+    help: "perijove itself.",
+    tags: &["version"],
+    fields: &[
+        decimal_counter("cpu_seconds_total", "s", "CPU time used.", |p| Some(p.cpu_seconds)),
+        level("memory_peak_bytes", "bytes", "The most memory that was resident.", |p| {
+            Some(p.memory_peak_bytes)
+        }),
+    ],
+};
+
+/// All of them, for the reference.
+pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION, &OUTPUT, &PROCESS];
+
+/// What is known of one router; its poller writes, the daemon reads.
+pub struct RouterStatus {
+    identity: String,
+    names: Vec<&'static str>,
+    collectors: Mutex<Vec<CollectorStatus>>,
+    session: Mutex<SessionStatus>,
+}
+
+impl RouterStatus {
+    pub fn new(router: &Router) -> RouterStatus {
+        let names: Vec<_> = router.collectors.iter().map(|polled| polled.entry.name).collect();
+        RouterStatus {
+            identity: router.identity.clone(),
+            collectors: Mutex::new(vec![CollectorStatus::default(); names.len()]),
+            names,
+            session: Mutex::default(),
+        }
+    }
+
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn collector(&self, index: usize, change: impl FnOnce(&mut CollectorStatus)) {
+        let mut collectors = lock(&self.collectors);
+        change(&mut collectors[index]);
+    }
+
+    pub fn skipped(&self, index: usize, ticks: u64) {
+        self.collector(index, |status| status.skipped_ticks += ticks);
+    }
+
+    /// Counts a poll, and logs what is new about it.
+    pub fn polled(&self, index: usize, outcome: &Outcome, tally: &Tally, duration: Duration) {
+        let (identity, name) = (&self.identity, self.names[index]);
+        self.collector(index, |status| {
+            let failed_before = matches!(status.outcome, Some(Outcome::Failed(_)));
+            match outcome {
+                _ if status.outcome.as_ref() == Some(outcome) => {}
+                Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
+                Outcome::NoData(why) => log::info!("{identity}: {name}: no data: {why}"),
+                Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
+                Outcome::Data => {}
+            }
+            if let (Some(why), false) = (&tally.first_rejected, status.said_rejected) {
+                log::warn!("{identity}: {name}: left out an item that does not fit: {why}");
+                status.said_rejected = true;
+            }
+            if let Some(why) = &tally.first_misfit {
+                log::debug!("{identity}: {name}: left out values that do not fit, first {why}");
+            }
+            status.polls += 1;
+            status.failed_polls += u64::from(matches!(outcome, Outcome::Failed(_)));
+            status.items += tally.items;
+            status.rejected_items += tally.rejected;
+            status.rejected_values += tally.misfits;
+            status.points += tally.points;
+            status.bytes += tally.bytes;
+            status.duration = duration;
+            status.outcome = Some(outcome.clone());
+        });
+    }
+
+    pub fn connected(&self) {
+        let mut session = lock(&self.session);
+        session.up = true;
+        session.connects += 1;
+    }
+
+    pub fn disconnected(&self) {
+        let mut session = lock(&self.session);
+        session.up = false;
+        session.losses += 1;
+    }
+
+    /// Points about the router.
+    pub fn points(&self, points: &mut Points) {
+        let collectors = lock(&self.collectors);
+        for (name, status) in self.names.iter().zip(collectors.iter()) {
+            points.push(&COLLECTOR, &[name], status);
+        }
+        points.push(&SESSION, &[], &*lock(&self.session));
+    }
+}
+
+/// Points about an output.
+pub fn output_points(output: &Output, points: &mut Points) {
+    let level = output.queue.level();
+    let status = OutputStatus {
+        sent: output.status.sent.load(Ordering::Relaxed),
+        dropped: output.dropped(),
+        clamped: output.status.clamped.load(Ordering::Relaxed),
+        failures: output.status.failures.load(Ordering::Relaxed),
+        queued_points: level.points,
+        queued_bytes: level.bytes as u64,
+        last_failure_age: output.last_failure().map(|at| at.elapsed().as_secs_f64()),
+    };
+    points.push(&OUTPUT, &[output.name], &status);
+}
+
+/// The point about the process.
+pub fn process_points(points: &mut Points) {
+    points.push(&PROCESS, &[env!("CARGO_PKG_VERSION")], &sys::usage());
+}

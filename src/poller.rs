@@ -1,0 +1,439 @@
+//! Asks one router: keeps its session, polls the collectors that are due, hands on their points.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::collector::{Poll, Reader, Reply, Tally, read_reply};
+use crate::config::{Link, Polled, Router};
+use crate::netconf::{self, Session, local, ssh};
+use crate::output::{self, Output, jitter};
+use crate::own_metrics::RouterStatus;
+use crate::point::{Batch, Points};
+use crate::reply::Meaning;
+use crate::schedule::Schedule;
+
+/// How long an RPC that a router does not know is not sent to it.
+const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
+const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
+/// The longest wait with nothing to do.
+const IDLE_LONGEST: Duration = Duration::from_secs(3600);
+
+/// How a collector's poll ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Data,
+    /// Nothing of the kind runs on the router, or it does not know the request.
+    NoData(String),
+    Failed(String),
+}
+
+/// Opens a session with the router.
+pub fn connect(router: &Router) -> Result<Session, netconf::Error> {
+    let (transport, timeout) = match &router.link {
+        Link::Local { command } => {
+            (local::start(command, &router.identity)?, Duration::from_secs(30))
+        }
+        Link::Ssh(settings) => (ssh::connect(settings)?, settings.connect_timeout),
+    };
+    Session::open(transport, &router.limits, timeout)
+}
+
+/// Why an RPC came to nothing.
+enum Broken {
+    /// Not a byte of a reply came.
+    Unanswered(String),
+    Failed(String),
+}
+
+impl Broken {
+    fn why(&self) -> &str {
+        let (Broken::Unanswered(why) | Broken::Failed(why)) = self;
+        why
+    }
+}
+
+/// A router, its session, and what was learnt of it.
+pub struct RouterPoller {
+    router: Router,
+    session: Option<Session>,
+    /// After failures: not before then, and how many there were.
+    reconnect: Option<(Instant, u32)>,
+    last_error: String,
+    /// RPCs that the router does not know, and until when not to ask again.
+    unsupported: HashMap<String, Instant>,
+    /// Where raw replies are saved: for `record`.
+    pub record: Option<PathBuf>,
+    pub status: Arc<RouterStatus>,
+}
+
+/// One collector in one poll.
+struct Work {
+    index: usize,
+    poll: Box<dyn Poll>,
+    points: Points,
+    tally: Tally,
+    outcome: Option<Outcome>,
+    spent: Duration,
+}
+
+impl Work {
+    fn note(&mut self, outcome: Outcome) {
+        // A failure says more than data, and data more than none.
+        let rank = |outcome: &Outcome| match outcome {
+            Outcome::NoData(_) => 0,
+            Outcome::Data => 1,
+            Outcome::Failed(_) => 2,
+        };
+        if self.outcome.as_ref().is_none_or(|have| rank(&outcome) > rank(have)) {
+            self.outcome = Some(outcome);
+        }
+    }
+}
+
+impl RouterPoller {
+    pub fn new(router: &Router, status: Arc<RouterStatus>) -> RouterPoller {
+        RouterPoller {
+            router: router.clone(),
+            session: None,
+            reconnect: None,
+            last_error: String::new(),
+            unsupported: HashMap::new(),
+            record: None,
+            status,
+        }
+    }
+
+    /// Polls the router until `stop` is closed.
+    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<()>) {
+        let groups = groups(&self.router.collectors);
+        let intervals = self.router.collectors.iter().map(|polled| polled.interval);
+        let slots: Vec<_> = intervals.zip(groups).collect();
+        let mut schedule = Schedule::new(&slots, self.router.poll_share_max, Instant::now());
+        let mut scratch = Vec::new();
+        loop {
+            let now = Instant::now();
+            let due = schedule.due(now);
+            if due.is_empty() {
+                let next = schedule.next().map_or(IDLE_LONGEST, |next| next - now.min(next));
+                let wait = self.idle().map_or(next, |keepalive| keepalive.min(next));
+                match stop.recv_timeout(wait.min(IDLE_LONGEST)) {
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            let indexes: Vec<usize> = due.iter().map(|due| due.index).collect();
+            for due in due {
+                self.status.skipped(due.index, due.skipped);
+            }
+            let emit = &mut |batch: &Batch| output::push(outputs, batch, &mut scratch);
+            self.poll(&indexes, emit);
+            schedule.rest(now.elapsed(), Instant::now());
+        }
+        if let Some(session) = self.session.take() {
+            session.close();
+        }
+    }
+
+    /// Keeps the session alive; how long until that is wanted again.
+    fn idle(&mut self) -> Option<Duration> {
+        let alive = self.session.as_mut()?.idle();
+        alive.unwrap_or_else(|err| {
+            self.lose(&format!("the idle session was lost: {err}"));
+            None
+        })
+    }
+
+    /// Polls these collectors once; `emit` gets their points in batches, while replies arrive.
+    pub fn poll(&mut self, due: &[usize], emit: &mut dyn FnMut(&Batch)) -> Vec<Outcome> {
+        let mut work: Vec<Work> = due.iter().map(|index| self.start(*index)).collect();
+        for at in 0..work.len() {
+            for query in 0..work[at].poll.queries() {
+                for rpc in work[at].poll.rpcs(query) {
+                    let asked_before = work[..at].iter().any(|other| asks(&*other.poll, &rpc));
+                    if !asked_before {
+                        self.ask(&rpc, &mut work[at..], query, emit);
+                    }
+                }
+            }
+            self.finish(&mut work[at], emit);
+        }
+        work.into_iter().map(|work| work.outcome.unwrap_or(Outcome::Data)).collect()
+    }
+
+    fn start(&self, index: usize) -> Work {
+        let Polled { entry, settings, .. } = &self.router.collectors[index];
+        let (points, tally) = (Points::default(), Tally::default());
+        let (outcome, spent) = (None, Duration::ZERO);
+        Work { index, poll: (entry.start)(settings), points, tally, outcome, spent }
+    }
+
+    fn finish(&mut self, work: &mut Work, emit: &mut dyn FnMut(&Batch)) {
+        // What takes all replies to make would be wrong if one of them is missing.
+        if !matches!(work.outcome, Some(Outcome::Failed(_))) {
+            let before = work.points.len();
+            work.points.set_re_name("");
+            work.poll.finish(&mut work.points);
+            work.tally.points += (work.points.len() - before) as u64;
+        }
+        let Polled { entry, .. } = &self.router.collectors[work.index];
+        let node = self.router.identity.as_str();
+        if !work.points.is_empty() {
+            let (collector, points) = (entry.name, &work.points);
+            emit(&Batch { node, collector, time_ns: now_ns(), points });
+        }
+        let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
+        self.status.polled(work.index, outcome, &work.tally, work.spent);
+    }
+
+    /// Sends one RPC for the first of `work`, and for all others that ask the same.
+    fn ask(&mut self, rpc: &str, work: &mut [Work], query: usize, emit: &mut dyn FnMut(&Batch)) {
+        let first = work[0].index;
+        let mut readers: Vec<(usize, usize)> = vec![(0, query)];
+        for (at, other) in work.iter().enumerate().skip(1) {
+            readers.extend(static_query(&*other.poll, rpc).map(|query| (at, query)));
+        }
+        let now = Instant::now();
+        let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
+            Outcome::NoData("the router does not know the request".into())
+        } else {
+            let had_session = self.session.is_some();
+            let mut result = self.exchange(rpc, first, work, &readers, emit);
+            if let (Err(Broken::Unanswered(_)), true) = (&result, had_session) {
+                // The router had ended the session while nothing was asked.
+                result = self.exchange(rpc, first, work, &readers, emit);
+            }
+            match result {
+                Ok(outcome) => outcome,
+                Err(Broken::Unanswered(why) | Broken::Failed(why)) => Outcome::Failed(why),
+            }
+        };
+        let spent = now.elapsed();
+        for (at, _) in readers {
+            work[at].note(outcome.clone());
+            work[at].spent += spent;
+        }
+    }
+
+    /// Sends the RPC and reads its reply for all readers: places in `work`, and their queries.
+    fn exchange(
+        &mut self,
+        rpc: &str,
+        first: usize,
+        work: &mut [Work],
+        readers: &[(usize, usize)],
+        emit: &mut dyn FnMut(&Batch),
+    ) -> Result<Outcome, Broken> {
+        self.ensure_session().map_err(Broken::Failed)?;
+        let router = &self.router;
+        let polled = &router.collectors[first];
+        let record = self.record.as_deref();
+        let Some(session) = &mut self.session else {
+            return Err(Broken::Failed("there is no session".into()));
+        };
+        let time_ns = now_ns();
+        let deadline = Instant::now() + polled.timeout;
+        let roots = readers.iter().flat_map(|(at, query)| work[*at].poll.roots(*query));
+        let roots: Vec<&str> = roots.copied().collect();
+        let indexes: Vec<usize> = readers.iter().map(|(at, _)| work[*at].index).collect();
+        let mut taking = take_readers(work, readers);
+        let mut deliver = |reader: usize, points: &mut Points| {
+            let collector = router.collectors[indexes[reader]].entry.name;
+            emit(&Batch { node: &router.identity, collector, time_ns, points });
+            points.clear();
+        };
+        let mut read = || {
+            let reply = session.rpc(rpc, deadline).map_err(|err| Broken::Unanswered(err.0))?;
+            let name = || recording_name(polled.entry.name, rpc);
+            let reply = Recorder::new(reply, record, name).map_err(Broken::Failed)?;
+            let read = read_reply(reply, &mut taking, &router.limits, &mut deliver);
+            read.map_err(|err| Broken::Failed(err.to_string()))
+        };
+        let result = read();
+        for (index, reader) in taking.iter_mut().enumerate() {
+            if !reader.points.is_empty() {
+                deliver(index, reader.points);
+            }
+        }
+        let timeout = polled.timeout;
+        if session.is_lost() {
+            let why = result.as_ref().err().map_or("its framing was lost", Broken::why).to_string();
+            self.lose(&why);
+        }
+        match result {
+            Ok(reply) => Ok(self.judge(rpc, &roots, &reply)),
+            Err(broken) if broken.why().contains(netconf::NO_ANSWER) => {
+                let why = format!("{} (timeout = {timeout:?}): {rpc}", netconf::NO_ANSWER);
+                Err(Broken::Failed(why))
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// What the reply comes to, beyond its items.
+    fn judge(&mut self, rpc: &str, roots: &[&str], reply: &Reply) -> Outcome {
+        match (reply.refusal(), &reply.root) {
+            (Some((Meaning::Unsupported, why)), _) => {
+                log::info!(
+                    "{}: {rpc} is not known there ({why}); it is asked again in an hour",
+                    self.router.identity
+                );
+                self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
+                Outcome::NoData(why)
+            }
+            (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
+            (Some((_, why)), _) => Outcome::NoData(why),
+            (None, None) => Outcome::NoData("an empty reply".into()),
+            (None, Some(root)) if reply.items == 0 && !roots.contains(&root.as_str()) => {
+                let expected = roots.join("> or <");
+                Outcome::Failed(format!("expected <{expected}>, the router sent <{root}>"))
+            }
+            (None, Some(_)) => Outcome::Data,
+        }
+    }
+
+    /// Opens a session if there is none, unless the last failures are too recent.
+    fn ensure_session(&mut self) -> Result<(), String> {
+        if self.session.is_some() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let failures = match self.reconnect {
+            Some((not_before, _)) if now < not_before => return Err(self.last_error.clone()),
+            Some((_, failures)) => failures,
+            None => 0,
+        };
+        let identity = &self.router.identity;
+        match connect(&self.router) {
+            Ok(session) => {
+                log::info!("{identity}: session {} is open", session.session_id);
+                self.session = Some(session);
+                self.reconnect = None;
+                self.last_error.clear();
+                self.status.connected();
+                Ok(())
+            }
+            Err(err) => {
+                if err.0 != self.last_error {
+                    log::warn!("{identity}: {err}");
+                }
+                self.last_error = err.0;
+                let wait = RECONNECT_FIRST * 2u32.saturating_pow(failures.min(16));
+                let not_before = Instant::now() + jitter(wait.min(RECONNECT_LONGEST));
+                self.reconnect = Some((not_before, failures + 1));
+                Err(self.last_error.clone())
+            }
+        }
+    }
+
+    /// Gives up the session; the next RPC opens another.
+    fn lose(&mut self, why: &str) {
+        log::warn!("{}: the session is lost: {why}", self.router.identity);
+        self.session = None;
+        self.status.disconnected();
+    }
+
+    /// Ends the session.
+    pub fn close(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close();
+        }
+    }
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The readers of a reply: for each place in `work`, the query that it answers.
+fn take_readers<'a>(work: &'a mut [Work], readers: &[(usize, usize)]) -> Vec<Reader<'a>> {
+    let wanted = |at: usize| readers.iter().find(|(place, _)| *place == at).map(|(_, q)| *q);
+    let work = work.iter_mut().enumerate();
+    work.filter_map(|(at, work)| {
+        let query = wanted(at)?;
+        let Work { poll, points, tally, .. } = work;
+        Some(Reader { poll: &mut **poll, query, points, tally })
+    })
+    .collect()
+}
+
+/// The query of a collector that always sends exactly this RPC.
+fn static_query(poll: &dyn Poll, rpc: &str) -> Option<usize> {
+    let sends =
+        |query: &usize| matches!(&poll.rpcs(*query)[..], [Cow::Borrowed(only)] if *only == rpc);
+    (0..poll.queries()).find(sends)
+}
+
+fn asks(poll: &dyn Poll, rpc: &str) -> bool {
+    static_query(poll, rpc).is_some()
+}
+
+/// Collectors that share an RPC and an interval are polled together, so that it is sent once.
+fn groups(collectors: &[Polled]) -> Vec<usize> {
+    let rpcs: Vec<Vec<&str>> = collectors
+        .iter()
+        .map(|polled| {
+            let poll = (polled.entry.start)(&polled.settings);
+            (0..poll.queries()).map(|query| poll.rpc_shown(query)).collect()
+        })
+        .collect();
+    let mut groups: Vec<usize> = Vec::new();
+    for at in 0..collectors.len() {
+        let shares = |other: &usize| {
+            collectors[*other].interval == collectors[at].interval
+                && rpcs[*other].iter().any(|rpc| rpcs[at].contains(rpc))
+        };
+        let next = groups.iter().max().map_or(0, |last| last + 1);
+        groups.push((0..at).find(shares).map_or(next, |other| groups[other]));
+    }
+    groups
+}
+
+/// Passes a reply on, and saves it if it is to be recorded.
+struct Recorder<R> {
+    reply: R,
+    file: Option<std::fs::File>,
+}
+
+impl<R: Read> Recorder<R> {
+    fn new(
+        reply: R,
+        directory: Option<&Path>,
+        name: impl FnOnce() -> String,
+    ) -> Result<Recorder<R>, String> {
+        let create = |directory: &Path| {
+            let path = directory.join(name());
+            let file = std::fs::File::create(&path);
+            file.map_err(|err| format!("cannot write {}: {err}", path.display()))
+        };
+        Ok(Recorder { reply, file: directory.map(create).transpose()? })
+    }
+}
+
+impl<R: Read> Read for Recorder<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.reply.read(into)?;
+        if let Some(file) = &mut self.file {
+            file.write_all(&into[..bytes])?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// `bgp--get-bgp-group-information.xml`: collector, and the RPC's words.
+fn recording_name(collector: &str, rpc: &str) -> String {
+    let words = rpc.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let mut seen: Vec<&str> = Vec::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        if !seen.contains(&word) {
+            seen.push(word);
+        }
+    }
+    format!("{collector}--{}.xml", seen.join("-"))
+}

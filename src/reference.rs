@@ -1,0 +1,197 @@
+//! The reference of the collectors, made from what they state of themselves.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::collector::{Entry, Settings};
+use crate::output::exposition::metric;
+use crate::own_metrics;
+use crate::point::{FieldInfo, Kind, Schema, Type};
+
+/// A measurement's fields: the tables that share its name together, in the order of the code.
+struct Described {
+    name: &'static str,
+    help: &'static str,
+    tags: Vec<&'static str>,
+    fields: Vec<&'static FieldInfo>,
+}
+
+fn describe(schemas: &[&'static dyn Schema]) -> Vec<Described> {
+    let mut all: Vec<Described> = Vec::new();
+    for schema in schemas {
+        let (name, help) = (schema.name(), schema.help());
+        let at = all.iter().position(|described| described.name == name).unwrap_or_else(|| {
+            all.push(Described { name, help, tags: Vec::new(), fields: Vec::new() });
+            all.len() - 1
+        });
+        let described = &mut all[at];
+        for tag in schema.tags() {
+            if !described.tags.contains(tag) {
+                described.tags.push(tag);
+            }
+        }
+        for index in 0..schema.fields() {
+            let field = schema.field(index);
+            if !described.fields.iter().any(|known| known.name == field.name) {
+                described.fields.push(field);
+            }
+        }
+    }
+    all
+}
+
+/// Name and help of each collector, and for one alone all of it.
+pub fn text(entries: &[&Entry]) -> String {
+    let mut out = String::new();
+    if let [entry] = entries {
+        return one_as_text(entry);
+    }
+    for entry in entries {
+        let _ = writeln!(out, "{:<22} {}", entry.name, entry.help);
+    }
+    out
+}
+
+fn queries(entry: &Entry) -> Vec<(&'static str, &'static str)> {
+    let poll = (entry.start)(&Settings::default());
+    (0..poll.queries()).map(|query| (poll.command(query), poll.rpc_shown(query))).collect()
+}
+
+fn one_as_text(entry: &Entry) -> String {
+    let mut out = format!("{}: {}\n\n", entry.name, entry.help);
+    for (command, rpc) in queries(entry) {
+        let _ = writeln!(out, "  {command}\n      {rpc}");
+    }
+    for described in describe(entry.measurements) {
+        let _ = writeln!(out, "\n{} ({})", described.name, described.tags.join(", "));
+        for field in described.fields {
+            let unit =
+                if field.unit.is_empty() { String::new() } else { format!(", {}", field.unit) };
+            let _ = writeln!(out, "  {:<36} {}{unit}: {}", field.name, kind(field), field.help);
+        }
+    }
+    out
+}
+
+fn kind(field: &FieldInfo) -> &'static str {
+    match field.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Info => "info",
+        Kind::Text => "text",
+    }
+}
+
+fn type_of(field: &FieldInfo) -> &'static str {
+    match field.ty {
+        Type::Integer => "integer",
+        Type::Decimal => "decimal",
+        Type::Text => "string",
+    }
+}
+
+/// docs/collectors.md.
+pub fn markdown(entries: &[&Entry]) -> String {
+    let mut out = String::from(
+        "# Collectors\n\nMade by `perijove collectors --format markdown`; a test holds it to the code.\n\n\
+         Every point has the router's identity as its tag `host` (`target` in Prometheus, `node` in\n\
+         JSON), and `re_name` where a reply names the Routing Engine that it is from. An *info* is a\n\
+         string field in line protocol and JSON, and a label in Prometheus; a *text* has no\n\
+         Prometheus series.\n",
+    );
+    for entry in entries {
+        let _ = writeln!(out, "\n## {}\n\n{}\n", entry.name, entry.help);
+        let _ = writeln!(out, "| Junos command | RPC |\n|---|---|");
+        for (command, rpc) in queries(entry) {
+            let _ = writeln!(out, "| `{command}` | `{rpc}` |");
+        }
+        if !entry.keys.is_empty() {
+            let keys: Vec<String> = entry.keys.iter().map(|key| format!("`{key}`")).collect();
+            let _ = writeln!(out, "\nSettings of its own: {}.", keys.join(", "));
+        }
+        measurements(&mut out, entry.measurements);
+    }
+    if entries.len() > 1 {
+        let _ =
+            writeln!(out, "\n## perijove itself\n\nPoints about perijove, through every output.");
+        measurements(&mut out, own_metrics::MEASUREMENTS);
+    }
+    out
+}
+
+fn measurements(out: &mut String, schemas: &[&'static dyn Schema]) {
+    for described in describe(schemas) {
+        let tags: Vec<String> = described.tags.iter().map(|tag| format!("`{tag}`")).collect();
+        let tags = if tags.is_empty() { "none".into() } else { tags.join(", ") };
+        let _ = writeln!(out, "\n### {}\n\n{} Tags: {tags}.\n", described.name, described.help);
+        let _ = writeln!(
+            out,
+            "| Field | Kind | Type | Unit | Prometheus | |\n|---|---|---|---|---|---|"
+        );
+        for field in described.fields {
+            let prometheus = match field.kind {
+                Kind::Counter | Kind::Gauge => format!("`{}`", metric(described.name, field.name)),
+                Kind::Info => format!("label `{}`", field.label),
+                Kind::Text => String::new(),
+            };
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} | {} | {prometheus} | {} |",
+                field.name,
+                kind(field),
+                type_of(field),
+                field.unit,
+                field.help
+            );
+        }
+    }
+}
+
+/// A JSON Schema (2020-12) for the records of each measurement, by its name.
+pub fn json(entries: &[&Entry]) -> String {
+    let mut schemas: Vec<&'static dyn Schema> = Vec::new();
+    for entry in entries {
+        schemas.extend(entry.measurements);
+    }
+    if entries.len() > 1 {
+        schemas.extend(own_metrics::MEASUREMENTS);
+    }
+    let all: BTreeMap<&str, Json> =
+        describe(&schemas).into_iter().map(|d| (d.name, record_schema(&d))).collect();
+    serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
+}
+
+fn record_schema(described: &Described) -> Json {
+    let mut fields = Map::new();
+    for field in &described.fields {
+        let ty = match field.ty {
+            Type::Integer => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
+            Type::Decimal => json!({"type": "number"}),
+            Type::Text => json!({"type": "string"}),
+        };
+        let Json::Object(mut ty) = ty else { continue };
+        ty.insert("description".into(), field.help.into());
+        if !field.unit.is_empty() {
+            ty.insert("unit".into(), field.unit.into());
+        }
+        fields.insert(field.name.into(), Json::Object(ty));
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": described.name,
+        "description": described.help,
+        "type": "object",
+        "properties": {
+            "measurement": {"const": described.name},
+            "node": {"type": "string"},
+            "collector": {"type": "string"},
+            "time": {"type": "string", "format": "date-time"},
+            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+            "fields": {"type": "object", "properties": fields, "additionalProperties": false},
+        },
+        "required": ["measurement", "node", "collector", "time", "tags", "fields"],
+        "additionalProperties": false,
+    })
+}
