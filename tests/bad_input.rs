@@ -49,7 +49,7 @@ fn a_broken_reply_fails_one_poll_of_one_collector() {
             local_router("r1", &format!("--tables 300 --fault {fault}@2-2:route"))
         ));
         daemon.wait_lines("polls after the broken one", |lines| {
-            let failed = own(lines, ("collector", "route"), "errors")?;
+            let failed = own(lines, ("collector", "route"), "failed_polls_total")?;
             let mut polls: Vec<(i64, usize)> = Vec::new();
             for line in lines.iter().filter(|line| line.measurement == "routes") {
                 match polls.last_mut() {
@@ -161,7 +161,7 @@ fn an_item_that_does_not_fit_costs_that_item() {
     let settings = canned_router(&directory, "r1", HELLO, &reply);
     let mut daemon = Daemon::start(&format!("collectors = [\"route\"]\n{FAST}{settings}"));
     let rejected = daemon.wait_lines("two polls and their count", |lines| {
-        let counted = own(lines, ("collector", "route"), "rejected_items")?;
+        let counted = own(lines, ("collector", "route"), "rejected_items_total")?;
         (seen(lines, "routes") >= 4).then_some(counted)
     });
     assert!(rejected >= 2.0, "{rejected}");
@@ -236,7 +236,7 @@ fn a_router_that_hangs_costs_the_time_limit_and_a_new_session() {
     let child =
         wait_for("a child", || common::process::descendants(daemon.process.id()).first().copied());
     daemon.wait_lines("polls after the hang", |lines| {
-        let failed = own(lines, ("collector", "route"), "errors")?;
+        let failed = own(lines, ("collector", "route"), "failed_polls_total")?;
         let mut polls: Vec<i64> = lines
             .iter()
             .filter(|line| line.measurement == "routes")

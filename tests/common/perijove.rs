@@ -134,5 +134,7 @@ pub fn own(lines: &[Line], tag: (&str, &str), field: &str) -> Option<f64> {
 
 /// Whether InfluxDB's output says that it has dropped points.
 pub fn dropped(lines: &[Line]) -> Option<()> {
-    own(lines, ("output", "influxdb"), "dropped_points").filter(|count| *count > 0.0).map(|_| ())
+    own(lines, ("output", "influxdb"), "dropped_points_total")
+        .filter(|count| *count > 0.0)
+        .map(|_| ())
 }
