@@ -18,7 +18,7 @@ use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
 use crate::poller::{self, Outcome, RouterPoller};
 use crate::reply::Meaning;
-use crate::{collectors, daemon, log_to, reference};
+use crate::{collectors, daemon, log_to, reference, sys};
 
 struct Command {
     name: &'static str,
@@ -372,9 +372,8 @@ impl Arguments {
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
     let config = arguments.start()?;
-    if let Some(nice) = config.nice {
-        let set = crate::sys::set_nice(nice);
-        set.map_err(|err| Exit::Failed(format!("cannot set nice = {nice}: {err}")))?;
+    if let Err(err) = sys::set_nice(config.nice) {
+        log::warn!("cannot set nice = {}: {err}", config.nice);
     }
     daemon::run(config, &|| arguments.config()).map_err(Exit::Failed)
 }
@@ -514,8 +513,8 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);
-        let name = checked.as_ref().map_or("output", |(output, _)| output.name).to_string();
-        say(&format!("output {name}"), checked.and_then(|(_, mut sink)| sink.check()));
+        let checked = checked.and_then(|mut parts| parts.sink.check());
+        say(&format!("output {}", output.name()), checked);
     }
     if failed { Err(Exit::Failed(String::new())) } else { Ok(()) }
 }

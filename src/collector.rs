@@ -30,6 +30,10 @@ pub trait Collector: Sized + Send + 'static {
 
     fn new(settings: &Settings) -> Self;
 
+    /// Before the reply to one of a query's RPCs, which are counted from 0: for replies that do
+    /// not say what they are about.
+    fn asked(&mut self, _rpc: usize) {}
+
     /// After the last reply: points that take more than one item to make.
     fn finish(&mut self, _points: &mut Points) {}
 }
@@ -46,6 +50,10 @@ pub struct Settings {
     pub ignore: Option<Pattern>,
     /// Only what is matched by it is collected: for `interfaces`, a name.
     pub only: Option<Pattern>,
+    /// Services redundancy groups to ask for, by number.
+    pub groups: Vec<u32>,
+    /// Logical systems to ask for besides the router itself.
+    pub logical_systems: Vec<String>,
 }
 
 impl Settings {
@@ -55,6 +63,8 @@ impl Settings {
             ("satellite", self.satellite),
             ("ignore", self.ignore.is_some()),
             ("only", self.only.is_some()),
+            ("groups", !self.groups.is_empty()),
+            ("logical_systems", !self.logical_systems.is_empty()),
         ];
         set.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect()
     }
@@ -166,6 +176,8 @@ pub trait Poll: Send {
     fn items(&self, query: usize) -> Vec<&'static str>;
     /// What to send; `None` for a query that is not wanted in this poll.
     fn rpcs(&self, query: usize) -> Vec<Cow<'static, str>>;
+    /// Before the reply to the query's RPC of that index is read.
+    fn asked(&mut self, rpc: usize);
     /// The RPC as the reference shows it.
     fn rpc_shown(&self, query: usize) -> &'static str;
     /// Whether two queries read their items in the same way.
@@ -199,6 +211,9 @@ impl<C: Collector> Poll for C {
             Rpc::Once(rpc) => vec![Cow::Borrowed(rpc)],
             Rpc::Each(_, rpcs) => rpcs(self).into_iter().map(Cow::Owned).collect(),
         }
+    }
+    fn asked(&mut self, rpc: usize) {
+        Collector::asked(self, rpc);
     }
     fn rpc_shown(&self, query: usize) -> &'static str {
         match C::QUERIES[query].rpc {

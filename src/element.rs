@@ -290,8 +290,30 @@ impl<'de> Element<'de> {
         Ok(())
     }
 
+    /// The text of the innermost open element, if it stands plainly before its close tag, as
+    /// nearly all do: reading it as two events would take several times as long.
+    fn plain_leaf(&mut self) -> Option<&'de str> {
+        let from = self.at();
+        let bytes = &self.all.as_bytes()[from..];
+        let end = memchr::memchr(b'<', bytes)?;
+        let name = *self.open.last()?;
+        let close = bytes[end + 1..].strip_prefix(b"/")?.strip_prefix(name.as_bytes())?;
+        let flag = self.all.as_bytes()[..from].ends_with(b"/>");
+        if !close.starts_with(b">") || flag || memchr::memchr(b'&', &bytes[..end]).is_some() {
+            return None;
+        }
+        self.go_to(from + end + "</>".len() + name.len());
+        self.open.pop();
+        self.closed = true;
+        self.text = Text::default();
+        Some(self.all[from..from + end].trim_ascii())
+    }
+
     /// The text of the innermost open element, read to its close tag; children are left out.
     fn leaf(&mut self) -> Result<Cow<'de, str>> {
+        if let (false, Some(text)) = (self.again, self.plain_leaf()) {
+            return Ok(Cow::Borrowed(text));
+        }
         if !self.next()? {
             return Ok(self.text.trimmed());
         }
@@ -427,7 +449,8 @@ impl<'a, 'de> Deserializer<'de> for Child<'a, 'de> {
         visitor.visit_map(Fields::new(self.0, fields))
     }
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_map(Fields::new(self.0, &[]))
+        let depth = self.0.depth();
+        visitor.visit_map(Leaves { element: self.0, depth })
     }
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let name = self.0.name();
@@ -443,6 +466,33 @@ enum Source<'de> {
     Child,
     Attribute(&'de str),
     Text,
+}
+
+/// An element as a map: the leaf elements below it, at whatever depth, in the reply's order.
+struct Leaves<'a, 'de> {
+    element: &'a mut Element<'de>,
+    depth: usize,
+}
+
+impl<'de> MapAccess<'de> for Leaves<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        let mut opened = None;
+        loop {
+            if self.element.next()? {
+                opened = Some(self.element.name());
+            } else if let Some(leaf) = opened {
+                return seed.deserialize(BorrowedStrDeserializer::new(leaf)).map(Some);
+            } else if self.element.depth() < self.depth {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        seed.deserialize(Scalar(self.element.text.trimmed()))
+    }
 }
 
 /// A struct's fields: attributes first, then children in the reply's order, then `$text`.
@@ -520,10 +570,6 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
                 break;
             }
             self.source = Source::Child;
-            if self.fields.is_empty() {
-                let name = self.element.name();
-                return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
-            }
             match self.find() {
                 Some(at) => {
                     self.field = self.fields[at];

@@ -162,9 +162,9 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Elements that only wrap a reply's root.
+/// Elements that only wrap a reply's root; `data` is that of `<get-config>`.
 const ENVELOPE: &[&str] =
-    &["rpc-reply", "multi-routing-engine-results", "multi-routing-engine-item", "re-name"];
+    &["rpc-reply", "multi-routing-engine-results", "multi-routing-engine-item", "re-name", "data"];
 
 /// A reader of one reply that stops at each item.
 pub struct Items<'n, R> {

@@ -45,6 +45,7 @@ enum Get<T: 'static> {
     Integer(fn(&T) -> Option<u64>),
     Decimal(fn(&T) -> Option<f64>),
     Text(fn(&T) -> Option<&str>),
+    Named(fn(&T, &str) -> Option<u64>),
 }
 
 /// A field of a measurement whose points are made from a `T`.
@@ -62,7 +63,7 @@ impl<T> Field<T> {
         get: Get<T>,
     ) -> Field<T> {
         let ty = match get {
-            Get::Integer(_) => Type::Integer,
+            Get::Integer(_) | Get::Named(_) => Type::Integer,
             Get::Decimal(_) => Type::Decimal,
             Get::Text(_) => Type::Text,
         };
@@ -108,6 +109,17 @@ pub const fn decimal_counter<T>(
     get: fn(&T) -> Option<f64>,
 ) -> Field<T> {
     Field::new(name, unit, help, Kind::Counter, Get::Decimal(get))
+}
+
+/// A whole number that the item finds by the field's own name: for long lists of counters.
+pub const fn named<T>(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    kind: Kind,
+    get: fn(&T, &str) -> Option<u64>,
+) -> Field<T> {
+    Field::new(name, unit, help, kind, Get::Named(get))
 }
 
 /// A string that describes the thing measured.
@@ -238,6 +250,7 @@ impl Points {
         for (index, field) in measurement.fields.iter().enumerate() {
             let bits = match field.get {
                 Get::Integer(get) => get(item),
+                Get::Named(get) => get(item, field.info.name),
                 Get::Decimal(get) => get(item).filter(|v| v.is_finite()).map(f64::to_bits),
                 Get::Text(get) => get(item).filter(|t| !t.is_empty()).map(|t| {
                     let span = self.store(t);

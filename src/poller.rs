@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::collector::{Poll, Reader, Reply, Tally, read_reply};
+use crate::collectors::mastership;
 use crate::config::{Link, Polled, Router};
 use crate::netconf::{self, Session, local, ssh};
 use crate::output::{self, Output, jitter};
@@ -21,6 +22,7 @@ use crate::schedule::Schedule;
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
 const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
+const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait with nothing to do.
 const IDLE_LONGEST: Duration = Duration::from_secs(3600);
 
@@ -131,8 +133,12 @@ impl RouterPoller {
             for due in due {
                 self.status.skipped(due.index, due.skipped);
             }
-            let emit = &mut |batch: &Batch| output::push(outputs, batch, &mut scratch);
-            self.poll(&indexes, emit);
+            if self.is_master() {
+                let emit = &mut |batch: &Batch| output::push(outputs, batch, &mut scratch);
+                self.poll(&indexes, emit);
+            } else {
+                self.stand_by(&indexes);
+            }
             schedule.rest(now.elapsed(), Instant::now());
         }
         if let Some(session) = self.session.take() {
@@ -140,11 +146,57 @@ impl RouterPoller {
         }
     }
 
+    /// Whether to poll: always, but for a Routing Engine that is to be quiet while it is the
+    /// backup. One that cannot tell polls, and says so.
+    fn is_master(&mut self) -> bool {
+        if !self.router.master_only {
+            return true;
+        }
+        let mut why = String::from("the reply does not tell which Routing Engine this is");
+        for rpc in [mastership::RPC_LOCAL, mastership::RPC_ALL] {
+            match self.ask_mastership(rpc) {
+                Ok(Some(master)) => return master,
+                Ok(None) => {}
+                Err(err) => why = err,
+            }
+        }
+        if self.last_error != why {
+            let identity = &self.router.identity;
+            log::warn!("{identity}: master_only: {why}; it is polled (re_slot may help)");
+            self.last_error = why;
+        }
+        true
+    }
+
+    fn ask_mastership(&mut self, rpc: &str) -> Result<Option<bool>, String> {
+        self.ensure_session()?;
+        let router = &self.router;
+        let Some(session) = &mut self.session else { return Ok(None) };
+        let timeout = router.collectors.first().map_or(MASTERSHIP_TIMEOUT, |first| first.timeout);
+        let deadline = Instant::now() + timeout;
+        let reply = session.rpc(rpc, deadline).map_err(|err| err.0);
+        let read = reply.and_then(|reply| {
+            mastership::read(reply, router.re_slot, &router.limits).map_err(|err| err.to_string())
+        });
+        if session.is_lost() {
+            self.lose(read.as_ref().err().map_or("its framing was lost", |why| why).to_string());
+        }
+        read
+    }
+
+    /// Counts polls that were left to the master.
+    fn stand_by(&mut self, due: &[usize]) {
+        let outcome = Outcome::NoData("this Routing Engine is not the master".into());
+        for index in due {
+            self.status.polled(*index, &outcome, &Tally::default(), Duration::ZERO);
+        }
+    }
+
     /// Keeps the session alive; how long until that is wanted again.
     fn idle(&mut self) -> Option<Duration> {
         let alive = self.session.as_mut()?.idle();
         alive.unwrap_or_else(|err| {
-            self.lose(&format!("the idle session was lost: {err}"));
+            self.lose(format!("the idle session was lost: {err}"));
             None
         })
     }
@@ -154,10 +206,11 @@ impl RouterPoller {
         let mut work: Vec<Work> = due.iter().map(|index| self.start(*index)).collect();
         for at in 0..work.len() {
             for query in 0..work[at].poll.queries() {
-                for rpc in work[at].poll.rpcs(query) {
-                    let asked_before = work[..at].iter().any(|other| asks(&*other.poll, &rpc));
+                for (index, rpc) in work[at].poll.rpcs(query).iter().enumerate() {
+                    let asked_before = work[..at].iter().any(|other| asks(&*other.poll, rpc));
                     if !asked_before {
-                        self.ask(&rpc, &mut work[at..], query, emit);
+                        work[at].poll.asked(index);
+                        self.ask(rpc, &mut work[at..], query, emit);
                     }
                 }
             }
@@ -263,7 +316,7 @@ impl RouterPoller {
         let timeout = polled.timeout;
         if session.is_lost() {
             let why = result.as_ref().err().map_or("its framing was lost", Broken::why).to_string();
-            self.lose(&why);
+            self.lose(why);
         }
         match result {
             Ok(reply) => Ok(self.judge(rpc, &roots, &reply)),
@@ -332,7 +385,7 @@ impl RouterPoller {
     }
 
     /// Gives up the session; the next RPC opens another.
-    fn lose(&mut self, why: &str) {
+    fn lose(&mut self, why: String) {
         log::warn!("{}: the session is lost: {why}", self.router.identity);
         self.session = None;
         self.status.disconnected();

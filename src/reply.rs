@@ -107,39 +107,36 @@ pub struct Quantity(pub f64);
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
-        let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-        // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
-        let unit = unit.trim_start();
-        if unit.starts_with(|c: char| c.is_alphabetic() || c == '%') || unit.is_empty() {
-            if let Ok(number) = number.parse() {
-                return Ok(Quantity(number));
-            }
-        }
-        Err(serde::de::Error::custom(format!("`{}` is not a number", first_line(&text))))
+        let wrong = || serde::de::Error::custom(format!("`{}` is not a number", first_line(&text)));
+        quantity(&text).map(Quantity).ok_or_else(wrong)
     }
 }
 
-/// All leaf elements of an item by their name, for replies that are long lists of counters. Of
-/// several with one name the first counts.
-#[derive(Debug, Default)]
-pub struct Leaves(std::collections::BTreeMap<String, String>);
+fn quantity(text: &str) -> Option<f64> {
+    let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
+    let unit = unit.trim_start();
+    let is_unit = unit.is_empty() || unit.starts_with(|c: char| c.is_alphabetic() || c == '%');
+    if is_unit { number.parse().ok() } else { None }
+}
 
-impl<'de> Deserialize<'de> for Leaves {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Leaves, D::Error> {
+/// The leaf elements of an item, at whatever depth, in the reply's order.
+#[derive(Debug, Default)]
+pub struct Flat(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Flat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Flat, D::Error> {
         struct Visitor;
         impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Leaves;
+            type Value = Flat;
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
                 f.write_str("elements")
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Leaves, A::Error> {
-                let mut leaves = Leaves::default();
-                while let Some((name, text)) = map.next_entry::<String, String>()? {
-                    leaves.0.entry(name).or_insert(text);
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Flat, A::Error> {
+                let mut leaves = Flat::default();
+                while let Some(leaf) = map.next_entry()? {
+                    leaves.0.push(leaf);
                 }
                 Ok(leaves)
             }
@@ -148,7 +145,46 @@ impl<'de> Deserialize<'de> for Leaves {
     }
 }
 
+impl Flat {
+    /// The records of a list without elements around its records: each goes from an element of
+    /// that name to the next one, the last to the end.
+    pub fn records(&self, first: &str) -> Vec<Leaves> {
+        let mut records: Vec<Leaves> = Vec::new();
+        for (name, text) in &self.0 {
+            if name == first {
+                records.push(Leaves::default());
+            }
+            if let Some(record) = records.last_mut() {
+                record.add(name.clone(), text.clone());
+            }
+        }
+        records
+    }
+}
+
+/// The leaf elements of an item by their name, for replies that are long lists of counters. Of
+/// several with one name the first counts.
+#[derive(Debug, Default)]
+pub struct Leaves(std::collections::BTreeMap<String, String>);
+
+impl From<Flat> for Leaves {
+    fn from(flat: Flat) -> Leaves {
+        let mut leaves = Leaves::default();
+        flat.0.into_iter().for_each(|(name, text)| leaves.add(name, text));
+        leaves
+    }
+}
+
+impl<'de> Deserialize<'de> for Leaves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Leaves, D::Error> {
+        Flat::deserialize(deserializer).map(Leaves::from)
+    }
+}
+
 impl Leaves {
+    fn add(&mut self, name: String, text: String) {
+        self.0.entry(name).or_insert(text);
+    }
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -157,6 +193,10 @@ impl Leaves {
     }
     pub fn decimal(&self, name: &str) -> Option<f64> {
         self.text(name)?.parse().ok()
+    }
+    /// A number that may have its unit behind it, as `Quantity` has.
+    pub fn quantity(&self, name: &str) -> Option<f64> {
+        quantity(self.text(name)?)
     }
 }
 
@@ -198,6 +238,26 @@ mod tests {
             let item: Item = Element::new(&item, 9).read().unwrap();
             assert_eq!(item.q.map(|q| q.0), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn leaves_at_any_depth() {
+        let item = "<i>a<x>1</x><list><y> 2 </y><list><y>3</y></list><z/></list>b<w>4</w></i>";
+        let leaves: Leaves = Element::new(item, 9).read().unwrap();
+        let found = ["x", "y", "z", "w", "list"].map(|name| leaves.text(name));
+        assert_eq!(found, [Some("1"), Some("2"), Some(""), Some("4"), None]);
+        let none: Leaves = Element::new("<i/>", 9).read().unwrap();
+        assert_eq!(none.text("i"), None);
+    }
+
+    #[test]
+    fn a_flat_list_becomes_records() {
+        let item = "<i><h>0</h><n>a</n><v>1</v><n>b</n><n>c</n><v>3</v><t>9</t></i>";
+        let flat: Flat = Element::new(item, 9).read().unwrap();
+        let records = flat.records("n");
+        let found: Vec<_> = records.iter().map(|r| (r.text("n"), r.integer("v"))).collect();
+        assert_eq!(found, [(Some("a"), Some(1)), (Some("b"), None), (Some("c"), Some(3))]);
+        assert_eq!(Leaves::from(flat).integer("t"), Some(9));
     }
 
     #[test]

@@ -43,7 +43,7 @@ static SESSION_INFO: Measurement<Peer> = Measurement {
     tags: &["asn", "ip", "group", "interface"],
     fields: &[
         info("description", "The peer's description.", |p| Some(&p.description)),
-        info("local_as", "AS number of this side.", |p| Some(&p.bgp_option_information.local_as)),
+        info("local_as", "AS number of this side.", Peer::local_as),
         info("import_policy", "Import policies.", |p| {
             Some(&p.bgp_option_information.import_policy)
         }),
@@ -130,7 +130,10 @@ struct Peer {
     #[serde(default)]
     description: String,
     peer_group: Option<String>,
+    #[serde(alias = "group-index")]
     peer_group_index: Option<String>,
+    #[serde(default)]
+    local_as: String,
     #[serde(default)]
     peer_cfg_rti: String,
     #[serde(default)]
@@ -149,6 +152,13 @@ impl Peer {
     fn state(&self) -> Option<&str> {
         self.peer_state.as_deref()
     }
+
+    /// The AS number set for the session, or else the router's; older releases give only the last.
+    fn local_as(&self) -> Option<&str> {
+        let Options { local_as, local_system_as, .. } = &self.bgp_option_information;
+        let known = [local_as, local_system_as, &self.local_as];
+        known.into_iter().map(String::as_str).find(|number| !matches!(*number, "" | "0"))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -158,6 +168,7 @@ struct Options {
     preference: Option<u64>,
     holdtime: Option<u64>,
     local_as: String,
+    local_system_as: String,
     import_policy: String,
     export_policy: String,
     bgp_options: String,
@@ -172,8 +183,8 @@ struct PrefixLimit {
     prefix_count: u64,
 }
 
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 struct Rib {
     name: String,
     received_prefix_count: Option<u64>,
@@ -196,11 +207,18 @@ impl Item<Bgp> for Peer {
         let session = [&self.peer_as, ip, group, &self.local_interface_name];
         points.push(&SESSION, &session, &self);
         points.push(&SESSION_INFO, &session, &self);
-        for rib in &self.bgp_rib {
-            let limits = &self.bgp_option_information.prefix_limit;
-            let limit = limits.iter().find(|l| table(&l.nlri_type, &self.peer_cfg_rti) == rib.name);
-            let limit = limit.map(|limit| limit.prefix_count);
-            let rib = Rib { limit, description: self.description.clone(), ..rib.clone() };
+        let mut ribs = self.bgp_rib;
+        for PrefixLimit { nlri_type, prefix_count } in self.bgp_option_information.prefix_limit {
+            let name = table(&nlri_type, &self.peer_cfg_rti);
+            let limit = Some(prefix_count);
+            match ribs.iter_mut().find(|rib| rib.name == name) {
+                Some(rib) => rib.limit = limit,
+                // A peer that is down has limits and no tables.
+                None => ribs.push(Rib { name, limit, ..Rib::default() }),
+            }
+        }
+        for mut rib in ribs {
+            rib.description.clone_from(&self.description);
             let [asn, ip, group, interface] = session;
             points.push(&PREFIXES, &[asn, ip, group, interface, &rib.name], &rib);
         }

@@ -50,11 +50,8 @@ static INTERFACE: Measurement<Interface> = Measurement {
         }),
         gauge("last_flapped_seconds", "s", "Time since it went up or down; -1 for never.", |i| {
             let flapped = i.interface_flapped.as_ref()?;
-            match flapped.seconds? {
-                0 if flapped.text.as_deref() == Some("Never") => Some(-1.0),
-                0 => None,
-                seconds => Some(seconds as f64),
-            }
+            let never = flapped.text.as_deref() == Some("Never");
+            if never { Some(-1.0) } else { flapped.seconds.map(|seconds| seconds as f64) }
         }),
         counter("receive_unicasts_packets", "packets", "Unicast in.", |i| i.mac.input_unicasts),
         counter("receive_broadcasts_packets", "packets", "Broadcast in.", |i| {

@@ -5,6 +5,7 @@ mod bgp;
 mod environment;
 mod interfacediagnostics;
 mod interfaces;
+pub mod mastership;
 mod route;
 mod routingengine;
 

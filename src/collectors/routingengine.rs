@@ -170,7 +170,8 @@ struct RouteEngine {
 
 impl Item<RoutingEngine> for RouteEngine {
     fn points(self, _: &mut RoutingEngine, scope: &Scope, points: &mut Points) {
-        let tags = [scope.re_name(), &self.slot];
+        let slot = if self.slot.is_empty() { "N/A" } else { &self.slot };
+        let tags = [scope.re_name(), slot];
         points.push(&ROUTE_ENGINE, &tags, &self);
         points.push(&MASTERSHIP_STATE, &tags, &self);
         points.push(&MASTERSHIP_PRIORITY, &tags, &self);

@@ -1,0 +1,67 @@
+//! Whether the Routing Engine that answers is the master: asked before a poll where the settings
+//! say `master_only`. No collector of points, so it is not in the registry.
+
+use std::io::Read;
+
+use serde::Deserialize;
+
+use crate::element::Element;
+use crate::items::{Error, Items, Limits};
+
+/// Only the engine that runs perijove; where a platform does not know the argument, all.
+pub const RPC_LOCAL: &str = "<get-route-engine-information><routing-engine>local\
+                             </routing-engine></get-route-engine-information>";
+pub const RPC_ALL: &str = "<get-route-engine-information/>";
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct RouteEngine {
+    slot: Option<u32>,
+    mastership_state: Option<String>,
+}
+
+/// `Some` if the reply says it: of the engine in `slot`, or of the only one there is. An engine
+/// without a state is alone, and so the master.
+pub fn read(reply: impl Read, slot: Option<u32>, limits: &Limits) -> Result<Option<bool>, Error> {
+    let mut items = Items::new(reply, &["route-engine"], limits);
+    let mut engines = Vec::new();
+    while items.next()?.is_some() {
+        let engine: Result<RouteEngine, _> = Element::new(&items.text(), limits.depth_max).read();
+        engines.extend(engine);
+    }
+    if slot.is_some() && engines.len() > 1 {
+        engines.retain(|engine| engine.slot == slot);
+    }
+    let is_master = |state: &Option<String>| state.as_deref().is_none_or(|state| state == "master");
+    Ok(match &engines[..] {
+        [engine] => Some(is_master(&engine.mastership_state)),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(states: &[&str], slot: Option<u32>) -> Option<bool> {
+        let mut reply = String::from("<rpc-reply><route-engine-information>");
+        for (slot, state) in states.iter().enumerate() {
+            reply += &format!(
+                "<route-engine><slot>{slot}</slot><mastership-state>{state}</mastership-state>\
+                 </route-engine>"
+            );
+        }
+        reply += "</route-engine-information></rpc-reply>";
+        super::read(reply.as_bytes(), slot, &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn the_engine_asked_for_or_the_only_one() {
+        assert_eq!(read(&["master"], None), Some(true));
+        assert_eq!(read(&["backup"], Some(1)), Some(false));
+        assert_eq!(read(&["master", "backup"], Some(1)), Some(false));
+        assert_eq!(read(&["master", "backup"], Some(0)), Some(true));
+        assert_eq!(read(&["master", "backup"], None), None);
+        assert_eq!(read(&[], None), None);
+    }
+}

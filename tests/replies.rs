@@ -1,0 +1,285 @@
+//! Replies of real routers, and what junos_exporter makes of them.
+//!
+//! The replies are other projects' and stand beside this repository, in ../shared: where they are
+//! not there, these tests say so and pass.
+//!
+//! junos_exporter is the exporter whose names perijove takes over, so that its dashboards go on
+//! working: each of its series must come out of `perijove parse` too. One rule holds for all: an
+//! element that a reply does not have gives 0 there and nothing here. Every other difference is a
+//! row of `DIFFERENCES`, each a mistake of that exporter, and a paragraph of docs/differences.md.
+
+mod said;
+mod series;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use perijove::collector::{Entry, Settings};
+use perijove::collectors::{self, COLLECTORS};
+use perijove::{cli, items, point::Points};
+use serde::Deserialize;
+use series::{Series, exposition};
+
+/// Series of that exporter that are not reproduced.
+struct Difference {
+    collector: &'static str,
+    /// The heading in docs/differences.md under which it is explained.
+    title: &'static str,
+    /// Its metrics, by name or by a name's beginning and `*`.
+    metrics: &'static [&'static str],
+    /// Whether this is why a series of theirs is not among ours.
+    explains: fn(theirs: &Series, ours: &[Series]) -> bool,
+}
+
+const DIFFERENCES: &[Difference] = &[
+    Difference {
+        collector: "alarm",
+        title: "Alarms name their Routing Engine",
+        metrics: &["junos_alarms_set"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("re_name") == *theirs),
+    },
+    Difference {
+        collector: "bgp",
+        title: "An AS number that is not known is left out",
+        metrics: &["junos_bgp_session_info"],
+        explains: |theirs, ours| {
+            theirs.label("local_as") == "unknown" && ours.contains(&theirs.without("local_as"))
+        },
+    },
+    Difference {
+        collector: "bgp",
+        title: "Every prefix limit names its table",
+        metrics: &["junos_bgp_session_prefixes_limit_count"],
+        explains: |theirs, ours| {
+            let ours = ours.iter().filter(|our| !our.label("table").is_empty());
+            theirs.label("table").is_empty()
+                && ours.map(|o| o.without("table")).any(|o| o == *theirs)
+        },
+    },
+    Difference {
+        collector: "interfaces",
+        title: "An interface that reports no FEC mode has none",
+        metrics: &["junos_interface_fec_mode"],
+        explains: |theirs, ours| {
+            let same = |our: &&Series| our.name == theirs.name && our.labels == theirs.labels;
+            theirs.value == 1.0 && !ours.iter().any(|our| same(&our))
+        },
+    },
+];
+
+impl Difference {
+    fn covers(&self, collector: &str, metric: &str) -> bool {
+        let named = |name: &&str| match name.strip_suffix('*') {
+            Some(beginning) => metric.starts_with(beginning),
+            None => *name == metric,
+        };
+        self.collector == collector && self.metrics.iter().any(named)
+    }
+}
+
+/// The folder of replies, if it is there.
+fn replies() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/replies");
+    if !folder.is_dir() {
+        eprintln!("skipped: there is no folder {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+}
+
+/// The points that a collector makes of a reply that answers its queries.
+fn parse(entry: &Entry, reply: &[u8]) -> (Points, Result<(), String>) {
+    let mut poll = (entry.start)(&Settings::default());
+    let mut points = Points::default();
+    let result = cli::parse_reply(&mut *poll, reply, &mut points);
+    (points, result)
+}
+
+/// Replies to another form of a collector's command, whose items lack what identifies them.
+const OTHER_FORMS: &[&str] = &[
+    // Only the addresses of logical interfaces.
+    "interface-information/Juniper_py-junos-eznc--facts_rpc-reply_",
+    "bgp-group-information/genieparser--ShowBgpGroupSummary",
+];
+
+#[test]
+fn every_reply_is_read_or_refused() {
+    let Some(folder) = replies() else { return };
+    let mut paths = Vec::new();
+    files(&folder.join("recorded"), "xml", &mut paths);
+    files(&folder.join("reconstructed"), "xml", &mut paths);
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let reply = std::fs::read(path).unwrap();
+        let root = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        for entry in COLLECTORS {
+            let poll = (entry.start)(&Settings::default());
+            let own = (0..poll.queries()).any(|query| poll.roots(query).contains(&root));
+            let ((points, result), said) = said::listen(|| parse(entry, &reply));
+            let (_, duplicates) = exposition(entry, &points);
+            let name = path.strip_prefix(&folder).unwrap().display();
+            if duplicates > 0 {
+                wrong.push(format!("{} {name}: {duplicates} duplicate series", entry.name));
+            }
+            let other_form = OTHER_FORMS.iter().any(|form| path.to_str().unwrap().contains(form));
+            let left_out = |words: &&String| words.contains("items were left out");
+            if let Some(words) = said.iter().find(|words| left_out(words) && !other_form) {
+                wrong.push(format!("{} {name}: {words}", entry.name));
+            }
+            match result {
+                Err(why) if own || !is_refusal(&why, &reply) => {
+                    wrong.push(format!("{} {name}: {why}", entry.name));
+                }
+                _ => {}
+            }
+        }
+    }
+    println!("{} replies read by {} collectors", paths.len(), COLLECTORS.len());
+    assert!(wrong.is_empty(), "{} of them wrongly:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whether a collector has said no for a good reason: the reply is another's, or an error, whose
+/// words it repeats.
+fn is_refusal(why: &str, reply: &[u8]) -> bool {
+    let words = why.split(" (").next().unwrap();
+    why.contains("is not its reply") || items::to_text(reply).contains(words)
+}
+
+/// A file of junos_exporter's output.
+#[derive(Deserialize)]
+struct Theirs {
+    collector: String,
+    /// The reply, below the folder of replies.
+    xml: String,
+    metrics: Vec<Series>,
+}
+
+#[derive(Default)]
+struct Count {
+    all: usize,
+    reproduced: usize,
+    documented: usize,
+    /// Those of the documented ones that are 0 for an element which the reply does not have.
+    absent: usize,
+}
+
+impl std::ops::AddAssign<&Count> for Count {
+    fn add_assign(&mut self, more: &Count) {
+        self.all += more.all;
+        self.reproduced += more.reproduced;
+        self.documented += more.documented;
+        self.absent += more.absent;
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let Count { all, reproduced, documented, absent } = self;
+        write!(f, "series reproduced {reproduced} of {all}, documented {documented}")?;
+        write!(f, " ({absent} are 0 for an absent element)")
+    }
+}
+
+#[test]
+fn every_series_of_junos_exporter_is_reproduced() {
+    let Some(folder) = replies() else { return };
+    let mut paths = Vec::new();
+    files(&folder.join("junos_exporter-output"), "json", &mut paths);
+    let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
+    let mut used = BTreeSet::new();
+    let mut missing = Vec::new();
+    for path in &paths {
+        let theirs: Theirs = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let Some(entry) = collectors::find(&theirs.collector) else { continue };
+        let (points, _) = parse(entry, &std::fs::read(folder.join(&theirs.xml)).unwrap());
+        let (ours, _) = exposition(entry, &points);
+        let count = counts.entry(entry.name).or_default();
+        for lack in compare(entry, theirs.metrics, &ours, count, &mut used) {
+            missing.push(format!("{} {}: {lack}", entry.name, theirs.xml));
+        }
+    }
+    let mut total = Count::default();
+    for (name, count) in &counts {
+        println!("{name}: {count}");
+        total += count;
+        assert!(count.reproduced + count.documented == count.all || !missing.is_empty());
+    }
+    println!("total: {total}");
+    assert!(missing.is_empty(), "{} series are missing:\n{}", missing.len(), missing.join("\n"));
+    let known = |difference: &&Difference| counts.contains_key(difference.collector);
+    let unused = DIFFERENCES.iter().filter(known).filter(|d| !used.contains(d.title));
+    let unused: Vec<_> = unused.map(|difference| difference.title).collect();
+    assert!(unused.is_empty(), "differences that explain nothing: {unused:?}");
+}
+
+/// Looks for their series among ours; what is missing for no known reason.
+fn compare(
+    entry: &Entry,
+    theirs: Vec<Series>,
+    ours: &[Series],
+    count: &mut Count,
+    used: &mut BTreeSet<&'static str>,
+) -> Vec<String> {
+    let theirs: Vec<Series> = theirs.into_iter().map(Series::normal).collect();
+    let ids = |all: &[Series]| -> BTreeSet<String> { all.iter().map(Series::to_string).collect() };
+    let (their_ids, our_ids) = (ids(&theirs), ids(ours));
+    // A zero of ours that they do not have would be one of theirs with other labels.
+    let odd = |our: &&Series| our.value == 0.0 && !their_ids.contains(&our.to_string());
+    let odd: BTreeSet<&str> = ours.iter().filter(odd).map(|our| our.name.as_str()).collect();
+    let mut missing = Vec::new();
+    for series in &theirs {
+        count.all += 1;
+        let mut differences = DIFFERENCES.iter().filter(|d| d.covers(entry.name, &series.name));
+        if our_ids.contains(&series.to_string()) {
+            count.reproduced += 1;
+        } else if let Some(difference) = differences.find(|d| (d.explains)(series, ours)) {
+            count.documented += 1;
+            used.insert(difference.title);
+        } else if series.value == 0.0 && !odd.contains(series.name.as_str()) {
+            count.documented += 1;
+            count.absent += 1;
+        } else {
+            missing.push(format!("{series}\n  {}", nearest(series, ours)));
+        }
+    }
+    missing
+}
+
+/// The series of ours that may have been meant.
+fn nearest(theirs: &Series, ours: &[Series]) -> String {
+    let same = ours.iter().filter(|series| series.name == theirs.name);
+    let alike = |series: &&Series| {
+        let equal = |(name, value): &(&String, &String)| theirs.labels.get(*name) == Some(value);
+        (series.labels.iter().filter(equal).count(), series.value == theirs.value)
+    };
+    let nearest = same.max_by_key(alike);
+    nearest.map_or("there is none of that name".into(), |series| format!("nearest: {series}"))
+}
+
+#[test]
+fn every_difference_is_documented() {
+    let mut documented = Vec::new();
+    let mut collector = "";
+    for line in include_str!("../docs/differences.md").lines() {
+        if let Some(name) = line.strip_prefix("## ") {
+            collector = name;
+        } else if let Some(title) = line.strip_prefix("### ") {
+            documented.push((collector, title));
+        }
+    }
+    let listed: Vec<_> = DIFFERENCES.iter().map(|d| (d.collector, d.title)).collect();
+    assert_eq!(documented, listed);
+}
