@@ -15,7 +15,6 @@ use crate::output::influxdb::Influxdb;
 use crate::output::kafka::{self, Kafka};
 use crate::output::line_protocol::LineProtocol;
 use crate::output::queue::{Bounds, Queue};
-use crate::output::spool::{self, Spool};
 use crate::output::{self, Encode, Output, Sink, Status, json, stdout};
 use crate::own_metrics::{self, RouterStatus};
 use crate::point::{Batch, Points};
@@ -173,26 +172,6 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
     Ok(Parts { encode, bounds, sink, kafka })
 }
 
-/// Opens what an earlier run left. A spool that cannot be used leaves the memory.
-fn open_spool(name: &str, settings: &spool::Settings) -> Option<Spool> {
-    let shown = settings.directory.display();
-    match Spool::open(settings) {
-        Ok((spool, damaged)) => {
-            if damaged > 0 {
-                log::warn!("{name}: {damaged} bytes of the spool {shown} are damaged and left out");
-            }
-            if spool.points() > 0 {
-                log::info!("{name}: {} points of an earlier run wait in {shown}", spool.points());
-            }
-            Some(spool)
-        }
-        Err(err) => {
-            log::warn!("{name}: no spool, memory it is: {shown}: {err}");
-            None
-        }
-    }
-}
-
 struct Daemon {
     config: Config,
     events: Sender<Event>,
@@ -209,8 +188,7 @@ impl Daemon {
             }
             let name = config.name();
             let Parts { encode, bounds, mut sink, kafka } = make_output(config)?;
-            let spool = config.spool.as_ref().and_then(|settings| open_spool(name, settings));
-            let queue = Queue::new(name, bounds, spool);
+            let queue = Queue::new(name, bounds, config.spool.as_ref());
             let output = Arc::new(Output { name, encode, queue, status: Status::default() });
             let (theirs, events) = (output.clone(), self.events.clone());
             let write = move || {
