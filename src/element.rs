@@ -473,7 +473,8 @@ impl<'de> MapAccess<'de> for Leaves<'_, 'de> {
     }
 }
 
-/// A struct's fields: attributes first, then children in the reply's order, then `$text`.
+/// A struct's fields: attributes first, then children in the reply's order, then `$text`. One
+/// without fields takes all children.
 struct Fields<'a, 'de> {
     element: &'a mut Element<'de>,
     fields: &'static [&'static str],
@@ -540,7 +541,8 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         while !self.end {
             if !self.element.next()? {
                 self.end = true;
-                if self.fields.contains(&"$text") && !self.element.text.trimmed().is_empty() {
+                let wanted = self.fields.is_empty() || self.fields.contains(&"$text");
+                if wanted && !self.element.text.trimmed().is_empty() {
                     self.source = Source::Text;
                     self.field = "$text";
                     return seed.deserialize(BorrowedStrDeserializer::new("$text")).map(Some);
@@ -548,6 +550,10 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
                 break;
             }
             self.source = Source::Child;
+            if self.fields.is_empty() {
+                let name = self.element.name();
+                return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
+            }
             match self.find() {
                 Some(at) => {
                     self.field = self.fields[at];
