@@ -65,6 +65,36 @@ const DIFFERENCES: &[Difference] = &[
             theirs.value == 1.0 && !ours.iter().any(|our| same(&our))
         },
     },
+    Difference {
+        collector: "systemstatistics",
+        title: "ARP requests received are not those sent",
+        metrics: &["junos_systemstatistics_arp_requests_received"],
+        explains: |theirs, ours| {
+            let sent = |our: &&Series| our.name == "junos_systemstatistics_arp_requests_sent";
+            ours.iter().find(sent).is_some_and(|our| our.value == theirs.value)
+        },
+    },
+    Difference {
+        collector: "systemstatistics",
+        title: "Groups of one type are one series",
+        metrics: &[
+            "junos_systemstatistics_icmp_*",
+            "junos_systemstatistics_ipv6_header_type_globals",
+            "junos_systemstatistics_ipv6_header_type_link_locals",
+        ],
+        explains: |theirs, ours| {
+            ours.iter().any(|our| our.name == theirs.name && our.labels == theirs.labels)
+        },
+    },
+    Difference {
+        collector: "systemstatistics",
+        title: "A metric's name has no hyphen",
+        metrics: &["junos_systemstatistics_icmp_messages_with_nad_source-address"],
+        explains: |theirs, ours| {
+            let name = theirs.name.replace('-', "_");
+            ours.contains(&Series { name, ..theirs.clone() })
+        },
+    },
 ];
 
 impl Difference {

@@ -8,6 +8,7 @@ mod interfaces;
 pub mod mastership;
 mod route;
 mod routingengine;
+mod systemstatistics;
 
 use crate::collector::{Entry, entry};
 
@@ -19,6 +20,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<interfaces::Interfaces>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
+    entry::<systemstatistics::SystemStatistics>(),
 ];
 
 /// The collectors that are asked where the settings name none.
