@@ -554,12 +554,13 @@ fn parse(arguments: &Arguments) -> Result<(), Exit> {
         None => Settings::default(),
     };
     let mut poll = (entry.start)(&settings);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     let mut points = Points::default();
+    points.asked_ns = Some(time_ns);
     let result = parse_reply(&mut *poll, &reply, &mut points);
     let router = arguments.flags.file.router.first();
     let node = router.and_then(|router| router.get_ref().identity.clone()).unwrap_or_default();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     let mut printer = Printer::new(format);
     printer.print(&Batch { node: &node, collector: entry.name, time_ns, points: &points });
     printer.finish()?;

@@ -227,6 +227,8 @@ pub struct Points {
     strings: String,
     /// Goes into every point that is pushed while it is set.
     re_name: String,
+    /// When the router was asked: for what it dates and the points count from then.
+    pub asked_ns: Option<u64>,
 }
 
 impl Points {

@@ -221,7 +221,8 @@ impl RouterPoller {
 
     fn start(&self, index: usize) -> Work {
         let Polled { entry, settings, .. } = &self.router.collectors[index];
-        let (points, tally) = (Points::default(), Tally::default());
+        let (mut points, tally) = (Points::default(), Tally::default());
+        points.asked_ns = Some(now_ns());
         let (outcome, spent) = (None, Duration::ZERO);
         Work { index, poll: (entry.start)(settings), points, tally, outcome, spent }
     }
