@@ -8,6 +8,7 @@ mod interfaces;
 pub mod mastership;
 mod route;
 mod routingengine;
+mod system;
 mod systemstatistics;
 
 use crate::collector::{Entry, entry};
@@ -20,6 +21,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<interfaces::Interfaces>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
+    entry::<system::System>(),
     entry::<systemstatistics::SystemStatistics>(),
 ];
 
