@@ -338,6 +338,10 @@ const fn has(text: &[u8], word: &[u8]) -> bool {
     false
 }
 
+/// States of a Routing Engine and of environment items.
+pub const STATUS: &[(&str, u64)] =
+    &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
+
 /// 1 for the state that is good, 0 for any other; nothing where the reply has no state.
 pub fn is(state: Option<&str>, good: &str) -> Option<u64> {
     state.map(|state| u64::from(state.eq_ignore_ascii_case(good)))
@@ -442,7 +446,8 @@ mod tests {
         for (error, meaning, shown) in [
             (
                 "<rpc-error><error-severity>error</error-severity><error-message>\nsyntax error\n\
-                 </error-message><error-info><bad-element>get-x</bad-element></error-info></rpc-error>",
+                 </error-message><error-info><bad-element>get-x</bad-element></error-info>\
+                 </rpc-error>",
                 Meaning::Unsupported,
                 "syntax error (get-x)",
             ),
