@@ -146,6 +146,11 @@ impl<'de> Deserialize<'de> for Flat {
 }
 
 impl Flat {
+    /// The leaves' names and texts: for lists in which some leaves hold for several records.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
     /// The records of a list without elements around its records: each goes from an element of
     /// that name to the next one, the last to the end.
     pub fn records(&self, first: &str) -> Vec<Leaves> {
@@ -159,6 +164,28 @@ impl Flat {
             }
         }
         records
+    }
+}
+
+/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps`, `155.52Mbps` or `1000000`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BitRate(pub f64);
+
+impl<'de> Deserialize<'de> for BitRate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BitRate, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let scale = match &*text[number.len()..].to_ascii_lowercase() {
+            "" | "bps" => Some(1.0),
+            "kbps" => Some(1e3),
+            "mbps" => Some(1e6),
+            "gbps" => Some(1e9),
+            "tbps" => Some(1e12),
+            _ => None,
+        };
+        let rate = scale.and_then(|scale| Some(BitRate(number.parse::<f64>().ok()? * scale)));
+        let wrong = || format!("`{}` is not a bandwidth", first_line(&text));
+        rate.ok_or_else(|| serde::de::Error::custom(wrong()))
     }
 }
 
@@ -311,12 +338,19 @@ pub const fn as_text(bytes: &'static [u8]) -> &'static str {
     }
 }
 
+/// The unit that a name tells.
 pub const fn unit_named_in(name: &str) -> &'static str {
-    const UNITS: [&str; 3] = ["bytes", "packets", "datagrams"];
+    const UNITS: [(&str, &str); 5] = [
+        ("bytes", "bytes"),
+        ("octets", "bytes"),
+        ("packets", "packets"),
+        ("datagrams", "datagrams"),
+        ("pps", "packets/s"),
+    ];
     let mut at = 0;
     while at < UNITS.len() {
-        if has(name.as_bytes(), UNITS[at].as_bytes()) {
-            return UNITS[at];
+        if has(name.as_bytes(), UNITS[at].0.as_bytes()) {
+            return UNITS[at].1;
         }
         at += 1;
     }
@@ -380,6 +414,22 @@ mod tests {
             let item = format!("<i><q>{text}</q></i>");
             let item: Item = Element::new(&item, 9).read().unwrap();
             assert_eq!(item.q.map(|q| q.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bandwidths() {
+        for (text, expected) in [
+            ("10Gbps", Some(1e10)),
+            ("9.5Gbps", Some(9.5e9)),
+            ("0bps", Some(0.0)),
+            ("1000000", Some(1e6)),
+            ("10 furlongs", None),
+            ("Unlimited", None),
+        ] {
+            let item = format!("<i>{text}</i>");
+            let rate: Option<BitRate> = Element::new(&item, 9).read().ok();
+            assert_eq!(rate.map(|rate| rate.0), expected, "{text}");
         }
     }
 
