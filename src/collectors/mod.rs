@@ -6,6 +6,7 @@ mod environment;
 mod interfacediagnostics;
 mod interfaces;
 pub mod mastership;
+mod memory;
 mod route;
 mod routingengine;
 mod system;
@@ -19,6 +20,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<environment::Environment>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
+    entry::<memory::Memory>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
     entry::<system::System>(),
