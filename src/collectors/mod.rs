@@ -11,6 +11,7 @@ mod route;
 mod routingengine;
 mod system;
 mod systemstatistics;
+mod uptime;
 
 use crate::collector::{Entry, entry};
 
@@ -25,6 +26,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<routingengine::RoutingEngine>(),
     entry::<system::System>(),
     entry::<systemstatistics::SystemStatistics>(),
+    entry::<uptime::Uptime>(),
 ];
 
 /// The collectors that are asked where the settings name none.
