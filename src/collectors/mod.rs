@@ -2,31 +2,37 @@
 
 mod alarm;
 mod bgp;
+mod coredumps;
 mod environment;
 mod interfacediagnostics;
 mod interfaces;
 pub mod mastership;
 mod memory;
+mod queues;
 mod route;
 mod routingengine;
 mod system;
 mod systemstatistics;
 mod uptime;
+mod users;
 
 use crate::collector::{Entry, entry};
 
 pub const COLLECTORS: &[Entry] = &[
     entry::<alarm::Alarm>(),
     entry::<bgp::Bgp>(),
+    entry::<coredumps::CoreDumps>(),
     entry::<environment::Environment>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
     entry::<memory::Memory>(),
+    entry::<queues::Queues>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
     entry::<system::System>(),
     entry::<systemstatistics::SystemStatistics>(),
     entry::<uptime::Uptime>(),
+    entry::<users::Users>(),
 ];
 
 /// The collectors that are asked where the settings name none.
