@@ -9,6 +9,7 @@ mod interfaces;
 pub mod mastership;
 mod memory;
 mod queues;
+mod replication;
 mod route;
 mod routingengine;
 mod system;
@@ -27,6 +28,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<interfaces::Interfaces>(),
     entry::<memory::Memory>(),
     entry::<queues::Queues>(),
+    entry::<replication::Replication>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
     entry::<system::System>(),
