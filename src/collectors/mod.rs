@@ -4,10 +4,12 @@ mod alarm;
 mod bgp;
 mod coredumps;
 mod environment;
+mod fabric;
 mod interfacediagnostics;
 mod interfaces;
 pub mod mastership;
 mod memory;
+mod pfe;
 mod queues;
 mod replication;
 mod route;
@@ -24,9 +26,11 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<bgp::Bgp>(),
     entry::<coredumps::CoreDumps>(),
     entry::<environment::Environment>(),
+    entry::<fabric::Fabric>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
     entry::<memory::Memory>(),
+    entry::<pfe::Pfe>(),
     entry::<queues::Queues>(),
     entry::<replication::Replication>(),
     entry::<route::Route>(),
