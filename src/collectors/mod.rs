@@ -5,8 +5,10 @@ mod bgp;
 mod coredumps;
 mod environment;
 mod fabric;
+mod flowsessions;
 mod interfacediagnostics;
 mod interfaces;
+mod lacpstatistics;
 pub mod mastership;
 mod memory;
 mod pfe;
@@ -27,8 +29,10 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<coredumps::CoreDumps>(),
     entry::<environment::Environment>(),
     entry::<fabric::Fabric>(),
+    entry::<flowsessions::FlowSessions>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
+    entry::<lacpstatistics::LacpStatistics>(),
     entry::<memory::Memory>(),
     entry::<pfe::Pfe>(),
     entry::<queues::Queues>(),
