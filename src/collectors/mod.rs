@@ -3,6 +3,7 @@
 mod alarm;
 mod bgp;
 mod coredumps;
+mod dhcp;
 mod environment;
 mod fabric;
 mod flowsessions;
@@ -12,10 +13,13 @@ mod lacpstatistics;
 pub mod mastership;
 mod memory;
 mod pfe;
+mod pim;
 mod queues;
 mod replication;
 mod route;
 mod routingengine;
+mod rsvp;
+mod stp;
 mod system;
 mod systemstatistics;
 mod uptime;
@@ -27,6 +31,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<alarm::Alarm>(),
     entry::<bgp::Bgp>(),
     entry::<coredumps::CoreDumps>(),
+    entry::<dhcp::Dhcp>(),
     entry::<environment::Environment>(),
     entry::<fabric::Fabric>(),
     entry::<flowsessions::FlowSessions>(),
@@ -35,10 +40,13 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<lacpstatistics::LacpStatistics>(),
     entry::<memory::Memory>(),
     entry::<pfe::Pfe>(),
+    entry::<pim::Pim>(),
     entry::<queues::Queues>(),
     entry::<replication::Replication>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
+    entry::<rsvp::Rsvp>(),
+    entry::<stp::Stp>(),
     entry::<system::System>(),
     entry::<systemstatistics::SystemStatistics>(),
     entry::<uptime::Uptime>(),
