@@ -2,6 +2,7 @@
 
 mod alarm;
 mod bgp;
+mod classofservice;
 mod coredumps;
 mod dhcp;
 mod environment;
@@ -30,6 +31,7 @@ use crate::collector::{Entry, entry};
 pub const COLLECTORS: &[Entry] = &[
     entry::<alarm::Alarm>(),
     entry::<bgp::Bgp>(),
+    entry::<classofservice::ClassOfService>(),
     entry::<coredumps::CoreDumps>(),
     entry::<dhcp::Dhcp>(),
     entry::<environment::Environment>(),
