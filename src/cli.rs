@@ -14,9 +14,9 @@ use crate::config::{self, Config, File, FileInfluxdb, FileRouter, Level, Source,
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json};
-use crate::own_metrics::RouterStatus;
+use crate::own_metrics::{Outcome, RouterStatus};
 use crate::point::{Batch, Points};
-use crate::poller::{self, Outcome, RouterPoller};
+use crate::poller::{self, RouterPoller};
 use crate::reply::Meaning;
 use crate::{collectors, daemon, log_to, reference, sys};
 
@@ -513,14 +513,15 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);
-        let name = checked.as_ref().map_or("output", |(output, _)| output.name).to_string();
-        say(&format!("output {name}"), checked.and_then(|(_, mut sink)| sink.check()));
+        let checked = checked.and_then(|mut parts| parts.sink.check());
+        say(&format!("output {}", output.name()), checked);
     }
     if failed { Err(Exit::Failed(String::new())) } else { Ok(()) }
 }
 
 fn show_collectors(arguments: &Arguments) -> Result<(), Exit> {
-    let formats: [(&str, fn(&[&crate::collector::Entry]) -> String); 3] =
+    type Format = fn(&[&crate::collector::Entry]) -> String;
+    let formats: [(&str, Format); 3] =
         [("text", reference::text), ("markdown", reference::markdown), ("json", reference::json)];
     let format = arguments.format(&formats)?;
     let entries = match arguments.positional.first() {

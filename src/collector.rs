@@ -327,7 +327,7 @@ pub fn read_reply(
     let mut items = Items::new(input, &names, limits);
     let mut reply = Reply::default();
     let result = loop {
-        match items.next() {
+        match items.next_item() {
             Ok(Some(item)) if item < wanted => {
                 read_item_for_all(&mut items, item, readers, limits, &mut reply)?;
                 for (index, reader) in readers.iter_mut().enumerate() {

@@ -14,7 +14,7 @@ use crate::collector::{self, Entry};
 use crate::collectors::{self, COLLECTORS};
 use crate::items::Limits;
 use crate::netconf::ssh;
-use crate::output::influxdb;
+use crate::output::{influxdb, kafka, spool};
 use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Time};
@@ -43,6 +43,16 @@ pub struct File {
     pub router: Vec<Spanned<FileRouter>>,
     pub collector: BTreeMap<String, Spanned<collector::Settings>>,
     pub output: FileOutputs,
+    pub spool: Option<FileSpool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpool {
+    pub directory: PathBuf,
+    pub bytes_max: Option<Bytes>,
+    pub age_max: Option<Time>,
+    pub sync_interval: Option<Time>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -117,6 +127,7 @@ pub struct FileOutputs {
     pub stdout: Option<FileStdout>,
     pub file: Option<FileFile>,
     pub influxdb: Option<Spanned<FileInfluxdb>>,
+    pub kafka: Option<Spanned<FileKafka>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -165,6 +176,24 @@ pub struct FileInfluxdb {
     pub ca_file: Option<PathBuf>,
     pub host_tag: Option<String>,
     pub queue_bytes_max: Option<Bytes>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileKafka {
+    pub brokers: Option<String>,
+    pub topic: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    pub value: Option<kafka::Value>,
+    pub compression: Option<String>,
+    pub producer_bytes_max: Option<Bytes>,
+    pub linger: Option<Time>,
+    pub statistics_interval: Option<Time>,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub queue_bytes_max: Option<Bytes>,
+    pub librdkafka: BTreeMap<String, toml::Value>,
 }
 
 /// What runs.
@@ -223,6 +252,18 @@ impl PartialEq for Polled {
 pub struct Output {
     pub kind: OutputKind,
     pub queue_bytes_max: usize,
+    pub spool: Option<spool::Settings>,
+}
+
+impl Output {
+    pub fn name(&self) -> &'static str {
+        match &self.kind {
+            OutputKind::Stdout { .. } => "stdout",
+            OutputKind::File { .. } => "file",
+            OutputKind::Influxdb(_) => "influxdb",
+            OutputKind::Kafka(_) => "kafka",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -230,6 +271,7 @@ pub enum OutputKind {
     Stdout { format: Format },
     File { path: PathBuf, format: Format },
     Influxdb(influxdb::Settings),
+    Kafka(kafka::Settings),
 }
 
 /// A settings file with its text, for errors that name a line.
@@ -460,26 +502,77 @@ impl Source {
 
     fn outputs(&self) -> Result<Vec<Output>, String> {
         let outputs = &self.file.output;
-        let queue = |bytes: Option<Bytes>| bytes.map_or(4 << 20, |bytes| bytes.0);
         let mut found = Vec::new();
-        if let Some(stdout) = &outputs.stdout {
-            let kind = OutputKind::Stdout { format: stdout.format };
-            found.push(Output { kind, queue_bytes_max: queue(stdout.queue_bytes_max) });
+        let mut add = |kind: OutputKind, queue_bytes_max: Option<Bytes>| {
+            let queue_bytes_max = queue_bytes_max.map_or(4 << 20, |bytes| bytes.0);
+            let mut output = Output { kind, queue_bytes_max, spool: None };
+            output.spool = self.spool(&output);
+            found.push(output);
+        };
+        if let Some(FileStdout { format, queue_bytes_max }) = &outputs.stdout {
+            add(OutputKind::Stdout { format: *format }, *queue_bytes_max);
         }
-        if let Some(file) = &outputs.file {
-            let kind = OutputKind::File { path: file.path.clone(), format: file.format };
-            found.push(Output { kind, queue_bytes_max: queue(file.queue_bytes_max) });
+        if let Some(FileFile { path, format, queue_bytes_max }) = &outputs.file {
+            add(OutputKind::File { path: path.clone(), format: *format }, *queue_bytes_max);
         }
         if let Some(influxdb) = &outputs.influxdb {
             let kind = OutputKind::Influxdb(self.influxdb(influxdb)?);
-            let queue_bytes_max = queue(influxdb.get_ref().queue_bytes_max);
-            found.push(Output { kind, queue_bytes_max });
+            add(kind, influxdb.get_ref().queue_bytes_max);
+        }
+        if let Some(kafka) = &outputs.kafka {
+            add(OutputKind::Kafka(self.kafka(kafka)?), kafka.get_ref().queue_bytes_max);
         }
         if found.is_empty() {
             let kind = OutputKind::Stdout { format: Format::Line };
-            found.push(Output { kind, queue_bytes_max: queue(None) });
+            found.push(Output { kind, queue_bytes_max: 4 << 20, spool: None });
         }
         Ok(found)
+    }
+
+    /// Each output has a directory of its own; standard output is nothing to keep points for.
+    fn spool(&self, output: &Output) -> Option<spool::Settings> {
+        let file = self.file.spool.as_ref()?;
+        if let OutputKind::Stdout { .. } = output.kind {
+            return None;
+        }
+        Some(spool::Settings {
+            directory: file.directory.join(output.name()),
+            bytes_max: file.bytes_max.map_or(256 << 20, |bytes| bytes.0 as u64),
+            age_max: file.age_max.unwrap_or(Time::seconds(7 * 86400)).0,
+            sync_interval: file.sync_interval.unwrap_or(Time::seconds(5)).0,
+        })
+    }
+
+    fn kafka(&self, spanned: &Spanned<FileKafka>) -> Result<kafka::Settings, String> {
+        let file = spanned.get_ref();
+        let fail = |message: &str| self.at_value(spanned, message);
+        let template = |template: &Option<Spanned<String>>, or: &str| match template {
+            None => Ok(or.to_string()),
+            Some(template) => kafka::check_template(template.get_ref())
+                .map(|()| template.get_ref().clone())
+                .map_err(|message| self.at_value(template, message)),
+        };
+        let read = |path: &Option<PathBuf>| path.as_deref().map(Secret::from_file).transpose();
+        let mut librdkafka = Vec::new();
+        for (name, value) in &file.librdkafka {
+            let value = property(value)
+                .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
+            librdkafka.push((name.clone(), value));
+        }
+        Ok(kafka::Settings {
+            brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
+            topic: template(&file.topic, "{collector}")?,
+            key: template(&file.key, "{node}")?,
+            value: file.value.unwrap_or_default(),
+            compression: file.compression.clone().unwrap_or("lz4".into()),
+            producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
+            linger: file.linger.unwrap_or(Time(Duration::from_millis(50))).0,
+            statistics_interval: file.statistics_interval.unwrap_or(Time::seconds(30)).0,
+            username: file.username.clone(),
+            password: read(&file.password_file).map_err(|err| fail(&err))?,
+            ca_file: file.ca_file.clone(),
+            librdkafka,
+        })
     }
 
     fn influxdb(&self, spanned: &Spanned<FileInfluxdb>) -> Result<influxdb::Settings, String> {
@@ -535,6 +628,17 @@ impl Source {
             ca_file: file.ca_file.clone(),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
         })
+    }
+}
+
+/// What librdkafka takes its properties as.
+fn property(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
     }
 }
 

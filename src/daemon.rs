@@ -2,8 +2,8 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,12 +12,15 @@ use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Format, OutputKind};
 use crate::output::influxdb::Influxdb;
+use crate::output::kafka::{self, Kafka};
 use crate::output::line_protocol::LineProtocol;
 use crate::output::queue::{Bounds, Queue};
+use crate::output::spool::{self, Spool};
 use crate::output::{self, Encode, Output, Sink, Status, json, stdout};
 use crate::own_metrics::{self, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::poller::RouterPoller;
+use crate::sync::lock;
 
 /// What the main thread waits for.
 enum Event {
@@ -41,6 +44,7 @@ struct RunningRouter {
 struct RunningOutput {
     config: config::Output,
     output: Arc<Output>,
+    kafka: Option<Arc<Mutex<kafka::Statistics>>>,
     done: Done,
 }
 
@@ -116,8 +120,17 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Done, String
     Ok(done)
 }
 
+/// What an output is made of.
+pub struct Parts {
+    encode: Encode,
+    bounds: Bounds,
+    pub sink: Box<dyn Sink>,
+    /// What it has to tell of itself besides what all outputs do.
+    kafka: Option<Arc<Mutex<kafka::Statistics>>>,
+}
+
 /// How an output encodes, and what it writes to.
-pub fn make_output(config: &config::Output) -> Result<(Output, Box<dyn Sink>), String> {
+pub fn make_output(config: &config::Output) -> Result<Parts, String> {
     let encode = |format: &Format| -> Encode {
         match format {
             Format::Line => {
@@ -136,10 +149,11 @@ pub fn make_output(config: &config::Output) -> Result<(Output, Box<dyn Sink>), S
         queue_bytes_max: config.queue_bytes_max,
         flush_interval: Duration::ZERO,
     };
-    let (name, encode, sink): (&'static str, Encode, Box<dyn Sink>) = match &config.kind {
-        OutputKind::Stdout { format } => ("stdout", encode(format), Box::new(stdout::Stdout)),
+    let mut kafka = None;
+    let (encode, sink): (Encode, Box<dyn Sink>) = match &config.kind {
+        OutputKind::Stdout { format } => (encode(format), Box::new(stdout::Stdout)),
         OutputKind::File { path, format } => {
-            ("file", encode(format), Box::new(stdout::File { path: path.clone() }))
+            (encode(format), Box::new(stdout::File { path: path.clone() }))
         }
         OutputKind::Influxdb(settings) => {
             bounds.chunk_points_max = settings.batch_points_max;
@@ -147,11 +161,36 @@ pub fn make_output(config: &config::Output) -> Result<(Output, Box<dyn Sink>), S
             bounds.flush_interval = settings.flush_interval;
             let codec = settings.line_protocol();
             let encode: Encode = Box::new(move |batch, out| codec.encode(batch, out));
-            ("influxdb", encode, Box::new(Influxdb::new(settings)?))
+            (encode, Box::new(Influxdb::new(settings)?))
+        }
+        OutputKind::Kafka(settings) => {
+            let sink = Kafka::new(settings)?;
+            kafka = Some(sink.statistics());
+            let settings = settings.clone();
+            (Box::new(move |batch, out| settings.encode(batch, out)), Box::new(sink))
         }
     };
-    let (queue, status) = (Queue::new(bounds), Status::default());
-    Ok((Output { name, encode, queue, status }, sink))
+    Ok(Parts { encode, bounds, sink, kafka })
+}
+
+/// Opens what an earlier run left. A spool that cannot be used leaves the memory.
+fn open_spool(name: &str, settings: &spool::Settings) -> Option<Spool> {
+    let shown = settings.directory.display();
+    match Spool::open(settings) {
+        Ok((spool, damaged)) => {
+            if damaged > 0 {
+                log::warn!("{name}: {damaged} bytes of the spool {shown} are damaged and left out");
+            }
+            if spool.points() > 0 {
+                log::info!("{name}: {} points of an earlier run wait in {shown}", spool.points());
+            }
+            Some(spool)
+        }
+        Err(err) => {
+            log::warn!("{name}: no spool, memory it is: {shown}: {err}");
+            None
+        }
+    }
 }
 
 struct Daemon {
@@ -168,8 +207,11 @@ impl Daemon {
             if self.outputs.iter().any(|running| running.config == *config) {
                 continue;
             }
-            let (output, mut sink) = make_output(config)?;
-            let output = Arc::new(output);
+            let name = config.name();
+            let Parts { encode, bounds, mut sink, kafka } = make_output(config)?;
+            let spool = config.spool.as_ref().and_then(|settings| open_spool(name, settings));
+            let queue = Queue::new(name, bounds, spool);
+            let output = Arc::new(Output { name, encode, queue, status: Status::default() });
             let (theirs, events) = (output.clone(), self.events.clone());
             let write = move || {
                 if !output::write_all(&theirs, &mut *sink) {
@@ -177,7 +219,7 @@ impl Daemon {
                 }
             };
             let done = spawn(output.name, write)?;
-            self.outputs.push(RunningOutput { config: config.clone(), output, done });
+            self.outputs.push(RunningOutput { config: config.clone(), output, kafka, done });
         }
         Ok(())
     }
@@ -203,28 +245,41 @@ impl Daemon {
     /// Waits for events, and reports on itself in between.
     fn serve(&mut self, wait: &Receiver<Event>, reload: &dyn Fn() -> Result<Config, String>) {
         let mut report_at = Instant::now() + self.config.self_interval;
+        let mut sync_at = self.sync_interval().map(|interval| Instant::now() + interval);
         let mut scratch = Vec::new();
         loop {
-            let left = report_at.saturating_duration_since(Instant::now());
-            match wait.recv_timeout(left) {
+            let next = sync_at.map_or(report_at, |sync_at| sync_at.min(report_at));
+            match wait.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Event::Terminate | Event::Gone) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::Reload) => match reload().and_then(|config| self.change(config)) {
                     Ok(()) => log::info!("the settings were read again"),
                     Err(why) => log::error!("the old settings stay in use: {why}"),
                 },
                 Err(RecvTimeoutError::Timeout) => {
-                    self.report(&mut scratch);
-                    report_at = Instant::now() + self.config.self_interval;
+                    let now = Instant::now();
+                    if now >= report_at {
+                        self.report(&mut scratch);
+                        report_at = now + self.config.self_interval;
+                    }
+                    if sync_at.is_some_and(|sync_at| now >= sync_at) {
+                        self.outputs.iter().for_each(|running| running.output.queue.sync());
+                        sync_at = self.sync_interval().map(|interval| now + interval);
+                    }
                 }
             }
         }
+    }
+
+    fn sync_interval(&self) -> Option<Duration> {
+        let spools = self.config.outputs.iter().filter_map(|output| output.spool.as_ref());
+        spools.map(|spool| spool.sync_interval).min()
     }
 
     /// Goes over to other settings; what they do not change goes on as it is.
     fn change(&mut self, config: Config) -> Result<(), String> {
         for output in &config.outputs {
             // Those that cannot start leave everything as it was.
-            make_output(output)?;
+            make_output(output).map(drop)?;
         }
         let drain = self.config.drain_timeout;
         self.config = config;
@@ -261,6 +316,9 @@ impl Daemon {
         }
         for running in &self.outputs {
             own_metrics::output_points(&running.output, &mut points);
+            if let Some(statistics) = &running.kafka {
+                own_metrics::kafka_points(&lock(statistics), &mut points);
+            }
         }
         own_metrics::process_points(&mut points);
         let node = match &self.routers[..] {
@@ -303,8 +361,17 @@ fn stop_outputs(outputs: Vec<RunningOutput>, deadline: Instant) {
     }
     for RunningOutput { output, done, .. } in outputs {
         let ended = ends_by(&done, deadline + Duration::from_millis(500));
+        if !ended {
+            // It hangs in a write: what it holds is kept if there is a spool.
+            output.queue.abandon();
+        }
+        output.queue.sync();
+        let spooled = output.queue.level().spooled_points;
+        if spooled > 0 {
+            log::info!("{}: {spooled} points wait in the spool", output.name);
+        }
         let undelivered = output.queue.level().points + output.dropped();
-        if undelivered > 0 || !ended {
+        if undelivered > 0 {
             log::warn!("{}: {undelivered} points were not delivered", output.name);
         }
     }

@@ -82,11 +82,11 @@ pub struct Element<'de> {
 struct Text<'de>(Cow<'de, str>);
 
 impl<'de> Text<'de> {
-    fn push(&mut self, part: &Cow<'de, str>) {
+    fn push(&mut self, part: Cow<'de, str>) {
         if self.0.is_empty() {
-            self.0 = part.clone();
+            self.0 = part;
         } else {
-            self.0.to_mut().push_str(part);
+            self.0.to_mut().push_str(&part);
         }
     }
     fn trimmed(&self) -> Cow<'de, str> {
@@ -186,13 +186,13 @@ impl<'de> Element<'de> {
                     self.closed = true;
                     return Ok(false);
                 }
-                Ok(Event::Text(text)) => self.text.push(&text.into_inner()),
-                Ok(Event::CData(text)) => self.text.push(&text.into_inner()),
+                Ok(Event::Text(text)) => self.text.push(text.into_inner()),
+                Ok(Event::CData(text)) => self.text.push(text.into_inner()),
                 Ok(Event::GeneralRef(name)) => {
                     let raw = format!("&{};", &*name);
                     // A reference that XML does not know stays as it is written.
                     let text = quick_xml::escape::unescape(&raw).map(Cow::into_owned);
-                    self.text.push(&Cow::Owned(text.unwrap_or(raw)));
+                    self.text.push(Cow::Owned(text.unwrap_or(raw)));
                 }
                 Ok(Event::Eof) => return Err(Error::Short),
                 Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
@@ -290,8 +290,30 @@ impl<'de> Element<'de> {
         Ok(())
     }
 
+    /// The text of the innermost open element, if it stands plainly before its close tag, as
+    /// nearly all do: reading it as two events would take several times as long.
+    fn plain_leaf(&mut self) -> Option<&'de str> {
+        let from = self.at();
+        let bytes = &self.all.as_bytes()[from..];
+        let end = memchr::memchr(b'<', bytes)?;
+        let name = *self.open.last()?;
+        let close = bytes[end + 1..].strip_prefix(b"/")?.strip_prefix(name.as_bytes())?;
+        let flag = self.all.as_bytes()[..from].ends_with(b"/>");
+        if !close.starts_with(b">") || flag || memchr::memchr(b'&', &bytes[..end]).is_some() {
+            return None;
+        }
+        self.go_to(from + end + "</>".len() + name.len());
+        self.open.pop();
+        self.closed = true;
+        self.text = Text::default();
+        Some(self.all[from..from + end].trim_ascii())
+    }
+
     /// The text of the innermost open element, read to its close tag; children are left out.
     fn leaf(&mut self) -> Result<Cow<'de, str>> {
+        if let (false, Some(text)) = (self.again, self.plain_leaf()) {
+            return Ok(Cow::Borrowed(text));
+        }
         if !self.next()? {
             return Ok(self.text.trimmed());
         }
@@ -299,8 +321,7 @@ impl<'de> Element<'de> {
         loop {
             self.skip()?;
             let open = self.next()?;
-            let text = self.text.clone();
-            all.push(&text.0);
+            all.push(self.text.0.clone());
             if !open {
                 return Ok(all.trimmed());
             }

@@ -6,11 +6,19 @@ use std::time::Duration;
 
 use crate::collector::Tally;
 use crate::config::Router;
-use crate::output::Output;
+use crate::output::{Output, kafka};
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
-use crate::poller::Outcome;
 use crate::sync::lock;
 use crate::sys;
+
+/// How a collector's poll ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Data,
+    /// Nothing of the kind runs on the router, or it does not know the request.
+    NoData(String),
+    Failed(String),
+}
 
 /// What is known of one collector on one router.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +95,8 @@ struct OutputStatus {
     failures: u64,
     queued_points: u64,
     queued_bytes: u64,
+    spooled_points: u64,
+    spooled_bytes: u64,
     last_failure_age: Option<f64>,
 }
 
@@ -103,8 +113,27 @@ static OUTPUT: Measurement<OutputStatus> = Measurement {
         counter("failures_total", "", "Writes that failed.", |o| Some(o.failures)),
         level("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
         level("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
+        level("spooled_points", "", "Points that wait on disk.", |o| Some(o.spooled_points)),
+        level("spooled_bytes", "bytes", "Room of the spool's files.", |o| Some(o.spooled_bytes)),
         gauge("last_failure_age_seconds", "s", "Time since the last write that failed.", |o| {
             o.last_failure_age
+        }),
+    ],
+};
+
+static KAFKA: Measurement<kafka::Statistics> = Measurement {
+    name: "perijove_kafka",
+    help: "The Kafka producer, as librdkafka reports it.",
+    tags: &[],
+    fields: &[
+        level("brokers_up", "", "Brokers that are connected.", |k| Some(k.brokers_up)),
+        level("waiting_records", "", "Records in its queue.", |k| Some(k.waiting_records)),
+        level("waiting_bytes", "bytes", "Room that they take.", |k| Some(k.waiting_bytes)),
+        counter("sent_records_total", "", "Records sent.", |k| Some(k.sent_records)),
+        counter("sent_bytes_total", "bytes", "Bytes of records sent.", |k| Some(k.sent_bytes)),
+        counter("retries_total", "", "Requests sent again.", |k| Some(k.retries)),
+        gauge("round_trip_seconds", "s", "Mean round trip to the slowest broker.", |k| {
+            k.round_trip_seconds
         }),
     ],
 };
@@ -122,7 +151,7 @@ static PROCESS: Measurement<sys::Usage> = Measurement {
 };
 
 /// All of them, for the reference.
-pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION, &OUTPUT, &PROCESS];
+pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION, &OUTPUT, &KAFKA, &PROCESS];
 
 /// What is known of one router; its poller writes, the daemon reads.
 pub struct RouterStatus {
@@ -219,9 +248,16 @@ pub fn output_points(output: &Output, points: &mut Points) {
         failures: output.status.failures.load(Ordering::Relaxed),
         queued_points: level.points,
         queued_bytes: level.bytes as u64,
+        spooled_points: level.spooled_points,
+        spooled_bytes: level.spooled_bytes,
         last_failure_age: output.last_failure().map(|at| at.elapsed().as_secs_f64()),
     };
     points.push(&OUTPUT, &[output.name], &status);
+}
+
+/// The point about the Kafka producer.
+pub fn kafka_points(statistics: &kafka::Statistics, points: &mut Points) {
+    points.push(&KAFKA, &[], statistics);
 }
 
 /// The point about the process.

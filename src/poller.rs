@@ -13,7 +13,7 @@ use crate::collectors::mastership;
 use crate::config::{Link, Polled, Router};
 use crate::netconf::{self, Session, local, ssh};
 use crate::output::{self, Output, jitter};
-use crate::own_metrics::RouterStatus;
+use crate::own_metrics::{Outcome, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::reply::Meaning;
 use crate::schedule::Schedule;
@@ -25,15 +25,6 @@ const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
 const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait with nothing to do.
 const IDLE_LONGEST: Duration = Duration::from_secs(3600);
-
-/// How a collector's poll ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Data,
-    /// Nothing of the kind runs on the router, or it does not know the request.
-    NoData(String),
-    Failed(String),
-}
 
 /// Opens a session with the router.
 pub fn connect(router: &Router) -> Result<Session, netconf::Error> {

@@ -213,6 +213,10 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
     }
 }
 
+/// States of a Routing Engine and of environment items.
+pub const STATUS: &[(&str, u64)] =
+    &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
+
 /// 1 for the state that is good, 0 for any other; nothing where the reply has no state.
 pub fn is(state: Option<&str>, good: &str) -> Option<u64> {
     state.map(|state| u64::from(state.eq_ignore_ascii_case(good)))
@@ -278,7 +282,8 @@ mod tests {
         for (error, meaning, shown) in [
             (
                 "<rpc-error><error-severity>error</error-severity><error-message>\nsyntax error\n\
-                 </error-message><error-info><bad-element>get-x</bad-element></error-info></rpc-error>",
+                 </error-message><error-info><bad-element>get-x</bad-element></error-info>\
+                 </rpc-error>",
                 Meaning::Unsupported,
                 "syntax error (get-x)",
             ),

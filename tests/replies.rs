@@ -8,6 +8,7 @@
 //! element that a reply does not have gives 0 there and nothing here. Every other difference is a
 //! row of `DIFFERENCES`, each a mistake of that exporter, and a paragraph of docs/differences.md.
 
+mod said;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +108,13 @@ fn parse(entry: &Entry, reply: &[u8]) -> (Points, Result<(), String>) {
     (points, result)
 }
 
+/// Replies to another form of a collector's command, whose items lack what identifies them.
+const OTHER_FORMS: &[&str] = &[
+    // Only the addresses of logical interfaces.
+    "interface-information/Juniper_py-junos-eznc--facts_rpc-reply_",
+    "bgp-group-information/genieparser--ShowBgpGroupSummary",
+];
+
 #[test]
 fn every_reply_is_read_or_refused() {
     let Some(folder) = replies() else { return };
@@ -120,11 +128,16 @@ fn every_reply_is_read_or_refused() {
         for entry in COLLECTORS {
             let poll = (entry.start)(&Settings::default());
             let own = (0..poll.queries()).any(|query| poll.roots(query).contains(&root));
-            let (points, result) = parse(entry, &reply);
+            let ((points, result), said) = said::listen(|| parse(entry, &reply));
             let (_, duplicates) = exposition(entry, &points);
             let name = path.strip_prefix(&folder).unwrap().display();
             if duplicates > 0 {
                 wrong.push(format!("{} {name}: {duplicates} duplicate series", entry.name));
+            }
+            let other_form = OTHER_FORMS.iter().any(|form| path.to_str().unwrap().contains(form));
+            let left_out = |words: &&String| words.contains("items were left out");
+            if let Some(words) = said.iter().find(|words| left_out(words) && !other_form) {
+                wrong.push(format!("{} {name}: {words}", entry.name));
             }
             match result {
                 Err(why) if own || !is_refusal(&why, &reply) => {

@@ -130,6 +130,7 @@ struct Peer {
     #[serde(default)]
     description: String,
     peer_group: Option<String>,
+    #[serde(alias = "group-index")]
     peer_group_index: Option<String>,
     #[serde(default)]
     local_as: String,

@@ -179,7 +179,7 @@ fn tls(ca_file: Option<&std::path::Path>) -> Result<TlsConfig, String> {
 }
 
 impl Sink for Influxdb {
-    fn write(&mut self, records: &[u8], _: u64) -> Result<(), Failure> {
+    fn write(&mut self, records: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
         let retry = |why: String| Failure::Retry { after: None, why };
         let response = self.post(records).map_err(|err| {
             retry(format!("cannot write to {}: {}", self.settings.url, describe(&err)))
@@ -195,7 +195,7 @@ impl Sink for Influxdb {
 
     /// Writing nothing is allowed, and tells whether writing something would be.
     fn check(&mut self) -> Result<String, String> {
-        match self.write(b"", 0) {
+        match self.write(b"", 0, &|| true) {
             // Both versions may say that nothing came; they say it after they have let us in.
             Ok(()) | Err(Failure::Suspect { .. } | Failure::Refused { .. }) => {
                 Ok(format!("{} takes points", self.settings.url))

@@ -13,10 +13,15 @@ use crate::point::{Batch, Point, Value};
 pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
     let time = rfc3339(batch.time_ns);
     for point in batch.points.iter() {
-        let record = Record { batch, time: &time, point };
-        serde_json::to_writer(&mut *out, &record).expect("a record has no keys but strings");
+        encode_point(batch, &time, point, out);
         out.push(b'\n');
     }
+}
+
+/// Appends one point, without a newline. `time` is the batch's, as `rfc3339` writes it.
+pub fn encode_point(batch: &Batch, time: &str, point: Point, out: &mut Vec<u8>) {
+    let record = Record { batch, time, point };
+    serde_json::to_writer(out, &record).expect("a record has no keys but strings");
 }
 
 pub fn rfc3339(time_ns: u64) -> String {
@@ -93,7 +98,11 @@ mod tests {
         };
         let mut out = Vec::new();
         encode(&batch, &mut out);
-        let expected = r#"{"measurement":"item","node":"r1","collector":"c","time":"2023-11-14T22:13:20.000000001Z","tags":{"name":"x"},"fields":{"count":18446744073709551615,"state":"a\n\"b\""}}"#;
+        let expected = concat!(
+            r#"{"measurement":"item","node":"r1","collector":"c","#,
+            r#""time":"2023-11-14T22:13:20.000000001Z","tags":{"name":"x"},"#,
+            r#""fields":{"count":18446744073709551615,"state":"a\n\"b\""}}"#
+        );
         assert_eq!(String::from_utf8(out).unwrap().trim_end(), expected);
     }
 }

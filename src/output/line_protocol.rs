@@ -3,7 +3,7 @@
 //! One point is one line: control characters in text, which the protocol would take as they are,
 //! become spaces, so that a batch can be split and counted by its newlines.
 
-use crate::point::{Batch, Value};
+use crate::point::{Batch, Point, Value};
 
 /// How a batch becomes lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,28 +26,34 @@ impl LineProtocol {
     /// Appends the batch's points, a line each. How many integers had to be clamped.
     pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
         let mut clamped = 0;
-        let mut time = itoa::Buffer::new();
-        let time = time.format(batch.time_ns / self.precision_ns);
         for point in batch.points.iter() {
-            escape(point.schema.name(), MEASUREMENT, out);
-            if !batch.node.is_empty() {
-                tag(&self.host_tag, batch.node, out);
-            }
-            for (name, value) in point.tags() {
-                tag(name, value, out);
-            }
-            let mut separator = b' ';
-            for (_, info, value) in point.fields() {
-                out.push(separator);
-                separator = b',';
-                escape(info.name, TAG, out);
-                out.push(b'=');
-                clamped += u64::from(self.value(value, out));
-            }
-            out.push(b' ');
-            out.extend_from_slice(time.as_bytes());
+            clamped += self.encode_point(batch, &point, out);
             out.push(b'\n');
         }
+        clamped
+    }
+
+    /// Appends one point, without a newline; how many integers had to be clamped.
+    pub fn encode_point(&self, batch: &Batch, point: &Point, out: &mut Vec<u8>) -> u64 {
+        let mut clamped = 0;
+        escape(point.schema.name(), MEASUREMENT, out);
+        if !batch.node.is_empty() {
+            tag(&self.host_tag, batch.node, out);
+        }
+        for (name, value) in point.tags() {
+            tag(name, value, out);
+        }
+        let mut separator = b' ';
+        for (_, info, value) in point.fields() {
+            out.push(separator);
+            separator = b',';
+            escape(info.name, TAG, out);
+            out.push(b'=');
+            clamped += u64::from(self.value(value, out));
+        }
+        out.push(b' ');
+        let mut time = itoa::Buffer::new();
+        out.extend_from_slice(time.format(batch.time_ns / self.precision_ns).as_bytes());
         clamped
     }
 

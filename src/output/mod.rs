@@ -6,8 +6,10 @@
 pub mod exposition;
 pub mod influxdb;
 pub mod json;
+pub mod kafka;
 pub mod line_protocol;
 pub mod queue;
+pub mod spool;
 pub mod stdout;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +26,13 @@ pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
 /// Where records go.
 pub trait Sink: Send {
     /// Writes the records; what to do if that fails is in the error.
-    fn write(&mut self, records: &[u8], points: u64) -> Result<(), Failure>;
+    /// `has_time` turns false when the program ends and must not wait any longer.
+    fn write(
+        &mut self,
+        records: &[u8],
+        points: u64,
+        has_time: &dyn Fn() -> bool,
+    ) -> Result<(), Failure>;
 
     /// Whether it could write now: for `check`.
     fn check(&mut self) -> Result<String, String>;
@@ -52,8 +60,6 @@ pub struct Status {
     pub rejected: AtomicU64,
     pub clamped: AtomicU64,
     pub failures: AtomicU64,
-    /// Points that were given up when the output was closed.
-    pub abandoned: AtomicU64,
     last_failure: Mutex<Option<Instant>>,
 }
 
@@ -72,9 +78,7 @@ pub struct Output {
 impl Output {
     /// Points that did not reach the far end and never will.
     pub fn dropped(&self) -> u64 {
-        self.queue.level().dropped
-            + self.status.rejected.load(Ordering::Relaxed)
-            + self.status.abandoned.load(Ordering::Relaxed)
+        self.queue.level().dropped + self.status.rejected.load(Ordering::Relaxed)
     }
 
     pub fn last_failure(&self) -> Option<Instant> {
@@ -104,11 +108,20 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
     let mut writer = Writer { output, failing: None, logged: None };
     while let Some(chunk) = output.queue.take() {
-        if !writer.deliver(sink, chunk) {
-            return false;
+        match writer.deliver(sink, &chunk) {
+            Delivery::Done => output.queue.acknowledge(),
+            Delivery::OutOfTime => output.queue.abandon(),
+            Delivery::Gone => return false,
         }
     }
     true
+}
+
+/// How the delivery of a chunk ended.
+enum Delivery {
+    Done,
+    OutOfTime,
+    Gone,
 }
 
 struct Writer<'a> {
@@ -119,12 +132,13 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes a chunk, in parts if it must be; false if nobody reads any more.
-    fn deliver(&mut self, sink: &mut dyn Sink, chunk: Chunk) -> bool {
+    /// Writes a chunk, in parts if it must be.
+    fn deliver(&mut self, sink: &mut dyn Sink, chunk: &Chunk) -> Delivery {
         let status = &self.output.status;
+        let has_time = || self.output.queue.has_time();
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
-            let failure = match sink.write(&chunk.bytes[range.clone()], points) {
+            let failure = match sink.write(&chunk.bytes[range.clone()], points, &has_time) {
                 Ok(()) => {
                     add(&status.sent, points);
                     self.recovered();
@@ -135,7 +149,7 @@ impl Writer<'_> {
             add(&status.failures, 1);
             *lock(&status.last_failure) = Some(Instant::now());
             match failure {
-                Failure::Gone => return false,
+                Failure::Gone => return Delivery::Gone,
                 Failure::Refused { points: refused, why } => {
                     add(&status.sent, points.saturating_sub(refused));
                     add(&status.rejected, refused.min(points));
@@ -154,15 +168,14 @@ impl Writer<'_> {
                 Failure::Retry { after, why } => {
                     let wait = self.failed(after, &why);
                     parts.push((range, points));
+                    self.output.queue.lag();
                     if !self.output.queue.pause(wait) {
-                        let rest = parts.iter().map(|(_, points)| points).sum();
-                        add(&status.abandoned, rest);
-                        return true;
+                        return Delivery::OutOfTime;
                     }
                 }
             }
         }
-        true
+        Delivery::Done
     }
 
     /// Notes a failure; how long to wait before the next try.
@@ -172,8 +185,9 @@ impl Writer<'_> {
         self.failing = Some((since, tries + 1));
         if self.logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
             self.logged = Some(now);
-            let Level { points, dropped, .. } = self.output.queue.level();
-            log::warn!("{}: {why}; {points} points wait, {dropped} dropped", self.output.name);
+            let Level { points, spooled_points, dropped, .. } = self.output.queue.level();
+            let wait = points + spooled_points;
+            log::warn!("{}: {why}; {wait} points wait, {dropped} dropped", self.output.name);
         }
         let longest = (RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST);
         jitter(longest).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
@@ -225,7 +239,12 @@ mod tests {
     }
 
     impl Sink for Fussy {
-        fn write(&mut self, records: &[u8], points: u64) -> Result<(), Failure> {
+        fn write(
+            &mut self,
+            records: &[u8],
+            points: u64,
+            _: &dyn Fn() -> bool,
+        ) -> Result<(), Failure> {
             let text = String::from_utf8(records.to_vec()).unwrap();
             assert_eq!(text.lines().count() as u64, points);
             self.tries += 1;
@@ -251,12 +270,16 @@ mod tests {
         let output = Output {
             name: "test",
             encode: Box::new(|_, _| 0),
-            queue: Queue::new(Bounds {
-                chunk_points_max: 100,
-                chunk_bytes_max: 100,
-                queue_bytes_max: 100,
-                flush_interval: Duration::ZERO,
-            }),
+            queue: Queue::new(
+                "test",
+                Bounds {
+                    chunk_points_max: 100,
+                    chunk_bytes_max: 100,
+                    queue_bytes_max: 100,
+                    flush_interval: Duration::ZERO,
+                },
+                None,
+            ),
             status: Status::default(),
         };
         output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);

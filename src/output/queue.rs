@@ -3,17 +3,21 @@
 //! It holds what the output will send: encoded records, each ending with a newline, gathered into
 //! chunks that are as large as one request may be. Pollers never wait for it: when it is full the
 //! oldest chunk is dropped and counted.
+//!
+//! With a spool, what the output does not take in time goes to disk, in order, and what comes
+//! while there is something on disk goes there at once. Disk is not touched while all is well.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use super::spool::Spool;
 use crate::sync::{self, lock};
 
 /// Records that are sent together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Chunk {
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<Vec<u8>>,
     pub points: u64,
     since: Instant,
 }
@@ -27,6 +31,22 @@ pub struct Bounds {
     pub flush_interval: Duration,
 }
 
+/// An output that takes longer than this for a chunk is taken to lag.
+const LAG: Duration = Duration::from_secs(1);
+
+/// Where the chunk that is being sent is kept besides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kept {
+    /// Nowhere: lost if the program is killed.
+    Nowhere,
+    /// It is the spool's first record, put there after it was taken.
+    First,
+    /// It was read from the spool.
+    Spool,
+    /// It was in the spool and a limit dropped it there.
+    Dropped,
+}
+
 #[derive(Default)]
 struct State {
     chunks: VecDeque<Chunk>,
@@ -34,9 +54,15 @@ struct State {
     dropped: u64,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
+    in_flight: Option<(Chunk, Kept)>,
+    spool: Option<Spool>,
+    /// What is not sent goes to disk.
+    spooling: bool,
+    spool_error: Option<String>,
 }
 
 pub struct Queue {
+    name: &'static str,
     bounds: Bounds,
     state: Mutex<State>,
     changed: Condvar,
@@ -47,12 +73,16 @@ pub struct Queue {
 pub struct Level {
     pub points: u64,
     pub bytes: usize,
+    pub spooled_points: u64,
+    pub spooled_bytes: u64,
     pub dropped: u64,
 }
 
 impl Queue {
-    pub fn new(bounds: Bounds) -> Queue {
-        Queue { bounds, state: Mutex::default(), changed: Condvar::new() }
+    pub fn new(name: &'static str, bounds: Bounds, spool: Option<Spool>) -> Queue {
+        let spooling = spool.as_ref().is_some_and(|spool| !spool.is_empty());
+        let state = State { spool, spooling, ..State::default() };
+        Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Adds records; `points` is how many lines there are. True if older ones had to go.
@@ -61,29 +91,12 @@ impl Queue {
             return false;
         }
         let mut state = lock(&self.state);
-        let mut rest = records;
-        let mut left = points;
-        while !rest.is_empty() {
-            let Bounds { chunk_points_max, chunk_bytes_max, .. } = self.bounds;
-            let fresh = !state.chunks.back().is_some_and(|chunk| self.has_room(chunk, rest));
-            if fresh {
-                let since = Instant::now();
-                state.chunks.push_back(Chunk { bytes: Vec::new(), points: 0, since });
-            }
-            let Some(chunk) = state.chunks.back_mut() else { break };
-            let points_room = chunk_points_max.saturating_sub(chunk.points as usize).max(1);
-            let bytes_room = chunk_bytes_max.saturating_sub(chunk.bytes.len());
-            let (bytes, points) = if rest.len() <= bytes_room && left <= points_room {
-                (rest.len(), left)
-            } else {
-                fitting(rest, bytes_room, points_room)
-            };
-            chunk.bytes.extend_from_slice(&rest[..bytes]);
-            chunk.points += points as u64;
-            state.bytes += bytes;
-            rest = &rest[bytes..];
-            left -= points.min(left);
-        }
+        self.gather(&mut state, records, points);
+        let waits = |(chunk, _): &(Chunk, Kept)| chunk.since.elapsed() > LAG;
+        let lags = state.in_flight.as_ref().is_some_and(waits)
+            || state.bytes > self.bounds.queue_bytes_max / 2;
+        state.spooling |= lags;
+        self.spill(&mut state);
         let before = state.dropped;
         while state.bytes > self.bounds.queue_bytes_max && state.chunks.len() > 1 {
             let Some(chunk) = state.chunks.pop_front() else { break };
@@ -91,13 +104,75 @@ impl Queue {
             state.dropped += chunk.points;
         }
         let dropped = state.dropped > before;
-        let ready = state.chunks.len() > 1 || state.chunks.back().is_some_and(|c| self.is_full(c));
         drop(state);
         // The writer sleeps until a chunk is due; it must hear of the first and of a full one.
-        if ready || left == 0 {
-            self.changed.notify_one();
-        }
+        self.changed.notify_one();
         dropped
+    }
+
+    /// Puts records into the chunks at the end.
+    fn gather(&self, state: &mut State, mut records: &[u8], mut points: usize) {
+        let Bounds { chunk_points_max, chunk_bytes_max, .. } = self.bounds;
+        while !records.is_empty() {
+            if !state.chunks.back().is_some_and(|chunk| self.has_room(chunk, records)) {
+                let bytes = Arc::default();
+                state.chunks.push_back(Chunk { bytes, points: 0, since: Instant::now() });
+            }
+            let Some(chunk) = state.chunks.back_mut() else { return };
+            let points_room = chunk_points_max.saturating_sub(chunk.points as usize).max(1);
+            let bytes_room = chunk_bytes_max.saturating_sub(chunk.bytes.len());
+            let all = records.len() <= bytes_room && points <= points_room;
+            let (bytes_taken, points_taken) = match all {
+                true => (records.len(), points),
+                false => fitting(records, bytes_room, points_room),
+            };
+            // Nobody else has the chunk while it stands in the queue: this copies nothing.
+            Arc::make_mut(&mut chunk.bytes).extend_from_slice(&records[..bytes_taken]);
+            chunk.points += points_taken as u64;
+            state.bytes += bytes_taken;
+            records = &records[bytes_taken..];
+            points -= points_taken.min(points);
+        }
+    }
+
+    /// Writes to disk what is in memory, oldest first, if that is wanted now. What cannot be
+    /// written stays in memory; that is said once.
+    fn spill(&self, state: &mut State) {
+        let State { spool: Some(spool), chunks, in_flight, spooling: true, .. } = state else {
+            return;
+        };
+        let mut failed = None;
+        if let Some((chunk, kept @ Kept::Nowhere)) = in_flight {
+            match spool.append(&chunk.bytes, chunk.points) {
+                Ok(()) => *kept = Kept::First,
+                Err(err) => failed = Some(err),
+            }
+        }
+        while let (None, Some(chunk)) = (&failed, chunks.front()) {
+            match spool.append(&chunk.bytes, chunk.points) {
+                Ok(()) => {
+                    state.bytes -= chunk.bytes.len();
+                    chunks.pop_front();
+                }
+                Err(err) => failed = Some(err),
+            }
+        }
+        let dropped = spool.enforce_limits();
+        state.dropped += dropped;
+        if let (Some((_, kept @ (Kept::First | Kept::Spool))), true) = (in_flight, dropped > 0) {
+            *kept = Kept::Dropped;
+        }
+        match (failed, &state.spool_error) {
+            (Some(err), None) => {
+                log::warn!("{}: the spool cannot be written, memory it is: {err}", self.name);
+                state.spool_error = Some(err.to_string());
+            }
+            (None, Some(_)) => {
+                log::info!("{}: the spool can be written again", self.name);
+                state.spool_error = None;
+            }
+            _ => {}
+        }
     }
 
     fn is_full(&self, chunk: &Chunk) -> bool {
@@ -112,15 +187,27 @@ impl Queue {
     }
 
     /// Waits for the next chunk: one that is full, or old enough, or the rest after `close`.
-    /// `None` when there is nothing more to send, or no more time for it.
+    /// `None` when there is nothing more to send, or no more time for it. It is kept until
+    /// `acknowledge`.
     pub fn take(&self) -> Option<Chunk> {
         let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
-            if state.closed.is_some_and(|until| state.chunks.is_empty() || now >= until) {
-                let rest: u64 = state.chunks.drain(..).map(|chunk| chunk.points).sum();
-                state.dropped += rest;
-                state.bytes = 0;
+            if state.closed.is_some_and(|until| now >= until) {
+                self.give_up(&mut state);
+                return None;
+            }
+            let Bounds { chunk_bytes_max, chunk_points_max, .. } = self.bounds;
+            if let Some(spool) = state.spool.as_mut().filter(|spool| spool.points() > 0) {
+                let taken = spool.take(chunk_bytes_max, chunk_points_max);
+                let (bytes, points) = (Arc::new(taken.bytes), taken.points);
+                if points > 0 {
+                    let chunk = Chunk { bytes, points, since: now };
+                    state.in_flight = Some((chunk.clone(), Kept::Spool));
+                    return Some(chunk);
+                }
+            }
+            if state.closed.is_some() && state.chunks.is_empty() {
                 return None;
             }
             let more = state.chunks.len() > 1 || state.closed.is_some();
@@ -130,11 +217,70 @@ impl Queue {
                 if ready { Duration::ZERO } else { due - now }
             });
             if wait == Some(Duration::ZERO) {
-                let chunk = state.chunks.pop_front()?;
+                let mut chunk = state.chunks.pop_front()?;
                 state.bytes -= chunk.bytes.len();
+                chunk.since = now;
+                state.in_flight = Some((chunk.clone(), Kept::Nowhere));
                 return Some(chunk);
             }
             state = sync::wait(&self.changed, state, wait);
+        }
+    }
+
+    /// The chunk that was taken last is dealt with: it need not be kept any longer.
+    pub fn acknowledge(&self) {
+        let mut state = lock(&self.state);
+        let Some((_, kept)) = state.in_flight.take() else { return };
+        let Some(spool) = &mut state.spool else { return };
+        if kept == Kept::First {
+            spool.take(0, 0);
+        }
+        if matches!(kept, Kept::First | Kept::Spool) {
+            spool.acknowledge();
+        }
+        if spool.is_empty() {
+            state.spooling = false;
+        }
+    }
+
+    /// The output does not get on: what waits is better off on disk.
+    pub fn lag(&self) {
+        let mut state = lock(&self.state);
+        state.spooling = true;
+        self.spill(&mut state);
+    }
+
+    /// At the end: to disk with it, or it is dropped and counted.
+    fn give_up(&self, state: &mut State) {
+        state.spooling = true;
+        self.spill(state);
+        let rest: u64 = state.chunks.drain(..).map(|chunk| chunk.points).sum();
+        state.bytes = 0;
+        let in_flight = match &state.in_flight {
+            Some((chunk, Kept::Nowhere)) => chunk.points,
+            _ => 0,
+        };
+        state.in_flight = None;
+        state.dropped += rest + in_flight;
+    }
+
+    /// Gives up what was taken last and all the rest: for a writer that runs out of time.
+    pub fn abandon(&self) {
+        self.give_up(&mut lock(&self.state));
+    }
+
+    /// Makes what is on disk survive a loss of power.
+    pub fn sync(&self) {
+        let mut state = lock(&self.state);
+        let Some(spool) = &mut state.spool else { return };
+        let unsynced = spool.unsynced();
+        if let Err(err) = spool.save_acknowledged() {
+            log::debug!("{}: how far the spool was sent cannot be noted: {err}", self.name);
+        }
+        drop(state);
+        // Flash may take its time: nobody waits for it.
+        if let Some(Err(err)) = unsynced.map(|file| file.sync_data()) {
+            log::warn!("{}: the spool cannot be synced: {err}", self.name);
         }
     }
 
@@ -148,13 +294,12 @@ impl Queue {
                 return false;
             }
             // Once closed, what is left is tried often: there is little time.
-            let hurry = now + Duration::from_millis(100);
-            let until = if state.closed.is_some() { until.min(hurry) } else { until };
-            if now >= until {
+            let hurried = state.closed.is_some();
+            let wait = if hurried { HURRY } else { until.saturating_duration_since(now) };
+            if wait.is_zero() {
                 return true;
             }
-            let hurried = state.closed.is_some();
-            state = sync::wait(&self.changed, state, Some(until - now));
+            state = sync::wait(&self.changed, state, Some(wait));
             if hurried {
                 return state.closed.is_none_or(|closed| Instant::now() < closed);
             }
@@ -167,12 +312,31 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Whether there is still time to send: false after `close` and its deadline.
+    pub fn has_time(&self) -> bool {
+        lock(&self.state).closed.is_none_or(|closed| Instant::now() < closed)
+    }
+
     pub fn level(&self) -> Level {
         let state = lock(&self.state);
-        let points = state.chunks.iter().map(|chunk| chunk.points).sum();
-        Level { points, bytes: state.bytes, dropped: state.dropped }
+        let points: u64 = state.chunks.iter().map(|chunk| chunk.points).sum();
+        let in_flight = match &state.in_flight {
+            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
+            _ => 0,
+        };
+        let (spooled_points, spooled_bytes) =
+            state.spool.as_ref().map_or((0, 0), |spool| (spool.unacknowledged(), spool.bytes()));
+        Level {
+            points: points + in_flight,
+            bytes: state.bytes,
+            spooled_points,
+            spooled_bytes,
+            dropped: state.dropped,
+        }
     }
 }
+
+const HURRY: Duration = Duration::from_millis(100);
 
 /// The whole lines at the start that fit, at least one: their bytes and number.
 fn fitting(records: &[u8], bytes_max: usize, points_max: usize) -> (usize, usize) {
@@ -193,18 +357,20 @@ mod tests {
     use super::*;
 
     fn queue(points: usize, bytes: usize, all: usize) -> Queue {
-        Queue::new(Bounds {
-            chunk_points_max: points,
-            chunk_bytes_max: bytes,
-            queue_bytes_max: all,
-            flush_interval: Duration::from_secs(3600),
-        })
+        let flush_interval = Duration::from_secs(3600);
+        let (chunk_points_max, chunk_bytes_max, queue_bytes_max) = (points, bytes, all);
+        let bounds = Bounds { chunk_points_max, chunk_bytes_max, queue_bytes_max, flush_interval };
+        Queue::new("test", bounds, None)
     }
 
     fn drain(queue: &Queue) -> Vec<(String, u64)> {
         queue.close(Instant::now() + Duration::from_secs(60));
-        let text = |chunk: Chunk| (String::from_utf8(chunk.bytes).unwrap(), chunk.points);
-        std::iter::from_fn(|| queue.take()).map(text).collect()
+        let mut all = Vec::new();
+        while let Some(chunk) = queue.take() {
+            all.push((String::from_utf8(chunk.bytes.to_vec()).unwrap(), chunk.points));
+            queue.acknowledge();
+        }
+        all
     }
 
     #[test]
@@ -224,17 +390,9 @@ mod tests {
         let queue = queue(1, 100, 6);
         assert!(!queue.push(b"a\nb\nc\n", 3));
         assert!(queue.push(b"d\n", 1));
-        assert_eq!(queue.level(), Level { points: 3, bytes: 6, dropped: 1 });
-        assert_eq!(drain(&queue).concat_lines(), "b\nc\nd\n");
-    }
-
-    trait ConcatLines {
-        fn concat_lines(&self) -> String;
-    }
-    impl ConcatLines for Vec<(String, u64)> {
-        fn concat_lines(&self) -> String {
-            self.iter().map(|(text, _)| text.as_str()).collect()
-        }
+        assert_eq!(queue.level(), Level { points: 3, bytes: 6, dropped: 1, ..Level::default() });
+        let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
+        assert_eq!(lines, "b\nc\nd\n");
     }
 
     #[test]
@@ -244,6 +402,48 @@ mod tests {
         queue.close(Instant::now());
         assert!(queue.take().is_none());
         assert!(!queue.pause(Duration::from_secs(60)));
-        assert_eq!(queue.level(), Level { points: 0, bytes: 0, dropped: 2 });
+        assert_eq!(queue.level(), Level { dropped: 2, ..Level::default() });
+    }
+
+    #[test]
+    fn with_a_spool_what_lags_goes_to_disk_and_comes_back_in_order() {
+        let directory = format!("perijove-queue-{}", std::process::id());
+        let directory = std::env::temp_dir().join(directory);
+        let _ = std::fs::remove_dir_all(&directory);
+        let settings = super::super::spool::Settings {
+            directory: directory.clone(),
+            bytes_max: 1 << 20,
+            age_max: Duration::from_secs(60),
+            sync_interval: Duration::from_secs(1),
+        };
+        let bounds = Bounds {
+            chunk_points_max: 2,
+            chunk_bytes_max: 100,
+            queue_bytes_max: 1000,
+            flush_interval: Duration::ZERO,
+        };
+        let open = || Spool::open(&settings).unwrap().0;
+        let queue = Queue::new("test", bounds.clone(), Some(open()));
+        queue.push(b"a\nb\nc\n", 3);
+        let first = queue.take().unwrap();
+        assert_eq!(&first.bytes[..], b"a\nb\n");
+        assert_eq!(queue.level().spooled_points, 0);
+        // The output fails: what is on its way and what waits are on disk before anything else.
+        queue.lag();
+        queue.push(b"d\n", 1);
+        let level = queue.level();
+        assert_eq!((level.points, level.spooled_points, level.bytes), (0, 4, 0));
+        // It works again: the chunk on its way is not sent a second time.
+        queue.acknowledge();
+        assert_eq!(queue.level().spooled_points, 2);
+        // Killed: the rest is there for the next run, which repeats no more than since a sync.
+        queue.sync();
+        drop(queue);
+        let queue = Queue::new("test", bounds, Some(open()));
+        queue.push(b"e\n", 1);
+        let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
+        assert_eq!(lines, "c\nd\ne\n");
+        assert_eq!(queue.level(), Level::default());
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

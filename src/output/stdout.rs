@@ -9,7 +9,7 @@ use super::{Failure, Sink};
 pub struct Stdout;
 
 impl Sink for Stdout {
-    fn write(&mut self, records: &[u8], _: u64) -> Result<(), Failure> {
+    fn write(&mut self, records: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(records).and_then(|()| stdout.flush()) {
             Ok(()) => Ok(()),
@@ -41,7 +41,7 @@ impl File {
 }
 
 impl Sink for File {
-    fn write(&mut self, records: &[u8], _: u64) -> Result<(), Failure> {
+    fn write(&mut self, records: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
         self.append(records).map_err(|err| {
             let why = format!("cannot write {}: {err}", self.path.display());
             Failure::Retry { after: None, why }

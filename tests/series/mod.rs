@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub struct Series {
     pub name: String,
+    /// `counter` or `gauge`.
+    #[serde(rename = "type")]
+    pub kind: String,
     pub labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "number")]
     pub value: f64,
@@ -44,7 +47,8 @@ impl Series {
 impl std::fmt::Display for Series {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let labels: Vec<String> = self.labels.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
-        write!(f, "{}{{{}}} {}", self.name, labels.join(","), self.value)
+        let Series { name, kind, value, .. } = self;
+        write!(f, "{kind} {name}{{{}}} {value}", labels.join(","))
     }
 }
 
@@ -54,12 +58,20 @@ pub fn exposition(entry: &Entry, points: &Points) -> (Vec<Series>, u64) {
     let mut text = Vec::new();
     let duplicates = exposition::write(&[batch], &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
-    let samples = text.lines().filter(|line| !line.starts_with('#'));
-    (samples.map(|line| sample(line).normal()).collect(), duplicates)
+    let mut kind = "";
+    let mut all = Vec::new();
+    for line in text.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            kind = family.rsplit_once(' ').expect("a family has a type").1;
+        } else if !line.starts_with('#') {
+            all.push(sample(line, kind).normal());
+        }
+    }
+    (all, duplicates)
 }
 
 /// `name{label="value",…} value`.
-fn sample(line: &str) -> Series {
+fn sample(line: &str, kind: &str) -> Series {
     let name_end = line.find(['{', ' ']).expect("a sample has a value");
     let name = line[..name_end].to_string();
     let mut labels = BTreeMap::new();
@@ -84,5 +96,5 @@ fn sample(line: &str) -> Series {
         assert!(labels.insert(name.to_string(), text).is_none(), "a label twice: {line}");
     }
     let value = rest.strip_prefix('}').unwrap_or(rest).trim().parse().expect(line);
-    Series { name, labels, value }
+    Series { name, kind: kind.to_string(), labels, value }
 }

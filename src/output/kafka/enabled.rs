@@ -1,0 +1,263 @@
+//! The producer: librdkafka's, with a thread of its own; no async runtime.
+//!
+//! Nothing leaves the queue before its delivery report came. Within a session the producer is
+//! idempotent: what librdkafka sends again arrives once. A record that a broker refuses for good
+//! is dropped and counted; all other failures are librdkafka's to retry, or ours.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig,
+    ThreadedProducer,
+};
+
+use super::{Settings, Statistics, record};
+use crate::output::{Failure, Sink};
+use crate::reply::first_line;
+use crate::sync::{self, lock};
+
+const POLL: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_secs(1);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What became of the records on their way.
+#[derive(Default)]
+struct Reports {
+    waiting: usize,
+    /// Counts the tries, so that a late report of an earlier one is told apart.
+    attempt: usize,
+    /// Lines to send again.
+    again: Vec<usize>,
+    refused: u64,
+    why: String,
+    /// The last trouble with a broker, and when it was logged.
+    trouble: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Shared {
+    reports: Mutex<Reports>,
+    changed: Condvar,
+    statistics: Arc<Mutex<Statistics>>,
+}
+
+struct Context(Arc<Shared>);
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log::debug!("kafka: {level:?}: {facility}: {}", first_line(message));
+    }
+
+    fn error(&self, err: KafkaError, reason: &str) {
+        let mut reports = lock(&self.0.reports);
+        if reports.trouble.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+            reports.trouble = Some(Instant::now());
+            log::warn!("kafka: {err}: {}", first_line(reason));
+        }
+    }
+
+    fn stats(&self, from: rdkafka::Statistics) {
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        let brokers = || from.brokers.values().filter(|broker| broker.nodeid >= 0);
+        let trips = brokers().filter_map(|broker| broker.rtt.as_ref()).map(|rtt| rtt.avg as f64);
+        *lock(&self.0.statistics) = Statistics {
+            brokers_up: brokers().filter(|broker| broker.state == "UP").count() as u64,
+            waiting_records: from.msg_cnt,
+            waiting_bytes: from.msg_size,
+            sent_records: count(from.txmsgs),
+            sent_bytes: count(from.txmsg_bytes),
+            retries: brokers().map(|broker| broker.txretries).sum(),
+            round_trip_seconds: trips.reduce(f64::max).map(|microseconds| microseconds / 1e6),
+        };
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    /// The attempt and the line.
+    type DeliveryOpaque = Box<(usize, usize)>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: Self::DeliveryOpaque) {
+        let (attempt, line) = *opaque;
+        let mut reports = lock(&self.0.reports);
+        if reports.attempt != attempt {
+            return;
+        }
+        reports.waiting -= 1;
+        if let Err((err, _)) = result {
+            reports.why = err.to_string();
+            match err.rdkafka_error_code() {
+                Some(code) if is_refusal(code) => reports.refused += 1,
+                _ => reports.again.push(line),
+            }
+        } else if reports.trouble.take().is_some() {
+            log::info!("kafka: records are delivered again");
+        }
+        if reports.waiting == 0 {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// Whether a broker will never take the record.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::MessageSizeTooLarge | Code::InvalidMessage | Code::InvalidRecord | Code::InvalidTopic
+    )
+}
+
+pub struct Kafka {
+    producer: ThreadedProducer<Context>,
+    shared: Arc<Shared>,
+    brokers: String,
+}
+
+impl Kafka {
+    /// Connects when it can: a broker that is away now is no error. Fails if librdkafka does not
+    /// take the settings.
+    pub fn new(settings: &Settings) -> Result<Kafka, String> {
+        let mut config = ClientConfig::new();
+        let kilobytes = (settings.producer_bytes_max >> 10).max(1);
+        let milliseconds = |time: Duration| time.as_millis().to_string();
+        config
+            .set("bootstrap.servers", &settings.brokers)
+            .set("client.id", "perijove")
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("compression.type", &settings.compression)
+            .set("linger.ms", milliseconds(settings.linger))
+            .set("queue.buffering.max.kbytes", kilobytes.to_string())
+            // Ours is the queue that has limits of age and size: librdkafka never gives up.
+            .set("message.timeout.ms", "0")
+            .set("statistics.interval.ms", milliseconds(settings.statistics_interval))
+            .set("log.connection.close", "false")
+            .set_log_level(RDKafkaLogLevel::Warning);
+        if let Some(username) = &settings.username {
+            config.set("sasl.username", username);
+        }
+        if let Some(password) = &settings.password {
+            config.set("sasl.password", password.expose());
+        }
+        if let Some(path) = &settings.ca_file {
+            config.set("ssl.ca.location", path.to_string_lossy());
+        }
+        for (name, value) in &settings.librdkafka {
+            config.set(name, value);
+        }
+        let shared = Arc::new(Shared::default());
+        let producer = config.create_with_context(Context(shared.clone()));
+        let producer = producer.map_err(|err| format!("librdkafka: {err}"))?;
+        Ok(Kafka { producer, shared, brokers: settings.brokers.clone() })
+    }
+
+    pub fn statistics(&self) -> Arc<Mutex<Statistics>> {
+        self.shared.statistics.clone()
+    }
+
+    /// Hands these lines to librdkafka, waiting while its queue is full; false without time left.
+    fn send(&self, lines: &[&str], which: &[usize], has_time: &dyn Fn() -> bool) -> bool {
+        let attempt = {
+            let mut reports = lock(&self.shared.reports);
+            reports.attempt += 1;
+            reports.waiting = which.len();
+            reports.attempt
+        };
+        for line in which {
+            let Some(record) = record(lines[*line]) else {
+                self.refuse("a record of the queue is damaged");
+                continue;
+            };
+            let header = |key, value| Header { key, value: Some(value) };
+            let headers = OwnedHeaders::new_with_capacity(2)
+                .insert(header("schema", record.measurement))
+                .insert(header("collector", record.collector));
+            let mut message = BaseRecord::with_opaque_to(record.topic, Box::new((attempt, *line)))
+                .key(record.key)
+                .payload(record.value)
+                .headers(headers);
+            while let Err((err, back)) = self.producer.send(message) {
+                message = back;
+                if err.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                    self.refuse(&err.to_string());
+                    break;
+                }
+                if !has_time() {
+                    return false;
+                }
+                // Delivery reports make room.
+                let reports = lock(&self.shared.reports);
+                drop(sync::wait(&self.shared.changed, reports, Some(POLL / 10)));
+            }
+        }
+        true
+    }
+
+    fn refuse(&self, why: &str) {
+        let mut reports = lock(&self.shared.reports);
+        reports.waiting -= 1;
+        reports.refused += 1;
+        reports.why = why.to_string();
+    }
+
+    /// Waits for the reports of all that was sent; false without time left.
+    fn wait(&self, has_time: &dyn Fn() -> bool) -> bool {
+        let mut reports = lock(&self.shared.reports);
+        while reports.waiting > 0 {
+            if !has_time() {
+                return false;
+            }
+            reports = sync::wait(&self.shared.changed, reports, Some(POLL));
+        }
+        true
+    }
+}
+
+impl Sink for Kafka {
+    fn write(
+        &mut self,
+        records: &[u8],
+        _: u64,
+        has_time: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        let text = String::from_utf8_lossy(records);
+        let lines: Vec<&str> = text.lines().collect();
+        let mut which: Vec<usize> = (0..lines.len()).collect();
+        lock(&self.shared.reports).refused = 0;
+        loop {
+            if !self.send(&lines, &which, has_time) || !self.wait(has_time) {
+                // What is still in librdkafka's hands is kept by the queue, if it has a spool.
+                self.producer.purge(PurgeConfig::default().queue().inflight());
+                let why = "no delivery report in time".into();
+                return Err(Failure::Retry { after: None, why });
+            }
+            let mut reports = lock(&self.shared.reports);
+            which = std::mem::take(&mut reports.again);
+            if which.is_empty() {
+                let (points, why) = (reports.refused, std::mem::take(&mut reports.why));
+                let refused = Err(Failure::Refused { points, why });
+                return if points > 0 { refused } else { Ok(()) };
+            }
+            // In the order in which they were made.
+            which.sort_unstable();
+            if reports.trouble.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+                reports.trouble = Some(Instant::now());
+                log::warn!("kafka: {} records are sent again: {}", which.len(), reports.why);
+            }
+            drop(sync::wait(&self.shared.changed, reports, Some(RETRY)));
+        }
+    }
+
+    fn check(&mut self) -> Result<String, String> {
+        let metadata = self.producer.client().fetch_metadata(None, CHECK_TIMEOUT);
+        let metadata = metadata.map_err(|err| format!("{}: {err}", self.brokers))?;
+        let brokers = metadata.brokers().len();
+        Ok(format!("{}: {brokers} brokers, {} topics", self.brokers, metadata.topics().len()))
+    }
+}

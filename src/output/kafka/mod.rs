@@ -1,0 +1,217 @@
+//! Kafka: one record for each point.
+//!
+//! In the queue a record is a line `topic TAB key TAB measurement TAB collector TAB value`; none of
+//! the five can hold a tab or a newline. The producer itself is in `enabled.rs`, or, in a build
+//! without the feature `kafka`, the refusal in `disabled.rs`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::json;
+use super::line_protocol::LineProtocol;
+use crate::point::{Batch, Point};
+use crate::secret::Secret;
+
+#[cfg(not(feature = "kafka"))]
+#[path = "disabled.rs"]
+mod producer;
+#[cfg(feature = "kafka")]
+#[path = "enabled.rs"]
+mod producer;
+
+pub use producer::Kafka;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub brokers: String,
+    /// Templates: `{collector}`, `{measurement}` and `{node}` are replaced.
+    pub topic: String,
+    pub key: String,
+    pub value: Value,
+    pub compression: String,
+    /// Room for records that librdkafka holds.
+    pub producer_bytes_max: usize,
+    pub linger: Duration,
+    pub statistics_interval: Duration,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub ca_file: Option<PathBuf>,
+    /// Any of librdkafka's properties; they have the last word.
+    pub librdkafka: Vec<(String, String)>,
+}
+
+/// What a record's value is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Value {
+    #[default]
+    Json,
+    Line,
+}
+
+/// What the producer tells of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Statistics {
+    pub brokers_up: u64,
+    pub waiting_records: u64,
+    pub waiting_bytes: u64,
+    pub sent_records: u64,
+    pub sent_bytes: u64,
+    pub retries: u64,
+    /// The mean round trip to the slowest broker.
+    pub round_trip_seconds: Option<f64>,
+}
+
+impl Settings {
+    /// Appends the batch's records; how many integers had to be clamped.
+    pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
+        let mut clamped = 0;
+        let time = json::rfc3339(batch.time_ns);
+        let codec = LineProtocol::default();
+        for point in batch.points.iter() {
+            let measurement = point.schema.name();
+            fill(&self.topic, batch, &point, topic_character, out);
+            out.push(b'\t');
+            fill(&self.key, batch, &point, |c| if c.is_control() { ' ' } else { c }, out);
+            for header in [measurement, batch.collector] {
+                out.push(b'\t');
+                out.extend_from_slice(header.as_bytes());
+            }
+            out.push(b'\t');
+            match self.value {
+                Value::Json => json::encode_point(batch, &time, point, out),
+                Value::Line => clamped += codec.encode_point(batch, &point, out),
+            }
+            out.push(b'\n');
+        }
+        clamped
+    }
+}
+
+/// Kafka takes only these in a topic's name.
+fn topic_character(c: char) -> char {
+    if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }
+}
+
+/// Appends the template with its names replaced, each character as `allowed` has it.
+fn fill(
+    template: &str,
+    batch: &Batch,
+    point: &Point,
+    allowed: fn(char) -> char,
+    out: &mut Vec<u8>,
+) {
+    let mut put = |text: &str| {
+        let mut buffer = [0; 4];
+        for c in text.chars() {
+            out.extend_from_slice(allowed(c).encode_utf8(&mut buffer).as_bytes());
+        }
+    };
+    let mut rest = template;
+    while let Some((before, tail)) = rest.split_once('{') {
+        put(before);
+        let (name, after) = tail.split_once('}').unwrap_or((tail, ""));
+        match name {
+            "collector" => put(batch.collector),
+            "measurement" => put(point.schema.name()),
+            "node" => put(batch.node),
+            // The settings were checked: there is no other name.
+            _ => {}
+        }
+        rest = after;
+    }
+    put(rest);
+}
+
+/// Why a template cannot be used.
+pub fn check_template(template: &str) -> Result<(), String> {
+    let mut rest = template;
+    while let Some((_, tail)) = rest.split_once('{') {
+        let (name, after) =
+            tail.split_once('}').ok_or_else(|| format!("`{template}` has a {{ without a }}"))?;
+        if !["collector", "measurement", "node"].contains(&name) {
+            return Err(format!(
+                "`{{{name}}}` is none of {{collector}}, {{measurement}}, {{node}}"
+            ));
+        }
+        rest = after;
+    }
+    if template.is_empty() { Err("is empty".into()) } else { Ok(()) }
+}
+
+/// The fields of a record in the queue.
+#[derive(Debug, PartialEq)]
+struct Record<'a> {
+    topic: &'a str,
+    key: &'a str,
+    measurement: &'a str,
+    collector: &'a str,
+    value: &'a str,
+}
+
+#[cfg_attr(not(feature = "kafka"), allow(dead_code))]
+fn record(line: &str) -> Option<Record<'_>> {
+    let mut fields = line.splitn(5, '\t');
+    Some(Record {
+        topic: fields.next()?,
+        key: fields.next()?,
+        measurement: fields.next()?,
+        collector: fields.next()?,
+        value: fields.next()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::{Measurement, Points, counter};
+
+    static ITEM: Measurement<u64> = Measurement {
+        name: "item",
+        help: "",
+        tags: &["name"],
+        fields: &[counter("count", "", "", |i| Some(*i))],
+    };
+
+    #[test]
+    fn records_are_lines_of_five_fields() {
+        let settings = Settings {
+            brokers: String::new(),
+            topic: "junos.{collector}.{node}".into(),
+            key: "{node}".into(),
+            value: Value::Line,
+            compression: "lz4".into(),
+            producer_bytes_max: 0,
+            linger: Duration::ZERO,
+            statistics_interval: Duration::ZERO,
+            username: None,
+            password: None,
+            ca_file: None,
+            librdkafka: Vec::new(),
+        };
+        let mut points = Points::default();
+        points.push(&ITEM, &["a\tb"], &1);
+        let batch = Batch { node: "r1:x\n", collector: "c", time_ns: 5, points: &points };
+        let mut out = Vec::new();
+        settings.encode(&batch, &mut out);
+        let line = String::from_utf8(out).unwrap();
+        let expected = Record {
+            topic: "junos.c.r1_x_",
+            key: "r1:x ",
+            measurement: "item",
+            collector: "c",
+            value: "item,host=r1:x\\ ,name=a\\ b count=1i 5",
+        };
+        assert_eq!(record(line.trim_end_matches('\n')), Some(expected));
+    }
+
+    #[test]
+    fn templates_are_checked() {
+        assert_eq!(check_template("{collector}-{measurement}.{node}"), Ok(()));
+        for wrong in ["", "{collector", "{host}"] {
+            assert!(check_template(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! A log on disk of what an output has not acknowledged yet.
+//!
+//! A directory of segments, `00000001.log` and so on, each written once from front to back and
+//! deleted when all of it was delivered: kind to flash. A record is
+//! `magic, length, CRC-32, points` (four bytes each, little endian) and its bytes; one that was
+//! damaged or cut short is passed over by looking for the next that is whole. `acknowledged` says
+//! how far the first segment was delivered, so that a restart repeats little.
+//!
+//! Every segment stays open: should the directory be deleted under it, what is in it can still be
+//! read, and what comes next goes into a new one.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use flate2::Crc;
+
+/// Where and how much may be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub directory: PathBuf,
+    pub bytes_max: u64,
+    pub age_max: Duration,
+    /// How often what was written is made to survive a loss of power.
+    pub sync_interval: Duration,
+}
+
+const MAGIC: &[u8; 4] = b"PJ1\n";
+const HEADER_BYTES: usize = 16;
+/// A longer record is a damaged header.
+const RECORD_BYTES_MAX: usize = 64 << 20;
+const SEGMENT_BYTES_MAX: u64 = 4 << 20;
+const ACKNOWLEDGED: &str = "acknowledged";
+
+struct Segment {
+    number: u64,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    /// Points in records that were not read yet.
+    points: u64,
+    /// The last time it was written to.
+    written: SystemTime,
+}
+
+/// The records of one output, oldest first.
+pub struct Spool {
+    settings: Settings,
+    segments: VecDeque<Segment>,
+    /// How far the first segment was delivered, and how far it was read.
+    acknowledged: u64,
+    read: u64,
+    /// What was read and not acknowledged: points.
+    in_flight: u64,
+    next_number: u64,
+    unsynced: bool,
+    acknowledged_saved: u64,
+}
+
+/// What was read: records end to end, and where the next one stands.
+#[derive(Debug, Default, PartialEq)]
+pub struct Taken {
+    pub bytes: Vec<u8>,
+    pub points: u64,
+}
+
+impl Spool {
+    /// Opens the directory, making it if need be; what an earlier run left is there to be read.
+    /// Also how many bytes were damaged and passed over.
+    pub fn open(settings: &Settings) -> io::Result<(Spool, u64)> {
+        fs::create_dir_all(&settings.directory)?;
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&settings.directory)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
+            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        }
+        numbers.sort_unstable();
+        let mut spool = Spool {
+            settings: settings.clone(),
+            segments: VecDeque::new(),
+            acknowledged: 0,
+            read: 0,
+            in_flight: 0,
+            next_number: numbers.last().map_or(1, |last| last + 1),
+            unsynced: false,
+            acknowledged_saved: 0,
+        };
+        let mut damaged = 0;
+        for number in numbers {
+            let path = segment_path(&settings.directory, number);
+            let file = File::options().read(true).append(true).open(&path)?;
+            let metadata = file.metadata()?;
+            let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let bytes = metadata.len();
+            let segment = Segment { number, path, file, bytes, points: 0, written };
+            spool.segments.push_back(segment);
+        }
+        spool.load_acknowledged();
+        for (index, segment) in spool.segments.iter_mut().enumerate() {
+            let from = if index == 0 { spool.acknowledged } else { 0 };
+            let mut at = from;
+            while let Some(record) = next_record(segment, at) {
+                damaged += record.start - at;
+                segment.points += u64::from(record.points);
+                at = record.end();
+            }
+            damaged += segment.bytes - at;
+        }
+        spool.remove_delivered();
+        Ok((spool, damaged))
+    }
+
+    fn load_acknowledged(&mut self) {
+        let text = fs::read_to_string(self.settings.directory.join(ACKNOWLEDGED));
+        let text = text.unwrap_or_default();
+        let mut numbers = text.split_ascii_whitespace().map(|word| word.parse::<u64>().ok());
+        if let (Some(Some(number)), Some(Some(at))) = (numbers.next(), numbers.next()) {
+            if let Some(first) = self.segments.front().filter(|first| first.number == number) {
+                self.acknowledged = at.min(first.bytes);
+                self.read = self.acknowledged;
+                self.acknowledged_saved = self.acknowledged;
+            }
+        }
+    }
+
+    /// Whether everything was delivered.
+    pub fn is_empty(&self) -> bool {
+        self.unacknowledged() == 0
+    }
+
+    /// Points that wait to be read.
+    pub fn points(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.points).sum()
+    }
+
+    /// Points that were not delivered.
+    pub fn unacknowledged(&self) -> u64 {
+        self.points() + self.in_flight
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Adds a record at the end. On failure nothing is added.
+    pub fn append(&mut self, bytes: &[u8], points: u64) -> io::Result<()> {
+        let room = |segment: &Segment| segment.bytes < SEGMENT_BYTES_MAX && segment.is_in_place();
+        if !self.segments.back().is_some_and(room) {
+            self.start_segment()?;
+        }
+        let Some(segment) = self.segments.back_mut() else { return Ok(()) };
+        let mut record = Vec::with_capacity(HEADER_BYTES + bytes.len());
+        record.extend_from_slice(MAGIC);
+        record.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        record.extend_from_slice(&checksum(bytes, points as u32).to_le_bytes());
+        record.extend_from_slice(&(points as u32).to_le_bytes());
+        record.extend_from_slice(bytes);
+        if let Err(err) = segment.file.write_all_at(&record, segment.bytes) {
+            // A full disk may have taken a part of it.
+            let _ = segment.file.set_len(segment.bytes);
+            return Err(err);
+        }
+        segment.bytes += record.len() as u64;
+        segment.points += points;
+        segment.written = SystemTime::now();
+        self.unsynced = true;
+        Ok(())
+    }
+
+    fn start_segment(&mut self) -> io::Result<()> {
+        fs::create_dir_all(&self.settings.directory)?;
+        let number = self.next_number;
+        let path = segment_path(&self.settings.directory, number);
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        let written = SystemTime::now();
+        self.segments.push_back(Segment { number, path, file, bytes: 0, points: 0, written });
+        self.next_number += 1;
+        if self.segments.len() == 1 {
+            (self.acknowledged, self.read, self.acknowledged_saved) = (0, 0, 0);
+        }
+        Ok(())
+    }
+
+    /// Takes the oldest records, as many as fit into these limits and at least one. They stay on
+    /// disk until `acknowledge`; only one `Taken` may be on its way at a time.
+    pub fn take(&mut self, bytes_max: usize, points_max: usize) -> Taken {
+        let mut taken = Taken::default();
+        let mut at = self.read;
+        while let Some(segment) = self.segments.front_mut() {
+            let Some(record) = next_record(segment, at) else {
+                if taken.points > 0 || self.segments.len() == 1 {
+                    break;
+                }
+                // Read to its end, and the rest of it is damaged.
+                self.drop_first();
+                at = 0;
+                continue;
+            };
+            let fits = taken.bytes.len() + record.bytes.len() <= bytes_max
+                && taken.points as usize + record.points as usize <= points_max;
+            if taken.points > 0 && !fits {
+                break;
+            }
+            at = record.end();
+            taken.points += u64::from(record.points);
+            segment.points = segment.points.saturating_sub(u64::from(record.points));
+            if taken.bytes.is_empty() {
+                taken.bytes = record.bytes;
+            } else {
+                taken.bytes.extend_from_slice(&record.bytes);
+            }
+        }
+        self.read = at;
+        self.in_flight = taken.points;
+        taken
+    }
+
+    /// What was taken was delivered.
+    pub fn acknowledge(&mut self) {
+        self.acknowledged = self.read;
+        self.in_flight = 0;
+        self.remove_delivered();
+    }
+
+    /// Drops the oldest segments until the limits are kept; how many points that were not
+    /// delivered went with them.
+    pub fn enforce_limits(&mut self) -> u64 {
+        let mut dropped = 0;
+        loop {
+            let age = |segment: &Segment| segment.written.elapsed().unwrap_or_default();
+            let too_many = self.segments.len() > 1 && self.bytes() > self.settings.bytes_max;
+            let too_old =
+                self.segments.front().is_some_and(|first| age(first) > self.settings.age_max);
+            if !too_many && !too_old {
+                return dropped;
+            }
+            dropped += self.segments.front().map_or(0, |first| first.points) + self.in_flight;
+            self.in_flight = 0;
+            self.drop_first();
+        }
+    }
+
+    /// A handle to make the last segment survive a loss of power, if there is need; the caller
+    /// does so without holding anybody up.
+    pub fn unsynced(&mut self) -> Option<File> {
+        if !std::mem::take(&mut self.unsynced) {
+            return None;
+        }
+        self.segments.back()?.file.try_clone().ok()
+    }
+
+    /// Notes on disk how far the first segment was delivered.
+    pub fn save_acknowledged(&mut self) -> io::Result<()> {
+        let Some(first) = self.segments.front() else { return Ok(()) };
+        if self.acknowledged == self.acknowledged_saved {
+            return Ok(());
+        }
+        let path = self.settings.directory.join(ACKNOWLEDGED);
+        let new = path.with_extension("new");
+        fs::write(&new, format!("{} {}\n", first.number, self.acknowledged))?;
+        fs::rename(&new, &path)?;
+        self.acknowledged_saved = self.acknowledged;
+        Ok(())
+    }
+
+    /// Deletes what was delivered whole.
+    fn remove_delivered(&mut self) {
+        while let Some(first) = self.segments.front() {
+            let done =
+                self.acknowledged >= first.bytes || (first.points == 0 && self.in_flight == 0);
+            if !done || (self.segments.len() == 1 && first.bytes == 0) {
+                return;
+            }
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(first) = self.segments.pop_front() {
+            let _ = fs::remove_file(&first.path);
+        }
+        (self.acknowledged, self.read, self.acknowledged_saved) = (0, 0, 0);
+    }
+}
+
+impl Segment {
+    /// Whether the file is still the one of its name: somebody may have cleaned up.
+    fn is_in_place(&self) -> bool {
+        let ours = self.file.metadata().map(|ours| (ours.dev(), ours.ino()));
+        let there = fs::metadata(&self.path).map(|there| (there.dev(), there.ino()));
+        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+    }
+}
+
+fn segment_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:08}.log"))
+}
+
+fn checksum(bytes: &[u8], points: u32) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(&points.to_le_bytes());
+    crc.update(bytes);
+    crc.sum()
+}
+
+struct Record {
+    start: u64,
+    points: u32,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    fn end(&self) -> u64 {
+        self.start + (HEADER_BYTES + self.bytes.len()) as u64
+    }
+}
+
+/// The first whole record at or behind `at`.
+fn next_record(segment: &Segment, mut at: u64) -> Option<Record> {
+    loop {
+        if let Some(record) = record_at(segment, at) {
+            return Some(record);
+        }
+        at = find_magic(segment, at + 1)?;
+    }
+}
+
+fn record_at(segment: &Segment, start: u64) -> Option<Record> {
+    let mut header = [0; HEADER_BYTES];
+    segment.file.read_exact_at(&mut header, start).ok()?;
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
+    let (length, crc, points) = (word(4) as usize, word(8), word(12));
+    let room = segment.bytes.saturating_sub(start + HEADER_BYTES as u64);
+    if !header.starts_with(MAGIC) || length > RECORD_BYTES_MAX || length as u64 > room {
+        return None;
+    }
+    let mut bytes = vec![0; length];
+    segment.file.read_exact_at(&mut bytes, start + HEADER_BYTES as u64).ok()?;
+    (checksum(&bytes, points) == crc).then_some(Record { start, points, bytes })
+}
+
+fn find_magic(segment: &Segment, mut at: u64) -> Option<u64> {
+    let mut window = vec![0; 64 << 10];
+    while at + HEADER_BYTES as u64 <= segment.bytes {
+        let bytes = segment.file.read_at(&mut window, at).ok().filter(|bytes| *bytes >= 4)?;
+        if let Some(found) = memchr::memmem::find(&window[..bytes], MAGIC) {
+            return Some(at + found as u64);
+        }
+        at += bytes as u64 - 3;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Directory {
+            let path = format!("perijove-spool-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(path);
+            let _ = fs::remove_dir_all(&path);
+            Directory(path)
+        }
+        fn settings(&self) -> Settings {
+            Settings {
+                directory: self.0.clone(),
+                bytes_max: 1 << 30,
+                age_max: Duration::from_secs(3600),
+                sync_interval: Duration::from_secs(1),
+            }
+        }
+        fn open(&self) -> Spool {
+            Spool::open(&self.settings()).unwrap().0
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn take_all(spool: &mut Spool) -> String {
+        let mut all = Vec::new();
+        loop {
+            let taken = spool.take(10, 1000);
+            if taken.points == 0 {
+                return String::from_utf8(all).unwrap();
+            }
+            all.extend(taken.bytes);
+            spool.acknowledge();
+        }
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_there_after_a_restart() {
+        let directory = Directory::new("restart");
+        let mut spool = directory.open();
+        for text in ["a\n", "b\n", "c\n"] {
+            spool.append(text.as_bytes(), 1).unwrap();
+        }
+        assert_eq!(spool.take(2, 9), Taken { bytes: b"a\n".to_vec(), points: 1 });
+        spool.acknowledge();
+        spool.save_acknowledged().unwrap();
+        assert_eq!(spool.take(2, 9).bytes, b"b\n");
+        drop(spool);
+        let mut spool = directory.open();
+        assert_eq!(spool.points(), 2);
+        assert_eq!(take_all(&mut spool), "b\nc\n");
+        assert!(spool.is_empty());
+        assert_eq!(directory.open().points(), 0);
+    }
+
+    #[test]
+    fn a_damaged_record_costs_that_record() {
+        let directory = Directory::new("damaged");
+        let mut spool = directory.open();
+        for text in ["first\n", "second\n", "third\n", "fourth\n"] {
+            spool.append(text.as_bytes(), 1).unwrap();
+        }
+        let path = spool.segments[0].path.clone();
+        drop(spool);
+        let mut bytes = fs::read(&path).unwrap();
+        let second = memchr::memmem::find(&bytes, b"second").unwrap();
+        bytes[second] = b'X';
+        bytes.truncate(bytes.len() - 2);
+        fs::write(&path, bytes).unwrap();
+        let (mut spool, damaged) = Spool::open(&directory.settings()).unwrap();
+        assert_eq!(damaged as usize, 2 * HEADER_BYTES + "second\n".len() + "fourth\n".len() - 2);
+        assert_eq!(take_all(&mut spool), "first\nthird\n");
+        spool.append(b"fifth\n", 1).unwrap();
+        assert_eq!(take_all(&mut spool), "fifth\n");
+    }
+
+    #[test]
+    fn limits_drop_the_oldest_segments_and_count() {
+        let directory = Directory::new("limits");
+        let settings = Settings { bytes_max: 9 << 20, ..directory.settings() };
+        let mut spool = Spool::open(&settings).unwrap().0;
+        let megabyte = vec![b'x'; 1 << 20];
+        let mut dropped = 0;
+        for _ in 0..20 {
+            spool.append(&megabyte, 10).unwrap();
+            dropped += spool.enforce_limits();
+        }
+        assert!(spool.bytes() <= 9 << 20, "{}", spool.bytes());
+        assert_eq!(dropped + spool.points(), 200);
+    }
+
+    #[test]
+    fn a_deleted_directory_loses_nothing_while_it_runs() {
+        let directory = Directory::new("deleted");
+        let mut spool = directory.open();
+        spool.append(b"a\n", 1).unwrap();
+        fs::remove_dir_all(&directory.0).unwrap();
+        spool.append(b"b\n", 1).unwrap();
+        assert_eq!(take_all(&mut spool), "a\nb\n");
+    }
+}
