@@ -5,6 +5,7 @@ mod bgp;
 mod environment;
 mod interfacediagnostics;
 mod interfaces;
+mod mac;
 pub mod mastership;
 mod route;
 mod routingengine;
@@ -17,6 +18,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<environment::Environment>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
+    entry::<mac::Mac>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
