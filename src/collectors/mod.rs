@@ -6,6 +6,7 @@ mod environment;
 mod interfacediagnostics;
 mod interfaces;
 mod mac;
+mod macsec;
 pub mod mastership;
 mod route;
 mod routingengine;
@@ -19,6 +20,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
     entry::<mac::Mac>(),
+    entry::<macsec::Macsec>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
