@@ -8,6 +8,7 @@ mod interfaces;
 mod mac;
 mod macsec;
 pub mod mastership;
+mod mnha;
 mod route;
 mod routingengine;
 
@@ -21,6 +22,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<interfaces::Interfaces>(),
     entry::<mac::Mac>(),
     entry::<macsec::Macsec>(),
+    entry::<mnha::Mnha>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
