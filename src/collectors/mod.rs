@@ -9,6 +9,7 @@ mod mac;
 mod macsec;
 pub mod mastership;
 mod mnha;
+mod mplslsp;
 mod route;
 mod routingengine;
 
@@ -23,6 +24,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<mac::Mac>(),
     entry::<macsec::Macsec>(),
     entry::<mnha::Mnha>(),
+    entry::<mplslsp::MplsLsp>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
