@@ -10,6 +10,7 @@ mod macsec;
 pub mod mastership;
 mod mnha;
 mod mplslsp;
+mod nat;
 mod route;
 mod routingengine;
 
@@ -25,6 +26,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<macsec::Macsec>(),
     entry::<mnha::Mnha>(),
     entry::<mplslsp::MplsLsp>(),
+    entry::<nat::Nat>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
