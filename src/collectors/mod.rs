@@ -11,6 +11,7 @@ pub mod mastership;
 mod mnha;
 mod mplslsp;
 mod nat;
+mod nat2;
 mod route;
 mod routingengine;
 
@@ -27,6 +28,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<mnha::Mnha>(),
     entry::<mplslsp::MplsLsp>(),
     entry::<nat::Nat>(),
+    entry::<nat2::Nat2>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
