@@ -12,6 +12,7 @@ mod mnha;
 mod mplslsp;
 mod nat;
 mod nat2;
+mod ntp;
 mod route;
 mod routingengine;
 
@@ -29,6 +30,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<mplslsp::MplsLsp>(),
     entry::<nat::Nat>(),
     entry::<nat2::Nat2>(),
+    entry::<ntp::Ntp>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
