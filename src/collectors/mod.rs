@@ -13,6 +13,7 @@ mod mplslsp;
 mod nat;
 mod nat2;
 mod ntp;
+mod ospf;
 mod route;
 mod routingengine;
 
@@ -31,6 +32,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<nat::Nat>(),
     entry::<nat2::Nat2>(),
     entry::<ntp::Ntp>(),
+    entry::<ospf::Ospf>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
