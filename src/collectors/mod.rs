@@ -14,6 +14,7 @@ mod nat;
 mod nat2;
 mod ntp;
 mod ospf;
+mod poe;
 mod route;
 mod routingengine;
 
@@ -33,6 +34,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<nat2::Nat2>(),
     entry::<ntp::Ntp>(),
     entry::<ospf::Ospf>(),
+    entry::<poe::Poe>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
