@@ -1,4 +1,4 @@
-//! Address translation on MS-MPC and MS-MIC: counters by interface, pools, CPU of service sets.
+//! Address translation on MS-MPC: counters by interface, pools, CPU of service sets.
 
 use serde::Deserialize;
 
@@ -345,8 +345,8 @@ static SERVICE_SET: Measurement<ServiceSet> = Measurement {
 
 impl Collector for Nat {
     const NAME: &'static str = "nat";
-    const HELP: &'static str = "Address translation on MS-MPC and MS-MIC: counters by interface, pools, CPU of service \
-         sets.";
+    const HELP: &'static str =
+        "Address translation on MS-MPC: counters by interface, pools, CPU of service sets.";
     const QUERIES: &'static [Query<Nat>] = &[
         Query {
             rpc: Rpc::Once("<get-service-nat-statistics-information/>"),
