@@ -48,7 +48,8 @@ impl Collector for Poe {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Interface {
-    interface_name: String,
+    /// None in the reply of that name to `show interfaces`.
+    interface_name: Option<String>,
     interface_enabled: Option<String>,
     interface_status: Option<String>,
     interface_power_limit: Option<Quantity>,
@@ -58,6 +59,8 @@ struct Interface {
 
 impl Item<Poe> for Interface {
     fn points(self, _: &mut Poe, _: &Scope, points: &mut Points) {
-        points.push(&POE, &[&self.interface_name], &self);
+        if let Some(name) = &self.interface_name {
+            points.push(&POE, &[name], &self);
+        }
     }
 }
