@@ -1,7 +1,12 @@
 //! The registry: every collector, in the order of the reference.
 
+mod accounting;
 mod alarm;
+mod arp;
+mod bfd;
 mod bgp;
+mod cluster;
+mod dot1x;
 mod environment;
 mod interfacediagnostics;
 mod interfaces;
@@ -12,8 +17,13 @@ mod routingengine;
 use crate::collector::{Entry, entry};
 
 pub const COLLECTORS: &[Entry] = &[
+    entry::<accounting::Accounting>(),
     entry::<alarm::Alarm>(),
+    entry::<arp::Arp>(),
+    entry::<bfd::Bfd>(),
     entry::<bgp::Bgp>(),
+    entry::<cluster::Cluster>(),
+    entry::<dot1x::Dot1x>(),
     entry::<environment::Environment>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
