@@ -6,6 +6,7 @@ mod arp;
 mod bfd;
 mod bgp;
 mod cluster;
+mod ddosprotection;
 mod dot1x;
 mod environment;
 mod interfacediagnostics;
@@ -23,6 +24,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<bfd::Bfd>(),
     entry::<bgp::Bgp>(),
     entry::<cluster::Cluster>(),
+    entry::<ddosprotection::DdosProtection>(),
     entry::<dot1x::Dot1x>(),
     entry::<environment::Environment>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
