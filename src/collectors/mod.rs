@@ -9,6 +9,8 @@ mod cluster;
 mod ddosprotection;
 mod dot1x;
 mod environment;
+mod evpn;
+mod evpnipprefix;
 mod interfacediagnostics;
 mod interfaces;
 pub mod mastership;
@@ -27,6 +29,8 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<ddosprotection::DdosProtection>(),
     entry::<dot1x::Dot1x>(),
     entry::<environment::Environment>(),
+    entry::<evpn::Evpn>(),
+    entry::<evpnipprefix::EvpnIpPrefix>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
     entry::<route::Route>(),
