@@ -11,7 +11,10 @@ mod dot1x;
 mod environment;
 mod evpn;
 mod evpnipprefix;
+mod firewall;
+mod fpc;
 mod interfacediagnostics;
+mod interfacequeue;
 mod interfaces;
 pub mod mastership;
 mod route;
@@ -31,7 +34,10 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<environment::Environment>(),
     entry::<evpn::Evpn>(),
     entry::<evpnipprefix::EvpnIpPrefix>(),
+    entry::<firewall::Firewall>(),
+    entry::<fpc::Fpc>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
+    entry::<interfacequeue::InterfaceQueue>(),
     entry::<interfaces::Interfaces>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
