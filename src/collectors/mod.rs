@@ -16,6 +16,11 @@ mod fpc;
 mod interfacediagnostics;
 mod interfacequeue;
 mod interfaces;
+mod ipsec;
+mod isis;
+mod krt;
+mod l2circuit;
+mod l2vpn;
 pub mod mastership;
 mod route;
 mod routingengine;
@@ -39,6 +44,11 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfacequeue::InterfaceQueue>(),
     entry::<interfaces::Interfaces>(),
+    entry::<ipsec::Ipsec>(),
+    entry::<isis::Isis>(),
+    entry::<krt::Krt>(),
+    entry::<l2circuit::L2circuit>(),
+    entry::<l2vpn::L2vpn>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
