@@ -21,6 +21,9 @@ mod isis;
 mod krt;
 mod l2circuit;
 mod l2vpn;
+mod lacp;
+mod ldp;
+mod lldp;
 pub mod mastership;
 mod route;
 mod routingengine;
@@ -49,6 +52,9 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<krt::Krt>(),
     entry::<l2circuit::L2circuit>(),
     entry::<l2vpn::L2vpn>(),
+    entry::<lacp::Lacp>(),
+    entry::<ldp::Ldp>(),
+    entry::<lldp::Lldp>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
