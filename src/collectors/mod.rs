@@ -24,7 +24,16 @@ mod l2vpn;
 mod lacp;
 mod ldp;
 mod lldp;
+mod mac;
+mod macsec;
 pub mod mastership;
+mod mnha;
+mod mplslsp;
+mod nat;
+mod nat2;
+mod ntp;
+mod ospf;
+mod poe;
 mod route;
 mod routingengine;
 
@@ -55,6 +64,15 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<lacp::Lacp>(),
     entry::<ldp::Ldp>(),
     entry::<lldp::Lldp>(),
+    entry::<mac::Mac>(),
+    entry::<macsec::Macsec>(),
+    entry::<mnha::Mnha>(),
+    entry::<mplslsp::MplsLsp>(),
+    entry::<nat::Nat>(),
+    entry::<nat2::Nat2>(),
+    entry::<ntp::Ntp>(),
+    entry::<ospf::Ospf>(),
+    entry::<poe::Poe>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
