@@ -199,9 +199,15 @@ enum Node {
     Group(Leaves),
 }
 
+impl FromIterator<(String, String)> for Leaves {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Leaves {
+        Leaves(all.into_iter().map(|(name, text)| (name, Node::Leaf(text))).collect())
+    }
+}
+
 impl From<Flat> for Leaves {
     fn from(flat: Flat) -> Leaves {
-        Leaves(flat.0.into_iter().map(|(name, text)| (name, Node::Leaf(text))).collect())
+        flat.0.into_iter().collect()
     }
 }
 
@@ -272,6 +278,13 @@ impl Leaves {
     /// A number that may have its unit behind it, as `Quantity` has.
     pub fn quantity(&self, name: &str) -> Option<f64> {
         quantity(self.text(name)?)
+    }
+}
+
+/// Adds what is there, for elements that repeat.
+pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
+    if let Some(more) = more {
+        *total = Some(total.map_or(more, |total| total.saturating_add(more)));
     }
 }
 

@@ -1,20 +1,48 @@
 //! The registry: every collector, in the order of the reference.
 
+mod accounting;
 mod alarm;
+mod arp;
+mod bfd;
 mod bgp;
 mod classofservice;
+mod cluster;
 mod coredumps;
+mod ddosprotection;
 mod dhcp;
+mod dot1x;
 mod environment;
+mod evpn;
+mod evpnipprefix;
 mod fabric;
+mod firewall;
 mod flowsessions;
+mod fpc;
 mod interfacediagnostics;
+mod interfacequeue;
 mod interfaces;
+mod ipsec;
+mod isis;
+mod krt;
+mod l2circuit;
+mod l2vpn;
+mod lacp;
 mod lacpstatistics;
+mod ldp;
+mod lldp;
+mod mac;
+mod macsec;
 pub mod mastership;
 mod memory;
+mod mnha;
+mod mplslsp;
+mod nat;
+mod nat2;
+mod ntp;
+mod ospf;
 mod pfe;
 mod pim;
+mod poe;
 mod queues;
 mod replication;
 mod route;
@@ -29,20 +57,48 @@ mod users;
 use crate::collector::{Entry, entry};
 
 pub const COLLECTORS: &[Entry] = &[
+    entry::<accounting::Accounting>(),
     entry::<alarm::Alarm>(),
+    entry::<arp::Arp>(),
+    entry::<bfd::Bfd>(),
     entry::<bgp::Bgp>(),
     entry::<classofservice::ClassOfService>(),
+    entry::<cluster::Cluster>(),
     entry::<coredumps::CoreDumps>(),
+    entry::<ddosprotection::DdosProtection>(),
     entry::<dhcp::Dhcp>(),
+    entry::<dot1x::Dot1x>(),
     entry::<environment::Environment>(),
+    entry::<evpn::Evpn>(),
+    entry::<evpnipprefix::EvpnIpPrefix>(),
     entry::<fabric::Fabric>(),
+    entry::<firewall::Firewall>(),
     entry::<flowsessions::FlowSessions>(),
+    entry::<fpc::Fpc>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
+    entry::<interfacequeue::InterfaceQueue>(),
     entry::<interfaces::Interfaces>(),
+    entry::<ipsec::Ipsec>(),
+    entry::<isis::Isis>(),
+    entry::<krt::Krt>(),
+    entry::<l2circuit::L2circuit>(),
+    entry::<l2vpn::L2vpn>(),
+    entry::<lacp::Lacp>(),
     entry::<lacpstatistics::LacpStatistics>(),
+    entry::<ldp::Ldp>(),
+    entry::<lldp::Lldp>(),
+    entry::<mac::Mac>(),
+    entry::<macsec::Macsec>(),
     entry::<memory::Memory>(),
+    entry::<mnha::Mnha>(),
+    entry::<mplslsp::MplsLsp>(),
+    entry::<nat::Nat>(),
+    entry::<nat2::Nat2>(),
+    entry::<ntp::Ntp>(),
+    entry::<ospf::Ospf>(),
     entry::<pfe::Pfe>(),
     entry::<pim::Pim>(),
+    entry::<poe::Poe>(),
     entry::<queues::Queues>(),
     entry::<replication::Replication>(),
     entry::<route::Route>(),
