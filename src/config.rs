@@ -745,8 +745,8 @@ mod tests {
             ("time", "interval = \"30\"\n", "FILE:1: interval: `30` is not a time such as"),
             (
                 "collector",
-                "\ncollectors = [\"bpg\"]\n",
-                "FILE:2: collectors: there is no collector `bpg`, did you mean `bgp`? There are:",
+                "\ncollectors = [\"rout\"]\n",
+                "FILE:2: collectors: there is no collector `rout`, did you mean `route`? There are",
             ),
             (
                 "collector-key",

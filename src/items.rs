@@ -414,7 +414,7 @@ impl<'n, R: Read> Items<'n, R> {
 }
 
 /// The length of the tag at the start; a `>` may stand in an attribute's quotes.
-fn tag_bytes(bytes: &[u8]) -> Option<usize> {
+pub fn tag_bytes(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         let end = at + memchr(b'>', bytes.get(at..)?)?;
