@@ -24,6 +24,8 @@ use serde::de::{
     Visitor,
 };
 
+use crate::items::unescape;
+
 /// Why an element could not be read, by what the caller does next.
 #[derive(Debug, PartialEq)]
 pub enum Error {
@@ -115,6 +117,7 @@ fn reader(text: &str) -> Reader<&[u8]> {
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
     reader.config_mut().expand_empty_elements = true;
+    reader.config_mut().allow_dangling_amp = true;
     reader
 }
 
@@ -190,9 +193,7 @@ impl<'de> Element<'de> {
                 Ok(Event::CData(text)) => self.text.push(text.into_inner()),
                 Ok(Event::GeneralRef(name)) => {
                     let raw = format!("&{};", &*name);
-                    // A reference that XML does not know stays as it is written.
-                    let text = quick_xml::escape::unescape(&raw).map(Cow::into_owned);
-                    self.text.push(Cow::Owned(text.unwrap_or(raw)));
+                    self.text.push(Cow::Owned(unescape(&raw).into_owned()));
                 }
                 Ok(Event::Eof) => return Err(Error::Short),
                 Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
@@ -263,7 +264,9 @@ impl<'de> Element<'de> {
                     if i < 2 || &bytes[i - 2..i] != b"</" {
                         return false;
                     }
-                    if memmem::find(&bytes[at..i], b"<!").is_some() {
+                    // Nor may it stand in a comment or the like.
+                    let mut marks = memchr::memchr2_iter(b'!', b'?', &bytes[at..i]);
+                    if marks.any(|mark| bytes[at + mark - 1] == b'<') {
                         return false;
                     }
                     look = i - 2;
@@ -334,10 +337,6 @@ impl<'de> Element<'de> {
             self.first_misfit = Some(format!("{field}: {why}"));
         }
     }
-}
-
-fn unescape(raw: &str) -> Cow<'_, str> {
-    quick_xml::escape::unescape(raw).unwrap_or(Cow::Borrowed(raw))
 }
 
 /// A number, or why the text is none; the text is quoted, shortened, for the log.
