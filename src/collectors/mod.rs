@@ -5,7 +5,16 @@ mod bgp;
 mod environment;
 mod interfacediagnostics;
 mod interfaces;
+mod mac;
+mod macsec;
 pub mod mastership;
+mod mnha;
+mod mplslsp;
+mod nat;
+mod nat2;
+mod ntp;
+mod ospf;
+mod poe;
 mod route;
 mod routingengine;
 
@@ -17,6 +26,15 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<environment::Environment>(),
     entry::<interfacediagnostics::InterfaceDiagnostics>(),
     entry::<interfaces::Interfaces>(),
+    entry::<mac::Mac>(),
+    entry::<macsec::Macsec>(),
+    entry::<mnha::Mnha>(),
+    entry::<mplslsp::MplsLsp>(),
+    entry::<nat::Nat>(),
+    entry::<nat2::Nat2>(),
+    entry::<ntp::Ntp>(),
+    entry::<ospf::Ospf>(),
+    entry::<poe::Poe>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
