@@ -48,7 +48,8 @@ pub struct Settings {
     pub satellite: bool,
     /// What is matched by it is left out: for `alarm`, a description or type.
     pub ignore: Option<Pattern>,
-    /// Only what is matched by it is collected: for `interfaces`, a name.
+    /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
+    /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,

@@ -23,7 +23,8 @@ static STATUS: Measurement<Connection> = Measurement {
     fields: &[level(
         "status",
         "",
-        "Up 15, others as junos_exporter numbers Junos's words for them.",
+        "EI 0, MM 1, EM 2, CM 3, VM 4, OL 5, NC 6, BK 7, CB 8, LD 9, RD 10, XX 11, NP 12, Dn 13, \
+         VC-Dn 14, Up 15, CF 16, IB 17, TM 18, ST 19, SP 20, RS 21, HS 22, other 0.",
         |c| state_number(c.connection_status.as_deref(), STATES),
     )],
 };

@@ -35,7 +35,9 @@ static STATUS: Measurement<Connection> = Measurement {
         level(
             "status",
             "",
-            "Up 23, others as junos_exporter numbers Junos's words for them.",
+            "EI 0, EM 1, VC-Dn 2, CM 3, CN 4, OR 5, OL 6, LD 7, RD 8, LN 9, RN 10, XX 11, MM 12, \
+             BK 13, PF 14, RS 15, LB 16, VM 17, NC 18, WE 19, NP 20, -> 21, <- 22, Up 23, Dn 24, \
+             CF 25, SC 26, LM 27, RM 28, IL 29, MI 30, ST 31, PB 32, SN 33, RB 34, HS 35, other 0.",
             |c| state_number(c.connection_status.as_deref(), STATES),
         ),
     ],
