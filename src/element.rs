@@ -26,7 +26,7 @@ use serde::de::{
     Visitor,
 };
 
-use crate::items::tag_bytes;
+use crate::items::{tag_bytes, unescape};
 
 /// Why an element could not be read, by what the caller does next.
 #[derive(Debug, PartialEq)]
@@ -173,6 +173,7 @@ impl<'de> Element<'de> {
         let mut reader = Reader::from_str(&self.all[self.at..]);
         reader.config_mut().check_end_names = false;
         reader.config_mut().allow_unmatched_ends = true;
+        reader.config_mut().allow_dangling_amp = true;
         loop {
             let before = self.all.len() - reader.get_ref().len();
             match reader.read_event() {
@@ -184,9 +185,7 @@ impl<'de> Element<'de> {
                 Ok(Event::CData(text)) => self.text.push(text.into_inner()),
                 Ok(Event::GeneralRef(name)) => {
                     let raw = format!("&{};", &*name);
-                    // A reference that XML does not know stays as it is written.
-                    let text = quick_xml::escape::unescape(&raw).map(Cow::into_owned);
-                    self.text.push(Cow::Owned(text.unwrap_or(raw)));
+                    self.text.push(Cow::Owned(unescape(&raw).into_owned()));
                 }
                 Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
                 Ok(Event::Eof) | Err(quick_xml::Error::Syntax(_)) => return Err(Error::Short),
@@ -282,7 +281,9 @@ impl<'de> Element<'de> {
                     if i < 2 || &bytes[i - 2..i] != b"</" {
                         return false;
                     }
-                    if memmem::find(&bytes[at..i], b"<!").is_some() {
+                    // Nor may it stand in a comment or the like.
+                    let mut marks = memchr::memchr2_iter(b'!', b'?', &bytes[at..i]);
+                    if marks.any(|mark| bytes[at + mark - 1] == b'<') {
                         return false;
                     }
                     look = i - 2;
@@ -348,10 +349,6 @@ impl<'de> Element<'de> {
             self.first_misfit = Some(format!("{field}: {why}"));
         }
     }
-}
-
-fn unescape(raw: &str) -> Cow<'_, str> {
-    quick_xml::escape::unescape(raw).unwrap_or(Cow::Borrowed(raw))
 }
 
 /// A number, or why the text is none; the text is quoted, shortened, for the log.

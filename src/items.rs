@@ -162,6 +162,11 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Text without its references; where one is not XML's own, all stays as it is written.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    quick_xml::escape::unescape(text).unwrap_or(Cow::Borrowed(text))
+}
+
 /// Elements that only wrap a reply's root; `data` is that of `<get-config>`.
 const ENVELOPE: &[&str] =
     &["rpc-reply", "multi-routing-engine-results", "multi-routing-engine-item", "re-name", "data"];
@@ -180,8 +185,9 @@ pub struct Items<'n, R> {
     scope: Scope,
     /// The first element that did more than wrap others.
     root: Option<String>,
-    /// The text since the last open tag, while no other tag came.
-    leaf: Option<String>,
+    /// The text since the last open tag, while no other tag came: bytes, since what was read
+    /// may end within a character.
+    leaf: Option<Vec<u8>>,
     /// The last item: its length, and the close tag to look for.
     item_bytes: usize,
     close: Vec<u8>,
@@ -213,7 +219,7 @@ impl<'n, R: Read> Items<'n, R> {
             let have = &self.window[self.at..self.end];
             let open = memchr(b'<', have).unwrap_or(have.len());
             if let Some(leaf) = &mut self.leaf {
-                leaf.push_str(&to_text(&have[..open]));
+                leaf.extend_from_slice(&have[..open]);
                 if leaf.len() > LEAF_BYTES_MAX {
                     self.leaf = None;
                 }
@@ -322,8 +328,15 @@ impl<'n, R: Read> Items<'n, R> {
             }
             if let Some(leaf) = &mut self.leaf {
                 let text = have[..bytes].strip_prefix(b"<![CDATA[");
-                let text = text.and_then(|text| text.strip_suffix(b"]]>"));
-                leaf.push_str(&to_text(text.unwrap_or_default()));
+                let text = text.and_then(|text| text.strip_suffix(b"]]>")).unwrap_or_default();
+                // The leaf's text is unescaped when it is complete.
+                for byte in text {
+                    leaf.extend_from_slice(if *byte == b'&' {
+                        b"&amp;"
+                    } else {
+                        std::slice::from_ref(byte)
+                    });
+                }
             }
             self.at += bytes;
             return Ok(None);
@@ -341,7 +354,7 @@ impl<'n, R: Read> Items<'n, R> {
             }
             self.scope.leave();
             if let Some(text) = self.leaf.take() {
-                self.scope.keep(name, text.trim_ascii());
+                self.scope.keep(name, unescape(&to_text(&text)).trim_ascii());
             }
             self.at += tag_bytes;
             return Ok(None);
@@ -370,7 +383,7 @@ impl<'n, R: Read> Items<'n, R> {
                 return Err(Error::TooDeep { at, limit: self.limits.depth_max });
             }
             self.scope.enter(name);
-            self.leaf = Some(String::new());
+            self.leaf = Some(Vec::new());
         }
         self.at += tag_bytes;
         Ok(None)
@@ -434,6 +447,8 @@ fn aside_bytes(bytes: &[u8]) -> Option<usize> {
         (9, &b"]]>"[..])
     } else if bytes.len() < 9 && (b"<!--".starts_with(bytes) || b"<![CDATA[".starts_with(bytes)) {
         return None;
+    } else if bytes.starts_with(b"<?") {
+        (2, &b"?>"[..])
     } else {
         (2, &b">"[..])
     };
