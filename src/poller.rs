@@ -33,6 +33,18 @@ pub enum Outcome {
     /// Nothing of the kind runs on the router, or it does not know the request.
     NoData(String),
     Failed(String),
+    /// There is no session; why, is said once for all collectors.
+    NoSession(String),
+}
+
+impl Outcome {
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
+            Outcome::Data | Outcome::NoData(_) => None,
+        }
+    }
 }
 
 /// Opens a session with the router.
@@ -51,11 +63,12 @@ enum Broken {
     /// Not a byte of a reply came.
     Unanswered(String),
     Failed(String),
+    NoSession(String),
 }
 
 impl Broken {
     fn why(&self) -> &str {
-        let (Broken::Unanswered(why) | Broken::Failed(why)) = self;
+        let (Broken::Unanswered(why) | Broken::Failed(why) | Broken::NoSession(why)) = self;
         why
     }
 }
@@ -90,7 +103,8 @@ impl Work {
         let rank = |outcome: &Outcome| match outcome {
             Outcome::NoData(_) => 0,
             Outcome::Data => 1,
-            Outcome::Failed(_) => 2,
+            Outcome::NoSession(_) => 2,
+            Outcome::Failed(_) => 3,
         };
         if self.outcome.as_ref().is_none_or(|have| rank(&outcome) > rank(have)) {
             self.outcome = Some(outcome);
@@ -228,7 +242,7 @@ impl RouterPoller {
 
     fn finish(&mut self, work: &mut Work, emit: &mut dyn FnMut(&Batch)) {
         // What takes all replies to make would be wrong if one of them is missing.
-        if !matches!(work.outcome, Some(Outcome::Failed(_))) {
+        if work.outcome.as_ref().is_none_or(|outcome| outcome.failure().is_none()) {
             let before = work.points.len();
             work.points.set_re_name("");
             work.poll.finish(&mut work.points);
@@ -263,6 +277,7 @@ impl RouterPoller {
             }
             match result {
                 Ok(outcome) => outcome,
+                Err(Broken::NoSession(why)) => Outcome::NoSession(why),
                 Err(Broken::Unanswered(why) | Broken::Failed(why)) => Outcome::Failed(why),
             }
         };
@@ -282,7 +297,7 @@ impl RouterPoller {
         readers: &[(usize, usize)],
         emit: &mut dyn FnMut(&Batch),
     ) -> Result<Outcome, Broken> {
-        self.ensure_session().map_err(Broken::Failed)?;
+        self.ensure_session().map_err(Broken::NoSession)?;
         let router = &self.router;
         let polled = &router.collectors[first];
         let record = self.record.as_deref();
