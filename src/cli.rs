@@ -524,7 +524,8 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
 }
 
 fn show_collectors(arguments: &Arguments) -> Result<(), Exit> {
-    let formats: [(&str, fn(&[&crate::collector::Entry]) -> String); 3] =
+    type Format = fn(&[&crate::collector::Entry]) -> String;
+    let formats: [(&str, Format); 3] =
         [("text", reference::text), ("markdown", reference::markdown), ("json", reference::json)];
     let format = arguments.format(&formats)?;
     let entries = match arguments.positional.first() {

@@ -48,7 +48,8 @@ pub struct Settings {
     pub satellite: bool,
     /// What is matched by it is left out: for `alarm`, a description or type.
     pub ignore: Option<Pattern>,
-    /// Only what is matched by it is collected: for `interfaces`, a name.
+    /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
+    /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
@@ -329,9 +330,10 @@ pub fn read_reply(
     let mut items = Items::new(input, &names, limits);
     let mut reply = Reply::default();
     let result = loop {
-        match items.next() {
+        match items.next_item() {
             Ok(Some(item)) if item < wanted => {
-                read_item_for_all(&mut items, item, readers, limits, &mut reply)?;
+                let named = (item, names[item]);
+                read_item_for_all(&mut items, named, readers, limits, &mut reply)?;
                 for (index, reader) in readers.iter_mut().enumerate() {
                     if reader.points.bytes() >= BATCH_BYTES {
                         deliver(index, reader.points);
@@ -357,7 +359,7 @@ pub fn read_reply(
 /// Gives the item that was cut to every reader whose root it stands in.
 fn read_item_for_all<R: Read>(
     items: &mut Items<R>,
-    item: usize,
+    (item, name): (usize, &str),
     readers: &mut [Reader],
     limits: &Limits,
     reply: &mut Reply,
@@ -368,7 +370,6 @@ fn read_item_for_all<R: Read>(
         let scope = items.scope();
         for (index, reader) in readers.iter_mut().enumerate().skip(first) {
             let roots = reader.poll.roots(reader.query);
-            let name = reader.poll.items(reader.query)[item];
             if !roots.iter().any(|root| *root == name || scope.within(root)) {
                 continue;
             }

@@ -62,8 +62,6 @@ impl de::Error for Error {
 pub struct Element<'de> {
     all: &'de str,
     reader: Reader<&'de [u8]>,
-    /// Where in `all` the reader's own input starts.
-    base: usize,
     /// The elements that are open, outermost first.
     open: Vec<&'de str>,
     depth_max: usize,
@@ -82,11 +80,11 @@ pub struct Element<'de> {
 struct Text<'de>(Cow<'de, str>);
 
 impl<'de> Text<'de> {
-    fn push(&mut self, part: &Cow<'de, str>) {
+    fn push(&mut self, part: Cow<'de, str>) {
         if self.0.is_empty() {
-            self.0 = part.clone();
+            self.0 = part;
         } else {
-            self.0.to_mut().push_str(part);
+            self.0.to_mut().push_str(&part);
         }
     }
     fn trimmed(&self) -> Cow<'de, str> {
@@ -123,7 +121,6 @@ impl<'de> Element<'de> {
         Element {
             all,
             reader: reader(all),
-            base: 0,
             open: Vec::new(),
             depth_max,
             closed: false,
@@ -145,8 +142,9 @@ impl<'de> Element<'de> {
         value
     }
 
+    /// Where in the text the reader goes on.
     fn at(&self) -> usize {
-        self.base + self.reader.buffer_position() as usize
+        self.all.len() - self.reader.get_ref().len()
     }
 
     fn syntax(&self, why: String) -> Error {
@@ -186,13 +184,13 @@ impl<'de> Element<'de> {
                     self.closed = true;
                     return Ok(false);
                 }
-                Ok(Event::Text(text)) => self.text.push(&text.into_inner()),
-                Ok(Event::CData(text)) => self.text.push(&text.into_inner()),
+                Ok(Event::Text(text)) => self.text.push(text.into_inner()),
+                Ok(Event::CData(text)) => self.text.push(text.into_inner()),
                 Ok(Event::GeneralRef(name)) => {
                     let raw = format!("&{};", &*name);
                     // A reference that XML does not know stays as it is written.
                     let text = quick_xml::escape::unescape(&raw).map(Cow::into_owned);
-                    self.text.push(&Cow::Owned(text.unwrap_or(raw)));
+                    self.text.push(Cow::Owned(text.unwrap_or(raw)));
                 }
                 Ok(Event::Eof) => return Err(Error::Short),
                 Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
@@ -277,10 +275,10 @@ impl<'de> Element<'de> {
         true
     }
 
-    /// Goes on reading at that byte.
+    /// Goes on reading at that byte, or behind the white space there, which says nothing. The
+    /// reader stands behind a tag, and where a tag could stand it goes on: that is all it knows.
     fn go_to(&mut self, at: usize) {
-        self.base = at;
-        self.reader = reader(&self.all[at..]);
+        *self.reader.get_mut() = self.all[at..].trim_ascii_start().as_bytes();
     }
 
     fn skip_to(&mut self, depth: usize) -> Result<()> {
@@ -321,8 +319,7 @@ impl<'de> Element<'de> {
         loop {
             self.skip()?;
             let open = self.next()?;
-            let text = self.text.clone();
-            all.push(&text.0);
+            all.push(self.text.0.clone());
             if !open {
                 return Ok(all.trimmed());
             }

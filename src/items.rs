@@ -206,7 +206,7 @@ impl<'n, R: Read> Items<'n, R> {
     }
 
     /// Goes to the next item, wherever it stands: the index of its name, or `None` at the end.
-    pub fn next(&mut self) -> Result<Option<usize>, Error> {
+    pub fn next_item(&mut self) -> Result<Option<usize>, Error> {
         loop {
             let have = &self.window[self.at..self.end];
             let open = memchr(b'<', have).unwrap_or(have.len());
@@ -232,7 +232,7 @@ impl<'n, R: Read> Items<'n, R> {
         }
     }
 
-    /// The item that `next` went to, both tags included.
+    /// The item that `next_item` went to, both tags included.
     pub fn text(&self) -> Cow<'_, str> {
         to_text(&self.window[self.at - self.item_bytes..self.at])
     }
@@ -457,7 +457,7 @@ mod tests {
     fn cut(reply: &str, names: &[&str]) -> Result<Vec<String>, Error> {
         let mut items = Items::new(Drip(reply.as_bytes()), names, &Limits::default());
         let mut found = Vec::new();
-        while items.next()?.is_some() {
+        while items.next_item()?.is_some() {
             let re_name = items.scope().get("re-name").unwrap_or("-").to_string();
             found.push(format!("{re_name} {}", items.text()));
         }
@@ -490,12 +490,12 @@ mod tests {
     fn an_item_within_itself_is_taken_further() {
         let reply = b"<r><i><i>1</i></i></r>";
         let mut items = Items::new(&reply[..], &["i"], &Limits::default());
-        items.next().unwrap();
+        items.next_item().unwrap();
         assert_eq!(items.text(), "<i><i>1</i>");
         items.longer().unwrap();
         assert_eq!(items.text(), "<i><i>1</i></i>");
         assert_eq!(items.offset(), 3);
-        assert_eq!(items.next().unwrap(), None);
+        assert_eq!(items.next_item().unwrap(), None);
     }
 
     #[test]
@@ -513,10 +513,10 @@ mod tests {
     fn limits_are_kept_and_named() {
         let limits = Limits { item_bytes_max: 64, depth_max: 3, ..Limits::default() };
         let long = format!("<r><i>{}</i></r>", "x".repeat(100));
-        let err = Items::new(long.as_bytes(), &["i"], &limits).next().unwrap_err();
+        let err = Items::new(long.as_bytes(), &["i"], &limits).next_item().unwrap_err();
         assert!(err.to_string().contains("limits.item_bytes_max (64 bytes)"), "{err}");
         let deep = "<a>".repeat(4);
-        let err = Items::new(deep.as_bytes(), &["i"], &limits).next().unwrap_err();
+        let err = Items::new(deep.as_bytes(), &["i"], &limits).next_item().unwrap_err();
         assert!(err.to_string().contains("limits.depth_max (3)"), "{err}");
     }
 

@@ -8,9 +8,29 @@ use crate::collector::Tally;
 use crate::config::Router;
 use crate::output::{Output, kafka};
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
-use crate::poller::Outcome;
 use crate::sync::lock;
 use crate::sys;
+
+/// How a collector's poll ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Data,
+    /// Nothing of the kind runs on the router, or it does not know the request.
+    NoData(String),
+    Failed(String),
+    /// There is no session; why, is said once for all collectors.
+    NoSession(String),
+}
+
+impl Outcome {
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
+            Outcome::Data | Outcome::NoData(_) => None,
+        }
+    }
+}
 
 /// What is known of one collector on one router.
 #[derive(Clone, Debug, Default)]
@@ -183,7 +203,7 @@ impl RouterStatus {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
                 Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
                 Outcome::NoSession(why) => log::debug!("{identity}: {name}: {why}"),
-                Outcome::NoData(why) => log::info!("{identity}: {name}: no data: {why}"),
+                Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
                 Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
                 Outcome::Data => {}
             }

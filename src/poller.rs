@@ -13,39 +13,19 @@ use crate::collectors::mastership;
 use crate::config::{Link, Polled, Router};
 use crate::netconf::{self, Session, local, ssh};
 use crate::output::{self, Output, jitter};
-use crate::own_metrics::RouterStatus;
+use crate::own_metrics::{Outcome, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::reply::Meaning;
 use crate::schedule::Schedule;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
+const UNSUPPORTED: &str = "the router does not know the request";
 const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
 const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait with nothing to do.
 const IDLE_LONGEST: Duration = Duration::from_secs(3600);
-
-/// How a collector's poll ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Data,
-    /// Nothing of the kind runs on the router, or it does not know the request.
-    NoData(String),
-    Failed(String),
-    /// There is no session; why, is said once for all collectors.
-    NoSession(String),
-}
-
-impl Outcome {
-    /// Why it failed, if it did.
-    pub fn failure(&self) -> Option<&str> {
-        match self {
-            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
-            Outcome::Data | Outcome::NoData(_) => None,
-        }
-    }
-}
 
 /// Opens a session with the router.
 pub fn connect(router: &Router) -> Result<Session, netconf::Error> {
@@ -267,7 +247,8 @@ impl RouterPoller {
         }
         let now = Instant::now();
         let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
-            Outcome::NoData("the router does not know the request".into())
+            // Said when it was found out.
+            Outcome::NoData(UNSUPPORTED.into())
         } else {
             let had_session = self.session.is_some();
             let mut result = self.exchange(rpc, first, work, &readers, emit);
@@ -352,7 +333,7 @@ impl RouterPoller {
                     self.router.identity
                 );
                 self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
-                Outcome::NoData(why)
+                Outcome::NoData(UNSUPPORTED.into())
             }
             (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
             (Some((_, why)), _) => Outcome::NoData(why),

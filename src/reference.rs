@@ -95,11 +95,12 @@ fn type_of(field: &FieldInfo) -> &'static str {
 /// docs/collectors.md.
 pub fn markdown(entries: &[&Entry]) -> String {
     let mut out = String::from(
-        "# Collectors\n\nMade by `perijove collectors --format markdown`; a test holds it to the code.\n\n\
-         Every point has the router's identity as its tag `host` (`target` in Prometheus, `node` in\n\
-         JSON), and `re_name` where a reply names the Routing Engine that it is from. An *info* is a\n\
-         string field in line protocol and JSON, and a label in Prometheus; a *text* has no\n\
-         Prometheus series.\n",
+        "# Collectors\n\n\
+         Made by `perijove collectors --format markdown`; a test holds it to the code.\n\n\
+         Every point has the router's identity as its tag `host` (`target` in Prometheus,\n\
+         `node` in JSON), and `re_name` where a reply names the Routing Engine that it is from.\n\
+         An *info* is a string field in line protocol and JSON, and a label in Prometheus; a\n\
+         *text* has no Prometheus series.\n",
     );
     for entry in entries {
         let _ = writeln!(out, "\n## {}\n\n{}\n", entry.name, entry.help);

@@ -167,11 +167,17 @@ impl Flat {
 #[derive(Debug, Default)]
 pub struct Leaves(std::collections::BTreeMap<String, String>);
 
+impl FromIterator<(String, String)> for Leaves {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Leaves {
+        let mut leaves = Leaves::default();
+        all.into_iter().for_each(|(name, text)| leaves.add(name, text));
+        leaves
+    }
+}
+
 impl From<Flat> for Leaves {
     fn from(flat: Flat) -> Leaves {
-        let mut leaves = Leaves::default();
-        flat.0.into_iter().for_each(|(name, text)| leaves.add(name, text));
-        leaves
+        flat.0.into_iter().collect()
     }
 }
 
@@ -199,6 +205,17 @@ impl Leaves {
         quantity(self.text(name)?)
     }
 }
+
+/// Adds what is there, for elements that repeat.
+pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
+    if let Some(more) = more {
+        *total = Some(total.map_or(more, |total| total.saturating_add(more)));
+    }
+}
+
+/// States of a Routing Engine and of environment items.
+pub const STATUS: &[(&str, u64)] =
+    &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
 
 /// 1 for the state that is good, 0 for any other; nothing where the reply has no state.
 pub fn is(state: Option<&str>, good: &str) -> Option<u64> {
@@ -265,7 +282,8 @@ mod tests {
         for (error, meaning, shown) in [
             (
                 "<rpc-error><error-severity>error</error-severity><error-message>\nsyntax error\n\
-                 </error-message><error-info><bad-element>get-x</bad-element></error-info></rpc-error>",
+                 </error-message><error-info><bad-element>get-x</bad-element></error-info>\
+                 </rpc-error>",
                 Meaning::Unsupported,
                 "syntax error (get-x)",
             ),

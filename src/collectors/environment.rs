@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
-use super::routingengine::STATUS;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
-use crate::reply::{Celsius, Quantity, state_number};
+use crate::reply::{Celsius, Quantity, STATUS, state_number};
 
 pub struct Environment {
     satellite: bool,

@@ -25,7 +25,7 @@ struct RouteEngine {
 pub fn read(reply: impl Read, slot: Option<u32>, limits: &Limits) -> Result<Option<bool>, Error> {
     let mut items = Items::new(reply, &["route-engine"], limits);
     let mut engines = Vec::new();
-    while items.next()?.is_some() {
+    while items.next_item()?.is_some() {
         let engine: Result<RouteEngine, _> = Element::new(&items.text(), limits.depth_max).read();
         engines.extend(engine);
     }

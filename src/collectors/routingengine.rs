@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
-use crate::reply::{Celsius, Quantity, Seconds, state_number};
+use crate::reply::{Celsius, Quantity, STATUS, Seconds, state_number};
 
 pub struct RoutingEngine;
 
@@ -98,10 +98,6 @@ static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement {
         }),
     ],
 };
-
-/// States of a Routing Engine and of environment items.
-pub const STATUS: &[(&str, u64)] =
-    &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
 
 /// Junos gives memory in MiB.
 fn bytes(mebibytes: Option<Quantity>) -> Option<u64> {

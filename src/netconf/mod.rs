@@ -259,7 +259,8 @@ mod tests {
         Session::open(script, &Limits::default(), Duration::from_secs(1))
     }
 
-    const ROUTER: &str = "<!-- No zombies were killed during the creation of this user interface -->\n\
+    const ROUTER: &str = "<!-- No zombies were killed during the creation of this user \
+        interface -->\n\
         warning: something\n<nc:hello xmlns:nc='x'><nc:capabilities><nc:capability>\
         urn:ietf:params:netconf:base:1.0</nc:capability></nc:capabilities>\
         <nc:session-id>77</nc:session-id></nc:hello>\n]]>]]>";

@@ -221,10 +221,11 @@ fn log_in(session: &Session, settings: &Settings, place: &str) -> Result<(), Err
     let username = &settings.username;
     let methods = session.auth_methods(username).unwrap_or_default().to_string();
     let mut refused = Vec::new();
-    if settings.agent && !session.authenticated() {
-        if let Err(err) = session.userauth_agent(username) {
-            refused.push(format!("the agent's keys ({})", err.message()));
-        }
+    if settings.agent
+        && !session.authenticated()
+        && let Err(err) = session.userauth_agent(username)
+    {
+        refused.push(format!("the agent's keys ({})", err.message()));
     }
     if let (Some(path), false) = (&settings.private_key, session.authenticated()) {
         let encrypted = check_private_key(path)?;

@@ -98,7 +98,11 @@ mod tests {
         };
         let mut out = Vec::new();
         encode(&batch, &mut out);
-        let expected = r#"{"measurement":"item","node":"r1","collector":"c","time":"2023-11-14T22:13:20.000000001Z","tags":{"name":"x"},"fields":{"count":18446744073709551615,"state":"a\n\"b\""}}"#;
+        let expected = concat!(
+            r#"{"measurement":"item","node":"r1","collector":"c","#,
+            r#""time":"2023-11-14T22:13:20.000000001Z","tags":{"name":"x"},"#,
+            r#""fields":{"count":18446744073709551615,"state":"a\n\"b\""}}"#
+        );
         assert_eq!(String::from_utf8(out).unwrap().trim_end(), expected);
     }
 }

@@ -40,8 +40,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+type Benchmark = fn(&str);
+
 /// The benchmarks, by name.
-const BENCHMARKS: &[(&str, fn(&str))] = &[
+const BENCHMARKS: &[(&str, Benchmark)] = &[
     ("reply-interfaces", |router| {
         reply(
             router,

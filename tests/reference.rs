@@ -1,0 +1,126 @@
+//! The reference is what the code says, and what the code says fits together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use perijove::collector::Entry;
+use perijove::collectors::COLLECTORS;
+use perijove::output::exposition::metric;
+use perijove::point::{Kind, Schema, Type};
+use perijove::{own_metrics, reference};
+
+#[test]
+fn docs_collectors_md_is_made_from_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/collectors.md");
+    let all: Vec<&Entry> = COLLECTORS.iter().collect();
+    let made = reference::markdown(&all);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, made).unwrap();
+    } else {
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        let hint = "UPDATE=1 cargo test --test reference writes it anew";
+        assert!(made == found, "{} is not what the code says; {hint}", path.display());
+    }
+}
+
+/// Every measurement, with the collector that has it.
+fn measurements() -> impl Iterator<Item = (&'static str, &'static dyn Schema)> {
+    let of = |entry: &'static Entry| entry.measurements.iter().map(|schema| (entry.name, *schema));
+    let own = own_metrics::MEASUREMENTS.iter().map(|schema| ("perijove", *schema));
+    COLLECTORS.iter().flat_map(of).chain(own)
+}
+
+/// InfluxDB refuses a field whose type changes, and Prometheus a family whose type does.
+#[test]
+fn a_field_has_one_type_wherever_it_is_made() {
+    let mut known: BTreeMap<(&str, &str), (Type, Kind, &str)> = BTreeMap::new();
+    for (collector, schema) in measurements() {
+        for field in (0..schema.fields()).map(|index| schema.field(index)) {
+            let (ty, kind, by) = *known
+                .entry((schema.name(), field.name))
+                .or_insert((field.ty, field.kind, collector));
+            let what = format!("{}.{} of {collector} and {by}", schema.name(), field.name);
+            assert_eq!((ty, kind), (field.ty, field.kind), "{what}");
+        }
+    }
+}
+
+#[test]
+fn no_two_names_of_a_point_are_the_same() {
+    let mut tags_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (_, schema) in measurements() {
+        tags_of.entry(schema.name()).or_default().extend(schema.tags());
+    }
+    for (collector, schema) in measurements() {
+        let tags = &tags_of[schema.name()];
+        let mut labels: BTreeSet<&str> = schema.tags().iter().copied().collect();
+        let mut names = BTreeSet::new();
+        for field in (0..schema.fields()).map(|index| schema.field(index)) {
+            let what = format!("{collector}: {} of {}", field.name, schema.name());
+            assert!(names.insert(field.name), "{what} is there twice");
+            assert!(!tags.contains(field.name), "{what} is a tag and a field");
+            let label = field.kind != Kind::Info || labels.insert(field.label);
+            assert!(label, "{what} has a label that another has");
+        }
+        // JSON's `node` stands apart from the tags.
+        for reserved in ["target", "host"] {
+            assert!(!labels.contains(reserved), "{collector}: {reserved} is the router's");
+        }
+    }
+}
+
+/// What ../shared has of junos_exporter's metrics, for the collectors that are there.
+#[test]
+fn every_metric_of_junos_exporter_is_stated() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts/metrics.tsv");
+    let Ok(table) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: there is no {}", path.display());
+        return;
+    };
+    let mut missing = Vec::new();
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for line in table.lines().skip(1) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [collector, name, kind, labels, path, ..] = columns[..] else { panic!("{line}") };
+        // Declared there, but never given a value.
+        if path == "-" {
+            continue;
+        }
+        let Some(entry) = perijove::collectors::find(collector) else { continue };
+        let (stated, all) = counts.entry(collector).or_default();
+        *all += 1;
+        match lack(entry, name, kind, labels) {
+            None => *stated += 1,
+            Some(why) => missing.push(format!("{collector} {name}: {why}")),
+        }
+    }
+    for (collector, (stated, all)) in counts {
+        println!("{collector}: metrics stated {stated} of {all}");
+    }
+    assert!(missing.is_empty(), "{} metrics:\n{}", missing.len(), missing.join("\n"));
+}
+
+/// What a collector's schema lacks of a metric.
+fn lack(entry: &Entry, name: &str, kind: &str, labels: &str) -> Option<String> {
+    let mut found = false;
+    let mut lacking: BTreeSet<&str> = labels.split(',').filter(|label| !label.is_empty()).collect();
+    for schema in entry.measurements {
+        let fields: Vec<_> = (0..schema.fields()).map(|index| schema.field(index)).collect();
+        let named = fields.iter().find(|field| metric(schema.name(), field.name) == name);
+        let Some(field) = named else { continue };
+        found = true;
+        let ours = if field.kind == Kind::Counter { "counter" } else { "gauge" };
+        if !kind.is_empty() && ours != kind {
+            return Some(format!("is a {ours}, not a {kind}"));
+        }
+        let infos = fields.iter().filter(|field| field.kind == Kind::Info);
+        for label in schema.tags().iter().copied().chain(infos.map(|field| field.label)) {
+            lacking.remove(label);
+        }
+    }
+    match (found, lacking.is_empty()) {
+        (false, _) => Some("is not there".into()),
+        (true, false) => Some(format!("lacks the labels {lacking:?}")),
+        (true, true) => None,
+    }
+}
