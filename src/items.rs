@@ -28,7 +28,11 @@ impl Default for Limits {
 /// Why a reply cannot be read any further.
 #[derive(Debug)]
 pub enum Error {
-    Io(io::Error),
+    /// So many bytes had come.
+    Io {
+        at: u64,
+        err: io::Error,
+    },
     /// At that byte of the reply something else was expected.
     Malformed {
         at: u64,
@@ -47,7 +51,7 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Error::Io(err) => err.fmt(f),
+            Error::Io { at, err } => write!(f, "at byte {at} of the reply: {err}"),
             Error::Malformed { at, expected } => {
                 write!(f, "the reply is malformed at byte {at}: expected {expected}")
             }
@@ -63,12 +67,6 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-impl From<io::Error> for Error {
-    fn from(err: io::Error) -> Error {
-        Error::Io(err)
-    }
-}
 
 /// Longer leaf texts are no names and no keys; scopes are to stay small.
 const LEAF_BYTES_MAX: usize = 4096;
@@ -302,7 +300,7 @@ impl<'n, R: Read> Items<'n, R> {
         loop {
             match self.input.read(&mut self.window[self.end..]) {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err.into()),
+                Err(err) => return Err(Error::Io { at: self.bytes(), err }),
                 Ok(bytes) => {
                     self.end += bytes;
                     return Ok(bytes > 0);
