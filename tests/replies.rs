@@ -96,6 +96,12 @@ const DIFFERENCES: &[Difference] = &[
             ours.contains(&Series { value: 0.0, ..port })
         },
     },
+    Difference {
+        collector: "ufd",
+        title: "Groups name their member",
+        metrics: &["junos_ufd_*"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("re_name") == *theirs),
+    },
 ];
 
 impl Difference {

@@ -34,6 +34,7 @@ mod nat2;
 mod ntp;
 mod ospf;
 mod poe;
+mod power;
 mod route;
 mod routingengine;
 
@@ -73,6 +74,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<ntp::Ntp>(),
     entry::<ospf::Ospf>(),
     entry::<poe::Poe>(),
+    entry::<power::Power>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
 ];
