@@ -37,6 +37,7 @@ mod poe;
 mod power;
 mod route;
 mod routingengine;
+mod rpki;
 
 use crate::collector::{Entry, entry};
 
@@ -77,6 +78,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<power::Power>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
+    entry::<rpki::Rpki>(),
 ];
 
 /// The collectors that are asked where the settings name none.
