@@ -38,6 +38,7 @@ mod power;
 mod route;
 mod routingengine;
 mod rpki;
+mod rpm;
 
 use crate::collector::{Entry, entry};
 
@@ -79,6 +80,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
     entry::<rpki::Rpki>(),
+    entry::<rpm::Rpm>(),
 ];
 
 /// The collectors that are asked where the settings name none.
