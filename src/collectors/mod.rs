@@ -39,6 +39,7 @@ mod route;
 mod routingengine;
 mod rpki;
 mod rpm;
+mod security;
 
 use crate::collector::{Entry, entry};
 
@@ -81,6 +82,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<routingengine::RoutingEngine>(),
     entry::<rpki::Rpki>(),
     entry::<rpm::Rpm>(),
+    entry::<security::Security>(),
 ];
 
 /// The collectors that are asked where the settings name none.
