@@ -40,6 +40,7 @@ mod routingengine;
 mod rpki;
 mod rpm;
 mod security;
+mod securityike;
 
 use crate::collector::{Entry, entry};
 
@@ -83,6 +84,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<rpki::Rpki>(),
     entry::<rpm::Rpm>(),
     entry::<security::Security>(),
+    entry::<securityike::SecurityIke>(),
 ];
 
 /// The collectors that are asked where the settings name none.
