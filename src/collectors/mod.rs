@@ -41,6 +41,7 @@ mod rpki;
 mod rpm;
 mod security;
 mod securityike;
+mod securitypolicies;
 
 use crate::collector::{Entry, entry};
 
@@ -85,6 +86,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<rpm::Rpm>(),
     entry::<security::Security>(),
     entry::<securityike::SecurityIke>(),
+    entry::<securitypolicies::SecurityPolicies>(),
 ];
 
 /// The collectors that are asked where the settings name none.
