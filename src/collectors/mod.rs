@@ -42,6 +42,7 @@ mod rpm;
 mod security;
 mod securityike;
 mod securitypolicies;
+mod storage;
 
 use crate::collector::{Entry, entry};
 
@@ -87,6 +88,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<security::Security>(),
     entry::<securityike::SecurityIke>(),
     entry::<securitypolicies::SecurityPolicies>(),
+    entry::<storage::Storage>(),
 ];
 
 /// The collectors that are asked where the settings name none.
