@@ -43,6 +43,7 @@ mod security;
 mod securityike;
 mod securitypolicies;
 mod storage;
+mod subscriber;
 
 use crate::collector::{Entry, entry};
 
@@ -89,6 +90,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<securityike::SecurityIke>(),
     entry::<securitypolicies::SecurityPolicies>(),
     entry::<storage::Storage>(),
+    entry::<subscriber::Subscribers>(),
 ];
 
 /// The collectors that are asked where the settings name none.
