@@ -44,6 +44,7 @@ mod securityike;
 mod securitypolicies;
 mod storage;
 mod subscriber;
+mod twamp;
 
 use crate::collector::{Entry, entry};
 
@@ -91,6 +92,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<securitypolicies::SecurityPolicies>(),
     entry::<storage::Storage>(),
     entry::<subscriber::Subscribers>(),
+    entry::<twamp::Twamp>(),
 ];
 
 /// The collectors that are asked where the settings name none.
