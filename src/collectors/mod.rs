@@ -45,6 +45,7 @@ mod securitypolicies;
 mod storage;
 mod subscriber;
 mod twamp;
+mod ufd;
 
 use crate::collector::{Entry, entry};
 
@@ -93,6 +94,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<storage::Storage>(),
     entry::<subscriber::Subscribers>(),
     entry::<twamp::Twamp>(),
+    entry::<ufd::Ufd>(),
 ];
 
 /// The collectors that are asked where the settings name none.
