@@ -46,6 +46,7 @@ mod storage;
 mod subscriber;
 mod twamp;
 mod ufd;
+mod virtualchassis;
 
 use crate::collector::{Entry, entry};
 
@@ -95,6 +96,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<subscriber::Subscribers>(),
     entry::<twamp::Twamp>(),
     entry::<ufd::Ufd>(),
+    entry::<virtualchassis::VirtualChassis>(),
 ];
 
 /// The collectors that are asked where the settings name none.
