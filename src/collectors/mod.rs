@@ -47,6 +47,7 @@ mod subscriber;
 mod twamp;
 mod ufd;
 mod virtualchassis;
+mod vpws;
 
 use crate::collector::{Entry, entry};
 
@@ -97,6 +98,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<twamp::Twamp>(),
     entry::<ufd::Ufd>(),
     entry::<virtualchassis::VirtualChassis>(),
+    entry::<vpws::Vpws>(),
 ];
 
 /// The collectors that are asked where the settings name none.
