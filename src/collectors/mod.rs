@@ -48,6 +48,7 @@ mod twamp;
 mod ufd;
 mod virtualchassis;
 mod vpws;
+mod vrrp;
 
 use crate::collector::{Entry, entry};
 
@@ -99,6 +100,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<ufd::Ufd>(),
     entry::<virtualchassis::VirtualChassis>(),
     entry::<vpws::Vpws>(),
+    entry::<vrrp::Vrrp>(),
 ];
 
 /// The collectors that are asked where the settings name none.
