@@ -14,7 +14,7 @@ use crate::config::{self, Config, File, FileInfluxdb, FileRouter, Level, Source,
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json};
-use crate::own_metrics::{Outcome, RouterStatus};
+use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
 use crate::poller::{self, RouterPoller};
 use crate::reply::Meaning;
@@ -281,8 +281,12 @@ fn read_arguments(
     })?;
     let most = command.arguments.split_ascii_whitespace().count();
     let least = command.arguments.split_ascii_whitespace().filter(|a| !a.starts_with('[')).count();
-    if positional.len() > most || positional.len() < least {
-        return Err(format!("usage: perijove {} {}", command.name, command.arguments));
+    let Command { name, arguments, .. } = command;
+    if let Some(extra) = positional.get(most) {
+        return Err(format!("`{extra}` is one too many: perijove {name} {arguments}"));
+    }
+    if positional.len() < least {
+        return Err(format!("something is missing: perijove {name} {arguments}"));
     }
     let flags = apply(&typed, File::default())?;
     Ok(Some((command, Arguments { typed, flags, positional })))
@@ -481,7 +485,7 @@ fn poll_once(
         let outcomes = poller.poll(&all, emit);
         poller.close();
         for (polled, outcome) in router.collectors.iter().zip(outcomes) {
-            if let Outcome::Failed(_) = outcome {
+            if outcome.failure().is_some() {
                 failed.push(format!("{} {}", router.identity, polled.entry.name));
             }
         }

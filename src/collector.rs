@@ -288,6 +288,8 @@ pub struct Reply {
     pub output: Option<String>,
     /// The first element under the envelope that was none of the above.
     pub root: Option<String>,
+    /// Where an item is malformed, if one is, and what was expected there.
+    malformed: Option<(u64, String)>,
 }
 
 impl Reply {
@@ -347,7 +349,11 @@ pub fn read_reply(
         reader.tally.bytes += items.bytes();
     }
     reply.root = items.root().map(String::from);
-    result.map(|()| reply)
+    result?;
+    match reply.malformed.take() {
+        Some((at, expected)) => Err(items::Error::Malformed { at, expected }),
+        None => Ok(reply),
+    }
 }
 
 /// Gives the item that was cut to every reader whose root it stands in.
@@ -382,6 +388,13 @@ fn read_item_for_all<R: Read>(
                     items.longer()?;
                     first = index;
                     continue 'longer;
+                }
+                Err(element::Error::Syntax { at, why }) => {
+                    // The reply has failed, and yet the items that follow may be whole.
+                    reader.tally.rejected += 1;
+                    let expected = why.strip_prefix("expected ").map(String::from);
+                    let expected = expected.unwrap_or(format!("well-formed XML ({why})"));
+                    reply.malformed.get_or_insert((items.offset() + at as u64, expected));
                 }
                 Err(why) => {
                     let why = format!("<{name}> at byte {}: {why}", items.offset());

@@ -264,6 +264,26 @@ impl Output {
             OutputKind::Kafka(_) => "kafka",
         }
     }
+
+    /// Whether the other one takes the same records and only writes them elsewhere, or under
+    /// another name: what is queued for the one can go to the other.
+    pub fn differs_in_sink(&self, other: &Output) -> bool {
+        let (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) = (&self.kind, &other.kind)
+        else {
+            return false;
+        };
+        let like_ours = influxdb::Settings {
+            url: ours.url.clone(),
+            target: ours.target.clone(),
+            gzip: ours.gzip,
+            timeout: ours.timeout,
+            ca_file: ours.ca_file.clone(),
+            ..theirs.clone()
+        };
+        let same_queue =
+            (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
+        ours != theirs && *ours == like_ours && same_queue
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -674,7 +694,10 @@ fn with_nearest(message: &str) -> String {
             let known = known.join(", ");
             format!("{kind} `{key}`{} Known here: {known}", nearest.as_deref().unwrap_or("."))
         }
-        _ => message.trim_end().replace('\n', "; "),
+        _ => {
+            let message = message.trim_end().replace('\n', "; ");
+            message.replace("map, expected a sequence", "one table, expected many: [[router]]")
+        }
     }
 }
 
@@ -745,8 +768,8 @@ mod tests {
             ("time", "interval = \"30\"\n", "FILE:1: interval: `30` is not a time such as"),
             (
                 "collector",
-                "\ncollectors = [\"bpg\"]\n",
-                "FILE:2: collectors: there is no collector `bpg`, did you mean `bgp`? There are:",
+                "\ncollectors = [\"rout\"]\n",
+                "FILE:2: collectors: there is no collector `rout`, did you mean `route`? There are",
             ),
             (
                 "collector-key",

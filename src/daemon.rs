@@ -16,7 +16,7 @@ use crate::output::kafka::{self, Kafka};
 use crate::output::line_protocol::LineProtocol;
 use crate::output::queue::{Bounds, Queue};
 use crate::output::spool::{self, Spool};
-use crate::output::{self, Encode, Output, Sink, Status, json, stdout};
+use crate::output::{self, Encode, Output, Sink, json, stdout};
 use crate::own_metrics::{self, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::poller::RouterPoller;
@@ -211,7 +211,7 @@ impl Daemon {
             let Parts { encode, bounds, mut sink, kafka } = make_output(config)?;
             let spool = config.spool.as_ref().and_then(|settings| open_spool(name, settings));
             let queue = Queue::new(name, bounds, spool);
-            let output = Arc::new(Output { name, encode, queue, status: Status::default() });
+            let output = Arc::new(Output::new(name, encode, queue));
             let (theirs, events) = (output.clone(), self.events.clone());
             let write = move || {
                 if !output::write_all(&theirs, &mut *sink) {
@@ -280,6 +280,13 @@ impl Daemon {
         for output in &config.outputs {
             // Those that cannot start leave everything as it was.
             make_output(output).map(drop)?;
+        }
+        for running in &mut self.outputs {
+            let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
+            if let Some(new) = config.outputs.iter().find(other_sink) {
+                running.output.replace_sink(make_output(new)?.sink);
+                running.config = new.clone();
+            }
         }
         let drain = self.config.drain_timeout;
         self.config = config;

@@ -18,6 +18,18 @@ pub enum Outcome {
     /// Nothing of the kind runs on the router, or it does not know the request.
     NoData(String),
     Failed(String),
+    /// There is no session; why, is said once for all collectors.
+    NoSession(String),
+}
+
+impl Outcome {
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
+            Outcome::Data | Outcome::NoData(_) => None,
+        }
+    }
 }
 
 /// What is known of one collector on one router.
@@ -43,7 +55,7 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
     tags: &["collector"],
     fields: &[
         level("success", "", "1 if the last poll did not fail.", |c| {
-            Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
+            Some(u64::from(c.outcome.as_ref()?.failure().is_none()))
         }),
         level("no_data", "", "1 if the router has nothing of the kind.", |c| {
             Some(u64::from(matches!(c.outcome.as_ref()?, Outcome::NoData(_))))
@@ -63,10 +75,7 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
         }),
         counter("points_total", "", "Points made.", |c| Some(c.points)),
         counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
-        text("error", "Why the last poll failed.", |c| match c.outcome.as_ref()? {
-            Outcome::Failed(why) => Some(why),
-            _ => None,
-        }),
+        text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),
     ],
 };
 
@@ -189,10 +198,11 @@ impl RouterStatus {
     pub fn polled(&self, index: usize, outcome: &Outcome, tally: &Tally, duration: Duration) {
         let (identity, name) = (&self.identity, self.names[index]);
         self.collector(index, |status| {
-            let failed_before = matches!(status.outcome, Some(Outcome::Failed(_)));
+            let failed_before = status.outcome.as_ref().and_then(Outcome::failure).is_some();
             match outcome {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
                 Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
+                Outcome::NoSession(why) => log::debug!("{identity}: {name}: {why}"),
                 Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
                 Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
                 Outcome::Data => {}
@@ -205,7 +215,7 @@ impl RouterStatus {
                 log::debug!("{identity}: {name}: left out values that do not fit, first {why}");
             }
             status.polls += 1;
-            status.failed_polls += u64::from(matches!(outcome, Outcome::Failed(_)));
+            status.failed_polls += u64::from(outcome.failure().is_some());
             status.items += tally.items;
             status.rejected_items += tally.rejected;
             status.rejected_values += tally.misfits;

@@ -43,11 +43,12 @@ enum Broken {
     /// Not a byte of a reply came.
     Unanswered(String),
     Failed(String),
+    NoSession(String),
 }
 
 impl Broken {
     fn why(&self) -> &str {
-        let (Broken::Unanswered(why) | Broken::Failed(why)) = self;
+        let (Broken::Unanswered(why) | Broken::Failed(why) | Broken::NoSession(why)) = self;
         why
     }
 }
@@ -82,7 +83,8 @@ impl Work {
         let rank = |outcome: &Outcome| match outcome {
             Outcome::NoData(_) => 0,
             Outcome::Data => 1,
-            Outcome::Failed(_) => 2,
+            Outcome::NoSession(_) => 2,
+            Outcome::Failed(_) => 3,
         };
         if self.outcome.as_ref().is_none_or(|have| rank(&outcome) > rank(have)) {
             self.outcome = Some(outcome);
@@ -220,7 +222,7 @@ impl RouterPoller {
 
     fn finish(&mut self, work: &mut Work, emit: &mut dyn FnMut(&Batch)) {
         // What takes all replies to make would be wrong if one of them is missing.
-        if !matches!(work.outcome, Some(Outcome::Failed(_))) {
+        if work.outcome.as_ref().is_none_or(|outcome| outcome.failure().is_none()) {
             let before = work.points.len();
             work.points.set_re_name("");
             work.poll.finish(&mut work.points);
@@ -256,6 +258,7 @@ impl RouterPoller {
             }
             match result {
                 Ok(outcome) => outcome,
+                Err(Broken::NoSession(why)) => Outcome::NoSession(why),
                 Err(Broken::Unanswered(why) | Broken::Failed(why)) => Outcome::Failed(why),
             }
         };
@@ -275,7 +278,7 @@ impl RouterPoller {
         readers: &[(usize, usize)],
         emit: &mut dyn FnMut(&Batch),
     ) -> Result<Outcome, Broken> {
-        self.ensure_session().map_err(Broken::Failed)?;
+        self.ensure_session().map_err(Broken::NoSession)?;
         let router = &self.router;
         let polled = &router.collectors[first];
         let record = self.record.as_deref();

@@ -193,7 +193,7 @@ fn check_host_key(session: &Session, settings: &Settings) -> Result<(), Error> {
         ))),
         CheckResult::NotFound | CheckResult::Failure => Err(Error(format!(
             "the host key of {name} is not known: it sent {kind} {seen}. If that is the router's \
-             fingerprint, accept it with: echo '{name} {kind} {}' >> {path}",
+             fingerprint, accept it with `echo '{name} {kind} {}' >> {path}`",
             base64::encode_block(key)
         ))),
     }
@@ -271,7 +271,8 @@ fn log_in(session: &Session, settings: &Settings, place: &str) -> Result<(), Err
     }
     if refused.is_empty() {
         return Err(Error(format!(
-            "{place}: no password, private key or agent is set for user {username}"
+            "{place}: nothing is set that user {username} could log in with: password_file, \
+             private_key or agent"
         )));
     }
     let refused = refused.join(" and ");

@@ -73,9 +73,21 @@ pub struct Output {
     pub encode: Encode,
     pub queue: Queue,
     pub status: Status,
+    /// What it is to write to from now on.
+    replacement: Mutex<Option<Box<dyn Sink>>>,
 }
 
 impl Output {
+    pub fn new(name: &'static str, encode: Encode, queue: Queue) -> Output {
+        Output { name, encode, queue, status: Status::default(), replacement: Mutex::default() }
+    }
+
+    /// Writes elsewhere from the next try on, which is made at once; what is queued stays.
+    pub fn replace_sink(&self, sink: Box<dyn Sink>) {
+        *lock(&self.replacement) = Some(sink);
+        self.queue.nudge();
+    }
+
     /// Points that did not reach the far end and never will.
     pub fn dropped(&self) -> u64 {
         self.queue.level().dropped + self.status.rejected.load(Ordering::Relaxed)
@@ -106,9 +118,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Writes what comes through the queue until it is closed. False if nobody reads any more.
 pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
-    let mut writer = Writer { output, failing: None, logged: None };
+    let mut writer = Writer { output, sink, replaced: None, failing: None, logged: None };
     while let Some(chunk) = output.queue.take() {
-        match writer.deliver(sink, &chunk) {
+        match writer.deliver(&chunk) {
             Delivery::Done => output.queue.acknowledge(),
             Delivery::OutOfTime => output.queue.abandon(),
             Delivery::Gone => return false,
@@ -126,6 +138,9 @@ enum Delivery {
 
 struct Writer<'a> {
     output: &'a Output,
+    sink: &'a mut dyn Sink,
+    /// What it writes to instead.
+    replaced: Option<Box<dyn Sink>>,
     /// Since when, and how many tries ago, nothing could be written.
     failing: Option<(Instant, u32)>,
     logged: Option<Instant>,
@@ -133,11 +148,18 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes a chunk, in parts if it must be.
-    fn deliver(&mut self, sink: &mut dyn Sink, chunk: &Chunk) -> Delivery {
+    fn deliver(&mut self, chunk: &Chunk) -> Delivery {
         let status = &self.output.status;
         let has_time = || self.output.queue.has_time();
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
+            if let Some(sink) = lock(&self.output.replacement).take() {
+                self.replaced = Some(sink);
+            }
+            let sink: &mut dyn Sink = match &mut self.replaced {
+                Some(replaced) => &mut **replaced,
+                None => self.sink,
+            };
             let failure = match sink.write(&chunk.bytes[range.clone()], points, &has_time) {
                 Ok(()) => {
                     add(&status.sent, points);
@@ -267,21 +289,14 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
-        let output = Output {
-            name: "test",
-            encode: Box::new(|_, _| 0),
-            queue: Queue::new(
-                "test",
-                Bounds {
-                    chunk_points_max: 100,
-                    chunk_bytes_max: 100,
-                    queue_bytes_max: 100,
-                    flush_interval: Duration::ZERO,
-                },
-                None,
-            ),
-            status: Status::default(),
+        let bounds = Bounds {
+            chunk_points_max: 100,
+            chunk_bytes_max: 100,
+            queue_bytes_max: 400,
+            flush_interval: Duration::ZERO,
         };
+        let queue = Queue::new("test", bounds, None);
+        let output = Output::new("test", Box::new(|_, _| 0), queue);
         output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
         output.queue.close(Instant::now() + Duration::from_secs(60));
         let mut sink = Fussy { got: Vec::new(), tries: 0 };

@@ -54,6 +54,8 @@ struct State {
     dropped: u64,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
+    /// The next pause is over.
+    nudged: bool,
     in_flight: Option<(Chunk, Kept)>,
     spool: Option<Spool>,
     /// What is not sent goes to disk.
@@ -79,7 +81,9 @@ pub struct Level {
 }
 
 impl Queue {
-    pub fn new(name: &'static str, bounds: Bounds, spool: Option<Spool>) -> Queue {
+    pub fn new(name: &'static str, mut bounds: Bounds, spool: Option<Spool>) -> Queue {
+        // The queue drops whole chunks: several have to fit in it.
+        bounds.chunk_bytes_max = bounds.chunk_bytes_max.min(bounds.queue_bytes_max / 4).max(1);
         let spooling = spool.as_ref().is_some_and(|spool| !spool.is_empty());
         let state = State { spool, spooling, ..State::default() };
         Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new() }
@@ -296,7 +300,7 @@ impl Queue {
             // Once closed, what is left is tried often: there is little time.
             let hurried = state.closed.is_some();
             let wait = if hurried { HURRY } else { until.saturating_duration_since(now) };
-            if wait.is_zero() {
+            if wait.is_zero() || std::mem::take(&mut state.nudged) {
                 return true;
             }
             state = sync::wait(&self.changed, state, Some(wait));
@@ -304,6 +308,12 @@ impl Queue {
                 return state.closed.is_none_or(|closed| Instant::now() < closed);
             }
         }
+    }
+
+    /// Ends a pause: the next try is likely to do better.
+    pub fn nudge(&self) {
+        lock(&self.state).nudged = true;
+        self.changed.notify_all();
     }
 
     /// Nothing more will be pushed; what is there may be sent until `deadline`.
