@@ -126,6 +126,12 @@ const DIFFERENCES: &[Difference] = &[
             ours.contains(&Series { name, ..theirs.clone() })
         },
     },
+    Difference {
+        collector: "ufd",
+        title: "Groups name their member",
+        metrics: &["junos_ufd_*"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("re_name") == *theirs),
+    },
 ];
 
 impl Difference {

@@ -36,23 +36,36 @@ pub mod mastership;
 mod memory;
 mod mnha;
 mod mplslsp;
-mod nat;
 mod nat2;
+mod nat;
 mod ntp;
 mod ospf;
 mod pfe;
 mod pim;
 mod poe;
+mod power;
 mod queues;
 mod replication;
 mod route;
 mod routingengine;
+mod rpki;
+mod rpm;
 mod rsvp;
+mod security;
+mod securityike;
+mod securitypolicies;
+mod storage;
 mod stp;
+mod subscriber;
 mod system;
 mod systemstatistics;
+mod twamp;
+mod ufd;
 mod uptime;
 mod users;
+mod virtualchassis;
+mod vpws;
+mod vrrp;
 
 use crate::collector::{Entry, entry};
 
@@ -99,16 +112,29 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<pfe::Pfe>(),
     entry::<pim::Pim>(),
     entry::<poe::Poe>(),
+    entry::<power::Power>(),
     entry::<queues::Queues>(),
     entry::<replication::Replication>(),
     entry::<route::Route>(),
     entry::<routingengine::RoutingEngine>(),
+    entry::<rpki::Rpki>(),
+    entry::<rpm::Rpm>(),
     entry::<rsvp::Rsvp>(),
+    entry::<security::Security>(),
+    entry::<securityike::SecurityIke>(),
+    entry::<securitypolicies::SecurityPolicies>(),
+    entry::<storage::Storage>(),
     entry::<stp::Stp>(),
+    entry::<subscriber::Subscribers>(),
     entry::<system::System>(),
     entry::<systemstatistics::SystemStatistics>(),
+    entry::<twamp::Twamp>(),
+    entry::<ufd::Ufd>(),
     entry::<uptime::Uptime>(),
     entry::<users::Users>(),
+    entry::<virtualchassis::VirtualChassis>(),
+    entry::<vpws::Vpws>(),
+    entry::<vrrp::Vrrp>(),
 ];
 
 /// The collectors that are asked where the settings name none.
