@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::element::{self, Element};
 use crate::items::{self, Items, Limits, Scope};
+use crate::labels::DescriptionLabels;
 use crate::point::{Points, Schema};
 use crate::reply::{self, Meaning, RpcError};
 use crate::units::Time;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub ignore: Option<Pattern>,
     /// Only what is matched by it is collected: for `interfaces`, a name.
     pub only: Option<Pattern>,
+    /// What in a description is a label: for `interfaces` and `bgp`.
+    pub description_labels: Option<DescriptionLabels>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
     /// Logical systems to ask for besides the router itself.
@@ -63,6 +66,7 @@ impl Settings {
             ("satellite", self.satellite),
             ("ignore", self.ignore.is_some()),
             ("only", self.only.is_some()),
+            ("description_labels", self.description_labels.is_some()),
             ("groups", !self.groups.is_empty()),
             ("logical_systems", !self.logical_systems.is_empty()),
         ];
