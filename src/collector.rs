@@ -333,7 +333,8 @@ pub fn read_reply(
     let result = loop {
         match items.next_item() {
             Ok(Some(item)) if item < wanted => {
-                read_item_for_all(&mut items, item, readers, limits, &mut reply)?;
+                let named = (item, names[item]);
+                read_item_for_all(&mut items, named, readers, limits, &mut reply)?;
                 for (index, reader) in readers.iter_mut().enumerate() {
                     if reader.points.bytes() >= BATCH_BYTES {
                         deliver(index, reader.points);
@@ -355,7 +356,7 @@ pub fn read_reply(
 /// Gives the item that was cut to every reader whose root it stands in.
 fn read_item_for_all<R: Read>(
     items: &mut Items<R>,
-    item: usize,
+    (item, name): (usize, &str),
     readers: &mut [Reader],
     limits: &Limits,
     reply: &mut Reply,
@@ -366,7 +367,6 @@ fn read_item_for_all<R: Read>(
         let scope = items.scope();
         for (index, reader) in readers.iter_mut().enumerate().skip(first) {
             let roots = reader.poll.roots(reader.query);
-            let name = reader.poll.items(reader.query)[item];
             if !roots.iter().any(|root| *root == name || scope.within(root)) {
                 continue;
             }

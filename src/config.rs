@@ -562,8 +562,8 @@ impl Source {
         }
         Some(spool::Settings {
             directory: file.directory.join(output.name()),
-            bytes_max: file.bytes_max.map_or(256 << 20, |bytes| bytes.0 as u64),
-            age_max: file.age_max.unwrap_or(Time::seconds(7 * 86400)).0,
+            bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0 as u64),
+            age_max: file.age_max.unwrap_or(Time::seconds(86400)).0,
             sync_interval: file.sync_interval.unwrap_or(Time::seconds(5)).0,
         })
     }
@@ -818,4 +818,72 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, text: &str) -> Result<Config, String> {
+        let path = format!("perijove-config-{name}-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(path);
+        std::fs::write(&path, text).unwrap();
+        let config = Source::read(&path).and_then(Source::into_config);
+        std::fs::remove_file(&path).unwrap();
+        let shown = path.display().to_string();
+        config.map_err(|err| err.replace(&shown, "FILE"))
+    }
+
+    /// The shipped file is all comments; what stands behind a `#` without a space is a setting.
+    #[test]
+    fn every_key_of_the_shipped_settings_is_known() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/perijove.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let setting = |line: &str| line.starts_with('#') && !line.starts_with("# ");
+        let uncomment =
+            |line: &str| if setting(line) { line[1..].to_string() } else { line.into() };
+        let text: Vec<String> = text.lines().map(uncomment).collect();
+        let file: Result<File, _> = toml::from_str(&text.join("\n"));
+        if let Err(err) = file {
+            panic!("{path}: {err}");
+        }
+    }
+
+    #[test]
+    fn errors_name_line_key_and_what_is_allowed() {
+        for (name, text, expected) in [
+            (
+                "key",
+                "interval = \"30s\"\ntimeuot = \"5s\"\n",
+                "FILE:2: timeuot: unknown key `timeuot`, did you mean `timeout`? Known here:",
+            ),
+            (
+                "table",
+                "[output.influxdb]\nurl = \"http://h\"\nbatch_points = 5\n",
+                "FILE:3: output.influxdb.batch_points: unknown key `batch_points`, did you mean \
+                 `batch_points_max`?",
+            ),
+            ("time", "interval = \"30\"\n", "FILE:1: interval: `30` is not a time such as"),
+            (
+                "collector",
+                "\ncollectors = [\"bpg\"]\n",
+                "FILE:2: collectors: there is no collector `bpg`, did you mean `bgp`? There are:",
+            ),
+            (
+                "collector-key",
+                "[collector.bgp]\nsatellite = true\n",
+                "FILE:1: collector.bgp: bgp has no setting `satellite`; it has interval, timeout",
+            ),
+            ("share", "poll_share_max = 0.0\n", "FILE:1: poll_share_max: a share of time is from"),
+            ("user", "[[router]]\ntarget = \"h\"\n", "FILE:1: router: target h needs a username"),
+            (
+                "twice",
+                "[[router]]\nidentity = \"a\"\n[[router]]\nidentity = \"a\"\n",
+                "FILE:3: router: two routers have the identity `a`",
+            ),
+        ] {
+            let err = read(name, text).unwrap_err();
+            assert!(err.starts_with(expected), "{name}: {err}");
+        }
+    }
 }

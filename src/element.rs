@@ -62,8 +62,6 @@ impl de::Error for Error {
 pub struct Element<'de> {
     all: &'de str,
     reader: Reader<&'de [u8]>,
-    /// Where in `all` the reader's own input starts.
-    base: usize,
     /// The elements that are open, outermost first.
     open: Vec<&'de str>,
     depth_max: usize,
@@ -123,7 +121,6 @@ impl<'de> Element<'de> {
         Element {
             all,
             reader: reader(all),
-            base: 0,
             open: Vec::new(),
             depth_max,
             closed: false,
@@ -145,8 +142,9 @@ impl<'de> Element<'de> {
         value
     }
 
+    /// Where in the text the reader goes on.
     fn at(&self) -> usize {
-        self.base + self.reader.buffer_position() as usize
+        self.all.len() - self.reader.get_ref().len()
     }
 
     fn syntax(&self, why: String) -> Error {
@@ -277,10 +275,10 @@ impl<'de> Element<'de> {
         true
     }
 
-    /// Goes on reading at that byte.
+    /// Goes on reading at that byte, or behind the white space there, which says nothing. The
+    /// reader stands behind a tag, and where a tag could stand it goes on: that is all it knows.
     fn go_to(&mut self, at: usize) {
-        self.base = at;
-        self.reader = reader(&self.all[at..]);
+        *self.reader.get_mut() = self.all[at..].trim_ascii_start().as_bytes();
     }
 
     fn skip_to(&mut self, depth: usize) -> Result<()> {

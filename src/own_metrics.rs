@@ -242,7 +242,7 @@ impl RouterStatus {
             match outcome {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
                 Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
-                Outcome::NoData(why) => log::info!("{identity}: {name}: no data: {why}"),
+                Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
                 Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
                 Outcome::Data => {}
             }

@@ -20,6 +20,7 @@ use crate::schedule::Schedule;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
+const UNSUPPORTED: &str = "the router does not know the request";
 const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
 const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -288,7 +289,8 @@ impl RouterPoller {
         }
         let now = Instant::now();
         let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
-            Outcome::NoData("the router does not know the request".into())
+            // Said when it was found out.
+            Outcome::NoData(UNSUPPORTED.into())
         } else {
             let had_session = self.session.is_some();
             let mut result = self.exchange(rpc, first, work, &readers, emit);
@@ -372,7 +374,7 @@ impl RouterPoller {
                     self.router.identity
                 );
                 self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
-                Outcome::NoData(why)
+                Outcome::NoData(UNSUPPORTED.into())
             }
             (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
             (Some((_, why)), _) => Outcome::NoData(why),

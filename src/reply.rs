@@ -167,11 +167,17 @@ impl Flat {
 #[derive(Debug, Default)]
 pub struct Leaves(std::collections::BTreeMap<String, String>);
 
+impl FromIterator<(String, String)> for Leaves {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Leaves {
+        let mut leaves = Leaves::default();
+        all.into_iter().for_each(|(name, text)| leaves.add(name, text));
+        leaves
+    }
+}
+
 impl From<Flat> for Leaves {
     fn from(flat: Flat) -> Leaves {
-        let mut leaves = Leaves::default();
-        flat.0.into_iter().for_each(|(name, text)| leaves.add(name, text));
-        leaves
+        flat.0.into_iter().collect()
     }
 }
 
@@ -197,6 +203,13 @@ impl Leaves {
     /// A number that may have its unit behind it, as `Quantity` has.
     pub fn quantity(&self, name: &str) -> Option<f64> {
         quantity(self.text(name)?)
+    }
+}
+
+/// Adds what is there, for elements that repeat.
+pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
+    if let Some(more) = more {
+        *total = Some(total.map_or(more, |total| total.saturating_add(more)));
     }
 }
 

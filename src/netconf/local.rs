@@ -40,6 +40,10 @@ pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Err
     };
     match run() {
         Ok(local) => Ok(Box::new(local)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Err(Error(format!(
+            "cannot run {program}: there is no such program; if this is no router, --target HOST \
+             reaches one over SSH"
+        ))),
         Err(err) => Err(Error(format!("cannot run {program}: {err}"))),
     }
 }
