@@ -53,6 +53,24 @@ pub fn tame_allocator() {
     }
 }
 
+/// Enough for the sessions of twenty thousand routers. Not all that may be allowed: a child that
+/// closes whatever it might have inherited would be busy for seconds.
+const OPEN_FILES_WANTED: libc::rlim_t = 65_536;
+
+/// Asks for more open files than a login shell gets, which are too few for hundreds of sessions.
+/// What is not granted is missed when a session cannot be opened, and said then.
+pub fn raise_open_files() {
+    // SAFETY: rlimit is plain numbers, for which zeroes are valid; the calls read or fill it.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            let wanted = OPEN_FILES_WANTED.min(limit.rlim_max);
+            limit.rlim_cur = limit.rlim_cur.max(wanted);
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
 /// Opens the connection to syslog, as the daemon `perijove`.
 pub fn open_syslog() {
     // SAFETY: the name is static; syslog keeps the pointer.

@@ -193,7 +193,7 @@ fn check_host_key(session: &Session, settings: &Settings) -> Result<(), Error> {
         ))),
         CheckResult::NotFound | CheckResult::Failure => Err(Error(format!(
             "the host key of {name} is not known: it sent {kind} {seen}. If that is the router's \
-             fingerprint, accept it with: echo '{name} {kind} {}' >> {path}",
+             fingerprint, accept it with `echo '{name} {kind} {}' >> {path}`",
             base64::encode_block(key)
         ))),
     }

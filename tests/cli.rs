@@ -1,0 +1,382 @@
+//! The command line and the settings file: what is answered, what is refused, and how it is said.
+
+mod common;
+
+use common::lines::{self, Line};
+use common::perijove::{
+    local_router, once, once_finished, perijove, router, router_program, run_with,
+};
+use common::process::{Finished, Process, run};
+use common::temporary::Directory;
+
+const COMMANDS: &[&str] = &["run", "once", "check", "collectors", "parse", "record"];
+const SEVEN: &[&str] = &[
+    "alarm",
+    "bgp",
+    "environment",
+    "interfacediagnostics",
+    "interfaces",
+    "route",
+    "routingengine",
+];
+
+#[test]
+fn help_names_every_command_and_flag() {
+    let finished = run(&mut perijove(&["--help"]));
+    assert_eq!((finished.code, finished.stderr.as_str()), (0, ""));
+    let flags = "--config --identity --target --port --transport --command --username \
+        --private-key --password-file --passphrase-file --known-hosts --interval --timeout \
+        --collectors --influxdb --database --format --verbose --quiet --help --version";
+    for word in COMMANDS.iter().copied().chain(flags.split_whitespace()) {
+        assert!(finished.stdout.contains(word), "{word} is not in the help");
+    }
+    assert!(finished.stdout.lines().all(|line| line.len() <= 100), "a long line in the help");
+}
+
+#[test]
+fn version_is_the_packages() {
+    let finished = run(&mut perijove(&["--version"]));
+    assert_eq!(finished.code, 0);
+    assert_eq!(finished.stdout.trim(), concat!("perijove ", env!("CARGO_PKG_VERSION")));
+}
+
+/// Exit 2, nothing on stdout, and an error that holds every one of `words`.
+fn refused(finished: &Finished, words: &[&str]) {
+    let Finished { code, stdout, stderr } = finished;
+    assert_eq!((*code, stdout.as_str()), (2, ""), "{words:?} {stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");
+    }
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["pol"], &["pol", "once", "check"]),
+        (&["once", "--colectors", "bgp"], &["--colectors", "--collectors"]),
+        (&["once", "--port"], &["--port"]),
+        (&["once", "--port", "no"], &["--port", "no"]),
+        (&["once", "--port", "70000"], &["--port", "70000"]),
+        (&["once", "--interval", "30"], &["--interval", "30", "30s"]),
+        (&["once", "--transport", "telnet"], &["telnet", "ssh", "local"]),
+        (&["once", "--format", "xml"], &["xml", "line", "json", "prometheus"]),
+        (&["once", "bgp"], &["bgp"]),
+        (&["once", "--target", "127.0.0.1", "--password", "hunter2"], &["--password"]),
+        (&["parse"], &["COLLECTOR"]),
+        (&["record"], &["DIR"]),
+        (&["once", "--config", "/nonexistent/perijove.toml"], &["/nonexistent/perijove.toml"]),
+    ];
+    for (arguments, words) in cases {
+        refused(&run(&mut perijove(arguments)), words);
+    }
+}
+
+#[test]
+fn an_unknown_collector_is_refused_with_the_list() {
+    for arguments in [
+        ["once", "--collectors", "bgp,intrefaces"].as_slice(),
+        &["collectors", "intrefaces"],
+        &["parse", "intrefaces"],
+    ] {
+        let mut words = SEVEN.to_vec();
+        words.push("intrefaces");
+        refused(&run(&mut perijove(arguments)), &words);
+    }
+}
+
+/// Each case: settings, the line that is wrong, and what the error must name besides file and line.
+#[test]
+fn wrong_settings_are_refused_by_file_line_and_key() {
+    let cases: &[(&str, u32, &[&str])] = &[
+        // Unknown keys, and the nearest that exists.
+        ("intervall = \"30s\"\n", 1, &["intervall", "interval"]),
+        (
+            "\n\n[limits]\nmesage_bytes_max = \"1MB\"\n",
+            4,
+            &["mesage_bytes_max", "message_bytes_max"],
+        ),
+        ("[[router]]\ntarget = \"r\"\nusernme = \"u\"\n", 3, &["usernme", "username"]),
+        ("[output.influxdb]\ndatabse = \"d\"\n", 2, &["databse", "database"]),
+        ("[output.influx]\nurl = \"http://127.0.0.1\"\n", 1, &["influx", "influxdb"]),
+        ("[collector.bgp]\nintervl = \"9s\"\n", 2, &["intervl", "interval"]),
+        ("[collector.bpg]\ninterval = \"9s\"\n", 1, &["bpg", "bgp"]),
+        ("[loging]\nlevel = \"info\"\n", 1, &["loging", "log"]),
+        // Wrong types.
+        ("interval = 30\n", 1, &["interval", "\"30s\""]),
+        ("timeout = \"9s\"\ncollectors = \"bgp\"\n", 2, &["collectors"]),
+        ("[[router]]\ntarget = \"r\"\nport = \"830\"\n", 3, &["port"]),
+        ("[output.influxdb]\nurl = \"http://127.0.0.1\"\ngzip = \"yes\"\n", 3, &["gzip"]),
+        ("[router]\ntarget = \"r\"\n", 1, &["router", "[[router]]"]),
+        // Impossible values.
+        ("interval = \"0s\"\n", 1, &["interval", "0s"]),
+        ("interval = \"-5s\"\n", 1, &["interval", "-5s"]),
+        ("interval = \"5 parsecs\"\n", 1, &["interval", "5 parsecs"]),
+        ("poll_share_max = 0\n", 1, &["poll_share_max", "100"]),
+        ("poll_share_max = 101\n", 1, &["poll_share_max", "100"]),
+        ("[limits]\nitem_bytes_max = \"8 elephants\"\n", 2, &["item_bytes_max", "8 elephants"]),
+        ("[limits]\ndepth_max = 0\n", 2, &["depth_max"]),
+        ("[[router]]\ntarget = \"r\"\nport = 70000\n", 3, &["port", "70000"]),
+        ("[[router]]\ntarget = \"r\"\ntransport = \"telnet\"\n", 3, &["telnet", "ssh", "local"]),
+        ("[log]\nlevel = \"loud\"\n", 2, &["loud", "error", "warn", "info", "debug", "trace"]),
+        ("[log]\ndestination = \"printer\"\n", 2, &["printer", "stderr", "syslog"]),
+        ("[output.influxdb]\nurl = \"ftp://127.0.0.1\"\n", 2, &["url", "ftp", "http"]),
+        (
+            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nprecision = \"m\"\n",
+            3,
+            &["precision", "ns"],
+        ),
+        ("[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 3\n", 3, &["version", "1", "2"]),
+        (
+            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nintegers = \"x\"\n",
+            3,
+            &["integers", "i", "u"],
+        ),
+        ("[output.stdout]\nformat = \"xml\"\n", 2, &["format", "line", "json"]),
+        ("collectors = [\"bgp\", \"intrefaces\"]\n", 1, &["intrefaces", "interfaces"]),
+        ("[[router]]\ntarget = \"r\"\n\n[[router]]\ntarget = \"r\"\n", 4, &["identity", "r"]),
+        // Unreadable secrets.
+        (
+            "[[router]]\ntarget = \"r\"\npassword_file = \"/nonexistent/secret\"\n",
+            3,
+            &["password_file", "/nonexistent/secret"],
+        ),
+        (
+            "[[router]]\ntarget = \"r\"\npassword_env = \"PERIJOVE_NOT_SET\"\n",
+            3,
+            &["password_env", "PERIJOVE_NOT_SET"],
+        ),
+        (
+            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 2\n\
+             token_file = \"/nonexistent/t\"\n",
+            4,
+            &["token_file", "/nonexistent/t"],
+        ),
+        (
+            "[[router]]\ntarget = \"r\"\nprivate_key = \"/nonexistent/key\"\n",
+            3,
+            &["private_key", "/nonexistent/key"],
+        ),
+        // Not TOML at all.
+        ("interval = \"30s\"\n[limits\n", 2, &[]),
+    ];
+    for (settings, line, words) in cases {
+        let finished = run_with(settings, &["once", "--collectors", "alarm"]);
+        refused(&finished, words);
+        let place = format!("perijove.toml:{line}");
+        assert!(
+            finished.stderr.contains(&place),
+            "not at {place} for {settings:?}: {}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
+fn check_finds_the_same_errors_as_run() {
+    for command in ["check", "run", "record"] {
+        let directory = Directory::new();
+        let target = directory.join("recorded");
+        let mut arguments = vec![command];
+        if command == "record" {
+            arguments.push(target.to_str().expect("a UTF-8 path"));
+        }
+        refused(&run_with("intervall = \"30s\"\n", &arguments), &["perijove.toml:1", "interval"]);
+        assert!(!target.exists(), "record has made a directory");
+    }
+}
+
+#[test]
+fn once_prints_line_protocol() {
+    let lines = once("alarm,routingengine", "--clock 1000");
+    let measurements: Vec<&str> = lines.iter().map(|line| line.measurement.as_str()).collect();
+    assert!(measurements.contains(&"alarms"), "{measurements:?}");
+    assert!(measurements.contains(&"route_engine"), "{measurements:?}");
+    let now = common::now_ns();
+    for line in lines::readings(&lines) {
+        assert_eq!(line.tag("host"), "r1", "{line:?}");
+        assert!((0..120_000_000_000).contains(&(now - line.timestamp)), "{line:?} now {now}");
+    }
+}
+
+#[test]
+fn once_prints_json() {
+    let finished = run_with(
+        &local_router("r1", ""),
+        &["once", "--collectors", "routingengine", "--format", "json"],
+    );
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(finished.stdout.lines().count() > 0);
+    for line in finished.stdout.lines() {
+        let record: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert_eq!(record["node"], "r1", "{line}");
+    }
+}
+
+#[test]
+fn once_prints_prometheus_text() {
+    let finished = run_with(
+        &local_router("r1", ""),
+        &["once", "--collectors", "routingengine", "--format", "prometheus"],
+    );
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let text = finished.stdout;
+    assert!(text.contains("# TYPE junos_route_engine_temp gauge"), "{text}");
+    assert!(text.contains("# HELP junos_route_engine_temp "), "{text}");
+    let sample = text.lines().find(|line| line.starts_with("junos_route_engine_temp{"));
+    assert!(sample.is_some_and(|line| line.contains("target=\"r1\"")), "{text}");
+}
+
+#[test]
+fn once_without_a_router_fails() {
+    let settings =
+        "[[router]]\nidentity = \"r1\"\ntransport = \"local\"\ncommand = [\"/bin/false\"]\n";
+    let finished = run_with(settings, &["once", "--collectors", "alarm"]);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert!(finished.stderr.contains("/bin/false"), "{}", finished.stderr);
+}
+
+#[test]
+fn flags_alone_are_enough() {
+    let command = router("--interfaces 1").join(" ");
+    let finished = run(&mut perijove(&[
+        "once",
+        "--identity",
+        "flagged",
+        "--command",
+        &command,
+        "--collectors",
+        "alarm",
+    ]));
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let lines = lines::readings(&lines::read(&finished.stdout));
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.tag("host") == "flagged"));
+}
+
+#[test]
+fn quiet_and_verbose_change_the_log_only() {
+    let log = |flag: &str| {
+        let finished = run_with(
+            &local_router("r1", ""),
+            &["once", "--collectors", "alarm", flag, "--identity", "r1"],
+        );
+        assert_eq!(finished.code, 0, "{finished:?}");
+        lines::read(&finished.stdout);
+        finished.stderr
+    };
+    assert_eq!(log("--quiet"), "");
+    assert!(log("--verbose").contains("r1"));
+}
+
+#[test]
+fn collectors_describes_them_all() {
+    let text = run(&mut perijove(&["collectors"]));
+    let markdown = run(&mut perijove(&["collectors", "--format", "markdown"]));
+    let json = run(&mut perijove(&["collectors", "--format", "json"]));
+    for finished in [&text, &markdown, &json] {
+        assert_eq!((finished.code, finished.stderr.as_str()), (0, ""));
+        for name in SEVEN {
+            assert!(finished.stdout.contains(name), "{name}: {}", finished.stdout);
+        }
+    }
+    serde_json::from_str::<serde_json::Value>(&json.stdout).expect("JSON");
+    let one = run(&mut perijove(&["collectors", "route"]));
+    assert_eq!(one.code, 0);
+    assert!(one.stdout.contains("get-route-summary-information"), "{}", one.stdout);
+    assert!(!one.stdout.contains("get-bgp-neighbor-information"), "{}", one.stdout);
+}
+
+#[test]
+fn parse_reads_a_file_or_standard_input() {
+    let printed = run(std::process::Command::new(router_program()).args([
+        "--clock",
+        "1000",
+        "--print",
+        "get-route-summary-information",
+    ]));
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    let directory = Directory::new();
+    let file = directory.write("reply.xml", &printed.stdout);
+
+    let of_file = run(perijove(&["parse", "route"]).arg(&file));
+    let input = std::fs::File::open(&file).expect("open the reply");
+    let of_input = Process::start_reading(&mut perijove(&["parse", "route"]), input).finish();
+    let points = |finished: &Finished| -> Vec<Line> {
+        assert_eq!(finished.code, 0, "{finished:?}");
+        let same_time = |line| Line { timestamp: 0, ..line };
+        lines::readings(&lines::read(&finished.stdout)).into_iter().map(same_time).collect()
+    };
+    assert_eq!(points(&of_file), points(&of_input));
+    assert!(points(&of_file).iter().any(|line| line.measurement == "routes"));
+
+    let missing = run(&mut perijove(&["parse", "route", "/nonexistent/reply.xml"]));
+    assert_eq!(missing.code, 1, "{missing:?}");
+    assert!(missing.stderr.contains("/nonexistent/reply.xml"), "{}", missing.stderr);
+}
+
+#[test]
+fn what_record_saves_is_what_parse_reads() {
+    let directory = Directory::new();
+    let target = directory.join("recorded");
+    let settings = local_router("r1", "--clock 1000");
+    let path = target.to_str().expect("a UTF-8 path");
+    let finished = run_with(&settings, &["record", path, "--collectors", "alarm,bgp,route"]);
+    assert_eq!(finished.code, 0, "{finished:?}");
+
+    let mut files: Vec<_> = std::fs::read_dir(&target)
+        .expect("the recorded directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 4, "two replies of alarm, two of bgp, one of route: {files:?}");
+    for file in files {
+        let name = file.file_name().expect("a name").to_str().expect("UTF-8").to_string();
+        let collector =
+            ["alarm", "bgp", "route"].into_iter().find(|collector| name.starts_with(collector));
+        let collector = collector.unwrap_or_else(|| panic!("{name} names no collector"));
+        let parsed = run(perijove(&["parse", collector]).arg(&file));
+        assert_eq!(parsed.code, 0, "{name}: {parsed:?}");
+        lines::read(&parsed.stdout);
+    }
+}
+
+#[test]
+fn check_says_what_works() {
+    let stub = common::http_stub::HttpStub::accepting();
+    let output = format!("[output.influxdb]\nurl = \"{}\"\ndatabase = \"perijove\"\n", stub.url());
+    let works = run_with(&(local_router("r1", "") + &output), &["check"]);
+    assert_eq!(works.code, 0, "{works:?}");
+    let said = works.stdout + &works.stderr;
+    assert!(said.contains("r1") && said.contains("influxdb"), "{said}");
+
+    let nobody = format!(
+        "[output.influxdb]\nurl = \"http://127.0.0.1:{}\"\ndatabase = \"perijove\"\n",
+        common::free_port()
+    );
+    let fails = run_with(&(local_router("r1", "") + &nobody), &["check"]);
+    assert_eq!(fails.code, 1, "{fails:?}");
+    assert!((fails.stdout + &fails.stderr).contains("influxdb"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() {
+    // `perijove once | head -1`: the rest of the lines has no reader.
+    let directory = Directory::new();
+    let file = directory.write("perijove.toml", local_router("r1", "--interfaces 200"));
+    let program = env!("CARGO_BIN_EXE_perijove");
+    let script = format!("\"{program}\" once --config {} 2>stderr | head -n 1", file.display());
+    let finished =
+        run(std::process::Command::new("sh").args(["-c", &script]).current_dir(directory.path()));
+    assert_eq!(lines::read(&finished.stdout).len(), 1, "{finished:?}");
+    let stderr = std::fs::read_to_string(directory.join("stderr")).expect("stderr");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn a_failed_collector_fails_once() {
+    let finished = once_finished("alarm,route", "--fault garbage:route");
+    assert_eq!(finished.code, 1, "{finished:?}");
+    let lines = lines::read(&finished.stdout);
+    assert!(lines.iter().any(|line| line.measurement == "alarms"), "{finished:?}");
+}

@@ -1,0 +1,25 @@
+"""A NETCONF server on standard input and output that says what it is told, right or wrong.
+
+usage: canned.py HELLO REPLY
+
+HELLO and REPLY are files. Every request is answered with REPLY, framed by ]]>]]> as base:1.0 has
+it; ID in it stands for the request's message-id. HELLO is sent as it is, with its own end.
+"""
+
+import re
+import sys
+
+hello, reply = (open(name, "rb").read() for name in sys.argv[1:3])
+out = sys.stdout.buffer
+out.write(hello)
+out.flush()
+
+pending = b""
+while chunk := sys.stdin.buffer.raw.read(65536):
+    pending += chunk
+    while b"]]>]]>" in pending:
+        request, pending = pending.split(b"]]>]]>", 1)
+        message_id = re.search(rb"message-id=[\"']([^\"']*)", request)
+        if message_id:
+            out.write(reply.replace(b"ID", message_id.group(1)) + b"]]>]]>")
+            out.flush()

@@ -1,0 +1,100 @@
+//! What the end-to-end tests share: real servers on free loopback ports, perijove and the simulated
+//! router as child processes, and readers for what comes out. Nothing here shares code with the
+//! program under test, so that a mistake there cannot hide itself here.
+//!
+//! Every wait has a deadline and ends as soon as what it waits for is so; every child is killed
+//! when its handle is dropped, panic or not. Each test file uses a part of this.
+#![allow(dead_code)]
+
+pub mod http_stub;
+pub mod influxd;
+pub mod lines;
+pub mod netconfd;
+pub mod perijove;
+pub mod process;
+pub mod sshd;
+pub mod temporary;
+pub mod victoria_metrics;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that must happen. Long, because the machine may be busy;
+/// a passing test never waits this long.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Asks `probe` until it has an answer; panics with `what` when there is none in time.
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}
+
+/// A TCP port of 127.0.0.1 that nobody listens on. It lies below the range from which the kernel
+/// picks ports for outgoing connections, and each call gives another one, so that it is still free
+/// when a server binds it a moment later.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    for _ in 0..COUNT {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + (std::process::id().wrapping_mul(97) + step) % COUNT;
+        let port = u16::try_from(port).expect("a port number");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port on 127.0.0.1");
+}
+
+/// The path of an installed program. Servers live where an ordinary user's PATH does not look.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':')
+        .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"])
+        .map(|folder| PathBuf::from(folder).join(name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed: run tests/install"))
+}
+
+/// Cargo's target directory, where `tests/install` puts the Python packages too.
+pub fn target_directory() -> PathBuf {
+    let temporary = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    temporary.parent().expect("target/tmp has a parent").to_path_buf()
+}
+
+/// Nanoseconds since 1970, for points that a test writes itself.
+pub fn now_ns() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.expect("a clock after 1970").as_nanos()).expect("a clock before 2262")
+}
+
+/// An HTTP client that takes every status as an answer and every certificate as good.
+pub fn http_agent() -> ureq::Agent {
+    let tls = ureq::tls::TlsConfig::builder()
+        .provider(ureq::tls::TlsProvider::NativeTls)
+        .disable_verification(true)
+        .build();
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .tls_config(tls)
+        .timeout_global(Some(DEADLINE))
+        .build()
+        .new_agent()
+}
+
+/// The status and the body of an answer.
+pub fn answer(
+    mut response: ureq::http::Response<ureq::Body>,
+) -> Result<(u16, String), ureq::Error> {
+    let body = response.body_mut().with_config().limit(1 << 30).read_to_string()?;
+    Ok((response.status().as_u16(), body))
+}

@@ -1,0 +1,233 @@
+//! InfluxDB 1.x, the real server: what is written can be asked back, and what goes wrong.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::influxd::{Influxd, Options};
+use common::lines::{self, Line};
+use common::perijove::{Daemon, FAST, dropped, local_router, seen};
+use common::temporary::Directory;
+
+const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
+                     \"interfaces\", \"route\", \"routingengine\"]";
+
+/// Settings that print every point too, so that what has arrived can be held against it.
+fn settings(collectors: &str, router_options: &str, output: &str) -> String {
+    format!(
+        "collectors = {collectors}\n{FAST}drain_timeout = \"50s\"\n{}[output.stdout]\n{output}",
+        local_router("r1", router_options)
+    )
+}
+
+/// Runs until `polls` polls of the alarms are printed, ends in good order, gives what was printed.
+fn run_polls(settings: &str, polls: usize) -> Vec<Line> {
+    let mut daemon = Daemon::start(settings);
+    daemon.wait_lines("polls", |lines| (seen(lines, "alarms") >= polls).then_some(()));
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    lines::read(&finished.stdout)
+}
+
+/// Every reading that was printed is stored, with the same tags, fields, values and time, and
+/// nothing else is.
+fn same(printed: &[Line], stored: &[Line]) {
+    let stored: BTreeMap<String, Line> =
+        lines::readings(stored).into_iter().map(|line| (line.key(), line)).collect();
+    let printed: BTreeMap<String, Line> =
+        lines::readings(printed).into_iter().map(|line| (line.key(), line)).collect();
+    assert!(!printed.is_empty(), "nothing was printed");
+    for (key, line) in &printed {
+        let found = stored.get(key).unwrap_or_else(|| panic!("not stored: {line:?}"));
+        let equal = line.fields.len() == found.fields.len()
+            && line
+                .fields
+                .iter()
+                .all(|(name, value)| found.fields.get(name).is_some_and(|v| v.same(value)));
+        assert!(equal, "printed {line:?}\nstored  {found:?}");
+    }
+    assert_eq!(printed.len(), stored.len(), "more is stored than was printed");
+}
+
+#[test]
+fn what_is_written_can_be_asked_back() {
+    let influxd = Influxd::start();
+    let options = "--interfaces 4 --bgp-peers 4 --tables 4 --optics 2";
+    let printed = run_polls(&settings(SEVEN, options, &influxd.output()), 3);
+    assert!(printed.len() > 100);
+    same(&printed, &influxd.points());
+}
+
+#[test]
+fn bytes_that_are_not_ascii_arrive() {
+    let influxd = Influxd::start();
+    let printed =
+        run_polls(&settings("[\"alarm\", \"interfaces\"]", "--fault latin1", &influxd.output()), 2);
+    same(&printed, &influxd.points());
+}
+
+#[test]
+fn every_precision_and_no_gzip() {
+    for (precision, unit) in [("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)] {
+        let influxd = Influxd::start();
+        let output = format!("{}precision = \"{precision}\"\ngzip = false\n", influxd.output());
+        let printed = run_polls(&settings("[\"alarm\", \"route\"]", "", &output), 2);
+        let cut: Vec<Line> = printed
+            .into_iter()
+            .map(|line| Line { timestamp: line.timestamp / unit * unit, ..line })
+            .collect();
+        same(&cut, &influxd.points());
+    }
+}
+
+#[test]
+fn small_batches_lose_nothing() {
+    let influxd = Influxd::start();
+    let output = format!("{}batch_points_max = 7\nflush_interval = \"100ms\"\n", influxd.output());
+    let printed = run_polls(&settings(SEVEN, "", &output), 2);
+    same(&printed, &influxd.points());
+}
+
+#[test]
+fn tls_with_the_right_authority_and_without() {
+    let influxd = Influxd::start_with(Options { tls: true, ..Options::default() });
+    let output = format!("{}ca_file = \"{}\"\n", influxd.output(), influxd.ca_file());
+    let printed = run_polls(&settings("[\"alarm\"]", "", &output), 2);
+    same(&printed, &influxd.points());
+
+    let mut daemon = Daemon::start(&settings("[\"alarm\"]", "", &influxd.output()));
+    daemon.process.wait_stderr("certificate");
+}
+
+#[test]
+fn a_login_is_used_and_a_wrong_one_keeps_the_data() {
+    let administrator = Some(("writer", "s3cr3t-Wr1ter"));
+    let influxd = Influxd::start_with(Options { administrator, ..Options::default() });
+    let output = format!(
+        "{}username = \"writer\"\npassword_file = \"DIRECTORY/influxdb.password\"\n",
+        influxd.output()
+    );
+
+    // Wrong at first: nothing is taken, nothing is lost, the reason is said without the password.
+    let directory = Directory::new();
+    directory.write_secret("influxdb.password", "wr0ng-Wr1ter");
+    let mut daemon =
+        Daemon::start_in(directory, &settings("[\"alarm\"]", "", &output), &["--verbose"]);
+    daemon.process.wait_stderr("401");
+    daemon.wait_lines("two polls", |lines| (seen(lines, "alarms") >= 2).then_some(()));
+    assert_eq!(influxd.points().len(), 0);
+    daemon.directory.write_secret("influxdb.password", "s3cr3t-Wr1ter");
+    daemon.process.signal("HUP");
+    let stored = influxd
+        .wait_points("points", |points| (seen(points, "alarms") >= 2).then_some(points.len()));
+    assert!(stored > 0);
+    let finished = daemon.stop();
+    same(&lines::read(&finished.stdout), &influxd.points());
+    for secret in ["s3cr3t", "wr0ng"] {
+        assert!(!finished.stderr.contains(secret) && !finished.stdout.contains(secret));
+    }
+}
+
+#[test]
+fn a_missing_database_keeps_the_data_until_it_is_there() {
+    let influxd = Influxd::start();
+    influxd.query("DROP DATABASE perijove");
+    let mut daemon = Daemon::start(&settings("[\"alarm\"]", "", &influxd.output()));
+    daemon.process.wait_stderr("perijove");
+    daemon.process.wait_stderr("404");
+    daemon.wait_lines("two polls", |lines| (seen(lines, "alarms") >= 2).then_some(()));
+    influxd.query("CREATE DATABASE perijove");
+    influxd.wait_points("points", |points| (seen(points, "alarms") >= 2).then_some(()));
+    let finished = daemon.stop();
+    same(&lines::read(&finished.stdout), &influxd.points());
+}
+
+#[test]
+fn a_field_type_conflict_drops_and_counts_only_what_conflicts() {
+    let influxd = Influxd::start();
+    influxd.write(&format!("routes,host=other active_count=\"three\" {}", common::now_ns()));
+    let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "", &influxd.output()));
+    daemon.process.wait_stderr("field type conflict");
+    // The rest of the batch, and of every later one, is written.
+    influxd.wait_points("alarms", |points| (seen(points, "alarms") >= 2).then_some(()));
+    daemon.wait_lines("the count of dropped points", dropped);
+    let finished = daemon.stop();
+    let printed: Vec<Line> = lines::read(&finished.stdout)
+        .into_iter()
+        .filter(|line| line.measurement == "alarms")
+        .collect();
+    let stored: Vec<Line> =
+        influxd.points().into_iter().filter(|line| line.measurement == "alarms").collect();
+    same(&printed, &stored);
+}
+
+#[test]
+fn a_line_that_the_server_refuses_costs_that_line() {
+    // The server takes two values of a tag and refuses the points with a third.
+    let data = "max-values-per-tag = 2".to_string();
+    let influxd = Influxd::start_with(Options { data, ..Options::default() });
+    let mut daemon =
+        Daemon::start(&settings("[\"alarm\", \"route\"]", "--tables 5", &influxd.output()));
+    daemon.process.wait_stderr("max-values-per-tag");
+    influxd.wait_points("alarms", |points| (seen(points, "alarms") >= 3).then_some(()));
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let stored = influxd.points();
+    assert!(seen(&stored, "routes") > 0, "the good lines of the batch are gone");
+    // Said once, not with each batch.
+    let said = finished.stderr.lines().filter(|line| line.contains("max-values-per-tag")).count();
+    assert!(said <= 2, "{}", finished.stderr);
+}
+
+#[test]
+fn a_body_too_large_is_split_until_it_fits() {
+    for gzip in [false, true] {
+        let http = "max-body-size = 3000".to_string();
+        let influxd = Influxd::start_with(Options { http, ..Options::default() });
+        let output = format!("{}gzip = {gzip}\n", influxd.output());
+        let printed =
+            run_polls(&settings("[\"alarm\", \"interfaces\"]", "--interfaces 20", &output), 2);
+        let bytes: usize = printed.iter().map(|line| format!("{line:?}").len()).sum();
+        assert!(bytes > 30_000, "the batches were never too large");
+        same(&printed, &influxd.points());
+    }
+}
+
+#[test]
+fn a_server_that_was_away_for_a_while_misses_nothing() {
+    let mut influxd = Influxd::start();
+    let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "", &influxd.output()));
+    influxd.wait_points("points before", |points| (seen(points, "alarms") > 0).then_some(()));
+    influxd.stop();
+    daemon.process.wait_stderr("influxdb");
+    let so_far = common::perijove::whole_lines(&daemon.process.stdout()).len();
+    daemon.wait_lines("polls meanwhile", |lines| {
+        (seen(&lines[so_far..], "alarms") >= 3).then_some(())
+    });
+    influxd.start_again();
+    let before = seen(&influxd.points(), "alarms");
+    influxd
+        .wait_points("points after", |points| (seen(points, "alarms") >= before + 3).then_some(()));
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    same(&lines::read(&finished.stdout), &influxd.points());
+}
+
+#[test]
+fn a_full_queue_drops_the_oldest_and_counts() {
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let output = format!("{}queue_bytes_max = \"20KB\"\n", influxd.output());
+    let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "--tables 50", &output));
+    daemon.wait_lines("the count of dropped points", dropped);
+    influxd.start_again();
+    influxd.wait_points("points after", |points| (seen(points, "alarms") > 0).then_some(()));
+    let finished = daemon.stop();
+    let time = |line: &Line| line.timestamp;
+    let printed = lines::readings(&lines::read(&finished.stdout));
+    let stored = lines::readings(&influxd.points());
+    assert!(stored.len() < printed.len(), "nothing was dropped");
+    let (first, last) = (printed.iter().map(time).min(), printed.iter().map(time).max());
+    assert!(stored.iter().map(time).min() > first, "the oldest were kept");
+    assert_eq!(stored.iter().map(time).max(), last, "the newest are missing");
+}

@@ -1,0 +1,330 @@
+//! The local transport, a daemon's life, and the forms a reply may take.
+
+mod common;
+
+use common::http_stub::{HttpStub, Reply};
+use common::lines::{self, Line, Value};
+use common::perijove::{Daemon, FAST, hosts, local_router, once, once_finished, seen, whole_lines};
+use common::process::descendants;
+use common::wait_for;
+
+const ALL: &str = "alarm,bgp,environment,interfacediagnostics,interfaces,route,routingengine";
+
+/// What the points say, in an order that does not depend on the poll's.
+fn content(lines: &[Line]) -> Vec<String> {
+    let mut content: Vec<String> = lines::readings(lines)
+        .iter()
+        .map(|line| format!("{} {:?} {:?}", line.measurement, line.tags, line.fields))
+        .collect();
+    content.sort();
+    content
+}
+
+#[test]
+fn readings_flow_and_counters_advance() {
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"interfaces\"]\n{FAST}{}",
+        local_router("r1", "--clock 1000 --step 10")
+    ));
+    let values = daemon.wait_lines("three polls of a counter", |lines| {
+        let of_one = |line: &&Line| {
+            line.measurement == "interface"
+                && line.tag("name") == "ge-0/0/0"
+                && line.fields.contains_key("receive_bytes")
+        };
+        let values: Vec<f64> =
+            lines.iter().filter(of_one).map(|line| line.number("receive_bytes")).collect();
+        (values.len() >= 3).then_some(values)
+    });
+    assert!(values.is_sorted_by(|a, b| a < b), "{values:?}");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn every_form_of_a_reply_gives_the_same_points() {
+    let sizes = "--clock 1000 --interfaces 3 --bgp-peers 3 --tables 3 --optics 3";
+    let plain = content(&once(ALL, sizes));
+    assert!(plain.len() > 50, "{plain:#?}");
+    for form in [
+        "--base 1.0",
+        "--base 1.1",
+        "--base 1.1 --chunk-bytes 1",
+        "--nc-prefix",
+        "--release 15.1X49-D70.3",
+        "--fault noise",
+        "--fault warning",
+        "--fault stderr",
+        "--fault keepalive --drip-bytes 900 --drip-ms 0",
+        "--base 1.0 --fault slow --drip-bytes 7 --drip-ms 0 --fault noise",
+    ] {
+        assert_eq!(content(&once(ALL, &format!("{sizes} {form}"))), plain, "{form}");
+    }
+}
+
+#[test]
+fn each_routing_engine_has_its_tag() {
+    let lines = once("environment,routingengine", "--multi-re node0,node1");
+    for measurement in ["environment", "route_engine"] {
+        for name in ["node0", "node1"] {
+            let found = lines
+                .iter()
+                .any(|line| line.measurement == measurement && line.tag("re_name") == name);
+            assert!(found, "no {measurement} of {name}: {lines:#?}");
+        }
+    }
+}
+
+/// The same points but for their texts, which are looked at by the caller.
+fn without_texts(lines: &[Line]) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    for line in &mut lines {
+        line.fields.retain(|_, value| !matches!(value, Value::Text(_)));
+        // A description is a tag where it identifies, as an alarm's does.
+        line.tags.retain(|_, value| value.is_ascii());
+    }
+    content(&lines)
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_replaced() {
+    let sizes = "--clock 1000 --interfaces 3 --bgp-peers 3";
+    let plain = once("interfaces,bgp", sizes);
+    let latin1 = once("interfaces,bgp", &format!("{sizes} --fault latin1"));
+    assert_eq!(without_texts(&latin1), without_texts(&plain));
+    let replaced = latin1.iter().flat_map(|line| line.fields.values());
+    let replaced =
+        replaced.filter(|value| matches!(value, Value::Text(t) if t.contains('\u{fffd}')));
+    assert!(replaced.count() > 0, "no text has a replacement character: {latin1:#?}");
+}
+
+#[test]
+fn not_available_costs_the_reading_and_not_the_item() {
+    let sizes = "--clock 1000 --interfaces 3 --bgp-peers 3";
+    let plain = once(ALL, sizes);
+    let finished = once_finished(ALL, &format!("{sizes} --fault na"));
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let left = lines::readings(&lines::read(&finished.stdout));
+    let count = |lines: &[Line]| lines.iter().map(|line| line.fields.len()).sum::<usize>();
+    assert!(count(&left) < count(&lines::readings(&plain)) / 2, "{left:#?}");
+    // What is no number is still there, with all the tags.
+    for (measurement, field) in [("interface", "admin_up"), ("bgp_session", "up")] {
+        let series = |lines: &[Line]| {
+            let with_field = lines
+                .iter()
+                .filter(|line| line.measurement == measurement && line.fields.contains_key(field));
+            with_field.count()
+        };
+        assert_eq!(series(&left), series(&plain), "{measurement} {field}");
+    }
+}
+
+#[test]
+fn a_daemon_of_the_router_that_does_not_run_is_no_failure() {
+    for fault in ["not-running", "no-subsystem"] {
+        let finished = once_finished("alarm,bgp", &format!("--fault {fault}:bgp"));
+        assert_eq!(finished.code, 0, "{fault}: {finished:?}");
+        let lines = lines::read(&finished.stdout);
+        assert!(seen(&lines, "alarms") > 0);
+        assert_eq!(seen(&lines, "bgp_session"), 0, "{fault}");
+    }
+}
+
+#[test]
+fn an_error_of_one_routing_engine_keeps_the_points_of_the_others() {
+    let options = "--multi-re node0,node1 --fault rpc-error:routing-engine";
+    let finished = once_finished("routingengine", options);
+    let lines = lines::read(&finished.stdout);
+    let of_node0 = lines.iter().filter(|line| line.tag("re_name") == "node0").count();
+    assert!(of_node0 > 0, "{finished:?}");
+}
+
+#[test]
+fn the_childs_stderr_is_in_the_log() {
+    let finished = once_finished("alarm", "--fault stderr");
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.stderr.contains("r1"), "{}", finished.stderr);
+    assert!(finished.stderr.lines().count() > 0);
+}
+
+#[test]
+fn a_child_that_ends_is_started_again() {
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}{}",
+        local_router("r1", "--fault exit@3")
+    ));
+    // Each child answers one poll, of two requests; ten of them need several children.
+    daemon.wait_lines("polls of several children", |lines| {
+        let mut times: Vec<i64> = lines
+            .iter()
+            .filter(|line| line.measurement == "alarms")
+            .map(|line| line.timestamp)
+            .collect();
+        times.dedup();
+        (times.len() >= 3).then_some(())
+    });
+    let id = daemon.process.id();
+    assert!(descendants(id).len() <= 1, "children are left over");
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(finished.stderr.contains("r1"), "nothing is said: {}", finished.stderr);
+}
+
+#[test]
+fn term_and_int_end_it_and_its_child() {
+    for name in ["TERM", "INT"] {
+        let mut daemon =
+            Daemon::start(&format!("collectors = [\"alarm\"]\n{FAST}{}", local_router("r1", "")));
+        daemon.wait_lines("points", |lines| (seen(lines, "alarms") > 0).then_some(()));
+        let children = descendants(daemon.process.id());
+        assert_eq!(children.len(), 1);
+        daemon.process.signal(name);
+        let finished = daemon.process.finish();
+        assert_eq!(finished.code, 0, "{name}: {finished:?}");
+        assert!(finished.stdout.ends_with('\n'), "half a line at the end");
+        lines::read(&finished.stdout);
+        wait_for("the child's end", || {
+            let proc = std::path::PathBuf::from(format!("/proc/{}", children[0]));
+            (!proc.exists()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn term_sends_what_is_queued() {
+    // The first batch is due in ten minutes; the end is what sends it.
+    let stub = HttpStub::accepting();
+    let daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}drain_timeout = \"50s\"\n{}[output.stdout]\n\
+         [output.influxdb]\nurl = \"{}\"\ndatabase = \"d\"\nflush_interval = \"10m\"\n",
+        local_router("r1", ""),
+        stub.url()
+    ));
+    let mut daemon = daemon;
+    daemon.wait_lines("points", |lines| (seen(lines, "alarms") >= 2).then_some(()));
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let sent: Vec<Line> =
+        stub.requests().iter().flat_map(|request| lines::read(&request.body)).collect();
+    let printed = lines::read(&finished.stdout);
+    for line in lines::readings(&printed) {
+        assert!(sent.contains(&line), "printed and not sent: {line:?}");
+    }
+}
+
+/// A daemon that polls, prints, and writes to a server that never answers.
+fn hanging_output(stub: &HttpStub, drain_timeout: &str) -> Daemon {
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}drain_timeout = \"{drain_timeout}\"\n{}[output.stdout]\n\
+         [output.influxdb]\nurl = \"{}\"\ndatabase = \"d\"\ntimeout = \"10m\"\n",
+        local_router("r1", ""),
+        stub.url()
+    ));
+    daemon.wait_lines("points", |lines| (seen(lines, "alarms") > 0).then_some(()));
+    stub.wait_requests("a write", |requests| (!requests.is_empty()).then_some(()));
+    daemon
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let stub = HttpStub::start(|_, _| Reply::Hang);
+    let daemon = hanging_output(&stub, "10m");
+    let children = descendants(daemon.process.id());
+    daemon.process.signal("TERM");
+    // The first one was taken when the router's child is gone; the drain lasts ten minutes more.
+    wait_for("the end of polling", || {
+        children
+            .iter()
+            .all(|id| !std::path::Path::new(&format!("/proc/{id}")).exists())
+            .then_some(())
+    });
+    daemon.process.signal("TERM");
+    let finished = daemon.process.finish();
+    assert!(finished.code != 0, "points were lost: {finished:?}");
+}
+
+#[test]
+fn draining_has_a_limit() {
+    let stub = HttpStub::start(|_, _| Reply::Hang);
+    let finished = hanging_output(&stub, "1s").stop();
+    assert!(finished.stderr.contains("influxdb"), "{}", finished.stderr);
+}
+
+#[test]
+fn an_output_that_hangs_does_not_slow_polling() {
+    let stub = HttpStub::start(|_, _| Reply::Hang);
+    let mut daemon = hanging_output(&stub, "1s");
+    daemon.wait_lines("five polls", |lines| (seen(lines, "alarms") >= 5).then_some(()));
+}
+
+#[test]
+fn hup_reads_the_settings_again() {
+    let settings = |identity: &str, collectors: &str| {
+        format!("collectors = [{collectors}]\n{FAST}{}", local_router(identity, ""))
+    };
+    let mut daemon = Daemon::start(&settings("before", "\"alarm\""));
+    daemon.wait_lines("points", |lines| hosts(lines).contains("before").then_some(()));
+
+    daemon.reload(&settings("after", "\"alarm\", \"route\""));
+    daemon.wait_lines("points of the new settings", |lines| {
+        let new: Vec<Line> =
+            lines.iter().filter(|line| line.tag("host") == "after").cloned().collect();
+        (seen(&new, "alarms") > 0 && seen(&new, "routes") > 0).then_some(())
+    });
+
+    // A bad file keeps what is there, and says why.
+    daemon.reload("intervall = \"1s\"\n");
+    daemon.process.wait_stderr("intervall");
+    assert!(daemon.process.stderr().contains("perijove.toml:1"));
+    let so_far = whole_lines(&daemon.process.stdout()).len();
+    daemon.wait_lines("points under a bad file", |lines| {
+        hosts(&lines[so_far..]).contains("after").then_some(())
+    });
+
+    // And a good file is taken after a bad one.
+    daemon.reload(&settings("last", "\"alarm\""));
+    daemon
+        .wait_lines("points after a bad file", |lines| hosts(lines).contains("last").then_some(()));
+    wait_for("the old routers' ends", || {
+        (descendants(daemon.process.id()).len() == 1).then_some(())
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_router_that_is_not_there_is_tried_again_and_stops_no_other() {
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}{}[[router]]\nidentity = \"gone\"\ntransport = \"local\"\n\
+         command = [\"DIRECTORY/router\"]\n",
+        local_router("r1", "")
+    ));
+    daemon.process.wait_stderr("gone");
+    daemon.wait_lines("points", |lines| (seen(lines, "alarms") >= 2).then_some(()));
+    assert!(daemon.process.stderr().contains("/router"), "{}", daemon.process.stderr());
+    // It comes to life.
+    std::os::unix::fs::symlink(common::perijove::router_program(), daemon.directory.join("router"))
+        .expect("link the router");
+    daemon.wait_lines("points of the late router", |lines| {
+        hosts(lines).contains("gone").then_some(())
+    });
+}
+
+#[test]
+fn file_output_takes_the_same_lines() {
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\", \"route\"]\n{FAST}{}[output.stdout]\n[output.file]\n\
+         path = \"DIRECTORY/points.lp\"\n",
+        local_router("r1", "")
+    ));
+    daemon.wait_lines("points", |lines| (seen(lines, "routes") > 0).then_some(()));
+    let path = daemon.directory.join("points.lp");
+    daemon.process.signal("TERM");
+    let finished = daemon.process.finish();
+    let written = std::fs::read_to_string(path).expect("read the file");
+    let key = |line: &Line| (line.key(), format!("{:?}", line.fields));
+    let sorted = |text: &str| {
+        let mut keys: Vec<_> = lines::readings(&lines::read(text)).iter().map(key).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(sorted(&written), sorted(&finished.stdout));
+}

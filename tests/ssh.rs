@@ -1,0 +1,389 @@
+//! The SSH transport against a real OpenSSH server.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::lines;
+use common::perijove::{Daemon, FAST, perijove, router_program, run_with, seen};
+use common::process::{Finished, Process, run};
+use common::sshd::{Sshd, USER, password};
+use common::temporary::Directory;
+use common::{free_port, program, wait_for};
+
+const ONCE: &[&str] = &["once", "--collectors", "alarm"];
+
+fn works(settings: &str) -> Finished {
+    let finished = run_with(settings, ONCE);
+    assert_eq!(finished.code, 0, "{finished:?}\n{settings}");
+    assert!(seen(&lines::read(&finished.stdout), "alarms") > 0, "{finished:?}");
+    finished
+}
+
+/// Fails with exit code 1 and a message that holds every one of `words`.
+fn fails(settings: &str, words: &[&str]) -> Finished {
+    let finished = run_with(settings, ONCE);
+    assert_eq!(finished.code, 1, "{finished:?}\n{settings}");
+    for word in words {
+        assert!(finished.stderr.contains(word), "{word:?} is not said: {}", finished.stderr);
+    }
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    finished
+}
+
+#[test]
+fn a_password_from_a_file_or_the_environment() {
+    let sshd = Sshd::with_router("");
+    let file = format!("{}password_file = {:?}\n", sshd.router("r1"), sshd.password_file());
+    works(&file);
+    // An editor leaves a newline at the end.
+    let newline = sshd.directory.write_secret("newline", password() + "\n");
+    works(&format!("{}password_file = {newline:?}\n", sshd.router("r1")));
+
+    let directory = Directory::new();
+    for (settings, variable) in [
+        (sshd.router("r1"), "PERIJOVE_PASSWORD"),
+        (sshd.router("r1") + "password_env = \"MX1_PASSWORD\"\n", "MX1_PASSWORD"),
+    ] {
+        let file = directory.write("perijove.toml", settings);
+        let mut command = perijove(ONCE);
+        let finished = run(command.arg("--config").arg(file).env(variable, password()));
+        assert_eq!(finished.code, 0, "{variable}: {finished:?}");
+    }
+}
+
+#[test]
+fn flags_alone_are_enough() {
+    let sshd = Sshd::with_router("");
+    let port = sshd.port.to_string();
+    let mut command = perijove(ONCE);
+    command.args(["--target", "127.0.0.1", "--port", &port, "--username", USER]);
+    command.arg("--password-file").arg(sshd.password_file());
+    let finished = run(command.arg("--known-hosts").arg(sshd.known_hosts()));
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let lines = lines::readings(&lines::read(&finished.stdout));
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.tag("host") == "127.0.0.1"));
+}
+
+#[test]
+fn keys_of_every_kind_plain_and_encrypted() {
+    let sshd = Sshd::with_router("");
+    let passphrase = sshd.directory.write_secret("passphrase", "correct horse\n");
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let key = sshd.user_key(kind, "");
+        works(&format!("{}private_key = {key:?}\n", sshd.router("r1")));
+        let key = sshd.user_key(kind, "correct horse");
+        let encrypted = format!("{}private_key = {key:?}\n", sshd.router("r1"));
+        works(&format!("{encrypted}passphrase_file = {passphrase:?}\n"));
+
+        let file = sshd.directory.write("perijove.toml", &encrypted);
+        let mut command = perijove(ONCE);
+        command.arg("--config").arg(file).env("PERIJOVE_PASSPHRASE", "correct horse");
+        let finished = run(&mut command);
+        assert_eq!(finished.code, 0, "{kind}: {finished:?}");
+    }
+}
+
+#[test]
+fn an_agent_with_the_key() {
+    let sshd = Sshd::with_router("");
+    let key = sshd.user_key("ed25519", "");
+    let socket = sshd.directory.join("agent");
+    let mut agent = Process::start(
+        std::process::Command::new(program("ssh-agent")).arg("-D").arg("-a").arg(&socket),
+    );
+    agent.wait_for("the agent's socket", |_| socket.exists().then_some(()));
+    let added = run(std::process::Command::new(program("ssh-add"))
+        .arg("-q")
+        .arg(key)
+        .env("SSH_AUTH_SOCK", &socket));
+    assert_eq!(added.code, 0, "{added:?}");
+    let file = sshd.directory.write("perijove.toml", sshd.router("r1") + "agent = true\n");
+    let mut command = perijove(ONCE);
+    let finished = run(command.arg("--config").arg(&file).env("SSH_AUTH_SOCK", &socket));
+    assert_eq!(finished.code, 0, "{finished:?}");
+
+    drop(agent);
+    let mut command = perijove(ONCE);
+    let finished = run(command.arg("--config").arg(&file).env("SSH_AUTH_SOCK", &socket));
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert!(finished.stderr.contains("agent"), "{}", finished.stderr);
+}
+
+#[test]
+fn each_refusal_has_its_own_message() {
+    let sshd = Sshd::with_router("");
+    let router = sshd.router("r1");
+    let key = sshd.user_key("ed25519", "correct horse");
+    let key_name = key.to_str().expect("UTF-8");
+    let write = |name: &str, text: &str| {
+        let path = sshd.directory.write_secret(name, text);
+        path.to_str().expect("UTF-8").to_string()
+    };
+    let wrong = write("wrong", "wrong horse");
+    let garbage = write("garbage", "-----BEGIN OPENSSH PRIVATE KEY-----\nnothing\n");
+    let stranger = write("stranger", "");
+    std::fs::remove_file(&stranger).expect("remove");
+    let made = run(std::process::Command::new(program("ssh-keygen"))
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", &stranger]));
+    assert_eq!(made.code, 0, "{made:?}");
+
+    fails(&format!("{router}password_file = {wrong:?}\n"), &["r1", "password", USER]);
+    fails(
+        &format!("{router}private_key = {key:?}\npassphrase_file = {wrong:?}\n"),
+        &["r1", "passphrase", key_name],
+    );
+    fails(&format!("{router}private_key = {key:?}\n"), &["r1", "passphrase", key_name]);
+    fails(&format!("{router}private_key = {garbage:?}\n"), &["r1", "private key", &garbage]);
+    fails(&format!("{router}private_key = {stranger:?}\n"), &["r1", "key", &stranger, USER]);
+    fails(&router, &["r1", "password_file", "private_key", "agent"]);
+}
+
+#[test]
+fn an_unreachable_router_says_where() {
+    // Any password will do where nobody asks for it; every test's perijove has a HOME.
+    let router = |target: &str, port: u16| {
+        format!(
+            "[[router]]\nidentity = \"r1\"\ntarget = \"{target}\"\nport = {port}\n\
+             username = \"u\"\npassword_env = \"HOME\"\nconnect_timeout = \"2s\"\n"
+        )
+    };
+    let port = free_port();
+    fails(&router("127.0.0.1", port), &["r1", &format!("127.0.0.1:{port}"), "refused"]);
+    fails(&router("no-such-router.invalid", 830), &["r1", "no-such-router.invalid"]);
+
+    // A listener that never speaks: its queue takes the connection, nobody says a word.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let port = listener.local_addr().expect("an address").port();
+    fails(&router("127.0.0.1", port), &["r1", &format!("127.0.0.1:{port}")]);
+}
+
+#[test]
+fn a_server_that_is_not_ssh_is_said_to_be_none() {
+    let stub = common::http_stub::HttpStub::start(|_, _| common::http_stub::Reply::Garbage);
+    fails(
+        &format!(
+            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"u\"\n\
+             password_env = \"HOME\"\nconnect_timeout = \"3s\"\n",
+            stub.port
+        ),
+        &["r1", "SSH"],
+    );
+}
+
+#[test]
+fn an_unknown_host_key_is_refused_and_says_how_to_accept_it() {
+    let sshd = Sshd::with_router("");
+    let key = sshd.user_key("ed25519", "");
+    let router = |known_hosts: &Path| {
+        format!(
+            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\n\
+             username = \"{USER}\"\nprivate_key = {key:?}\nknown_hosts = {known_hosts:?}\n",
+            sshd.port
+        )
+    };
+    let empty = sshd.directory.write("empty", "");
+    let missing = sshd.directory.join("missing/known_hosts");
+    for known_hosts in [&empty, &missing] {
+        let name = known_hosts.to_str().expect("UTF-8");
+        let said = fails(&router(known_hosts), &["r1", &sshd.fingerprint(), "ssh-keyscan", name]);
+        // What it says to run is what makes it work.
+        let command = said.stderr.split('`').find(|part| part.starts_with("ssh-keyscan"));
+        let command = command.unwrap_or_else(|| panic!("no command in {}", said.stderr));
+        std::fs::create_dir_all(known_hosts.parent().expect("a folder")).expect("make a folder");
+        let ran = run(std::process::Command::new("sh").args(["-c", command]));
+        assert_eq!(ran.code, 0, "{command}: {ran:?}");
+        works(&router(known_hosts));
+    }
+    // Another host's key does not help, and the check can be switched off.
+    let other = std::fs::read_to_string(sshd.known_hosts()).expect("known hosts");
+    let other = sshd.directory.write("other", other.replace("127.0.0.1", "192.0.2.1"));
+    fails(&router(&other), &["r1", &sshd.fingerprint()]);
+    works(&(router(&other) + "host_key_check = false\n"));
+    // Hashed names, as Debian's ssh writes them.
+    let hashed = sshd.known_hosts();
+    let ran =
+        run(std::process::Command::new(program("ssh-keygen")).args(["-H", "-f"]).arg(&hashed));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    works(&router(&hashed));
+}
+
+#[test]
+fn a_changed_host_key_is_refused_as_such() {
+    let mut sshd = Sshd::with_router("");
+    let settings = sshd.router_with_key("r1");
+    works(&settings);
+    let known_hosts = sshd.known_hosts();
+    let old = sshd.fingerprint();
+    sshd.change_host_key();
+    let said = fails(
+        &settings,
+        &["r1", "changed", &sshd.fingerprint(), known_hosts.to_str().expect("UTF-8")],
+    );
+    assert_ne!(old, sshd.fingerprint());
+    assert!(!said.stderr.contains("panicked"));
+}
+
+#[test]
+fn old_algorithms_only_by_setting() {
+    let rsa = Directory::new();
+    let key = rsa.join("rsa_key");
+    let made = run(std::process::Command::new(program("ssh-keygen"))
+        .args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"])
+        .arg(&key));
+    assert_eq!(made.code, 0, "{made:?}");
+    // sshd takes the first value of an option, and every HostKey.
+    let old = format!(
+        "HostKey {}\nHostKeyAlgorithms ssh-rsa\nKexAlgorithms diffie-hellman-group14-sha1\n\
+         MACs hmac-sha1\nCiphers aes128-cbc\nPubkeyAcceptedAlgorithms +ssh-rsa\n",
+        key.display()
+    );
+    let sshd = Sshd::with_router_and("", &old);
+    let public = std::fs::read_to_string(key.with_extension("pub")).expect("read key");
+    let known_hosts =
+        sshd.directory.write("old_hosts", format!("[127.0.0.1]:{} {public}", sshd.port));
+    let settings = format!(
+        "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"{USER}\"\n\
+         password_file = {:?}\nknown_hosts = {known_hosts:?}\n",
+        sshd.port,
+        sshd.password_file()
+    );
+    fails(&settings, &["r1", "legacy_algorithms"]);
+    works(&(settings + "legacy_algorithms = true\n"));
+}
+
+#[test]
+fn a_missing_subsystem_is_said() {
+    let sshd = Sshd::start(Directory::new(), "exit 127", "");
+    fails(&sshd.router_with_key("r1"), &["r1", "netconf"]);
+}
+
+fn polls(process: &Process) -> usize {
+    seen(&common::perijove::whole_lines(&process.stdout()), "alarms")
+}
+
+fn daemon(sshd: &Sshd, settings: &str) -> Daemon {
+    Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}{settings}{}",
+        sshd.router_with_key("r1")
+    ))
+}
+
+#[test]
+fn many_polls_share_one_session() {
+    let sshd = Sshd::with_router("");
+    let mut daemon = daemon(&sshd, "");
+    daemon.process.wait_for("five polls", |process| (polls(process) >= 5).then_some(()));
+    assert_eq!(daemon.stop().code, 0);
+    let log = sshd.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+}
+
+#[test]
+fn a_killed_session_is_renewed() {
+    let sshd = Sshd::with_router("");
+    let mut daemon = daemon(&sshd, "");
+    for round in 1..=2 {
+        let before = polls(&daemon.process);
+        daemon.process.wait_for("a poll", |process| (polls(process) > before).then_some(()));
+        assert!(sshd.kill_sessions() > 0, "round {round}: no session");
+    }
+    let before = polls(&daemon.process);
+    daemon.process.wait_for("a poll after", |process| (polls(process) > before + 1).then_some(()));
+    assert!(daemon.process.stderr().contains("r1"), "{}", daemon.process.stderr());
+}
+
+#[test]
+fn a_server_killed_in_the_middle_of_a_reply_and_started_again() {
+    // The second poll's first reply takes minutes; what has gone out of it is seen in a file.
+    let directory = Directory::new();
+    let router = directory.join("router");
+    std::fs::copy(router_program(), &router).expect("copy the router");
+    let sent = directory.write("sent", "");
+    std::fs::set_permissions(&sent, PermissionsExt::from_mode(0o666)).expect("set mode");
+    let command = format!(
+        "{} --fault slow@2-2:system-alarm --drip-bytes 30 --drip-ms 1000 | tee {}",
+        router.display(),
+        sent.display()
+    );
+    let mut sshd = Sshd::start(directory, &command, "");
+    let mut daemon = daemon(&sshd, "");
+    daemon.process.wait_for("the middle of the third reply", |_| {
+        let sent = std::fs::read_to_string(&sent).expect("read what was sent");
+        (sent.matches("<rpc-reply").count() >= 3).then_some(())
+    });
+    sshd.stop();
+    daemon.process.wait_stderr("r1");
+    let before = polls(&daemon.process);
+    sshd.start_again();
+    daemon.process.wait_for("a poll after", |process| (polls(process) > before).then_some(()));
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn an_idle_session_that_the_server_drops_is_renewed() {
+    let drops = "ClientAliveInterval 1\nClientAliveCountMax 1";
+    let sshd = Sshd::with_router_and("", drops);
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{}{}keepalive_interval = \"1h\"\n",
+        FAST.replace("interval = \"1s\"", "interval = \"5s\""),
+        sshd.router_with_key("r1")
+    ));
+    daemon.process.wait_for("three polls", |process| (polls(process) >= 3).then_some(()));
+    wait_for("a dropped session in sshd's log", || {
+        (sshd.log().matches("Accepted publickey").count() >= 2).then_some(())
+    });
+}
+
+#[test]
+fn keepalives_hold_an_idle_session() {
+    let drops = "ClientAliveInterval 3\nClientAliveCountMax 1";
+    let sshd = Sshd::with_router_and("", drops);
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{}{}keepalive_interval = \"1s\"\n",
+        FAST.replace("interval = \"1s\"", "interval = \"9s\""),
+        sshd.router_with_key("r1")
+    ));
+    daemon.process.wait_for("two polls", |process| (polls(process) >= 2).then_some(()));
+    let log = sshd.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+}
+
+#[test]
+fn secrets_are_nowhere_to_be_seen() {
+    let sshd = Sshd::with_router("");
+    let phrase = "correct horse battery";
+    let key = sshd.user_key("ed25519", phrase);
+    let passphrase = sshd.directory.write_secret("passphrase", phrase);
+    let wrong = sshd.directory.write_secret("wrong", "wr0ng-secret");
+    let routers = [
+        sshd.router("password") + &format!("password_file = {:?}\n", sshd.password_file()),
+        sshd.router("key") + &format!("private_key = {key:?}\npassphrase_file = {passphrase:?}\n"),
+        sshd.router("refused") + &format!("password_file = {wrong:?}\n"),
+        sshd.router("undone") + &format!("private_key = {key:?}\npassphrase_file = {wrong:?}\n"),
+    ];
+    let mut daemon = Daemon::start_in(
+        Directory::new(),
+        &format!("collectors = [\"alarm\"]\n{FAST}[log]\nlevel = \"trace\"\n{}", routers.concat()),
+        &["--verbose", "--verbose", "--verbose"],
+    );
+    daemon.process.wait_for("four polls", |process| (polls(process) >= 4).then_some(()));
+    for identity in ["refused", "undone"] {
+        daemon.process.wait_stderr(identity);
+    }
+    let ps = std::fs::read(format!("/proc/{}/cmdline", daemon.process.id())).expect("cmdline");
+    let checked = run_with(&routers.concat(), &["check", "--verbose", "--verbose", "--verbose"]);
+    let finished = daemon.stop();
+    for secret in [password().as_str(), phrase, "wr0ng-secret"] {
+        for text in [
+            &finished.stdout,
+            &finished.stderr,
+            &checked.stdout,
+            &checked.stderr,
+            &String::from_utf8_lossy(&ps).into_owned(),
+        ] {
+            assert!(!text.contains(secret), "a secret is shown: {text}");
+        }
+    }
+}
