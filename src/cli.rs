@@ -10,7 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use toml::Spanned;
 
 use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
-use crate::config::{self, Config, File, FileInfluxdb, FileRouter, Level, Source, nearest};
+use crate::config::{
+    self, Config, File, FileInfluxdb, FilePrometheus, FileRouter, Level, Source, nearest,
+};
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json};
@@ -103,6 +105,13 @@ impl Flags {
         set(influxdb.get_or_insert_with(|| typed(FileInfluxdb::default())).as_mut());
         Ok(())
     }
+
+    /// The Prometheus output.
+    fn prometheus(&mut self, set: impl FnOnce(&mut FilePrometheus)) -> Result<(), String> {
+        let prometheus = &mut self.file.output.prometheus;
+        set(prometheus.get_or_insert_with(|| typed(FilePrometheus::default())).as_mut());
+        Ok(())
+    }
 }
 
 fn value<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
@@ -186,6 +195,9 @@ const FLAGS: &[Flag] = &[
     }),
     flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
         f.influxdb(|i| i.database = Some(v.into()))
+    }),
+    flag!("listen", None, "ADDR", "serve Prometheus at host:port", |f, v| {
+        f.prometheus(|p| p.listen = Some(typed(v.into())))
     }),
     flag!(
         "format",

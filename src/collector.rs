@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::element::{self, Element};
 use crate::items::{self, Items, Limits, Scope};
+use crate::labels::DescriptionLabels;
 use crate::point::{Points, Schema};
 use crate::reply::{self, Meaning, RpcError};
 use crate::units::Time;
@@ -53,6 +54,8 @@ pub struct Settings {
     /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
     /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
+    /// What in a description is a label: for `interfaces` and `bgp`.
+    pub description_labels: Option<DescriptionLabels>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
     /// Logical systems to ask for besides the router itself.
@@ -67,6 +70,7 @@ impl Settings {
             ("license", self.license),
             ("ignore", self.ignore.is_some()),
             ("only", self.only.is_some()),
+            ("description_labels", self.description_labels.is_some()),
             ("groups", !self.groups.is_empty()),
             ("logical_systems", !self.logical_systems.is_empty()),
         ];

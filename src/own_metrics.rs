@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::collector::Tally;
 use crate::config::Router;
-use crate::output::{Output, kafka};
+use crate::output::latest::Latest;
+use crate::output::{Output, Wanted, kafka};
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
 use crate::sync::lock;
 use crate::sys;
@@ -147,6 +148,53 @@ static KAFKA: Measurement<kafka::Statistics> = Measurement {
     ],
 };
 
+static PROMETHEUS: Measurement<Latest> = Measurement {
+    name: "perijove_prometheus",
+    help: "What is kept for Prometheus, and who asks for it.",
+    tags: &[],
+    fields: &[
+        counter("scrapes_total", "", "Scrapes answered.", |l| {
+            Some(l.scrapes.load(Ordering::Relaxed))
+        }),
+        counter("refused_connections_total", "", "Connections beyond the limit.", |l| {
+            Some(l.refused_connections.load(Ordering::Relaxed))
+        }),
+        level("duplicate_samples", "", "Left out of the last scrape of everything.", |l| {
+            Some(l.duplicates.load(Ordering::Relaxed))
+        }),
+        level("kept_points", "", "Points of the latest polls.", |l| Some(l.level().points)),
+        level("kept_bytes", "bytes", "Room that they take.", |l| Some(l.level().bytes)),
+    ],
+};
+
+/// What junos_exporter says of itself, for Prometheus only: elsewhere it would be there twice.
+static UP: Measurement<CollectorStatus> = Measurement {
+    name: "",
+    help: "A router, as junos_exporter has it.",
+    tags: &[],
+    fields: &[level("up", "", "1 if the router answers.", |c| {
+        Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
+    })],
+};
+
+static COLLECTOR_DURATION: Measurement<CollectorStatus> = Measurement {
+    name: "collector",
+    help: "All collectors of a router, as junos_exporter has it.",
+    tags: &[],
+    fields: &[gauge("duration_seconds", "s", "Time the last polls' RPCs took in all.", |c| {
+        Some(c.duration.as_secs_f64())
+    })],
+};
+
+static COLLECT_DURATION: Measurement<CollectorStatus> = Measurement {
+    name: "collect",
+    help: "A collector of a router, as junos_exporter has it.",
+    tags: &["collector"],
+    fields: &[gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
+        c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
+    })],
+};
+
 static PROCESS: Measurement<sys::Usage> = Measurement {
     name: "perijove_process",
     help: "perijove itself.",
@@ -160,7 +208,8 @@ static PROCESS: Measurement<sys::Usage> = Measurement {
 };
 
 /// All of them, for the reference.
-pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION, &OUTPUT, &KAFKA, &PROCESS];
+pub const MEASUREMENTS: &[&dyn Schema] =
+    &[&COLLECTOR, &SESSION, &OUTPUT, &KAFKA, &PROMETHEUS, &PROCESS];
 
 /// What is known of one router; its poller writes, the daemon reads.
 pub struct RouterStatus {
@@ -238,6 +287,33 @@ impl RouterStatus {
         session.losses += 1;
     }
 
+    /// Whether each collector was polled.
+    pub fn is_polled(&self) -> bool {
+        lock(&self.collectors).iter().all(|status| status.outcome.is_some())
+    }
+
+    /// What junos_exporter says of a router.
+    pub fn exporter_points(&self, wanted: &Wanted, points: &mut Points) {
+        let is_up = lock(&self.session).up;
+        let collectors = lock(&self.collectors);
+        // A session that ends while nothing is asked says nothing of the router.
+        let good = |status: &&CollectorStatus| !matches!(status.outcome, Some(Outcome::Failed(_)));
+        let polled = || collectors.iter().filter(|status| status.outcome.is_some());
+        if is_up || polled().next().is_some() {
+            let answers = is_up || polled().any(|status| good(&status));
+            let outcome = if answers { Outcome::Data } else { Outcome::Failed(String::new()) };
+            let duration = polled().map(|status| status.duration).sum();
+            let all = CollectorStatus { outcome: Some(outcome), duration, ..Default::default() };
+            points.push(&UP, &[], &all);
+            points.push(&COLLECTOR_DURATION, &[], &all);
+        }
+        for (name, status) in self.names.iter().zip(collectors.iter()) {
+            if wanted.has_collector(name) {
+                points.push(&COLLECT_DURATION, &[name], status);
+            }
+        }
+    }
+
     /// Points about the router.
     pub fn points(&self, points: &mut Points) {
         let collectors = lock(&self.collectors);
@@ -268,6 +344,11 @@ pub fn output_points(output: &Output, points: &mut Points) {
 /// The point about the Kafka producer.
 pub fn kafka_points(statistics: &kafka::Statistics, points: &mut Points) {
     points.push(&KAFKA, &[], statistics);
+}
+
+/// The point about what is kept for Prometheus.
+pub fn prometheus_points(latest: &Latest, points: &mut Points) {
+    points.push(&PROMETHEUS, &[], latest);
 }
 
 /// The point about the process.

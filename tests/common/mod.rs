@@ -12,6 +12,7 @@ pub mod lines;
 pub mod netconfd;
 pub mod perijove;
 pub mod process;
+pub mod prometheus;
 pub mod sshd;
 pub mod temporary;
 pub mod victoria_metrics;
