@@ -10,11 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use toml::Spanned;
 
 use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
-use crate::config::{self, Config, File, FileInfluxdb, FileRouter, Level, Source, nearest};
+use crate::config::{
+    self, Config, File, FileInfluxdb, FilePrometheus, FileRouter, Level, Source, nearest,
+};
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json};
-use crate::own_metrics::{Outcome, RouterStatus};
+use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
 use crate::poller::{self, RouterPoller};
 use crate::reply::Meaning;
@@ -103,6 +105,13 @@ impl Flags {
         set(influxdb.get_or_insert_with(|| typed(FileInfluxdb::default())).as_mut());
         Ok(())
     }
+
+    /// The Prometheus output.
+    fn prometheus(&mut self, set: impl FnOnce(&mut FilePrometheus)) -> Result<(), String> {
+        let prometheus = &mut self.file.output.prometheus;
+        set(prometheus.get_or_insert_with(|| typed(FilePrometheus::default())).as_mut());
+        Ok(())
+    }
 }
 
 fn value<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
@@ -186,6 +195,9 @@ const FLAGS: &[Flag] = &[
     }),
     flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
         f.influxdb(|i| i.database = Some(v.into()))
+    }),
+    flag!("listen", None, "ADDR", "serve Prometheus at host:port", |f, v| {
+        f.prometheus(|p| p.listen = Some(typed(v.into())))
     }),
     flag!(
         "format",
@@ -281,8 +293,12 @@ fn read_arguments(
     })?;
     let most = command.arguments.split_ascii_whitespace().count();
     let least = command.arguments.split_ascii_whitespace().filter(|a| !a.starts_with('[')).count();
-    if positional.len() > most || positional.len() < least {
-        return Err(format!("usage: perijove {} {}", command.name, command.arguments));
+    let Command { name, arguments, .. } = command;
+    if let Some(extra) = positional.get(most) {
+        return Err(format!("`{extra}` is one too many: perijove {name} {arguments}"));
+    }
+    if positional.len() < least {
+        return Err(format!("something is missing: perijove {name} {arguments}"));
     }
     let flags = apply(&typed, File::default())?;
     Ok(Some((command, Arguments { typed, flags, positional })))
@@ -481,7 +497,7 @@ fn poll_once(
         let outcomes = poller.poll(&all, emit);
         poller.close();
         for (polled, outcome) in router.collectors.iter().zip(outcomes) {
-            if let Outcome::Failed(_) = outcome {
+            if outcome.failure().is_some() {
                 failed.push(format!("{} {}", router.identity, polled.entry.name));
             }
         }
@@ -555,12 +571,13 @@ fn parse(arguments: &Arguments) -> Result<(), Exit> {
         None => Settings::default(),
     };
     let mut poll = (entry.start)(&settings);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     let mut points = Points::default();
+    points.asked_ns = Some(time_ns);
     let result = parse_reply(&mut *poll, &reply, &mut points);
     let router = arguments.flags.file.router.first();
     let node = router.and_then(|router| router.get_ref().identity.clone()).unwrap_or_default();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     let mut printer = Printer::new(format);
     printer.print(&Batch { node: &node, collector: entry.name, time_ns, points: &points });
     printer.finish()?;

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::element::{self, Element};
 use crate::items::{self, Items, Limits, Scope};
+use crate::labels::DescriptionLabels;
 use crate::point::{Points, Schema};
 use crate::reply::{self, Meaning, RpcError};
 use crate::units::Time;
@@ -46,10 +47,15 @@ pub struct Settings {
     pub timeout: Option<Time>,
     /// Ask for satellite devices too.
     pub satellite: bool,
+    /// Ask for licences too.
+    pub license: bool,
     /// What is matched by it is left out: for `alarm`, a description or type.
     pub ignore: Option<Pattern>,
-    /// Only what is matched by it is collected: for `interfaces`, a name.
+    /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
+    /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
+    /// What in a description is a label: for `interfaces` and `bgp`.
+    pub description_labels: Option<DescriptionLabels>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
     /// Logical systems to ask for besides the router itself.
@@ -61,8 +67,10 @@ impl Settings {
     pub fn keys(&self) -> Vec<&'static str> {
         let set = [
             ("satellite", self.satellite),
+            ("license", self.license),
             ("ignore", self.ignore.is_some()),
             ("only", self.only.is_some()),
+            ("description_labels", self.description_labels.is_some()),
             ("groups", !self.groups.is_empty()),
             ("logical_systems", !self.logical_systems.is_empty()),
         ];
@@ -287,6 +295,8 @@ pub struct Reply {
     pub output: Option<String>,
     /// The first element under the envelope that was none of the above.
     pub root: Option<String>,
+    /// Where an item is malformed, if one is, and what was expected there.
+    malformed: Option<(u64, String)>,
 }
 
 impl Reply {
@@ -329,7 +339,8 @@ pub fn read_reply(
     let result = loop {
         match items.next_item() {
             Ok(Some(item)) if item < wanted => {
-                read_item_for_all(&mut items, item, readers, limits, &mut reply)?;
+                let named = (item, names[item]);
+                read_item_for_all(&mut items, named, readers, limits, &mut reply)?;
                 for (index, reader) in readers.iter_mut().enumerate() {
                     if reader.points.bytes() >= BATCH_BYTES {
                         deliver(index, reader.points);
@@ -345,13 +356,17 @@ pub fn read_reply(
         reader.tally.bytes += items.bytes();
     }
     reply.root = items.root().map(String::from);
-    result.map(|()| reply)
+    result?;
+    match reply.malformed.take() {
+        Some((at, expected)) => Err(items::Error::Malformed { at, expected }),
+        None => Ok(reply),
+    }
 }
 
 /// Gives the item that was cut to every reader whose root it stands in.
 fn read_item_for_all<R: Read>(
     items: &mut Items<R>,
-    item: usize,
+    (item, name): (usize, &str),
     readers: &mut [Reader],
     limits: &Limits,
     reply: &mut Reply,
@@ -362,7 +377,6 @@ fn read_item_for_all<R: Read>(
         let scope = items.scope();
         for (index, reader) in readers.iter_mut().enumerate().skip(first) {
             let roots = reader.poll.roots(reader.query);
-            let name = reader.poll.items(reader.query)[item];
             if !roots.iter().any(|root| *root == name || scope.within(root)) {
                 continue;
             }
@@ -370,6 +384,11 @@ fn read_item_for_all<R: Read>(
             reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
             let before = reader.points.len();
             match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
+                // Older releases answer some requests with text that a collector can read; other
+                // words are an answer like any.
+                Ok(()) if name == "output" && reader.points.len() == before => {
+                    note_error(name, &text, limits, reply);
+                }
                 Ok(()) => {
                     reply.items += 1;
                     reader.tally.items += 1;
@@ -381,6 +400,13 @@ fn read_item_for_all<R: Read>(
                     items.longer()?;
                     first = index;
                     continue 'longer;
+                }
+                Err(element::Error::Syntax { at, why }) => {
+                    // The reply has failed, and yet the items that follow may be whole.
+                    reader.tally.rejected += 1;
+                    let expected = why.strip_prefix("expected ").map(String::from);
+                    let expected = expected.unwrap_or(format!("well-formed XML ({why})"));
+                    reply.malformed.get_or_insert((items.offset() + at as u64, expected));
                 }
                 Err(why) => {
                     let why = format!("<{name}> at byte {}: {why}", items.offset());

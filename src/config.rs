@@ -14,7 +14,7 @@ use crate::collector::{self, Entry};
 use crate::collectors::{self, COLLECTORS};
 use crate::items::Limits;
 use crate::netconf::ssh;
-use crate::output::{influxdb, kafka, spool};
+use crate::output::{influxdb, kafka, prometheus, spool};
 use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Time};
@@ -128,6 +128,7 @@ pub struct FileOutputs {
     pub file: Option<FileFile>,
     pub influxdb: Option<Spanned<FileInfluxdb>>,
     pub kafka: Option<Spanned<FileKafka>>,
+    pub prometheus: Option<Spanned<FilePrometheus>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -196,6 +197,24 @@ pub struct FileKafka {
     pub librdkafka: BTreeMap<String, toml::Value>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilePrometheus {
+    pub listen: Option<Spanned<String>>,
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub users: BTreeMap<String, Spanned<String>>,
+    pub users_file: Option<Spanned<PathBuf>>,
+    pub connections_max: Option<Spanned<usize>>,
+    pub request_timeout: Option<Time>,
+    pub response_timeout: Option<Time>,
+    pub expire_intervals: Option<Spanned<u32>>,
+    pub points_bytes_max: Option<Bytes>,
+    pub gzip: Option<bool>,
+    pub mode: prometheus::Mode,
+    pub age_min: Option<Time>,
+}
+
 /// What runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -262,7 +281,28 @@ impl Output {
             OutputKind::File { .. } => "file",
             OutputKind::Influxdb(_) => "influxdb",
             OutputKind::Kafka(_) => "kafka",
+            OutputKind::Prometheus(_) => "prometheus",
         }
+    }
+
+    /// Whether the other one takes the same records and only writes them elsewhere, or under
+    /// another name: what is queued for the one can go to the other.
+    pub fn differs_in_sink(&self, other: &Output) -> bool {
+        let (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) = (&self.kind, &other.kind)
+        else {
+            return false;
+        };
+        let like_ours = influxdb::Settings {
+            url: ours.url.clone(),
+            target: ours.target.clone(),
+            gzip: ours.gzip,
+            timeout: ours.timeout,
+            ca_file: ours.ca_file.clone(),
+            ..theirs.clone()
+        };
+        let same_queue =
+            (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
+        ours != theirs && *ours == like_ours && same_queue
     }
 }
 
@@ -272,6 +312,7 @@ pub enum OutputKind {
     File { path: PathBuf, format: Format },
     Influxdb(influxdb::Settings),
     Kafka(kafka::Settings),
+    Prometheus(prometheus::Settings),
 }
 
 /// A settings file with its text, for errors that name a line.
@@ -522,6 +563,9 @@ impl Source {
         if let Some(kafka) = &outputs.kafka {
             add(OutputKind::Kafka(self.kafka(kafka)?), kafka.get_ref().queue_bytes_max);
         }
+        if let Some(prometheus) = &outputs.prometheus {
+            add(OutputKind::Prometheus(self.prometheus(prometheus)?), None);
+        }
         if found.is_empty() {
             let kind = OutputKind::Stdout { format: Format::Line };
             found.push(Output { kind, queue_bytes_max: 4 << 20, spool: None });
@@ -529,18 +573,105 @@ impl Source {
         Ok(found)
     }
 
-    /// Each output has a directory of its own; standard output is nothing to keep points for.
+    /// Each output has a directory of its own; standard output is nothing to keep points for, and
+    /// Prometheus asks for the latest only.
     fn spool(&self, output: &Output) -> Option<spool::Settings> {
         let file = self.file.spool.as_ref()?;
-        if let OutputKind::Stdout { .. } = output.kind {
+        if let OutputKind::Stdout { .. } | OutputKind::Prometheus(_) = output.kind {
             return None;
         }
         Some(spool::Settings {
             directory: file.directory.join(output.name()),
-            bytes_max: file.bytes_max.map_or(256 << 20, |bytes| bytes.0 as u64),
-            age_max: file.age_max.unwrap_or(Time::seconds(7 * 86400)).0,
+            bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0 as u64),
+            age_max: file.age_max.unwrap_or(Time::seconds(86400)).0,
             sync_interval: file.sync_interval.unwrap_or(Time::seconds(5)).0,
         })
+    }
+
+    fn prometheus(
+        &self,
+        spanned: &Spanned<FilePrometheus>,
+    ) -> Result<prometheus::Settings, String> {
+        let file = spanned.get_ref();
+        let seconds = |time: Option<Time>, or: u64| time.unwrap_or(Time::seconds(or)).0;
+        let default = || "127.0.0.1:9100".to_string();
+        let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
+        let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
+        if let (Some(spanned), true) = (&file.listen, host.is_empty() || !is_port(port)) {
+            let message = "an address to listen on is host:port, such as 127.0.0.1:9100; \
+                           0.0.0.0:9100 or [::]:9100 for all";
+            return Err(self.at_value(spanned, message));
+        }
+        let tls = match (&file.cert_file, &file.key_file) {
+            (Some(cert_file), Some(key_file)) => {
+                let (cert_file, key_file) = (cert_file.clone(), key_file.clone());
+                Some(prometheus::Tls { cert_file, key_file })
+            }
+            (None, None) => None,
+            _ => return Err(self.at_value(spanned, "cert_file and key_file go together")),
+        };
+        let connections_max = match &file.connections_max {
+            Some(max) if *max.get_ref() == 0 => {
+                return Err(self.at_value(max, "at least 1 connection"));
+            }
+            max => max.as_ref().map_or(16, |max| *max.get_ref()),
+        };
+        let expire_intervals = match &file.expire_intervals {
+            Some(number) if !(1..=1000).contains(number.get_ref()) => {
+                return Err(self.at_value(number, "points are kept for 1 to 1000 intervals"));
+            }
+            number => number.as_ref().map_or(3, |number| *number.get_ref()),
+        };
+        Ok(prometheus::Settings {
+            listen,
+            tls,
+            users: self.users(file)?,
+            connections_max,
+            request_timeout: seconds(file.request_timeout, 10),
+            response_timeout: seconds(file.response_timeout, 30),
+            expire_intervals,
+            points_bytes_max: file.points_bytes_max.map_or(128 << 20, |bytes| bytes.0),
+            gzip: file.gzip.unwrap_or(true),
+            mode: file.mode,
+            age_min: seconds(file.age_min, 5),
+        })
+    }
+
+    /// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
+    fn users(&self, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
+        let wrong = |name: &str| {
+            format!(
+                "the password of `{name}` is no bcrypt hash such as `htpasswd -nB {name}` prints"
+            )
+        };
+        let mut users = Vec::new();
+        for (name, hash) in &file.users {
+            if !is_bcrypt(hash.get_ref()) {
+                return Err(self.at_value(hash, wrong(name)));
+            }
+            users.push((name.clone(), Secret::new(hash.get_ref())));
+        }
+        let Some(spanned) = &file.users_file else { return Ok(users) };
+        let path = spanned.get_ref();
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|err| self.at_value(spanned, format!("cannot read {shown}: {err}")))?;
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (name, hash) = line.split_once(':').unwrap_or((line, ""));
+            if !is_bcrypt(hash) {
+                return Err(format!("{shown}:{}: {}", number + 1, wrong(name)));
+            }
+            users.push((name.into(), Secret::new(hash)));
+        }
+        if users.is_empty() {
+            // An empty file must not let in everyone.
+            return Err(self.at_value(spanned, format!("{shown} has no users")));
+        }
+        Ok(users)
     }
 
     fn kafka(&self, spanned: &Spanned<FileKafka>) -> Result<kafka::Settings, String> {
@@ -631,6 +762,16 @@ impl Source {
     }
 }
 
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+/// `$2b$12$` and 53 characters of salt and hash.
+fn is_bcrypt(hash: &str) -> bool {
+    let version = ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version));
+    version && hash.len() == 60 && hash.is_ascii()
+}
+
 /// What librdkafka takes its properties as.
 fn property(value: &toml::Value) -> Option<String> {
     match value {
@@ -674,7 +815,10 @@ fn with_nearest(message: &str) -> String {
             let known = known.join(", ");
             format!("{kind} `{key}`{} Known here: {known}", nearest.as_deref().unwrap_or("."))
         }
-        _ => message.trim_end().replace('\n', "; "),
+        _ => {
+            let message = message.trim_end().replace('\n', "; ");
+            message.replace("map, expected a sequence", "one table, expected many: [[router]]")
+        }
     }
 }
 
@@ -697,4 +841,72 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, text: &str) -> Result<Config, String> {
+        let path = format!("perijove-config-{name}-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(path);
+        std::fs::write(&path, text).unwrap();
+        let config = Source::read(&path).and_then(Source::into_config);
+        std::fs::remove_file(&path).unwrap();
+        let shown = path.display().to_string();
+        config.map_err(|err| err.replace(&shown, "FILE"))
+    }
+
+    /// The shipped file is all comments; what stands behind a `#` without a space is a setting.
+    #[test]
+    fn every_key_of_the_shipped_settings_is_known() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/perijove.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let setting = |line: &str| line.starts_with('#') && !line.starts_with("# ");
+        let uncomment =
+            |line: &str| if setting(line) { line[1..].to_string() } else { line.into() };
+        let text: Vec<String> = text.lines().map(uncomment).collect();
+        let file: Result<File, _> = toml::from_str(&text.join("\n"));
+        if let Err(err) = file {
+            panic!("{path}: {err}");
+        }
+    }
+
+    #[test]
+    fn errors_name_line_key_and_what_is_allowed() {
+        for (name, text, expected) in [
+            (
+                "key",
+                "interval = \"30s\"\ntimeuot = \"5s\"\n",
+                "FILE:2: timeuot: unknown key `timeuot`, did you mean `timeout`? Known here:",
+            ),
+            (
+                "table",
+                "[output.influxdb]\nurl = \"http://h\"\nbatch_points = 5\n",
+                "FILE:3: output.influxdb.batch_points: unknown key `batch_points`, did you mean \
+                 `batch_points_max`?",
+            ),
+            ("time", "interval = \"30\"\n", "FILE:1: interval: `30` is not a time such as"),
+            (
+                "collector",
+                "\ncollectors = [\"rout\"]\n",
+                "FILE:2: collectors: there is no collector `rout`, did you mean `route`? There are",
+            ),
+            (
+                "collector-key",
+                "[collector.bgp]\nsatellite = true\n",
+                "FILE:1: collector.bgp: bgp has no setting `satellite`; it has interval, timeout",
+            ),
+            ("share", "poll_share_max = 0.0\n", "FILE:1: poll_share_max: a share of time is from"),
+            ("user", "[[router]]\ntarget = \"h\"\n", "FILE:1: router: target h needs a username"),
+            (
+                "twice",
+                "[[router]]\nidentity = \"a\"\n[[router]]\nidentity = \"a\"\n",
+                "FILE:3: router: two routers have the identity `a`",
+            ),
+        ] {
+            let err = read(name, text).unwrap_err();
+            assert!(err.starts_with(expected), "{name}: {err}");
+        }
+    }
 }

@@ -13,12 +13,14 @@ use signal_hook::iterator::Signals;
 use crate::config::{self, Config, Format, OutputKind};
 use crate::output::influxdb::Influxdb;
 use crate::output::kafka::{self, Kafka};
+use crate::output::latest::Latest;
 use crate::output::line_protocol::LineProtocol;
+use crate::output::prometheus::{Mode, Prometheus};
 use crate::output::queue::{Bounds, Queue};
-use crate::output::{self, Encode, Output, Sink, Status, json, stdout};
+use crate::output::{self, Encode, Output, Program, Sink, Wanted, json, stdout};
 use crate::own_metrics::{self, RouterStatus};
 use crate::point::{Batch, Points};
-use crate::poller::RouterPoller;
+use crate::poller::{Ask, RouterPoller};
 use crate::sync::lock;
 
 /// What the main thread waits for.
@@ -35,17 +37,19 @@ const STACK_BYTES: usize = 512 << 10;
 struct RunningRouter {
     config: config::Router,
     status: Arc<RouterStatus>,
-    /// Dropping it tells the thread to end.
-    stop: Sender<()>,
+    /// Dropping all copies of it tells the thread to end.
+    asks: Sender<Ask>,
     done: Done,
 }
 
 struct RunningOutput {
     config: config::Output,
     output: Arc<Output>,
-    kafka: Option<Arc<Mutex<kafka::Statistics>>>,
+    kafka: Option<KafkaStatistics>,
     done: Done,
 }
+
+type KafkaStatistics = Arc<Mutex<kafka::Statistics>>;
 
 /// Is closed by a thread that ends.
 type Done = Receiver<()>;
@@ -55,7 +59,8 @@ pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Resul
     let _lock = lock_state(&config.state_directory)?;
     let (events, wait) = mpsc::channel();
     watch_signals(events.clone())?;
-    let mut daemon = Daemon { config, events, routers: Vec::new(), outputs: Vec::new() };
+    let (routers, outputs, running) = (Vec::new(), Vec::new(), Arc::default());
+    let mut daemon = Daemon { config, events, routers, outputs, running };
     daemon.start_outputs()?;
     daemon.start_routers()?;
     daemon.serve(&wait, reload);
@@ -125,7 +130,8 @@ pub struct Parts {
     bounds: Bounds,
     pub sink: Box<dyn Sink>,
     /// What it has to tell of itself besides what all outputs do.
-    kafka: Option<Arc<Mutex<kafka::Statistics>>>,
+    kafka: Option<KafkaStatistics>,
+    latest: Option<Arc<Latest>>,
 }
 
 /// How an output encodes, and what it writes to.
@@ -148,7 +154,7 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
         queue_bytes_max: config.queue_bytes_max,
         flush_interval: Duration::ZERO,
     };
-    let mut kafka = None;
+    let (mut kafka, mut latest) = (None, None);
     let (encode, sink): (Encode, Box<dyn Sink>) = match &config.kind {
         OutputKind::Stdout { format } => (encode(format), Box::new(stdout::Stdout)),
         OutputKind::File { path, format } => {
@@ -168,8 +174,14 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             let settings = settings.clone();
             (Box::new(move |batch, out| settings.encode(batch, out)), Box::new(sink))
         }
+        OutputKind::Prometheus(settings) => {
+            let sink = Prometheus::new(settings)?;
+            latest = Some(sink.latest());
+            // It keeps points: nothing is encoded before somebody asks.
+            (Box::new(|_, _| 0), Box::new(sink))
+        }
     };
-    Ok(Parts { encode, bounds, sink, kafka })
+    Ok(Parts { encode, bounds, sink, kafka, latest })
 }
 
 struct Daemon {
@@ -177,9 +189,110 @@ struct Daemon {
     events: Sender<Event>,
     routers: Vec<RunningRouter>,
     outputs: Vec<RunningOutput>,
+    /// The same, for those who ask.
+    running: Arc<Mutex<Running>>,
+}
+
+/// What runs.
+#[derive(Default)]
+struct Running {
+    routers: Vec<(Arc<RouterStatus>, Sender<Ask>)>,
+    outputs: Vec<(Arc<Output>, Option<KafkaStatistics>)>,
+}
+
+impl Running {
+    /// What perijove knows of itself: of each router that is wanted, and of itself in the end.
+    fn own(&self, wanted: &Wanted, for_prometheus: bool) -> Vec<(String, u64, Points)> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        let mut own = Vec::new();
+        for (status, _) in &self.routers {
+            if !wanted.has_target(status.identity()) {
+                continue;
+            }
+            let mut points = Points::default();
+            if for_prometheus {
+                status.exporter_points(wanted, &mut points);
+            }
+            if wanted.collectors.is_empty() {
+                status.points(&mut points);
+            }
+            own.push((status.identity().to_string(), time_ns, points));
+        }
+        if wanted.is_all() {
+            let node = match &self.routers[..] {
+                [(only, _)] => only.identity().to_string(),
+                _ => crate::sys::hostname(),
+            };
+            own.push((node, time_ns, self.own_outputs()));
+        }
+        own
+    }
+
+    fn own_outputs(&self) -> Points {
+        let mut points = Points::default();
+        for (output, kafka) in &self.outputs {
+            own_metrics::output_points(output, &mut points);
+            if let Some(statistics) = kafka {
+                own_metrics::kafka_points(&lock(statistics), &mut points);
+            }
+            if let Some(latest) = &output.latest {
+                own_metrics::prometheus_points(latest, &mut points);
+            }
+        }
+        own_metrics::process_points(&mut points);
+        points
+    }
+}
+
+impl Program for Mutex<Running> {
+    fn targets(&self) -> Vec<String> {
+        lock(self).routers.iter().map(|(status, _)| status.identity().to_string()).collect()
+    }
+
+    fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)> {
+        lock(self).own(wanted, true)
+    }
+
+    fn is_ready(&self) -> bool {
+        lock(self).routers.iter().all(|(status, _)| status.is_polled())
+    }
+
+    fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant) {
+        let (done, all_done) = mpsc::channel();
+        let made = Instant::now();
+        for (status, asks) in &lock(self).routers {
+            if wanted.has_target(status.identity()) {
+                let (wanted, done) = (wanted.clone(), done.clone());
+                // A router that is being stopped has nobody to take it.
+                let _ = asks.send(Ask { wanted, made, age_min, until, done });
+            }
+        }
+        drop(done);
+        let _ = all_done.recv_timeout(until.saturating_duration_since(made));
+    }
 }
 
 impl Daemon {
+    /// Shows what runs to those who ask.
+    fn share(&self) {
+        let routers = self.routers.iter();
+        let outputs = self.outputs.iter();
+        *lock(&self.running) = Running {
+            routers: routers.map(|r| (r.status.clone(), r.asks.clone())).collect(),
+            outputs: outputs.map(|o| (o.output.clone(), o.kafka.clone())).collect(),
+        };
+    }
+
+    /// Whether routers are polled only when somebody asks.
+    fn waits_for_scrapes(&self) -> bool {
+        let is_scrape = |output: &config::Output| match &output.kind {
+            OutputKind::Prometheus(settings) => settings.mode == Mode::Scrape,
+            _ => false,
+        };
+        self.config.outputs.iter().any(is_scrape)
+    }
+
     /// Starts the outputs of the settings that do not run yet.
     fn start_outputs(&mut self) -> Result<(), String> {
         for config in &self.config.outputs {
@@ -187,9 +300,11 @@ impl Daemon {
                 continue;
             }
             let name = config.name();
-            let Parts { encode, bounds, mut sink, kafka } = make_output(config)?;
+            let Parts { encode, bounds, mut sink, kafka, latest } = make_output(config)?;
+            let program: Arc<dyn Program> = self.running.clone();
+            sink.start(&program)?;
             let queue = Queue::new(name, bounds, config.spool.as_ref());
-            let output = Arc::new(Output { name, encode, queue, status: Status::default() });
+            let output = Arc::new(Output::new(name, encode, queue, latest));
             let (theirs, events) = (output.clone(), self.events.clone());
             let write = move || {
                 if !output::write_all(&theirs, &mut *sink) {
@@ -209,14 +324,20 @@ impl Daemon {
             if self.routers.iter().any(|running| running.config == *config) {
                 continue;
             }
-            let (stop, stopped) = mpsc::channel();
+            let (asks, asked) = mpsc::channel();
             let status = Arc::new(RouterStatus::new(config));
             let poller = RouterPoller::new(config, status.clone());
             let outputs = outputs.clone();
-            let done = spawn("router", move || poller.run(&outputs, &stopped))?;
+            let waits = self.waits_for_scrapes();
+            let run = move || match waits {
+                true => poller.run_when_asked(&outputs, &asked),
+                false => poller.run(&outputs, &asked),
+            };
+            let done = spawn("router", run)?;
             let config = config.clone();
-            self.routers.push(RunningRouter { config, status, stop, done });
+            self.routers.push(RunningRouter { config, status, asks, done });
         }
+        self.share();
         Ok(())
     }
 
@@ -259,6 +380,13 @@ impl Daemon {
             // Those that cannot start leave everything as it was.
             make_output(output).map(drop)?;
         }
+        for running in &mut self.outputs {
+            let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
+            if let Some(new) = config.outputs.iter().find(other_sink) {
+                running.output.replace_sink(make_output(new)?.sink);
+                running.config = new.clone();
+            }
+        }
         let drain = self.config.drain_timeout;
         self.config = config;
         let wanted = |running: &RunningOutput| self.config.outputs.contains(&running.config);
@@ -271,43 +399,28 @@ impl Daemon {
         };
         let (keep, old): (Vec<_>, Vec<_>) = self.routers.drain(..).partition(wanted);
         self.routers = keep;
+        self.share();
         stop_routers(old, Instant::now() + drain);
         stop_outputs(stop, Instant::now() + drain);
         self.start_outputs()?;
         self.start_routers()
     }
 
-    /// Sends what perijove knows of itself through every output.
+    /// Sends what perijove knows of itself through every output; those that are asked for it tell
+    /// it then.
     fn report(&self, scratch: &mut Vec<u8>) {
-        let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        let mut points = Points::default();
-        let mut send = |node: &str, points: &mut Points| {
-            let batch = Batch { node, collector: "perijove", time_ns, points };
-            output::push(&outputs, &batch, scratch);
-            points.clear();
-        };
-        for router in &self.routers {
-            router.status.points(&mut points);
-            send(router.status.identity(), &mut points);
+        let outputs = self.outputs.iter().map(|running| running.output.clone());
+        let outputs: Vec<_> = outputs.filter(|output| output.latest.is_none()).collect();
+        let own = lock(&self.running).own(&Wanted::default(), false);
+        for (node, time_ns, points) in &own {
+            let (time_ns, collector) = (*time_ns, "perijove");
+            output::push(&outputs, &Batch { node, collector, time_ns, points }, scratch);
         }
-        for running in &self.outputs {
-            own_metrics::output_points(&running.output, &mut points);
-            if let Some(statistics) = &running.kafka {
-                own_metrics::kafka_points(&lock(statistics), &mut points);
-            }
-        }
-        own_metrics::process_points(&mut points);
-        let node = match &self.routers[..] {
-            [only] => only.status.identity().to_string(),
-            _ => crate::sys::hostname(),
-        };
-        send(&node, &mut points);
     }
 
     /// Stops polling, and gives the outputs time to send what is left.
     fn stop(self) {
+        *lock(&self.running) = Running::default();
         let deadline = Instant::now() + self.config.drain_timeout;
         log::info!("stopping");
         stop_routers(self.routers, Instant::now() + self.config.drain_timeout / 2);
@@ -322,8 +435,8 @@ fn ends_by(done: &Done, deadline: Instant) -> bool {
 }
 
 fn stop_routers(routers: Vec<RunningRouter>, deadline: Instant) {
-    let stopping = |RunningRouter { stop, done, .. }| {
-        drop(stop);
+    let stopping = |RunningRouter { asks, done, .. }| {
+        drop(asks);
         done
     };
     let stopping: Vec<Done> = routers.into_iter().map(stopping).collect();

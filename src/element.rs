@@ -1,4 +1,4 @@
-//! serde's view of one Junos element, over quick-xml's slice reader.
+//! serde's view of one Junos element.
 //!
 //! Made for Junos replies rather than for XML in general, it is lenient where Junos is:
 //!
@@ -9,8 +9,10 @@
 //! * a list's elements may stand apart from each other, a repeated scalar's first value counts;
 //! * an empty element is a flag: `bool` or `Option<()>`.
 //!
-//! Elements that no field asks for are passed over by searching for their close tag, not by
-//! reading them: most of a reply is never looked at twice.
+//! Tags are found by searching for their brackets, and elements that no field asks for are passed
+//! over by searching for their close tag: most of a reply is never looked at twice. All else, text
+//! with references, comments, CDATA and instructions, is read by quick-xml, to whose reading a
+//! test holds the search.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -23,6 +25,8 @@ use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
     Visitor,
 };
+
+use crate::items::{tag_bytes, unescape};
 
 /// Why an element could not be read, by what the caller does next.
 #[derive(Debug, PartialEq)]
@@ -61,9 +65,10 @@ impl de::Error for Error {
 /// One element's text, and how far it was read.
 pub struct Element<'de> {
     all: &'de str,
-    reader: Reader<&'de [u8]>,
-    /// Where in `all` the reader's own input starts.
-    base: usize,
+    /// Where the reading goes on.
+    at: usize,
+    /// The last tag opened an element and closed it too: its end is still to be told.
+    empty: bool,
     /// The elements that are open, outermost first.
     open: Vec<&'de str>,
     depth_max: usize,
@@ -109,21 +114,12 @@ fn local(name: &str) -> &str {
     }
 }
 
-fn reader(text: &str) -> Reader<&[u8]> {
-    let mut reader = Reader::from_str(text);
-    // Names are checked here, against `open`: a reader that starts mid-element knows no stack.
-    reader.config_mut().check_end_names = false;
-    reader.config_mut().allow_unmatched_ends = true;
-    reader.config_mut().expand_empty_elements = true;
-    reader
-}
-
 impl<'de> Element<'de> {
     pub fn new(all: &'de str, depth_max: usize) -> Element<'de> {
         Element {
             all,
-            reader: reader(all),
-            base: 0,
+            at: 0,
+            empty: false,
             open: Vec::new(),
             depth_max,
             closed: false,
@@ -145,12 +141,8 @@ impl<'de> Element<'de> {
         value
     }
 
-    fn at(&self) -> usize {
-        self.base + self.reader.buffer_position() as usize
-    }
-
     fn syntax(&self, why: String) -> Error {
-        Error::Syntax { at: self.at(), why }
+        Error::Syntax { at: self.at, why }
     }
 
     /// Reads up to and with the next tag; true where it opens an element.
@@ -160,47 +152,78 @@ impl<'de> Element<'de> {
             return Ok(!self.closed);
         }
         self.text = Text::default();
+        if std::mem::take(&mut self.empty) {
+            self.open.pop();
+            self.closed = true;
+            return Ok(false);
+        }
+        // White space before a tag says nothing.
+        let rest = self.all[self.at..].trim_ascii_start().as_bytes();
+        match rest {
+            [] => return Err(Error::Short),
+            [b'<', b'!' | b'?', ..] => self.read_text()?,
+            [b'<', ..] => self.at = self.all.len() - rest.len(),
+            _ => self.read_text()?,
+        }
+        self.read_tag()
+    }
+
+    /// Reads all that stands before the next tag.
+    fn read_text(&mut self) -> Result<()> {
+        let mut reader = Reader::from_str(&self.all[self.at..]);
+        reader.config_mut().check_end_names = false;
+        reader.config_mut().allow_unmatched_ends = true;
+        reader.config_mut().allow_dangling_amp = true;
         loop {
-            match self.reader.read_event() {
-                Ok(Event::Start(tag)) => {
-                    // The event does not lend the input itself: find the tag's inside there.
-                    let (len, name) = (tag.len(), tag.name().as_ref().len());
-                    let mut end = self.at() - 1;
-                    end -= usize::from(self.all.as_bytes()[end - 1] == b'/');
-                    let inside = self.all.get(end - len..end).unwrap_or_default();
-                    if self.open.len() >= self.depth_max {
-                        return Err(Error::TooDeep);
-                    }
-                    self.open.push(&inside[..name]);
-                    self.attributes = &inside[name..];
-                    self.closed = false;
-                    return Ok(true);
-                }
-                Ok(Event::End(tag)) => {
-                    let open = self.open.pop().unwrap_or_default();
-                    let name = tag.name();
-                    if name.as_ref() != open {
-                        let name: &str = name.as_ref();
-                        return Err(self.syntax(format!("expected </{open}>, found </{name}>")));
-                    }
-                    self.closed = true;
-                    return Ok(false);
+            let before = self.all.len() - reader.get_ref().len();
+            match reader.read_event() {
+                Ok(Event::Start(_) | Event::End(_) | Event::Empty(_)) => {
+                    self.at = before;
+                    return Ok(());
                 }
                 Ok(Event::Text(text)) => self.text.push(text.into_inner()),
                 Ok(Event::CData(text)) => self.text.push(text.into_inner()),
                 Ok(Event::GeneralRef(name)) => {
                     let raw = format!("&{};", &*name);
-                    // A reference that XML does not know stays as it is written.
-                    let text = quick_xml::escape::unescape(&raw).map(Cow::into_owned);
-                    self.text.push(Cow::Owned(text.unwrap_or(raw)));
+                    self.text.push(Cow::Owned(unescape(&raw).into_owned()));
                 }
-                Ok(Event::Eof) => return Err(Error::Short),
                 Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
-                Ok(Event::Empty(_)) => return Err(self.syntax("an empty element".into())),
-                Err(quick_xml::Error::Syntax(_)) => return Err(Error::Short),
+                Ok(Event::Eof) | Err(quick_xml::Error::Syntax(_)) => return Err(Error::Short),
                 Err(err) => return Err(self.syntax(err.to_string())),
             }
         }
+    }
+
+    /// Reads the tag that stands where the reading goes on; true where it opens an element.
+    fn read_tag(&mut self) -> Result<bool> {
+        let rest = &self.all[self.at..];
+        let bytes = tag_bytes(rest.as_bytes()).ok_or(Error::Short)?;
+        let inside = &rest[1..bytes - 1];
+        if let Some(name) = inside.strip_prefix('/') {
+            let name = name.trim_ascii_end();
+            let open = self.open.pop().unwrap_or_default();
+            if name != open {
+                return Err(self.syntax(format!("expected </{open}>, found </{name}>")));
+            }
+            self.at += bytes;
+            self.closed = true;
+            return Ok(false);
+        }
+        if self.open.len() >= self.depth_max {
+            return Err(Error::TooDeep);
+        }
+        self.empty = inside.ends_with('/');
+        let inside = if self.empty { &inside[..inside.len() - 1] } else { inside };
+        let name = inside.bytes().position(|byte| byte.is_ascii_whitespace());
+        let (name, attributes) = inside.split_at(name.unwrap_or(inside.len()));
+        if name.is_empty() {
+            return Err(self.syntax("a tag without a name".into()));
+        }
+        self.at += bytes;
+        self.open.push(name);
+        self.attributes = attributes;
+        self.closed = false;
+        Ok(true)
     }
 
     /// Elements open around the place that `next` goes on from.
@@ -219,7 +242,7 @@ impl<'de> Element<'de> {
     /// Goes on behind the close tag of the innermost open element.
     fn skip(&mut self) -> Result<()> {
         let depth = self.depth();
-        if !self.again && self.fast_skip() {
+        if !self.again && !self.empty && self.fast_skip() {
             return Ok(());
         }
         while self.depth() >= depth {
@@ -232,13 +255,8 @@ impl<'de> Element<'de> {
 
     /// Finds the close tag by its name, where nothing between could be another element's.
     fn fast_skip(&mut self) -> bool {
-        let from = self.at();
-        let bytes = &self.all.as_bytes()[from..];
+        let bytes = &self.all.as_bytes()[self.at..];
         let Some(&name) = self.open.last() else { return false };
-        // A flag such as `<up/>`: the reader has its end in store.
-        if self.all.as_bytes()[..from].ends_with(b"/>") {
-            return false;
-        }
         let mut look = 0;
         let end = loop {
             let Some(at) = memchr::memchr(b'<', &bytes[look..]).map(|i| i + look) else {
@@ -263,24 +281,20 @@ impl<'de> Element<'de> {
                     if i < 2 || &bytes[i - 2..i] != b"</" {
                         return false;
                     }
-                    if memmem::find(&bytes[at..i], b"<!").is_some() {
+                    // Nor may it stand in a comment or the like.
+                    let mut marks = memchr::memchr2_iter(b'!', b'?', &bytes[at..i]);
+                    if marks.any(|mark| bytes[at + mark - 1] == b'<') {
                         return false;
                     }
                     look = i - 2;
                 }
             }
         };
-        self.go_to(from + end);
+        self.at += end;
         self.open.pop();
         self.closed = true;
         self.text = Text::default();
         true
-    }
-
-    /// Goes on reading at that byte.
-    fn go_to(&mut self, at: usize) {
-        self.base = at;
-        self.reader = reader(&self.all[at..]);
     }
 
     fn skip_to(&mut self, depth: usize) -> Result<()> {
@@ -293,26 +307,27 @@ impl<'de> Element<'de> {
     /// The text of the innermost open element, if it stands plainly before its close tag, as
     /// nearly all do: reading it as two events would take several times as long.
     fn plain_leaf(&mut self) -> Option<&'de str> {
-        let from = self.at();
-        let bytes = &self.all.as_bytes()[from..];
-        let end = memchr::memchr(b'<', bytes)?;
+        let rest = &self.all[self.at..];
+        let end = memchr::memchr(b'<', rest.as_bytes())?;
         let name = *self.open.last()?;
-        let close = bytes[end + 1..].strip_prefix(b"/")?.strip_prefix(name.as_bytes())?;
-        let flag = self.all.as_bytes()[..from].ends_with(b"/>");
-        if !close.starts_with(b">") || flag || memchr::memchr(b'&', &bytes[..end]).is_some() {
+        let close = rest[end + 1..].strip_prefix('/')?.strip_prefix(name)?;
+        let text = &rest[..end];
+        if !close.starts_with('>') || memchr::memchr(b'&', text.as_bytes()).is_some() {
             return None;
         }
-        self.go_to(from + end + "</>".len() + name.len());
+        self.at += end + "</>".len() + name.len();
         self.open.pop();
         self.closed = true;
         self.text = Text::default();
-        Some(self.all[from..from + end].trim_ascii())
+        Some(text.trim_ascii())
     }
 
     /// The text of the innermost open element, read to its close tag; children are left out.
     fn leaf(&mut self) -> Result<Cow<'de, str>> {
-        if let (false, Some(text)) = (self.again, self.plain_leaf()) {
-            return Ok(Cow::Borrowed(text));
+        if !self.again && !self.empty {
+            if let Some(text) = self.plain_leaf() {
+                return Ok(Cow::Borrowed(text));
+            }
         }
         if !self.next()? {
             return Ok(self.text.trimmed());
@@ -334,10 +349,6 @@ impl<'de> Element<'de> {
             self.first_misfit = Some(format!("{field}: {why}"));
         }
     }
-}
-
-fn unescape(raw: &str) -> Cow<'_, str> {
-    quick_xml::escape::unescape(raw).unwrap_or(Cow::Borrowed(raw))
 }
 
 /// A number, or why the text is none; the text is quoted, shortened, for the log.
@@ -494,7 +505,8 @@ impl<'de> MapAccess<'de> for Leaves<'_, 'de> {
     }
 }
 
-/// A struct's fields: attributes first, then children in the reply's order, then `$text`.
+/// A struct's fields: attributes first, then children in the reply's order, then `$text`. One
+/// without fields takes all children.
 struct Fields<'a, 'de> {
     element: &'a mut Element<'de>,
     fields: &'static [&'static str],
@@ -561,7 +573,8 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         while !self.end {
             if !self.element.next()? {
                 self.end = true;
-                if self.fields.contains(&"$text") && !self.element.text.trimmed().is_empty() {
+                let wanted = self.fields.is_empty() || self.fields.contains(&"$text");
+                if wanted && !self.element.text.trimmed().is_empty() {
                     self.source = Source::Text;
                     self.field = "$text";
                     return seed.deserialize(BorrowedStrDeserializer::new("$text")).map(Some);
@@ -569,6 +582,10 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
                 break;
             }
             self.source = Source::Child;
+            if self.fields.is_empty() {
+                let name = self.element.name();
+                return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
+            }
             match self.find() {
                 Some(at) => {
                     self.field = self.fields[at];
@@ -651,7 +668,7 @@ impl<'de> Siblings<'_, 'de> {
                 return Ok(true);
             }
             if let At::Run = self.at {
-                let rest = &self.element.all[self.element.at()..];
+                let rest = &self.element.all[self.element.at..];
                 // Nothing of that name is left in the item: spare the search.
                 if !open || memmem::find(rest.as_bytes(), self.name.as_bytes()).is_none() {
                     self.element.again = true;
@@ -669,14 +686,15 @@ impl<'de> Siblings<'_, 'de> {
             // Looking ahead has read the parent's close tag: the parent is open again.
             self.element.open.truncate(mark.open - 1);
             self.element.open.push(mark.parent);
-            self.element.go_to(mark.at);
+            self.element.at = mark.at;
+            self.element.empty = false;
         }
         Ok(false)
     }
 
     fn mark(&self) -> Mark<'de> {
         let Element { all, open, .. } = &*self.element;
-        let at = all[..self.element.at()].rfind('<').unwrap_or_default();
+        let at = all[..self.element.at].rfind('<').unwrap_or_default();
         let around = &open[..open.len() - 1];
         Mark { at, open: around.len(), parent: around.last().copied().unwrap_or_default() }
     }

@@ -28,7 +28,11 @@ impl Default for Limits {
 /// Why a reply cannot be read any further.
 #[derive(Debug)]
 pub enum Error {
-    Io(io::Error),
+    /// So many bytes had come.
+    Io {
+        at: u64,
+        err: io::Error,
+    },
     /// At that byte of the reply something else was expected.
     Malformed {
         at: u64,
@@ -47,7 +51,7 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Error::Io(err) => err.fmt(f),
+            Error::Io { at, err } => write!(f, "at byte {at} of the reply: {err}"),
             Error::Malformed { at, expected } => {
                 write!(f, "the reply is malformed at byte {at}: expected {expected}")
             }
@@ -63,12 +67,6 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-impl From<io::Error> for Error {
-    fn from(err: io::Error) -> Error {
-        Error::Io(err)
-    }
-}
 
 /// Longer leaf texts are no names and no keys; scopes are to stay small.
 const LEAF_BYTES_MAX: usize = 4096;
@@ -162,6 +160,11 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Text without its references; where one is not XML's own, all stays as it is written.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    quick_xml::escape::unescape(text).unwrap_or(Cow::Borrowed(text))
+}
+
 /// Elements that only wrap a reply's root; `data` is that of `<get-config>`.
 const ENVELOPE: &[&str] =
     &["rpc-reply", "multi-routing-engine-results", "multi-routing-engine-item", "re-name", "data"];
@@ -180,8 +183,9 @@ pub struct Items<'n, R> {
     scope: Scope,
     /// The first element that did more than wrap others.
     root: Option<String>,
-    /// The text since the last open tag, while no other tag came.
-    leaf: Option<String>,
+    /// The text since the last open tag, while no other tag came: bytes, since what was read
+    /// may end within a character.
+    leaf: Option<Vec<u8>>,
     /// The last item: its length, and the close tag to look for.
     item_bytes: usize,
     close: Vec<u8>,
@@ -213,7 +217,7 @@ impl<'n, R: Read> Items<'n, R> {
             let have = &self.window[self.at..self.end];
             let open = memchr(b'<', have).unwrap_or(have.len());
             if let Some(leaf) = &mut self.leaf {
-                leaf.push_str(&to_text(&have[..open]));
+                leaf.extend_from_slice(&have[..open]);
                 if leaf.len() > LEAF_BYTES_MAX {
                     self.leaf = None;
                 }
@@ -296,7 +300,7 @@ impl<'n, R: Read> Items<'n, R> {
         loop {
             match self.input.read(&mut self.window[self.end..]) {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err.into()),
+                Err(err) => return Err(Error::Io { at: self.bytes(), err }),
                 Ok(bytes) => {
                     self.end += bytes;
                     return Ok(bytes > 0);
@@ -322,8 +326,15 @@ impl<'n, R: Read> Items<'n, R> {
             }
             if let Some(leaf) = &mut self.leaf {
                 let text = have[..bytes].strip_prefix(b"<![CDATA[");
-                let text = text.and_then(|text| text.strip_suffix(b"]]>"));
-                leaf.push_str(&to_text(text.unwrap_or_default()));
+                let text = text.and_then(|text| text.strip_suffix(b"]]>")).unwrap_or_default();
+                // The leaf's text is unescaped when it is complete.
+                for byte in text {
+                    leaf.extend_from_slice(if *byte == b'&' {
+                        b"&amp;"
+                    } else {
+                        std::slice::from_ref(byte)
+                    });
+                }
             }
             self.at += bytes;
             return Ok(None);
@@ -341,7 +352,7 @@ impl<'n, R: Read> Items<'n, R> {
             }
             self.scope.leave();
             if let Some(text) = self.leaf.take() {
-                self.scope.keep(name, text.trim_ascii());
+                self.scope.keep(name, unescape(&to_text(&text)).trim_ascii());
             }
             self.at += tag_bytes;
             return Ok(None);
@@ -370,7 +381,7 @@ impl<'n, R: Read> Items<'n, R> {
                 return Err(Error::TooDeep { at, limit: self.limits.depth_max });
             }
             self.scope.enter(name);
-            self.leaf = Some(String::new());
+            self.leaf = Some(Vec::new());
         }
         self.at += tag_bytes;
         Ok(None)
@@ -414,7 +425,7 @@ impl<'n, R: Read> Items<'n, R> {
 }
 
 /// The length of the tag at the start; a `>` may stand in an attribute's quotes.
-fn tag_bytes(bytes: &[u8]) -> Option<usize> {
+pub fn tag_bytes(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         let end = at + memchr(b'>', bytes.get(at..)?)?;
@@ -434,6 +445,8 @@ fn aside_bytes(bytes: &[u8]) -> Option<usize> {
         (9, &b"]]>"[..])
     } else if bytes.len() < 9 && (b"<!--".starts_with(bytes) || b"<![CDATA[".starts_with(bytes)) {
         return None;
+    } else if bytes.starts_with(b"<?") {
+        (2, &b"?>"[..])
     } else {
         (2, &b">"[..])
     };

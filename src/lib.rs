@@ -9,6 +9,7 @@
 //! * `collector` is the contract between a collector and the program; `collectors` are the files
 //!   that know Junos's elements, and their registry.
 //! * `point` is what they make: measurements as tables of fields, and points in flat batches.
+//! * `labels` finds the labels that operators write into descriptions.
 //! * `schedule` says when a collector is due, `poller` asks one router.
 //! * `output` has the queue, the retrying and the formats; `own_metrics` is what perijove reports
 //!   of itself.
@@ -25,6 +26,7 @@ pub mod config;
 pub mod daemon;
 pub mod element;
 pub mod items;
+pub mod labels;
 pub mod log_to;
 pub mod netconf;
 pub mod output;

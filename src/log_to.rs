@@ -24,7 +24,7 @@ fn is_ours(target: &str) -> bool {
     target.starts_with("perijove")
 }
 
-/// Libraries speak only when everything is asked for.
+/// Libraries stay silent at any level: their traces show what goes over the wire, passwords too.
 pub fn start(destination: Destination, level: Level) {
     let level = match level {
         Level::Error => LevelFilter::Error,
@@ -40,8 +40,7 @@ pub fn start(destination: Destination, level: Level) {
             let _ = log::set_logger(&Syslog);
         }
         Destination::Stderr => {
-            let others = if level == LevelFilter::Trace { level } else { LevelFilter::Off };
-            let logger = SimpleLogger::new().with_utc_timestamps().with_level(others);
+            let logger = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Off);
             let _ = logger.with_module_level("perijove", level).init();
         }
     }

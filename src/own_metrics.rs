@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::collector::Tally;
 use crate::config::Router;
-use crate::output::{Output, kafka};
+use crate::output::latest::Latest;
+use crate::output::{Output, Wanted, kafka};
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
 use crate::sync::lock;
 use crate::sys;
@@ -18,6 +19,18 @@ pub enum Outcome {
     /// Nothing of the kind runs on the router, or it does not know the request.
     NoData(String),
     Failed(String),
+    /// There is no session; why, is said once for all collectors.
+    NoSession(String),
+}
+
+impl Outcome {
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
+            Outcome::Data | Outcome::NoData(_) => None,
+        }
+    }
 }
 
 /// What is known of one collector on one router.
@@ -43,7 +56,7 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
     tags: &["collector"],
     fields: &[
         level("success", "", "1 if the last poll did not fail.", |c| {
-            Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
+            Some(u64::from(c.outcome.as_ref()?.failure().is_none()))
         }),
         level("no_data", "", "1 if the router has nothing of the kind.", |c| {
             Some(u64::from(matches!(c.outcome.as_ref()?, Outcome::NoData(_))))
@@ -63,10 +76,7 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
         }),
         counter("points_total", "", "Points made.", |c| Some(c.points)),
         counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
-        text("error", "Why the last poll failed.", |c| match c.outcome.as_ref()? {
-            Outcome::Failed(why) => Some(why),
-            _ => None,
-        }),
+        text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),
     ],
 };
 
@@ -138,6 +148,53 @@ static KAFKA: Measurement<kafka::Statistics> = Measurement {
     ],
 };
 
+static PROMETHEUS: Measurement<Latest> = Measurement {
+    name: "perijove_prometheus",
+    help: "What is kept for Prometheus, and who asks for it.",
+    tags: &[],
+    fields: &[
+        counter("scrapes_total", "", "Scrapes answered.", |l| {
+            Some(l.scrapes.load(Ordering::Relaxed))
+        }),
+        counter("refused_connections_total", "", "Connections beyond the limit.", |l| {
+            Some(l.refused_connections.load(Ordering::Relaxed))
+        }),
+        level("duplicate_samples", "", "Left out of the last scrape of everything.", |l| {
+            Some(l.duplicates.load(Ordering::Relaxed))
+        }),
+        level("kept_points", "", "Points of the latest polls.", |l| Some(l.level().points)),
+        level("kept_bytes", "bytes", "Room that they take.", |l| Some(l.level().bytes)),
+    ],
+};
+
+/// What junos_exporter says of itself, for Prometheus only: elsewhere it would be there twice.
+static UP: Measurement<CollectorStatus> = Measurement {
+    name: "",
+    help: "A router, as junos_exporter has it.",
+    tags: &[],
+    fields: &[level("up", "", "1 if the router answers.", |c| {
+        Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
+    })],
+};
+
+static COLLECTOR_DURATION: Measurement<CollectorStatus> = Measurement {
+    name: "collector",
+    help: "All collectors of a router, as junos_exporter has it.",
+    tags: &[],
+    fields: &[gauge("duration_seconds", "s", "Time the last polls' RPCs took in all.", |c| {
+        Some(c.duration.as_secs_f64())
+    })],
+};
+
+static COLLECT_DURATION: Measurement<CollectorStatus> = Measurement {
+    name: "collect",
+    help: "A collector of a router, as junos_exporter has it.",
+    tags: &["collector"],
+    fields: &[gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
+        c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
+    })],
+};
+
 static PROCESS: Measurement<sys::Usage> = Measurement {
     name: "perijove_process",
     help: "perijove itself.",
@@ -151,7 +208,8 @@ static PROCESS: Measurement<sys::Usage> = Measurement {
 };
 
 /// All of them, for the reference.
-pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION, &OUTPUT, &KAFKA, &PROCESS];
+pub const MEASUREMENTS: &[&dyn Schema] =
+    &[&COLLECTOR, &SESSION, &OUTPUT, &KAFKA, &PROMETHEUS, &PROCESS];
 
 /// What is known of one router; its poller writes, the daemon reads.
 pub struct RouterStatus {
@@ -189,11 +247,12 @@ impl RouterStatus {
     pub fn polled(&self, index: usize, outcome: &Outcome, tally: &Tally, duration: Duration) {
         let (identity, name) = (&self.identity, self.names[index]);
         self.collector(index, |status| {
-            let failed_before = matches!(status.outcome, Some(Outcome::Failed(_)));
+            let failed_before = status.outcome.as_ref().and_then(Outcome::failure).is_some();
             match outcome {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
                 Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
-                Outcome::NoData(why) => log::info!("{identity}: {name}: no data: {why}"),
+                Outcome::NoSession(why) => log::debug!("{identity}: {name}: {why}"),
+                Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
                 Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
                 Outcome::Data => {}
             }
@@ -205,7 +264,7 @@ impl RouterStatus {
                 log::debug!("{identity}: {name}: left out values that do not fit, first {why}");
             }
             status.polls += 1;
-            status.failed_polls += u64::from(matches!(outcome, Outcome::Failed(_)));
+            status.failed_polls += u64::from(outcome.failure().is_some());
             status.items += tally.items;
             status.rejected_items += tally.rejected;
             status.rejected_values += tally.misfits;
@@ -226,6 +285,33 @@ impl RouterStatus {
         let mut session = lock(&self.session);
         session.up = false;
         session.losses += 1;
+    }
+
+    /// Whether each collector was polled.
+    pub fn is_polled(&self) -> bool {
+        lock(&self.collectors).iter().all(|status| status.outcome.is_some())
+    }
+
+    /// What junos_exporter says of a router.
+    pub fn exporter_points(&self, wanted: &Wanted, points: &mut Points) {
+        let is_up = lock(&self.session).up;
+        let collectors = lock(&self.collectors);
+        // A session that ends while nothing is asked says nothing of the router.
+        let good = |status: &&CollectorStatus| !matches!(status.outcome, Some(Outcome::Failed(_)));
+        let polled = || collectors.iter().filter(|status| status.outcome.is_some());
+        if is_up || polled().next().is_some() {
+            let answers = is_up || polled().any(|status| good(&status));
+            let outcome = if answers { Outcome::Data } else { Outcome::Failed(String::new()) };
+            let duration = polled().map(|status| status.duration).sum();
+            let all = CollectorStatus { outcome: Some(outcome), duration, ..Default::default() };
+            points.push(&UP, &[], &all);
+            points.push(&COLLECTOR_DURATION, &[], &all);
+        }
+        for (name, status) in self.names.iter().zip(collectors.iter()) {
+            if wanted.has_collector(name) {
+                points.push(&COLLECT_DURATION, &[name], status);
+            }
+        }
     }
 
     /// Points about the router.
@@ -258,6 +344,11 @@ pub fn output_points(output: &Output, points: &mut Points) {
 /// The point about the Kafka producer.
 pub fn kafka_points(statistics: &kafka::Statistics, points: &mut Points) {
     points.push(&KAFKA, &[], statistics);
+}
+
+/// The point about what is kept for Prometheus.
+pub fn prometheus_points(latest: &Latest, points: &mut Points) {
+    points.push(&PROMETHEUS, &[], latest);
 }
 
 /// The point about the process.

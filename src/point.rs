@@ -190,6 +190,23 @@ pub fn metric_prefix(measurement: &str) -> &'static str {
     if own { "" } else { "junos_" }
 }
 
+/// What outputs call the router, the collector and the time, and what Prometheus reads in names.
+const RESERVED_LABELS: &[&str] = &[
+    "target",
+    "host",
+    "node",
+    "re_name",
+    "collector",
+    "measurement",
+    "time",
+    "fields",
+    "tags",
+    "job",
+    "instance",
+    "le",
+    "quantile",
+];
+
 /// One value of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -227,6 +244,8 @@ pub struct Points {
     strings: String,
     /// Goes into every point that is pushed while it is set.
     re_name: String,
+    /// When the router was asked: for what it dates and the points count from then.
+    pub asked_ns: Option<u64>,
 }
 
 impl Points {
@@ -283,6 +302,22 @@ impl Points {
     pub fn label(&mut self, name: &str, value: &str) {
         let label = (self.store(name), self.store(value));
         self.labels.push(label);
+    }
+
+    /// The same, for a name that somebody else chose: false if it is taken, by the point's own tags
+    /// and fields or by what outputs add.
+    pub fn free_label(&mut self, name: &str, value: &str) -> bool {
+        let Some(Head { schema, labels, .. }) = self.heads.last().copied() else { return false };
+        let mut fields = (0..schema.fields()).map(|index| schema.field(index));
+        let mut labels = self.labels[labels as usize..].iter();
+        let taken = RESERVED_LABELS.contains(&name)
+            || schema.tags().contains(&name)
+            || fields.any(|field| field.name == name || field.label == name)
+            || labels.any(|(label, _)| self.string(*label) == name);
+        if !taken {
+            self.label(name, value);
+        }
+        !taken
     }
 
     /// The Routing Engine that points are from, from now on; empty where a reply names none.

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::collector::{Poll, Reader, Reply, Tally, read_reply};
 use crate::collectors::mastership;
 use crate::config::{Link, Polled, Router};
 use crate::netconf::{self, Session, local, ssh};
-use crate::output::{self, Output, jitter};
+use crate::output::{self, Output, Wanted, jitter};
 use crate::own_metrics::{Outcome, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::reply::Meaning;
@@ -20,6 +20,7 @@ use crate::schedule::Schedule;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
+const UNSUPPORTED: &str = "the router does not know the request";
 const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
 const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,11 +43,12 @@ enum Broken {
     /// Not a byte of a reply came.
     Unanswered(String),
     Failed(String),
+    NoSession(String),
 }
 
 impl Broken {
     fn why(&self) -> &str {
-        let (Broken::Unanswered(why) | Broken::Failed(why)) = self;
+        let (Broken::Unanswered(why) | Broken::Failed(why) | Broken::NoSession(why)) = self;
         why
     }
 }
@@ -63,6 +65,20 @@ pub struct RouterPoller {
     /// Where raw replies are saved: for `record`.
     pub record: Option<PathBuf>,
     pub status: Arc<RouterStatus>,
+    /// Those that are told when a collector's poll has ended.
+    outputs: Vec<Arc<Output>>,
+}
+
+/// Somebody waits for a poll.
+pub struct Ask {
+    pub wanted: Wanted,
+    pub made: Instant,
+    /// A collector that was polled so shortly before is not polled again.
+    pub age_min: Duration,
+    /// Nobody waits any longer.
+    pub until: Instant,
+    /// Is dropped when it is done.
+    pub done: Sender<()>,
 }
 
 /// One collector in one poll.
@@ -81,7 +97,8 @@ impl Work {
         let rank = |outcome: &Outcome| match outcome {
             Outcome::NoData(_) => 0,
             Outcome::Data => 1,
-            Outcome::Failed(_) => 2,
+            Outcome::NoSession(_) => 2,
+            Outcome::Failed(_) => 3,
         };
         if self.outcome.as_ref().is_none_or(|have| rank(&outcome) > rank(have)) {
             self.outcome = Some(outcome);
@@ -99,11 +116,46 @@ impl RouterPoller {
             unsupported: HashMap::new(),
             record: None,
             status,
+            outputs: Vec::new(),
         }
     }
 
-    /// Polls the router until `stop` is closed.
-    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<()>) {
+    /// Polls the router when it is asked to, until `asks` is closed. A poll serves all who asked
+    /// before it ended.
+    pub fn run_when_asked(mut self, outputs: &[Arc<Output>], asks: &Receiver<Ask>) {
+        self.outputs = outputs.to_vec();
+        let mut ended: Vec<Option<Instant>> = vec![None; self.router.collectors.len()];
+        let mut scratch = Vec::new();
+        loop {
+            let ask = match asks.recv_timeout(self.idle().unwrap_or(IDLE_LONGEST)) {
+                Ok(ask) => ask,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let is_old = |at: usize| ended[at].is_none_or(|ended| ended + ask.age_min < ask.made);
+            let collectors = self.router.collectors.iter().enumerate();
+            let wanted = collectors.filter(|(_, c)| ask.wanted.has_collector(c.entry.name));
+            let due: Vec<usize> = wanted.map(|(at, _)| at).filter(|at| is_old(*at)).collect();
+            if due.is_empty() || Instant::now() >= ask.until {
+                continue;
+            }
+            self.poll_or_stand_by(&due, outputs, &mut scratch);
+            due.iter().for_each(|at| ended[*at] = Some(Instant::now()));
+        }
+        self.close();
+    }
+
+    fn poll_or_stand_by(&mut self, due: &[usize], outputs: &[Arc<Output>], scratch: &mut Vec<u8>) {
+        if self.is_master() {
+            self.poll(due, &mut |batch: &Batch| output::push(outputs, batch, scratch));
+        } else {
+            self.stand_by(due);
+        }
+    }
+
+    /// Polls the router at its intervals until `stop` is closed.
+    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<Ask>) {
+        self.outputs = outputs.to_vec();
         let groups = groups(&self.router.collectors);
         let intervals = self.router.collectors.iter().map(|polled| polled.interval);
         let slots: Vec<_> = intervals.zip(groups).collect();
@@ -116,25 +168,18 @@ impl RouterPoller {
                 let next = schedule.next().map_or(IDLE_LONGEST, |next| next - now.min(next));
                 let wait = self.idle().map_or(next, |keepalive| keepalive.min(next));
                 match stop.recv_timeout(wait.min(IDLE_LONGEST)) {
-                    Err(RecvTimeoutError::Timeout) => continue,
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                    Ok(_) | Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
             let indexes: Vec<usize> = due.iter().map(|due| due.index).collect();
             for due in due {
                 self.status.skipped(due.index, due.skipped);
             }
-            if self.is_master() {
-                let emit = &mut |batch: &Batch| output::push(outputs, batch, &mut scratch);
-                self.poll(&indexes, emit);
-            } else {
-                self.stand_by(&indexes);
-            }
+            self.poll_or_stand_by(&indexes, outputs, &mut scratch);
             schedule.rest(now.elapsed(), Instant::now());
         }
-        if let Some(session) = self.session.take() {
-            session.close();
-        }
+        self.close();
     }
 
     /// Whether to poll: always, but for a Routing Engine that is to be quiet while it is the
@@ -212,20 +257,21 @@ impl RouterPoller {
 
     fn start(&self, index: usize) -> Work {
         let Polled { entry, settings, .. } = &self.router.collectors[index];
-        let (points, tally) = (Points::default(), Tally::default());
+        let (mut points, tally) = (Points::default(), Tally::default());
+        points.asked_ns = Some(now_ns());
         let (outcome, spent) = (None, Duration::ZERO);
         Work { index, poll: (entry.start)(settings), points, tally, outcome, spent }
     }
 
     fn finish(&mut self, work: &mut Work, emit: &mut dyn FnMut(&Batch)) {
         // What takes all replies to make would be wrong if one of them is missing.
-        if !matches!(work.outcome, Some(Outcome::Failed(_))) {
+        if work.outcome.as_ref().is_none_or(|outcome| outcome.failure().is_none()) {
             let before = work.points.len();
             work.points.set_re_name("");
             work.poll.finish(&mut work.points);
             work.tally.points += (work.points.len() - before) as u64;
         }
-        let Polled { entry, .. } = &self.router.collectors[work.index];
+        let Polled { entry, interval, .. } = &self.router.collectors[work.index];
         let node = self.router.identity.as_str();
         if !work.points.is_empty() {
             let (collector, points) = (entry.name, &work.points);
@@ -233,6 +279,8 @@ impl RouterPoller {
         }
         let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
         self.status.polled(work.index, outcome, &work.tally, work.spent);
+        let failed = matches!(outcome, Outcome::Failed(_));
+        output::end(&self.outputs, node, entry.name, *interval, failed);
     }
 
     /// Sends one RPC for the first of `work`, and for all others that ask the same.
@@ -244,7 +292,8 @@ impl RouterPoller {
         }
         let now = Instant::now();
         let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
-            Outcome::NoData("the router does not know the request".into())
+            // Said when it was found out.
+            Outcome::NoData(UNSUPPORTED.into())
         } else {
             let had_session = self.session.is_some();
             let mut result = self.exchange(rpc, first, work, &readers, emit);
@@ -254,6 +303,7 @@ impl RouterPoller {
             }
             match result {
                 Ok(outcome) => outcome,
+                Err(Broken::NoSession(why)) => Outcome::NoSession(why),
                 Err(Broken::Unanswered(why) | Broken::Failed(why)) => Outcome::Failed(why),
             }
         };
@@ -273,7 +323,7 @@ impl RouterPoller {
         readers: &[(usize, usize)],
         emit: &mut dyn FnMut(&Batch),
     ) -> Result<Outcome, Broken> {
-        self.ensure_session().map_err(Broken::Failed)?;
+        self.ensure_session().map_err(Broken::NoSession)?;
         let router = &self.router;
         let polled = &router.collectors[first];
         let record = self.record.as_deref();
@@ -328,7 +378,7 @@ impl RouterPoller {
                     self.router.identity
                 );
                 self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
-                Outcome::NoData(why)
+                Outcome::NoData(UNSUPPORTED.into())
             }
             (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
             (Some((_, why)), _) => Outcome::NoData(why),

@@ -146,6 +146,11 @@ impl<'de> Deserialize<'de> for Flat {
 }
 
 impl Flat {
+    /// The leaves' names and texts: for lists in which some leaves hold for several records.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
     /// The records of a list without elements around its records: each goes from an element of
     /// that name to the next one, the last to the end.
     pub fn records(&self, first: &str) -> Vec<Leaves> {
@@ -162,31 +167,107 @@ impl Flat {
     }
 }
 
-/// The leaf elements of an item by their name, for replies that are long lists of counters. Of
-/// several with one name the first counts.
+/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps`, `155.52Mbps` or `1000000`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BitRate(pub f64);
+
+impl<'de> Deserialize<'de> for BitRate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BitRate, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let scale = match &*text[number.len()..].to_ascii_lowercase() {
+            "" | "bps" => Some(1.0),
+            "kbps" => Some(1e3),
+            "mbps" => Some(1e6),
+            "gbps" => Some(1e9),
+            "tbps" => Some(1e12),
+            _ => None,
+        };
+        let rate = scale.and_then(|scale| Some(BitRate(number.parse::<f64>().ok()? * scale)));
+        let wrong = || format!("`{}` is not a bandwidth", first_line(&text));
+        rate.ok_or_else(|| serde::de::Error::custom(wrong()))
+    }
+}
+
+/// What stands below an item, for replies that are long lists of counters.
 #[derive(Debug, Default)]
-pub struct Leaves(std::collections::BTreeMap<String, String>);
+pub struct Leaves(Vec<(String, Node)>);
+
+#[derive(Debug)]
+enum Node {
+    Leaf(String),
+    Group(Leaves),
+}
+
+impl FromIterator<(String, String)> for Leaves {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Leaves {
+        Leaves(all.into_iter().map(|(name, text)| (name, Node::Leaf(text))).collect())
+    }
+}
 
 impl From<Flat> for Leaves {
     fn from(flat: Flat) -> Leaves {
-        let mut leaves = Leaves::default();
-        flat.0.into_iter().for_each(|(name, text)| leaves.add(name, text));
-        leaves
+        flat.0.into_iter().collect()
     }
 }
 
 impl<'de> Deserialize<'de> for Leaves {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Leaves, D::Error> {
-        Flat::deserialize(deserializer).map(Leaves::from)
+        match Node::deserialize(deserializer)? {
+            Node::Leaf(_) => Ok(Leaves::default()),
+            Node::Group(leaves) => Ok(leaves),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Node;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an element")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+                let mut children = Vec::new();
+                let mut leaf = String::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    match &*name {
+                        "$text" => leaf = map.next_value()?,
+                        _ => children.push((name, map.next_value()?)),
+                    }
+                }
+                let is_leaf = children.is_empty();
+                Ok(if is_leaf { Node::Leaf(leaf) } else { Node::Group(Leaves(children)) })
+            }
+        }
+        deserializer.deserialize_struct("", &[], Visitor)
     }
 }
 
 impl Leaves {
-    fn add(&mut self, name: String, text: String) {
-        self.0.entry(name).or_insert(text);
+    /// Adds a leaf: for replies that are text.
+    pub fn add(&mut self, name: String, text: String) {
+        self.0.push((name, Node::Leaf(text)));
     }
+
+    /// Takes the elements of that name out: those that stand several times, or whose leaves have
+    /// the names of others.
+    pub fn take(&mut self, name: &str) -> Vec<Leaves> {
+        let taken = self.0.extract_if(.., |(element, _)| element == name).map(|(_, node)| node);
+        let groups = taken.filter_map(|node| match node {
+            Node::Group(leaves) => Some(leaves),
+            Node::Leaf(_) => None,
+        });
+        groups.collect()
+    }
+
+    /// The first leaf of that name in the reply's order, at whatever depth.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.iter().find_map(|(element, node)| match node {
+            Node::Leaf(text) => (element == name).then_some(text.as_str()),
+            Node::Group(leaves) => leaves.text(name),
+        })
     }
     pub fn integer(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
@@ -198,6 +279,110 @@ impl Leaves {
     pub fn quantity(&self, name: &str) -> Option<f64> {
         quantity(self.text(name)?)
     }
+}
+
+/// Adds what is there, for elements that repeat.
+pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
+    if let Some(more) = more {
+        *total = Some(total.map_or(more, |total| total.saturating_add(more)));
+    }
+}
+
+/// A field of `Leaves` whose element says by its name what it is: `counter!("packets-received")` is
+/// `packets_received`, in packets, "Packets received.". `counter!("ip6-" + "packets-received")` is
+/// the same for the element with the prefix, and `counter!("in" = "packets-received")` is for one
+/// that junos_exporter calls otherwise.
+macro_rules! leaf {
+    ($kind:ident, $field:literal = $element:literal) => {
+        $crate::reply::leaf!($kind, $field, $element, $element)
+    };
+    ($kind:ident, $prefix:literal + $element:literal) => {
+        $crate::reply::leaf!($kind, $element, concat!($prefix, $element), $element)
+    };
+    ($kind:ident, $element:literal) => {
+        $crate::reply::leaf!($kind, $element, $element, $element)
+    };
+    ($kind:ident, $field:expr, $element:expr, $words:expr) => {
+        $crate::point::$kind::<$crate::reply::Leaves>(
+            const {
+                const NAME: [u8; $field.len()] = $crate::reply::respelled($field, b'_');
+                $crate::reply::as_text(&NAME)
+            },
+            $crate::reply::unit_named_in($words),
+            const {
+                const HELP: [u8; $words.len() + 1] = $crate::reply::sentence($words);
+                $crate::reply::as_text(&HELP)
+            },
+            |leaves| leaves.integer($element),
+        )
+    };
+}
+macro_rules! counter {
+    ($($leaf:tt)+) => { $crate::reply::leaf!(counter, $($leaf)+) };
+}
+macro_rules! level {
+    ($($leaf:tt)+) => { $crate::reply::leaf!(level, $($leaf)+) };
+}
+pub(crate) use {counter, leaf, level};
+
+/// An element's name with another byte for its hyphens.
+pub const fn respelled<const BYTES: usize>(name: &str, hyphen: u8) -> [u8; BYTES] {
+    let mut out = [b'.'; BYTES];
+    let mut at = 0;
+    while at < name.len() {
+        let byte = name.as_bytes()[at];
+        out[at] = if byte == b'-' { hyphen } else { byte };
+        at += 1;
+    }
+    out
+}
+
+/// `packets-received` as `Packets received.`
+pub const fn sentence<const BYTES: usize>(name: &str) -> [u8; BYTES] {
+    let mut out = respelled(name, b' ');
+    out[0] = out[0].to_ascii_uppercase();
+    out
+}
+
+pub const fn as_text(bytes: &'static [u8]) -> &'static str {
+    match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("a name is ASCII"),
+    }
+}
+
+/// The unit that a name tells.
+pub const fn unit_named_in(name: &str) -> &'static str {
+    const UNITS: [(&str, &str); 5] = [
+        ("bytes", "bytes"),
+        ("octets", "bytes"),
+        ("packets", "packets"),
+        ("datagrams", "datagrams"),
+        ("pps", "packets/s"),
+    ];
+    let mut at = 0;
+    while at < UNITS.len() {
+        if has(name.as_bytes(), UNITS[at].0.as_bytes()) {
+            return UNITS[at].1;
+        }
+        at += 1;
+    }
+    ""
+}
+
+const fn has(text: &[u8], word: &[u8]) -> bool {
+    let mut start = 0;
+    while start + word.len() <= text.len() {
+        let mut same = 0;
+        while same < word.len() && text[start + same] == word[same] {
+            same += 1;
+        }
+        if same == word.len() {
+            return true;
+        }
+        start += 1;
+    }
+    false
 }
 
 /// States of a Routing Engine and of environment items.
@@ -220,6 +405,7 @@ pub fn state_number(state: Option<&str>, states: &[(&str, u64)]) -> Option<u64> 
 mod tests {
     use super::*;
     use crate::element::Element;
+    use crate::point::{Measurement, Points, Schema, Value};
 
     #[derive(Deserialize)]
     struct Item {
@@ -245,6 +431,22 @@ mod tests {
     }
 
     #[test]
+    fn bandwidths() {
+        for (text, expected) in [
+            ("10Gbps", Some(1e10)),
+            ("9.5Gbps", Some(9.5e9)),
+            ("0bps", Some(0.0)),
+            ("1000000", Some(1e6)),
+            ("10 furlongs", None),
+            ("Unlimited", None),
+        ] {
+            let item = format!("<i>{text}</i>");
+            let rate: Option<BitRate> = Element::new(&item, 9).read().ok();
+            assert_eq!(rate.map(|rate| rate.0), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn leaves_at_any_depth() {
         let item = "<i>a<x>1</x><list><y> 2 </y><list><y>3</y></list><z/></list>b<w>4</w></i>";
         let leaves: Leaves = Element::new(item, 9).read().unwrap();
@@ -262,6 +464,44 @@ mod tests {
         let found: Vec<_> = records.iter().map(|r| (r.text("n"), r.integer("v"))).collect();
         assert_eq!(found, [(Some("a"), Some(1)), (Some("b"), None), (Some("c"), Some(3))]);
         assert_eq!(Leaves::from(flat).integer("t"), Some(9));
+    }
+
+    #[test]
+    fn groups_among_leaves_can_be_taken_out() {
+        let item = "<i><g><n>1</n></g><o><m>\n5\n</m></o><g><n>2</n></g><n>3</n><flag/> </i>";
+        let mut leaves: Leaves = Element::new(item, 9).read().unwrap();
+        assert_eq!(leaves.integer("n"), Some(1));
+        let groups = leaves.take("g");
+        assert_eq!(groups.iter().map(|g| g.integer("n")).collect::<Vec<_>>(), [Some(1), Some(2)]);
+        let left = (leaves.integer("n"), leaves.integer("m"), leaves.text("flag"));
+        assert_eq!(left, (Some(3), Some(5), Some("")));
+    }
+
+    #[test]
+    fn counters_named_by_their_elements() {
+        static COUNTS: Measurement<Leaves> = Measurement {
+            name: "m",
+            help: "",
+            tags: &[],
+            fields: &[
+                counter!("data-packets-bytes"),
+                counter!("arp-" + "iri-max"),
+                level!("nh_tcp" = "ip6nh-tcp"),
+            ],
+        };
+        let info = |index| COUNTS.field(index);
+        assert_eq!((info(0).name, info(0).unit), ("data_packets_bytes", "bytes"));
+        assert_eq!(info(0).help, "Data packets bytes.");
+        assert_eq!((info(1).name, info(1).help), ("iri_max", "Iri max."));
+        assert_eq!((info(2).name, info(2).help), ("nh_tcp", "Ip6nh tcp."));
+        let mut leaves = Leaves::default();
+        leaves.add("arp-iri-max".into(), "7".into());
+        leaves.add("ip6nh-tcp".into(), "8".into());
+        let mut points = Points::default();
+        points.push(&COUNTS, &[], &leaves);
+        let values: Vec<_> =
+            points.get(0).fields().map(|(index, _, value)| (index, value)).collect();
+        assert_eq!(values, [(1, Value::Integer(7)), (2, Value::Integer(8))]);
     }
 
     #[test]

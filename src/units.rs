@@ -1,17 +1,18 @@
 //! Times and sizes as people write them in settings: `30s`, `8MB`.
 
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// A time: `500ms`, `30s`, `5m`, `1h`, `7d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Duration);
 
 /// A size: `512`, `64kB`, `8MB`, `1GB`; in powers of 1024, as memory is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub usize);
 
 impl Time {
@@ -20,7 +21,7 @@ impl Time {
     }
 }
 
-impl std::str::FromStr for Time {
+impl FromStr for Time {
     type Err = String;
     fn from_str(text: &str) -> Result<Time, String> {
         let wrong = || format!("`{text}` is not a time such as 500ms, 30s, 5m, 1h or 7d");
@@ -38,7 +39,7 @@ impl std::str::FromStr for Time {
     }
 }
 
-impl std::str::FromStr for Bytes {
+impl FromStr for Bytes {
     type Err = String;
     fn from_str(text: &str) -> Result<Bytes, String> {
         let wrong = || format!("`{text}` is not a size such as 512, 64kB, 8MB or 1GB");
@@ -61,17 +62,28 @@ fn split(text: &str) -> Option<(u64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim_start()))
 }
 
-impl TryFrom<String> for Time {
-    type Error = String;
-    fn try_from(text: String) -> Result<Time, String> {
-        text.parse()
+/// What a value is written as, for the one who wrote something else.
+struct Written<T>(&'static str, PhantomData<T>);
+
+impl<T: FromStr<Err = String>> Visitor<'_> for Written<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
-impl TryFrom<String> for Bytes {
-    type Error = String;
-    fn try_from(text: String) -> Result<Bytes, String> {
-        text.parse()
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+        from.deserialize_str(Written("a time such as \"500ms\", \"30s\" or \"5m\"", PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        from.deserialize_str(Written("a size such as \"64kB\" or \"8MB\"", PhantomData))
     }
 }
 

@@ -72,6 +72,7 @@ fn replies(folder: &Path) -> Vec<std::path::PathBuf> {
 fn read(entry: &Entry, fixture: &[u8]) -> (String, String) {
     let mut poll = (entry.start)(&Settings::default());
     let mut points = Points::default();
+    points.asked_ns = Some(TIME_NS);
     let mut line = String::new();
     let parts = parts(fixture);
     for (command, reply) in &parts {

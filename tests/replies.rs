@@ -57,6 +57,12 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        collector: "evpn",
+        title: "Instances name their Routing Engine",
+        metrics: &["junos_evpn_*"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("re_name") == *theirs),
+    },
+    Difference {
         collector: "interfaces",
         title: "An interface that reports no FEC mode has none",
         metrics: &["junos_interface_fec_mode"],
@@ -64,6 +70,67 @@ const DIFFERENCES: &[Difference] = &[
             let same = |our: &&Series| our.name == theirs.name && our.labels == theirs.labels;
             theirs.value == 1.0 && !ours.iter().any(|our| same(&our))
         },
+    },
+    Difference {
+        collector: "ipsec",
+        title: "A state with newlines around it is read",
+        metrics: &["junos_ipsec_security_associations_state"],
+        explains: |theirs, ours| {
+            let gateway = theirs.label("name");
+            let up = |our: &&Series| our.label("name") == gateway && our.value == 1.0;
+            theirs.label("description").contains('\n') && ours.iter().any(|our| up(&our))
+        },
+    },
+    Difference {
+        collector: "ldp",
+        title: "A session's state is the session's",
+        metrics: &["junos_ldp_session_state"],
+        explains: |theirs, ours| ours.iter().any(|our| our.labels == theirs.labels),
+    },
+    Difference {
+        collector: "lldp",
+        title: "Neighbours stand in a reply of their own",
+        metrics: &["junos_lldp_peer"],
+        explains: |theirs, ours| {
+            let port = theirs.without("remote_port_info").without("remote_system_name");
+            ours.contains(&Series { value: 0.0, ..port })
+        },
+    },
+    Difference {
+        collector: "systemstatistics",
+        title: "ARP requests received are not those sent",
+        metrics: &["junos_systemstatistics_arp_requests_received"],
+        explains: |theirs, ours| {
+            let sent = |our: &&Series| our.name == "junos_systemstatistics_arp_requests_sent";
+            ours.iter().find(sent).is_some_and(|our| our.value == theirs.value)
+        },
+    },
+    Difference {
+        collector: "systemstatistics",
+        title: "Groups of one type are one series",
+        metrics: &[
+            "junos_systemstatistics_icmp_*",
+            "junos_systemstatistics_ipv6_header_type_globals",
+            "junos_systemstatistics_ipv6_header_type_link_locals",
+        ],
+        explains: |theirs, ours| {
+            ours.iter().any(|our| our.name == theirs.name && our.labels == theirs.labels)
+        },
+    },
+    Difference {
+        collector: "systemstatistics",
+        title: "A metric's name has no hyphen",
+        metrics: &["junos_systemstatistics_icmp_messages_with_nad_source-address"],
+        explains: |theirs, ours| {
+            let name = theirs.name.replace('-', "_");
+            ours.contains(&Series { name, ..theirs.clone() })
+        },
+    },
+    Difference {
+        collector: "ufd",
+        title: "Groups name their member",
+        metrics: &["junos_ufd_*"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("re_name") == *theirs),
     },
 ];
 

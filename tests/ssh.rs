@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::lines;
-use common::perijove::{Daemon, FAST, perijove, router_program, run_with, seen};
+use common::perijove::{Daemon, FAST, alarm_polls, every, perijove, router_program, run_with};
 use common::process::{Finished, Process, run};
 use common::sshd::{Sshd, USER, password};
 use common::temporary::Directory;
@@ -17,7 +17,7 @@ const ONCE: &[&str] = &["once", "--collectors", "alarm"];
 fn works(settings: &str) -> Finished {
     let finished = run_with(settings, ONCE);
     assert_eq!(finished.code, 0, "{finished:?}\n{settings}");
-    assert!(seen(&lines::read(&finished.stdout), "alarms") > 0, "{finished:?}");
+    assert!(alarm_polls(&lines::read(&finished.stdout)) > 0, "{finished:?}");
     finished
 }
 
@@ -187,9 +187,9 @@ fn an_unknown_host_key_is_refused_and_says_how_to_accept_it() {
     let missing = sshd.directory.join("missing/known_hosts");
     for known_hosts in [&empty, &missing] {
         let name = known_hosts.to_str().expect("UTF-8");
-        let said = fails(&router(known_hosts), &["r1", &sshd.fingerprint(), "ssh-keyscan", name]);
+        let said = fails(&router(known_hosts), &["r1", &sshd.fingerprint(), name]);
         // What it says to run is what makes it work.
-        let command = said.stderr.split('`').find(|part| part.starts_with("ssh-keyscan"));
+        let command = said.stderr.split('`').find(|part| part.starts_with("echo "));
         let command = command.unwrap_or_else(|| panic!("no command in {}", said.stderr));
         std::fs::create_dir_all(known_hosts.parent().expect("a folder")).expect("make a folder");
         let ran = run(std::process::Command::new("sh").args(["-c", command]));
@@ -219,7 +219,7 @@ fn a_changed_host_key_is_refused_as_such() {
     sshd.change_host_key();
     let said = fails(
         &settings,
-        &["r1", "changed", &sshd.fingerprint(), known_hosts.to_str().expect("UTF-8")],
+        &["r1", "CHANGED", &sshd.fingerprint(), known_hosts.to_str().expect("UTF-8")],
     );
     assert_ne!(old, sshd.fingerprint());
     assert!(!said.stderr.contains("panicked"));
@@ -255,12 +255,20 @@ fn old_algorithms_only_by_setting() {
 
 #[test]
 fn a_missing_subsystem_is_said() {
-    let sshd = Sshd::start(Directory::new(), "exit 127", "");
-    fails(&sshd.router_with_key("r1"), &["r1", "netconf"]);
+    let mut sshd = Sshd::start(Directory::new(), "exit 127", "");
+    let router = sshd.router_with_key("r1");
+    fails(&router, &["r1", "no <hello>"]);
+    let settings = sshd.directory.join("sshd_config");
+    let without = std::fs::read_to_string(&settings).expect("read sshd_config");
+    sshd.stop();
+    std::fs::write(settings, without.replace("Subsystem netconf", "Subsystem other"))
+        .expect("write sshd_config");
+    sshd.start_again();
+    fails(&router, &["r1", "subsystem netconf", "set system services netconf ssh"]);
 }
 
 fn polls(process: &Process) -> usize {
-    seen(&common::perijove::whole_lines(&process.stdout()), "alarms")
+    alarm_polls(&common::perijove::whole_lines(&process.stdout()))
 }
 
 fn daemon(sshd: &Sshd, settings: &str) -> Daemon {
@@ -327,7 +335,7 @@ fn an_idle_session_that_the_server_drops_is_renewed() {
     let sshd = Sshd::with_router_and("", drops);
     let mut daemon = Daemon::start(&format!(
         "collectors = [\"alarm\"]\n{}{}keepalive_interval = \"1h\"\n",
-        FAST.replace("interval = \"1s\"", "interval = \"5s\""),
+        every("5s"),
         sshd.router_with_key("r1")
     ));
     daemon.process.wait_for("three polls", |process| (polls(process) >= 3).then_some(()));
@@ -342,7 +350,7 @@ fn keepalives_hold_an_idle_session() {
     let sshd = Sshd::with_router_and("", drops);
     let mut daemon = Daemon::start(&format!(
         "collectors = [\"alarm\"]\n{}{}keepalive_interval = \"1s\"\n",
-        FAST.replace("interval = \"1s\"", "interval = \"9s\""),
+        every("9s"),
         sshd.router_with_key("r1")
     ));
     daemon.process.wait_for("two polls", |process| (polls(process) >= 2).then_some(()));

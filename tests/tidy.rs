@@ -7,7 +7,7 @@ use std::process::Command;
 /// The modules from the bottom up. One imports from lower floors, and on its own floor only from
 /// those that stand before it; collectors never import from each other.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("values", &["units", "sync", "point", "items", "element", "reply", "schedule"]),
+    ("values", &["units", "sync", "point", "items", "element", "reply", "labels", "schedule"]),
     (
         "codecs",
         &[
@@ -15,6 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::line_protocol",
             "output::json",
             "output::exposition",
+            "output::http",
             "collector",
         ],
     ),
@@ -29,10 +30,12 @@ const FLOORS: &[(&str, &[&str])] = &[
             "netconf::ssh",
             "output::spool",
             "output::queue",
+            "output::latest",
             "output",
             "output::stdout",
             "output::influxdb",
             "output::kafka",
+            "output::prometheus",
         ],
     ),
     ("wiring", &["config", "log_to", "own_metrics", "poller", "daemon"]),

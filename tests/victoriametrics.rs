@@ -3,7 +3,7 @@
 mod common;
 
 use common::lines::{self, Line};
-use common::perijove::{Daemon, FAST, local_router, seen};
+use common::perijove::{Daemon, FAST, alarm_polls, local_router};
 use common::temporary::Directory;
 use common::victoria_metrics::VictoriaMetrics;
 use common::wait_for;
@@ -21,7 +21,7 @@ fn the_v2_write_path_with_unsigned_integers() {
         victoria.url()
     );
     let mut daemon = Daemon::start_in(directory, &settings, &[]);
-    daemon.wait_lines("polls", |lines| (seen(lines, "alarms") >= 2).then_some(()));
+    daemon.wait_lines("polls", |lines| (alarm_polls(lines) >= 2).then_some(()));
     let finished = daemon.stop();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
 

@@ -6,12 +6,14 @@ use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
+use crate::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, gauge, info, level};
 use crate::reply::{is, state_number};
 
 pub struct Bgp {
     /// Names by index: a peer's own entry may have only the index of its group.
     groups: BTreeMap<String, String>,
+    labels: DescriptionLabels,
 }
 
 static SESSION: Measurement<Peer> = Measurement {
@@ -102,9 +104,11 @@ impl Collector for Bgp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSION_INFO, &PREFIXES];
+    const KEYS: &'static [&'static str] = &["description_labels"];
 
-    fn new(_: &Settings) -> Bgp {
-        Bgp { groups: BTreeMap::new() }
+    fn new(settings: &Settings) -> Bgp {
+        let labels = settings.description_labels.clone().unwrap_or_default();
+        Bgp { groups: BTreeMap::new(), labels }
     }
 }
 
@@ -205,8 +209,11 @@ impl Item<Bgp> for Peer {
         let by_index = || bgp.groups.get(self.peer_group_index.as_ref()?);
         let group = self.peer_group.as_ref().or_else(by_index).map_or("", |name| name);
         let session = [&self.peer_as, ip, group, &self.local_interface_name];
-        points.push(&SESSION, &session, &self);
-        points.push(&SESSION_INFO, &session, &self);
+        for measurement in [&SESSION, &SESSION_INFO] {
+            if points.push(measurement, &session, &self) {
+                bgp.labels.add(&self.description, points);
+            }
+        }
         let mut ribs = self.bgp_rib;
         for PrefixLimit { nlri_type, prefix_count } in self.bgp_option_information.prefix_limit {
             let name = table(&nlri_type, &self.peer_cfg_rti);
@@ -220,7 +227,9 @@ impl Item<Bgp> for Peer {
         for mut rib in ribs {
             rib.description.clone_from(&self.description);
             let [asn, ip, group, interface] = session;
-            points.push(&PREFIXES, &[asn, ip, group, interface, &rib.name], &rib);
+            if points.push(&PREFIXES, &[asn, ip, group, interface, &rib.name], &rib) {
+                bgp.labels.add(&rib.description, points);
+            }
         }
     }
 }

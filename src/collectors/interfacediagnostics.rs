@@ -15,7 +15,7 @@ type Place = (u32, u32, u32);
 #[derive(Default)]
 pub struct InterfaceDiagnostics {
     satellite: bool,
-    ports: BTreeMap<Place, Vec<Port>>,
+    /// From the inventory and the PICs, for the ports that the last query names.
     transceivers: BTreeMap<Place, Transceiver>,
 }
 
@@ -170,12 +170,6 @@ impl Collector for InterfaceDiagnostics {
             items: OPTICS_ITEM,
         },
         Query {
-            rpc: Rpc::Once("<get-interface-information><media/></get-interface-information>"),
-            command: "show interfaces media",
-            roots: &["interface-information"],
-            items: &[item::<InterfaceDiagnostics, Port>("physical-interface")],
-        },
-        Query {
             rpc: Rpc::Once("<get-chassis-inventory/>"),
             command: "show chassis hardware",
             roots: &["chassis-inventory"],
@@ -190,6 +184,12 @@ impl Collector for InterfaceDiagnostics {
             roots: &["fpc-information"],
             items: &[item::<InterfaceDiagnostics, Fpc>("fpc")],
         },
+        Query {
+            rpc: Rpc::Once("<get-interface-information><media/></get-interface-information>"),
+            command: "show interfaces media",
+            roots: &["interface-information"],
+            items: &[item::<InterfaceDiagnostics, Port>("physical-interface")],
+        },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&OPTICS, &LASER, &LASER_THRESHOLDS, &TRANSCEIVER];
@@ -197,16 +197,6 @@ impl Collector for InterfaceDiagnostics {
 
     fn new(settings: &Settings) -> InterfaceDiagnostics {
         InterfaceDiagnostics { satellite: settings.satellite, ..Default::default() }
-    }
-
-    fn finish(&mut self, points: &mut Points) {
-        for (place, transceiver) in &mut self.transceivers {
-            for port in self.ports.get(place).map_or(&[][..], |ports| ports) {
-                transceiver.speed.clone_from(&port.speed);
-                transceiver.up = is(port.oper_status.as_deref(), "up");
-                points.push(&TRANSCEIVER, &[&port.name, &port.snmp_index], transceiver);
-            }
-        }
     }
 }
 
@@ -336,9 +326,12 @@ fn place(interface: &str) -> Option<Place> {
 }
 
 impl Item<InterfaceDiagnostics> for Port {
-    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
-        if let Some(place) = place(&self.name) {
-            diagnostics.ports.entry(place).or_default().push(self);
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
+        let found = place(&self.name).and_then(|place| diagnostics.transceivers.get_mut(&place));
+        if let Some(transceiver) = found {
+            transceiver.speed = self.speed;
+            transceiver.up = is(self.oper_status.as_deref(), "up");
+            points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], transceiver);
         }
     }
 }
@@ -361,15 +354,15 @@ struct Module {
 }
 
 impl Module {
-    fn walk(&self, mut fpc: u32, mut pic: u32, found: &mut BTreeMap<Place, Transceiver>) {
+    fn walk(self, mut fpc: u32, mut pic: u32, found: &mut BTreeMap<Place, Transceiver>) {
         if let Some((kind, Ok(number))) = self.name.split_once(' ').map(|(k, n)| (k, n.parse())) {
             match kind {
                 "FPC" => fpc = number,
                 "PIC" => pic = number,
                 "Xcvr" => {
                     let transceiver = Transceiver {
-                        serial_number: self.serial_number.clone(),
-                        description: self.description.clone(),
+                        serial_number: self.serial_number,
+                        description: self.description,
                         ..Transceiver::default()
                     };
                     found.insert((fpc, pic, number), transceiver);
@@ -377,8 +370,8 @@ impl Module {
                 _ => {}
             }
         }
-        let nested = [&self.chassis_sub_module, &self.chassis_sub_sub_module];
-        for module in nested.into_iter().chain([&self.chassis_sub_sub_sub_module]).flatten() {
+        let nested = [self.chassis_sub_module, self.chassis_sub_sub_module];
+        for module in nested.into_iter().chain([self.chassis_sub_sub_sub_module]).flatten() {
             module.walk(fpc, pic, found);
         }
     }

@@ -4,11 +4,13 @@ use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
 use crate::items::Scope;
+use crate::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, info, level};
 use crate::reply::{is, state_number};
 
 pub struct Interfaces {
     only: Option<Pattern>,
+    labels: DescriptionLabels,
 }
 
 static INTERFACE: Measurement<Interface> = Measurement {
@@ -111,10 +113,11 @@ impl Collector for Interfaces {
         items: &[item::<Interfaces, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE];
-    const KEYS: &'static [&'static str] = &["only"];
+    const KEYS: &'static [&'static str] = &["only", "description_labels"];
 
     fn new(settings: &Settings) -> Interfaces {
-        Interfaces { only: settings.only.clone() }
+        let labels = settings.description_labels.clone().unwrap_or_default();
+        Interfaces { only: settings.only.clone(), labels }
     }
 }
 
@@ -272,17 +275,22 @@ fn bits_per_second(speed: &str) -> Option<u64> {
     number.checked_mul(unit)
 }
 
+impl Interfaces {
+    fn push(&self, interface: &Interface, points: &mut Points) {
+        let Interface { name, snmp_index, description, .. } = interface;
+        let wanted = self.only.as_ref().is_none_or(|only| only.is_match(name));
+        if wanted && points.push(&INTERFACE, &[name, snmp_index], interface) {
+            self.labels.add(description, points);
+        }
+    }
+}
+
 impl Item<Interfaces> for Interface {
     fn points(self, interfaces: &mut Interfaces, _: &Scope, points: &mut Points) {
-        let wanted = |name: &str| interfaces.only.as_ref().is_none_or(|only| only.is_match(name));
-        if wanted(&self.name) {
-            points.push(&INTERFACE, &[&self.name, &self.snmp_index], &self);
-        }
+        interfaces.push(&self, points);
         for mut unit in self.logical_interface {
-            if wanted(&unit.name) {
-                unit.current_physical_address.clone_from(&self.current_physical_address);
-                points.push(&INTERFACE, &[&unit.name, &unit.snmp_index], &unit);
-            }
+            unit.current_physical_address.clone_from(&self.current_physical_address);
+            interfaces.push(&unit, points);
         }
     }
 }

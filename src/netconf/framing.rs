@@ -138,6 +138,11 @@ impl<S: Read + Write> Message<'_, S> {
         while self.left == 0 {
             let framer = &mut *self.framer;
             let have = &framer.buffer[framer.at..framer.end];
+            // Junos ends its <hello> with a newline that is part of nothing.
+            if have.starts_with(b"\n\n") {
+                framer.at += 1;
+                continue;
+            }
             match header(have) {
                 Header::Chunk { bytes, left } => {
                     framer.at += bytes;
@@ -272,7 +277,7 @@ mod tests {
     #[test]
     fn messages_come_whole_however_the_bytes_do() {
         let marked = b"<a>]]>]</a>]]>]]><b/>]]>]]>";
-        let chunked = b"\n#4\n<a>]\n#6\n]></a>\n##\n\n#4\n<b/>\n##\n";
+        let chunked = b"\n\n#4\n<a>]\n#6\n]></a>\n##\n\n#4\n<b/>\n##\n";
         for at_once in [1, 2, 3, 5, 7, 100] {
             let mut framer = framer(marked, at_once, false);
             assert_eq!(text(&mut framer).unwrap(), "<a>]]>]</a>");

@@ -15,6 +15,7 @@ use super::{Error, Transport};
 const STDERR_LINE_BYTES_MAX: u64 = 1000;
 
 pub struct Local {
+    program: String,
     child: Child,
     socket: UnixStream,
     deadline: Instant,
@@ -36,10 +37,15 @@ pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Err
             let log = move || log_lines(stderr, &router, &program);
             std::thread::Builder::new().name("stderr".into()).stack_size(64 << 10).spawn(log)?;
         }
-        Ok(Local { child, socket, deadline: Instant::now() })
+        let program = program.clone();
+        Ok(Local { program, child, socket, deadline: Instant::now() })
     };
     match run() {
         Ok(local) => Ok(Box::new(local)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Err(Error(format!(
+            "cannot run {program}: there is no such program; if this is no router, --target HOST \
+             reaches one over SSH"
+        ))),
         Err(err) => Err(Error(format!("cannot run {program}: {err}"))),
     }
 }
@@ -73,10 +79,25 @@ fn limit(err: io::Error) -> io::Error {
     if err.kind() == io::ErrorKind::WouldBlock { timed_out() } else { err }
 }
 
+impl Local {
+    /// Why nothing more comes.
+    fn ended(&mut self) -> io::Error {
+        let status = self.child.try_wait().ok().flatten();
+        let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
+        let what = format!("the command {} has ended{status}", self.program);
+        io::Error::new(io::ErrorKind::UnexpectedEof, what)
+    }
+}
+
 impl Read for Local {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.socket.set_read_timeout(Some(time_left(self.deadline)?))?;
-        self.socket.read(into).map_err(limit)
+        match self.socket.read(into) {
+            Ok(0) => Err(self.ended()),
+            // What we had sent was not read to its end.
+            Err(err) if err.kind() == io::ErrorKind::ConnectionReset => Err(self.ended()),
+            read => read.map_err(limit),
+        }
     }
 }
 

@@ -162,7 +162,7 @@ fn read_hello(framer: &mut Framer<Box<dyn Transport>>) -> Result<Hello, Error> {
 fn hello_start(text: &str) -> Option<usize> {
     text.match_indices('<').map(|(at, _)| at).find(|at| {
         let tag = &text[at + 1..];
-        let name = tag.split(|c: char| c.is_ascii_whitespace() || c == '>').next();
+        let name = tag.split(|c: char| c.is_ascii_whitespace() || "/>".contains(c)).next();
         name.is_some_and(|name| name == "hello" || name.ends_with(":hello"))
     })
 }
@@ -194,7 +194,9 @@ impl<'a> Reply<'a> {
             if read == 0 || head.len() > REPLY_TAG_BYTES_MAX {
                 let text = to_text(&head).into_owned();
                 let said = first_line(&text);
-                return Err(Error(format!("expected <rpc-reply>, the router said `{said}`")));
+                let said = if said.is_empty() { "nothing".into() } else { format!("`{said}`") };
+                let what = "the reply is malformed at byte 0: expected <rpc-reply>";
+                return Err(Error(format!("{what}, the router said {said}")));
             }
         }
     }
@@ -291,7 +293,8 @@ mod tests {
         let err = rpc(&mut session).unwrap_err().0;
         assert_eq!(
             err,
-            "expected <rpc-reply>, the router said `error: syntax error, expecting <command>`"
+            "the reply is malformed at byte 0: expected <rpc-reply>, the router said `error: \
+             syntax error, expecting <command>`"
         );
     }
 }

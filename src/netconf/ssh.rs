@@ -271,7 +271,8 @@ fn log_in(session: &Session, settings: &Settings, place: &str) -> Result<(), Err
     }
     if refused.is_empty() {
         return Err(Error(format!(
-            "{place}: no password, private key or agent is set for user {username}"
+            "{place}: nothing is set that user {username} could log in with: password_file, \
+             private_key or agent"
         )));
     }
     let refused = refused.join(" and ");

@@ -1,39 +1,70 @@
-//! Prometheus exposition text 0.0.4.
+//! Prometheus exposition: text 0.0.4, and OpenMetrics 1.0.
 //!
-//! Samples of a metric family stand together, as the format demands, whatever batches they come
+//! Samples of a metric family stand together, as the formats demand, whatever batches they come
 //! from; families are in the order of their names. A series that appears twice is written once.
+//!
+//! Nothing is built whole: what is kept besides the points is where the points of each measurement
+//! stand, 8 bytes for each, and for a moment one number for each to find those that appear twice.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
-use crate::point::{Batch, Kind, Point, Schema, Value, metric_prefix};
+use crate::point::{Batch, FieldInfo, Kind, Point, Schema, Value, metric_prefix};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0. There a counter's name ends with `_total`; junos_exporter's names, which
+    /// are kept, often do not: such a counter's type is `unknown`, which is what Prometheus takes
+    /// any sample for. No dashboard sees a difference.
+    OpenMetrics,
+}
+
+impl Format {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// Writes all samples as text 0.0.4. How many were left out because their series was there.
+pub fn write(batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
+    write_as(Format::Text, batches, out)
+}
 
 /// Writes all samples of the batches. How many were left out because their series was there.
-pub fn write(batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
-    let schemas = by_schema(batches);
+pub fn write_as(format: Format, batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
+    let keys = RandomState::new();
+    let groups = groups(batches, &keys);
+    let families = families(&groups);
     let mut duplicates = 0;
-    let mut seen = HashSet::new();
     let mut sample = Vec::new();
-    for (metric, fields) in families(&schemas) {
-        let (schema, field) = fields[0];
-        let info = schemas[schema].0.field(field);
-        let kind = if info.kind == Kind::Counter { "counter" } else { "gauge" };
-        seen.clear();
-        for (schema, field) in fields {
-            for (batch, at) in &schemas[schema].1 {
-                let point = batches[*batch].points.get(*at);
-                let Some(value) = point.field(field) else { continue };
-                sample.clear();
-                sample.extend_from_slice(metric.as_bytes());
-                labels(batches[*batch].node, &point, &mut sample);
-                if !seen.insert(hash(&sample)) {
+    for (metric, members) in &families {
+        let mut seen = HashSet::new();
+        let mut has_header = false;
+        for (group, field) in members {
+            let group = &groups[*group];
+            let mut doubtful = group.doubtful.iter().copied().peekable();
+            for (index, place) in group.places.iter().enumerate() {
+                let is_doubtful = doubtful.next_if(|at| *at as usize == index).is_some();
+                let (node, point) = place.find(batches);
+                let Some(value) = point.field(*field) else { continue };
+                if (is_doubtful || members.len() > 1)
+                    && !seen.insert(identity(&keys, node, &point, &group.infos))
+                {
                     duplicates += 1;
                     continue;
                 }
-                if seen.len() == 1 {
-                    writeln!(out, "# HELP {metric} {}\n# TYPE {metric} {kind}", info.help)?;
+                if !std::mem::replace(&mut has_header, true) {
+                    header(format, metric, group.schema.field(*field), &families, out)?;
                 }
+                sample.clear();
+                sample.extend_from_slice(metric.as_bytes());
+                labels(node, &point, &group.infos, &mut sample);
                 sample.push(b' ');
                 number(value, &mut sample);
                 sample.push(b'\n');
@@ -41,32 +72,89 @@ pub fn write(batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
             }
         }
     }
+    if format == Format::OpenMetrics {
+        out.write_all(b"# EOF\n")?;
+    }
     Ok(duplicates)
 }
 
-/// Where the points of a schema stand: batch, and place in it.
-type Places = Vec<(usize, usize)>;
+/// Where a point stands: batch, and place in it.
+struct Place {
+    batch: u32,
+    at: u32,
+}
 
-fn by_schema(batches: &[Batch]) -> Vec<(&'static dyn Schema, Places)> {
-    let mut schemas: Vec<(&'static dyn Schema, Places)> = Vec::new();
+impl Place {
+    fn find<'a>(&self, batches: &[Batch<'a>]) -> (&'a str, Point<'a>) {
+        let batch = &batches[self.batch as usize];
+        (batch.node, batch.points.get(self.at as usize))
+    }
+}
+
+/// The points of one measurement, over all batches.
+struct Group {
+    schema: &'static dyn Schema,
+    /// The fields that are labels.
+    infos: Vec<usize>,
+    places: Vec<Place>,
+    /// Which of the places have the labels of another one; most often none.
+    doubtful: Vec<u32>,
+}
+
+fn groups(batches: &[Batch], keys: &RandomState) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
     let mut known: HashMap<*const (), usize> = HashMap::new();
     for (index, batch) in batches.iter().enumerate() {
         for (at, point) in batch.points.iter().enumerate() {
-            let schema =
-                *known.entry(std::ptr::from_ref(point.schema).cast()).or_insert_with(|| {
-                    schemas.push((point.schema, Places::new()));
-                    schemas.len() - 1
-                });
-            schemas[schema].1.push((index, at));
+            let schema = point.schema;
+            let group = *known.entry(std::ptr::from_ref(schema).cast()).or_insert_with(|| {
+                let is_info = |field: &usize| schema.field(*field).kind == Kind::Info;
+                let infos = (0..schema.fields()).filter(is_info).collect();
+                groups.push(Group { schema, infos, places: Vec::new(), doubtful: Vec::new() });
+                groups.len() - 1
+            });
+            groups[group].places.push(Place { batch: index as u32, at: at as u32 });
         }
     }
-    schemas
+    for group in &mut groups {
+        group.doubtful = doubtful(group, batches, keys);
+    }
+    groups
 }
 
-/// The fields that make each metric: several schemas may have one of the same name.
-fn families(schemas: &[(&'static dyn Schema, Places)]) -> BTreeMap<String, Vec<(usize, usize)>> {
-    let mut families: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
-    for (index, (schema, _)) in schemas.iter().enumerate() {
+fn doubtful(group: &Group, batches: &[Batch], keys: &RandomState) -> Vec<u32> {
+    let identities = || {
+        group.places.iter().map(|place| {
+            let (node, point) = place.find(batches);
+            identity(keys, node, &point, &group.infos)
+        })
+    };
+    let mut seen = HashSet::with_capacity(group.places.len());
+    let twice: HashSet<u64> = identities().filter(|identity| !seen.insert(*identity)).collect();
+    drop(seen);
+    if twice.is_empty() {
+        return Vec::new();
+    }
+    let doubtful = identities().enumerate().filter(|(_, identity)| twice.contains(identity));
+    doubtful.map(|(index, _)| index as u32).collect()
+}
+
+/// A number for a set of labels, whatever their order. The keys are random: nobody can choose
+/// labels that share a number with others.
+fn identity(keys: &RandomState, node: &str, point: &Point, infos: &[usize]) -> u64 {
+    let mut sum = 0u64;
+    each_label(node, point, infos, |name, value| {
+        sum = sum.wrapping_add(keys.hash_one((name, value)));
+    });
+    sum
+}
+
+/// For each metric the fields that give it: several measurements may have one of the same name.
+type Families = BTreeMap<String, Vec<(usize, usize)>>;
+
+fn families(groups: &[Group]) -> Families {
+    let mut families = Families::new();
+    for (index, Group { schema, .. }) in groups.iter().enumerate() {
         for field in 0..schema.fields() {
             let info = schema.field(field);
             if matches!(info.kind, Kind::Counter | Kind::Gauge) {
@@ -78,47 +166,83 @@ fn families(schemas: &[(&'static dyn Schema, Places)]) -> BTreeMap<String, Vec<(
     families
 }
 
-/// What Prometheus calls a field of a measurement.
+/// What Prometheus calls a field of a measurement. One without a name leaves it to the field.
 pub fn metric(measurement: &str, field: &str) -> String {
-    format!("{}{measurement}_{field}", metric_prefix(measurement))
+    let separator = if measurement.is_empty() { "" } else { "_" };
+    format!("{}{measurement}{separator}{field}", metric_prefix(measurement))
 }
 
-fn hash(sample: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    sample.hash(&mut hasher);
-    hasher.finish()
+fn header(
+    format: Format,
+    metric: &str,
+    field: &FieldInfo,
+    families: &Families,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    // OpenMetrics takes `x_total` for a sample of the family `x`, which must not be another's.
+    let total = metric.strip_suffix("_total").filter(|family| !families.contains_key(*family));
+    let (family, kind) = match (format, field.kind, total) {
+        (Format::OpenMetrics, Kind::Counter, Some(family)) => (family, "counter"),
+        (Format::OpenMetrics, Kind::Counter, None) => (metric, "unknown"),
+        (Format::Text, Kind::Counter, _) => (metric, "counter"),
+        _ => (metric, "gauge"),
+    };
+    let mut help = Vec::new();
+    escape(field.help, format == Format::OpenMetrics, &mut help);
+    write!(out, "# HELP {family} ")?;
+    out.write_all(&help)?;
+    writeln!(out, "\n# TYPE {family} {kind}")
 }
 
-fn labels(node: &str, point: &Point, out: &mut Vec<u8>) {
+/// A point's labels: its router, its tags, and its infos.
+fn each_label<'a>(
+    node: &'a str,
+    point: &Point<'a>,
+    infos: &[usize],
+    mut with: impl FnMut(&'a str, &'a str),
+) {
+    if !node.is_empty() {
+        with("target", node);
+    }
+    for (name, value) in point.tags() {
+        with(name, value);
+    }
+    for info in infos {
+        if let Some(Value::Text(text)) = point.field(*info) {
+            with(point.schema.field(*info).label, text);
+        }
+    }
+}
+
+fn labels(node: &str, point: &Point, infos: &[usize], out: &mut Vec<u8>) {
     let mut separator = b'{';
-    let mut label = |name: &str, value: &str| {
+    each_label(node, point, infos, |name, value| {
         out.push(separator);
         separator = b',';
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"=\"");
-        for byte in value.bytes() {
-            match byte {
-                b'\\' => out.extend_from_slice(b"\\\\"),
-                b'"' => out.extend_from_slice(b"\\\""),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                byte => out.push(byte),
-            }
-        }
+        escape(value, true, out);
         out.push(b'"');
-    };
-    if !node.is_empty() {
-        label("target", node);
-    }
-    for (name, value) in point.tags() {
-        label(name, value);
-    }
-    for (_, info, value) in point.fields() {
-        if let (Kind::Info, Value::Text(text)) = (info.kind, value) {
-            label(info.label, text);
-        }
-    }
+    });
     if separator == b',' {
         out.push(b'}');
+    }
+}
+
+fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
+    // Prometheus takes a NUL for the end of the whole text.
+    let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n' | b'\0');
+    if !text.as_bytes().iter().any(special) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'"' if quotes => out.extend_from_slice(b"\\\""),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\0' => out.extend_from_slice("\u{fffd}".as_bytes()),
+            byte => out.push(byte),
+        }
     }
 }
 
@@ -172,6 +296,40 @@ mod tests {
              junos_port_dbm{{target=\"r\",name=\"c\",{what}}} -0.5\n\
              junos_port_dbm{{target=\"r\",name=\"a\",{what}}} -0.5\n",
         );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+    /// The same labels in another order, from a measurement of the same name.
+    static TURNED: Measurement<u64> = Measurement {
+        name: "port",
+        help: "A port.",
+        tags: &["lane", "name"],
+        fields: &[counter("bytes", "bytes", "Bytes.", |p| Some(*p))],
+    };
+    static LANE: Measurement<u64> = Measurement {
+        name: "port",
+        help: "A port.",
+        tags: &["name", "lane"],
+        fields: &[
+            counter("bytes", "bytes", "Bytes.", |p| Some(*p)),
+            counter("flaps_total", "", "Said \"down\".", |p| (*p < 9).then_some(*p)),
+        ],
+    };
+
+    #[test]
+    fn openmetrics_has_its_own_types_and_an_end_and_order_does_not_make_a_series() {
+        let mut points = Points::default();
+        points.push(&LANE, &["a", "1"], &9);
+        points.push(&LANE, &["a", "1"], &2);
+        points.push(&TURNED, &["1", "a"], &3);
+        points.push(&TURNED, &["2", "a"], &4);
+        let batch = Batch { node: "", collector: "c", time_ns: 0, points: &points };
+        let mut out = Vec::new();
+        assert_eq!(write_as(Format::OpenMetrics, &[batch], &mut out).unwrap(), 2);
+        let expected = "# HELP junos_port_bytes Bytes.\n# TYPE junos_port_bytes unknown\n\
+             junos_port_bytes{name=\"a\",lane=\"1\"} 9\n\
+             junos_port_bytes{lane=\"2\",name=\"a\"} 4\n\
+             # HELP junos_port_flaps Said \\\"down\\\".\n# TYPE junos_port_flaps counter\n\
+             junos_port_flaps_total{name=\"a\",lane=\"1\"} 2\n# EOF\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -40,7 +40,8 @@ impl LineProtocol {
         if !batch.node.is_empty() {
             tag(&self.host_tag, batch.node, out);
         }
-        for (name, value) in point.tags() {
+        // A tag from a description must not forge the router.
+        for (name, value) in point.tags().filter(|(name, _)| *name != self.host_tag) {
             tag(name, value, out);
         }
         let mut separator = b' ';

@@ -4,10 +4,13 @@
 //! retrying, splitting, counting and logging are done here, for all of them.
 
 pub mod exposition;
+pub mod http;
 pub mod influxdb;
 pub mod json;
 pub mod kafka;
+pub mod latest;
 pub mod line_protocol;
+pub mod prometheus;
 pub mod queue;
 pub mod spool;
 pub mod stdout;
@@ -16,8 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::point::Batch;
+use crate::point::{Batch, Points};
 use crate::sync::lock;
+use latest::Latest;
 use queue::{Chunk, Level, Queue};
 
 /// Appends a batch's records, each ending with a newline; how many values had to be clamped.
@@ -25,6 +29,11 @@ pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
 
 /// Where records go.
 pub trait Sink: Send {
+    /// Before anything is written: for one that serves.
+    fn start(&mut self, _program: &Arc<dyn Program>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Writes the records; what to do if that fails is in the error.
     /// `has_time` turns false when the program ends and must not wait any longer.
     fn write(
@@ -36,6 +45,45 @@ pub trait Sink: Send {
 
     /// Whether it could write now: for `check`.
     fn check(&mut self) -> Result<String, String>;
+}
+
+/// The program, as an output sees it that is asked.
+pub trait Program: Send + Sync {
+    /// The routers' identities.
+    fn targets(&self) -> Vec<String>;
+    /// What perijove knows of itself now: the router that it is about, when, and points.
+    fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)>;
+    /// Whether every router was polled.
+    fn is_ready(&self) -> bool;
+    /// Polls what is wanted and older than `age_min`; returns when that is done, or at `until`.
+    fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant);
+}
+
+/// Which points somebody asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// One router's; all routers' without.
+    pub target: Option<String>,
+    /// Only these collectors'; all without any.
+    pub collectors: Vec<String>,
+}
+
+impl Wanted {
+    pub fn is_all(&self) -> bool {
+        *self == Wanted::default()
+    }
+
+    pub fn has(&self, node: &str, collector: &str) -> bool {
+        self.has_target(node) && self.has_collector(collector)
+    }
+
+    pub fn has_target(&self, node: &str) -> bool {
+        self.target.as_ref().is_none_or(|target| target == node)
+    }
+
+    pub fn has_collector(&self, collector: &str) -> bool {
+        self.collectors.is_empty() || self.collectors.iter().any(|name| name == collector)
+    }
 }
 
 /// What to do next with records that could not be written.
@@ -72,10 +120,30 @@ pub struct Output {
     pub name: &'static str,
     pub encode: Encode,
     pub queue: Queue,
+    /// Of an output that keeps points instead of queueing records.
+    pub latest: Option<Arc<Latest>>,
     pub status: Status,
+    /// What it is to write to from now on.
+    replacement: Mutex<Option<Box<dyn Sink>>>,
 }
 
 impl Output {
+    pub fn new(
+        name: &'static str,
+        encode: Encode,
+        queue: Queue,
+        latest: Option<Arc<Latest>>,
+    ) -> Output {
+        let (status, replacement) = (Status::default(), Mutex::default());
+        Output { name, encode, queue, latest, status, replacement }
+    }
+
+    /// Writes elsewhere from the next try on, which is made at once; what is queued stays.
+    pub fn replace_sink(&self, sink: Box<dyn Sink>) {
+        *lock(&self.replacement) = Some(sink);
+        self.queue.nudge();
+    }
+
     /// Points that did not reach the far end and never will.
     pub fn dropped(&self) -> u64 {
         self.queue.level().dropped + self.status.rejected.load(Ordering::Relaxed)
@@ -89,12 +157,24 @@ impl Output {
 /// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again.
 pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
     for output in outputs {
+        if let Some(latest) = &output.latest {
+            let Status { sent, rejected, .. } = &output.status;
+            add(if latest.add(batch) { sent } else { rejected }, batch.points.len() as u64);
+            continue;
+        }
         scratch.clear();
         add(&output.status.clamped, (output.encode)(batch, scratch));
         if output.queue.push(scratch, batch.points.len()) {
             let Level { bytes, dropped, .. } = output.queue.level();
             log::debug!("{}: the queue is full ({bytes} bytes), {dropped} dropped", output.name);
         }
+    }
+}
+
+/// Tells the outputs that keep points that a collector's poll has ended.
+pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Duration, failed: bool) {
+    for latest in outputs.iter().filter_map(|output| output.latest.as_ref()) {
+        latest.end(node, collector, interval, failed, Instant::now());
     }
 }
 
@@ -106,9 +186,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Writes what comes through the queue until it is closed. False if nobody reads any more.
 pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
-    let mut writer = Writer { output, failing: None, logged: None };
+    let mut writer = Writer { output, sink, replaced: None, failing: None, logged: None };
     while let Some(chunk) = output.queue.take() {
-        match writer.deliver(sink, &chunk) {
+        match writer.deliver(&chunk) {
             Delivery::Done => output.queue.acknowledge(),
             Delivery::OutOfTime => output.queue.abandon(),
             Delivery::Gone => return false,
@@ -126,6 +206,9 @@ enum Delivery {
 
 struct Writer<'a> {
     output: &'a Output,
+    sink: &'a mut dyn Sink,
+    /// What it writes to instead.
+    replaced: Option<Box<dyn Sink>>,
     /// Since when, and how many tries ago, nothing could be written.
     failing: Option<(Instant, u32)>,
     logged: Option<Instant>,
@@ -133,11 +216,18 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes a chunk, in parts if it must be.
-    fn deliver(&mut self, sink: &mut dyn Sink, chunk: &Chunk) -> Delivery {
+    fn deliver(&mut self, chunk: &Chunk) -> Delivery {
         let status = &self.output.status;
         let has_time = || self.output.queue.has_time();
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
+            if let Some(sink) = lock(&self.output.replacement).take() {
+                self.replaced = Some(sink);
+            }
+            let sink: &mut dyn Sink = match &mut self.replaced {
+                Some(replaced) => &mut **replaced,
+                None => self.sink,
+            };
             let failure = match sink.write(&chunk.bytes[range.clone()], points, &has_time) {
                 Ok(()) => {
                     add(&status.sent, points);
@@ -267,21 +357,14 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
-        let output = Output {
-            name: "test",
-            encode: Box::new(|_, _| 0),
-            queue: Queue::new(
-                "test",
-                Bounds {
-                    chunk_points_max: 100,
-                    chunk_bytes_max: 100,
-                    queue_bytes_max: 100,
-                    flush_interval: Duration::ZERO,
-                },
-                None,
-            ),
-            status: Status::default(),
+        let bounds = Bounds {
+            chunk_points_max: 100,
+            chunk_bytes_max: 100,
+            queue_bytes_max: 400,
+            flush_interval: Duration::ZERO,
         };
+        let queue = Queue::new("test", bounds, None);
+        let output = Output::new("test", Box::new(|_, _| 0), queue, None);
         output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
         output.queue.close(Instant::now() + Duration::from_secs(60));
         let mut sink = Fussy { got: Vec::new(), tries: 0 };

@@ -54,6 +54,8 @@ struct State {
     dropped: u64,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
+    /// The next pause is over.
+    nudged: bool,
     in_flight: Option<(Chunk, Kept)>,
     spool: Option<Spool>,
     /// A spool that could not be opened yet.
@@ -83,7 +85,9 @@ pub struct Level {
 impl Queue {
     /// Opens the spool, with what an earlier run left there. One that cannot be used leaves the
     /// memory until it can be.
-    pub fn new(name: &'static str, bounds: Bounds, spool: Option<&spool::Settings>) -> Queue {
+    pub fn new(name: &'static str, mut bounds: Bounds, spool: Option<&spool::Settings>) -> Queue {
+        // The queue drops whole chunks: several have to fit in it.
+        bounds.chunk_bytes_max = bounds.chunk_bytes_max.min(bounds.queue_bytes_max / 4).max(1);
         let mut state = State { unopened: spool.cloned(), ..State::default() };
         open_spool(name, &mut state);
         Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new() }
@@ -321,7 +325,7 @@ impl Queue {
             // Once closed, what is left is tried often: there is little time.
             let hurried = state.closed.is_some();
             let wait = if hurried { HURRY } else { until.saturating_duration_since(now) };
-            if wait.is_zero() {
+            if wait.is_zero() || std::mem::take(&mut state.nudged) {
                 return true;
             }
             state = sync::wait(&self.changed, state, Some(wait));
@@ -329,6 +333,12 @@ impl Queue {
                 return state.closed.is_none_or(|closed| Instant::now() < closed);
             }
         }
+    }
+
+    /// Ends a pause: the next try is likely to do better.
+    pub fn nudge(&self) {
+        lock(&self.state).nudged = true;
+        self.changed.notify_all();
     }
 
     /// Nothing more will be pushed; what is there may be sent until `deadline`.

@@ -119,12 +119,12 @@ impl Spool {
         let text = fs::read_to_string(self.settings.directory.join(ACKNOWLEDGED));
         let text = text.unwrap_or_default();
         let mut numbers = text.split_ascii_whitespace().map(|word| word.parse::<u64>().ok());
-        if let (Some(Some(number)), Some(Some(at))) = (numbers.next(), numbers.next()) {
-            if let Some(first) = self.segments.front().filter(|first| first.number == number) {
-                self.acknowledged = at.min(first.bytes);
-                self.read = self.acknowledged;
-                self.acknowledged_saved = self.acknowledged;
-            }
+        if let (Some(Some(number)), Some(Some(at))) = (numbers.next(), numbers.next())
+            && let Some(first) = self.segments.front().filter(|first| first.number == number)
+        {
+            self.acknowledged = at.min(first.bytes);
+            self.read = self.acknowledged;
+            self.acknowledged_saved = self.acknowledged;
         }
     }
 

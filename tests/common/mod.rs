@@ -14,6 +14,7 @@ pub mod lines;
 pub mod netconfd;
 pub mod perijove;
 pub mod process;
+pub mod prometheus;
 pub mod sshd;
 pub mod tcp_proxy;
 pub mod temporary;

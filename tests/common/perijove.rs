@@ -122,12 +122,23 @@ fn write_settings(directory: &Directory, settings: &str) {
     std::fs::rename(new, directory.join("perijove.toml")).expect("rename settings");
 }
 
-/// Settings for a poll every second, whatever it costs; they go before the first table.
-pub const FAST: &str = "interval = \"1s\"\npoll_share_max = 100\nself_interval = \"1s\"\n";
+/// Settings for a poll so often, whatever it costs; they go before the first table.
+pub fn every(interval: &str) -> String {
+    FAST.replacen("300ms", interval, 1)
+}
+
+/// The same for several polls a second.
+pub const FAST: &str = "interval = \"300ms\"\npoll_share_max = 100\nself_interval = \"300ms\"\n";
 
 /// How many points of a measurement there are.
 pub fn seen(lines: &[Line], measurement: &str) -> usize {
     lines.iter().filter(|line| line.measurement == measurement).count()
+}
+
+/// How many polls of the collector `alarm` came to their end: its counts are its last point.
+pub fn alarm_polls(lines: &[Line]) -> usize {
+    let counts = lines.iter().filter(|line| line.fields.contains_key("red_count"));
+    counts.filter(|line| line.measurement == "alarms").count()
 }
 
 /// The identities that readings carry.

@@ -1,4 +1,6 @@
 //! Series of Prometheus exposition text, read by other means than those that wrote it.
+//! Each test file uses a part of this.
+#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 
@@ -57,7 +59,11 @@ pub fn exposition(entry: &Entry, points: &Points) -> (Vec<Series>, u64) {
     let batch = Batch { node: "", collector: entry.name, time_ns: 0, points };
     let mut text = Vec::new();
     let duplicates = exposition::write(&[batch], &mut text).unwrap();
-    let text = String::from_utf8(text).unwrap();
+    (read(&String::from_utf8(text).unwrap()), duplicates)
+}
+
+/// The series of a text.
+pub fn read(text: &str) -> Vec<Series> {
     let mut kind = "";
     let mut all = Vec::new();
     for line in text.lines() {
@@ -67,7 +73,7 @@ pub fn exposition(entry: &Entry, points: &Points) -> (Vec<Series>, u64) {
             all.push(sample(line, kind).normal());
         }
     }
-    (all, duplicates)
+    all
 }
 
 /// `name{label="value",…} value`.

@@ -1,0 +1,57 @@
+//! Entries of the ARP table, by interface.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+
+pub struct Arp {
+    /// Entries by Routing Engine and interface.
+    entries: BTreeMap<(String, String), u64>,
+}
+
+static ENTRIES: Measurement<u64> = Measurement {
+    name: "arp",
+    help: "The ARP table's entries of an interface.",
+    tags: &["interface"],
+    fields: &[level("entries", "", "Entries.", |count| Some(*count))],
+};
+
+impl Collector for Arp {
+    const NAME: &'static str = "arp";
+    const HELP: &'static str = "Entries of the ARP table, by interface.";
+    const QUERIES: &'static [Query<Arp>] = &[Query {
+        rpc: Rpc::Once("<get-arp-table-information><no-resolve/></get-arp-table-information>"),
+        command: "show arp no-resolve",
+        roots: &["arp-table-information"],
+        items: &[item::<Arp, Entry>("arp-table-entry")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ENTRIES];
+
+    fn new(_: &Settings) -> Arp {
+        Arp { entries: BTreeMap::new() }
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for ((re_name, interface), count) in &self.entries {
+            points.set_re_name(re_name);
+            points.push(&ENTRIES, &[interface], count);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Entry {
+    interface_name: String,
+}
+
+impl Item<Arp> for Entry {
+    fn points(self, arp: &mut Arp, scope: &Scope, _: &mut Points) {
+        let re_name = scope.get("re-name").unwrap_or_default().to_string();
+        *arp.entries.entry((re_name, self.interface_name)).or_default() += 1;
+    }
+}

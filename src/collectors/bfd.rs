@@ -1,0 +1,68 @@
+//! BFD sessions.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+use crate::reply::is;
+
+pub struct Bfd;
+
+static STATE: Measurement<Session> = Measurement {
+    name: "bfd",
+    help: "A BFD session, once for each protocol that uses it.",
+    tags: &["neighbor", "interface", "client"],
+    fields: &[level("state", "", "1 if the session is up.", |s| is(s.state(), "Up"))],
+};
+
+impl Collector for Bfd {
+    const NAME: &'static str = "bfd";
+    const HELP: &'static str = "BFD sessions.";
+    const QUERIES: &'static [Query<Bfd>] = &[Query {
+        rpc: Rpc::Once("<get-bfd-session-information><extensive/></get-bfd-session-information>"),
+        command: "show bfd session extensive",
+        roots: &["bfd-session-information"],
+        items: &[item::<Bfd, Session>("bfd-session")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATE];
+
+    fn new(_: &Settings) -> Bfd {
+        Bfd
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Session {
+    session_neighbor: String,
+    session_state: Option<String>,
+    #[serde(default)]
+    session_interface: String,
+    #[serde(default)]
+    bfd_client: Vec<Client>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Client {
+    client_name: String,
+}
+
+impl Session {
+    fn state(&self) -> Option<&str> {
+        self.session_state.as_deref()
+    }
+}
+
+impl Item<Bfd> for Session {
+    fn points(mut self, _: &mut Bfd, _: &Scope, points: &mut Points) {
+        if self.bfd_client.is_empty() {
+            self.bfd_client.push(Client::default());
+        }
+        for client in &self.bfd_client {
+            let tags = [&*self.session_neighbor, &self.session_interface, &client.client_name];
+            points.push(&STATE, &tags, &self);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Core dumps that crashed processes have left.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+use crate::reply::Seconds;
+
+pub struct CoreDumps;
+
+static ALL: Measurement<BTreeMap<String, File>> = Measurement {
+    name: "coredumps",
+    help: "Core dumps on a Routing Engine.",
+    tags: &[],
+    fields: &[
+        level("file_count", "", "Files.", |files| Some(files.len() as u64)),
+        level("size", "bytes", "Their sizes together.", |files| {
+            Some(files.values().filter_map(|file| file.file_size).sum())
+        }),
+        level("newest_date", "s", "When the newest was written, since 1970.", |files| {
+            files.values().filter_map(File::date).max()
+        }),
+    ],
+};
+
+static FILE: Measurement<File> = Measurement {
+    name: "coredumps_file",
+    help: "A core dump.",
+    tags: &["file_name"],
+    fields: &[
+        level("size", "bytes", "Its size.", |file| file.file_size),
+        level("date", "s", "When it was written, since 1970.", File::date),
+    ],
+};
+
+impl Collector for CoreDumps {
+    const NAME: &'static str = "coredumps";
+    const HELP: &'static str = "Core dumps that crashed processes have left.";
+    const QUERIES: &'static [Query<CoreDumps>] = &[Query {
+        rpc: Rpc::Once("<get-system-core-dumps/>"),
+        command: "show system core-dumps",
+        roots: &["directory-list"],
+        items: &[item::<CoreDumps, DirectoryList>("directory-list")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &FILE];
+
+    fn new(_: &Settings) -> CoreDumps {
+        CoreDumps
+    }
+}
+
+/// What was looked for and is not there stands between the directories, as `<output>`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct DirectoryList {
+    directory: Vec<Directory>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Directory {
+    file_information: Vec<File>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct File {
+    file_name: String,
+    file_size: Option<u64>,
+    file_date: Option<Seconds>,
+}
+
+impl File {
+    fn date(&self) -> Option<u64> {
+        self.file_date?.seconds
+    }
+}
+
+impl Item<CoreDumps> for DirectoryList {
+    fn points(self, _: &mut CoreDumps, _: &Scope, points: &mut Points) {
+        let files = self.directory.into_iter().flat_map(|directory| directory.file_information);
+        // Two of the patterns that are looked for may find the same file.
+        let files: BTreeMap<_, _> = files.map(|file| (file.file_name.clone(), file)).collect();
+        points.push(&ALL, &[], &files);
+        for (name, file) in &files {
+            points.push(&FILE, &[name], file);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Distributed denial-of-service protection: policers of control traffic, by protocol and packet
+//! type, for the router as a whole and for each of its FPCs.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
+use crate::reply::{Leaves, state_number};
+
+#[derive(Default)]
+pub struct DdosProtection {
+    /// Totals that were pushed, by measurement and Routing Engine.
+    totals: BTreeSet<(&'static str, String)>,
+    /// Flow detection of every packet type: of interest if it is on for any.
+    flows: Vec<Flows>,
+}
+
+const PACKET: &[&str] = &["protocol", "packet"];
+const INSTANCE: &[&str] = &["protocol", "packet", "instance"];
+
+static STATISTICS_TOTALS: Measurement<Scope> = Measurement {
+    name: "ddos_protection_statistics",
+    help: "Packet types that are policed.",
+    tags: &[],
+    fields: &[
+        level("total_packet_types", "", "Packet types.", |s| total(s, "total-packet-types")),
+        counter("total_received_traffic", "", "Packet types that had traffic.", |s| {
+            total(s, "packet-types-rcvd-packets")
+        }),
+        level("total_packets_in_violations", "", "Packet types in violation.", |s| {
+            total(s, "packet-types-in-violation")
+        }),
+    ],
+};
+
+static PARAMETERS_TOTALS: Measurement<Scope> = Measurement {
+    name: "ddos_protection_parameters",
+    help: "Packet types that have a policer.",
+    tags: &[],
+    fields: &[
+        level("total_packets_types", "", "Packet types.", |s| total(s, "total-packet-types")),
+        level("total_packets_modified", "", "Packet types whose policer is configured.", |s| {
+            total(s, "mod-packet-types")
+        }),
+    ],
+};
+
+static FLOW_TOTALS: Measurement<Scope> = Measurement {
+    name: "ddos_protection_flow",
+    help: "Packet types that flows can be detected for.",
+    tags: &[],
+    fields: &[
+        level("total_packets_types", "", "Packet types.", |s| total(s, "total-packet-types")),
+        level("total_modified_packets_types", "", "Packet types that are configured.", |s| {
+            total(s, "mod-packet-types")
+        }),
+    ],
+};
+
+fn total(scope: &Scope, leaf: &str) -> Option<u64> {
+    scope.get(leaf)?.parse().ok()
+}
+
+static SYSTEM: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_statistics_system_wide",
+    help: "Packets of a type, over the whole router.",
+    tags: PACKET,
+    fields: &[
+        counter("packets_received", "packets", "Received.", |l| l.integer("packet-received")),
+        gauge("packets_arrival_rate", "packets/s", "Rate.", |l| l.quantity("packet-arrival-rate")),
+        counter("packets_dropped", "packets", "Dropped.", |l| l.integer("packet-dropped")),
+        gauge("packets_arrival_rate_max", "packets/s", "Highest rate.", |l| {
+            l.quantity("packet-arrival-rate-max")
+        }),
+    ],
+};
+
+static INSTANCE_STATISTICS: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_statistics_instance",
+    help: "Packets of a type, on the Routing Engine or an FPC.",
+    tags: INSTANCE,
+    fields: &[
+        counter("packets_received", "packets", "Received.", |l| l.integer("packet-received")),
+        gauge("packets_arrival_rate", "packets/s", "Rate.", |l| l.quantity("packet-arrival-rate")),
+        counter("packets_dropped", "packets", "Dropped.", |l| l.integer("packet-dropped")),
+        gauge("packets_arrival_max_rate", "packets/s", "Highest rate.", |l| {
+            l.quantity("packet-arrival-rate-max")
+        }),
+        counter("other_packets_dropped", "packets", "Dropped by individual policers.", |l| {
+            l.integer("packet-dropped-others")
+        }),
+        counter("flows_dropped", "packets", "Dropped by flow suppression.", |l| {
+            l.integer("packet-dropped-flows")
+        }),
+    ],
+};
+
+static BASIC: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_parameters_basic",
+    help: "The policer of a packet type.",
+    tags: PACKET,
+    fields: &[
+        gauge("policer_bandwidth", "packets/s", "Rate that passes.", |l| {
+            l.quantity("policer-bandwidth")
+        }),
+        gauge("policer_burst", "packets", "Burst that passes.", |l| l.quantity("policer-burst")),
+        gauge("policer_time_recover", "s", "Time without violation that ends one.", |l| {
+            l.quantity("policer-time-recover")
+        }),
+        level("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
+        level("policer_priority", "", "Low 1, medium 2, high 3, very high 4, other 0.", |l| {
+            let priorities = [("low", 1), ("medium", 2), ("high", 3), ("very high", 4)];
+            state_number(l.text("policer-priority"), &priorities)
+        }),
+        level("bypass_aggregate", "", "Yes 2, no 1, other 0.", |l| {
+            state_number(l.text("policer-bypass-aggregate"), &[("yes", 2), ("no", 1)])
+        }),
+    ],
+};
+
+static INSTANCE_PARAMETERS: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_parameters_instance",
+    help: "The policer of a packet type, on the Routing Engine or an FPC.",
+    tags: INSTANCE,
+    fields: &[
+        gauge("policer_bandwidth", "packets/s", "Rate that passes.", |l| {
+            l.quantity("policer-bandwidth")
+        }),
+        gauge("policer_burst", "packets", "Burst that passes.", |l| l.quantity("policer-burst")),
+        level("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
+        gauge("policer_bandwidth_scale", "%", "Its part of the router's bandwidth.", |l| {
+            l.quantity("policer-bandwidth-scale")
+        }),
+        gauge("policer_burst_scale", "%", "Its part of the router's burst.", |l| {
+            l.quantity("policer-burst-scale")
+        }),
+        level("hostbound_queue", "", "Queue of the packets.", |l| l.integer("hostbound-queue")),
+    ],
+};
+
+/// `Yes` is what the router as a whole has, `enabled` what each FPC has.
+fn enabled(policer: &Leaves) -> Option<u64> {
+    let states = [("yes", 2), ("enabled", 2), ("no", 1), ("disabled", 1)];
+    state_number(policer.text("policer-enable"), &states)
+}
+
+static FLOW_SYSTEM: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_flow_system",
+    help: "How flows of a packet type are detected.",
+    tags: PACKET,
+    fields: &[
+        info("flow_detection_system", "Whether it is on.", |l| l.text(FLOW_DETECTION)),
+        info("flow_detection_mode", "When flows are detected.", |l| l.text("detection-mode")),
+        info("flow_log_flows", "Whether flows are logged.", |l| l.text("log-flows")),
+        info("flow_timeout_flows", "Whether active flows time out.", |l| {
+            l.text("timeout-active-flows")
+        }),
+        level("detection_time", "s", "Time in violation until a flow is suspicious.", |l| {
+            l.integer("detect-time")
+        }),
+        level("recover_time", "s", "Time without violation that ends a flow.", |l| {
+            l.integer("recover-time")
+        }),
+        level("timeout_time", "s", "Time after which a flow ends.", |l| l.integer("timeout-time")),
+    ],
+};
+
+const FLOW_DETECTION: &str = "ddos-flow-detection-enabled";
+
+const LEVELS_HELP: &str = "Rate that a flow may have, by what flows are told apart.";
+
+static SUBSCRIBER: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_flow_aggregation_level",
+    help: LEVELS_HELP,
+    tags: PACKET,
+    fields: &[
+        labelled(
+            "detection_mode",
+            info("subscriber_detection_mode", "Mode.", |l| l.text("sub-detection-mode")),
+        ),
+        labelled(
+            "control_mode",
+            info("subscriber_control_mode", "What is done.", |l| l.text("sub-control-mode")),
+        ),
+        gauge("subscriber", "packets/s", "For a subscriber.", |l| l.quantity("sub-bandwidth")),
+    ],
+};
+
+static LOGICAL_INTERFACE: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_flow_aggregation_level",
+    help: LEVELS_HELP,
+    tags: PACKET,
+    fields: &[
+        labelled(
+            "detection_mode",
+            info("logical_interface_detection_mode", "Mode.", |l| l.text("ifl-detection-mode")),
+        ),
+        labelled(
+            "control_mode",
+            info("logical_interface_control_mode", "What is done.", |l| l.text("ifl-control-mode")),
+        ),
+        gauge("logical_interface", "packets/s", "For a logical interface.", |l| {
+            l.quantity("ifl-bandwidth")
+        }),
+    ],
+};
+
+static PHYSICAL_INTERFACE: Measurement<Leaves> = Measurement {
+    name: "ddos_protection_flow_aggregation_level",
+    help: LEVELS_HELP,
+    tags: PACKET,
+    fields: &[
+        labelled(
+            "detection_mode",
+            info("physical_interface_detection_mode", "Mode.", |l| l.text("ifd-detection-mode")),
+        ),
+        labelled(
+            "control_mode",
+            info("physical_interface_control_mode", "What is done.", |l| {
+                l.text("ifd-control-mode")
+            }),
+        ),
+        gauge("physical_interface", "packets/s", "For a physical interface.", |l| {
+            l.quantity("ifd-bandwidth")
+        }),
+    ],
+};
+
+const PACKET_TYPES: &[ItemOf<DdosProtection>] =
+    &[item::<DdosProtection, PacketType>("ddos-protocol")];
+
+const fn query(rpc: &'static str, command: &'static str) -> Query<DdosProtection> {
+    let roots = &["ddos-protocols-information"];
+    Query { rpc: Rpc::Once(rpc), command, roots, items: PACKET_TYPES }
+}
+
+impl Collector for DdosProtection {
+    const NAME: &'static str = "ddosprotection";
+    const HELP: &'static str =
+        "Policers that protect the router from floods of control traffic, by packet type.";
+    const QUERIES: &'static [Query<DdosProtection>] = &[
+        query("<get-ddos-protocols-statistics/>", "show ddos-protection protocols statistics"),
+        query("<get-ddos-protocols-parameters/>", "show ddos-protection protocols parameters"),
+        query(
+            "<get-ddos-flow-detection-parameters/>",
+            "show ddos-protection protocols flow-detection",
+        ),
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[
+        &STATISTICS_TOTALS,
+        &SYSTEM,
+        &INSTANCE_STATISTICS,
+        &PARAMETERS_TOTALS,
+        &BASIC,
+        &INSTANCE_PARAMETERS,
+        &FLOW_TOTALS,
+        &FLOW_SYSTEM,
+        &SUBSCRIBER,
+        &LOGICAL_INTERFACE,
+        &PHYSICAL_INTERFACE,
+    ];
+
+    fn new(_: &Settings) -> DdosProtection {
+        DdosProtection::default()
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        let is_off = |word: Option<&str>| matches!(word, None | Some("" | "off"));
+        if self.flows.iter().all(|flows| is_off(flows.detection.text(FLOW_DETECTION))) {
+            return;
+        }
+        for Flows { re_name, protocol, packet, detection } in &self.flows {
+            points.set_re_name(re_name);
+            let tags = [protocol.as_str(), packet];
+            points.push(&FLOW_SYSTEM, &tags, detection);
+            points.push(&SUBSCRIBER, &tags, detection);
+            points.push(&LOGICAL_INTERFACE, &tags, detection);
+            points.push(&PHYSICAL_INTERFACE, &tags, detection);
+        }
+    }
+}
+
+/// A packet type; each of the three requests gives other parts of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct PacketType {
+    packet_type: String,
+    ddos_system_statistics: Option<Leaves>,
+    ddos_basic_parameters: Option<Leaves>,
+    ddos_flow_detection: Option<Leaves>,
+    #[serde(default)]
+    ddos_instance: Vec<Instance>,
+}
+
+/// The Routing Engine or an FPC.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Instance {
+    protocol_states_locale: String,
+    ddos_instance_statistics: Option<Leaves>,
+    ddos_instance_parameters: Option<Leaves>,
+}
+
+struct Flows {
+    re_name: String,
+    protocol: String,
+    packet: String,
+    detection: Leaves,
+}
+
+impl Item<DdosProtection> for PacketType {
+    fn points(self, ddos: &mut DdosProtection, scope: &Scope, points: &mut Points) {
+        let protocol = scope.get("group-name").unwrap_or_default();
+        let re_name = scope.get("re-name").unwrap_or_default();
+        let tags = [protocol, &self.packet_type];
+        let mut totals = |measurement: &'static Measurement<Scope>, points: &mut Points| {
+            if ddos.totals.insert((measurement.name, re_name.to_string())) {
+                points.push(measurement, &[], scope);
+            }
+        };
+        if let Some(statistics) = &self.ddos_system_statistics {
+            totals(&STATISTICS_TOTALS, points);
+            points.push(&SYSTEM, &tags, statistics);
+        }
+        if let Some(parameters) = &self.ddos_basic_parameters {
+            totals(&PARAMETERS_TOTALS, points);
+            points.push(&BASIC, &tags, parameters);
+        }
+        for instance in &self.ddos_instance {
+            let tags = [protocol, &self.packet_type, &instance.protocol_states_locale];
+            if let Some(statistics) = &instance.ddos_instance_statistics {
+                points.push(&INSTANCE_STATISTICS, &tags, statistics);
+            }
+            if let Some(parameters) = &instance.ddos_instance_parameters {
+                points.push(&INSTANCE_PARAMETERS, &tags, parameters);
+            }
+        }
+        if let Some(detection) = self.ddos_flow_detection {
+            totals(&FLOW_TOTALS, points);
+            ddos.flows.push(Flows {
+                re_name: re_name.to_string(),
+                protocol: protocol.to_string(),
+                packet: self.packet_type,
+                detection,
+            });
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! EVPN IP prefixes (type 5 routes): how many are advertised and received, by VRF.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+
+#[derive(Default)]
+pub struct EvpnIpPrefix {
+    tables: BTreeMap<Key, Table>,
+    /// The table whose entries are being read.
+    current: Key,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    re_name: String,
+    context: String,
+    afi: String,
+}
+
+/// A VRF's prefixes of one address family, in both directions.
+#[derive(Default)]
+struct Table {
+    local: Option<u64>,
+    remote: Option<u64>,
+    advertisements: BTreeMap<String, u64>,
+}
+
+static PREFIXES: Measurement<Table> = Measurement {
+    name: "evpn_ip_prefix",
+    help: "EVPN IP prefixes of a VRF and address family.",
+    tags: &["context", "afi"],
+    fields: &[
+        level("local_count", "", "Prefixes of this router.", |t| t.local),
+        level("remote_count", "", "Prefixes of others.", |t| t.remote),
+    ],
+};
+
+static ADVERTISEMENTS: Measurement<u64> = Measurement {
+    name: "evpn_ip_prefix_advertisement",
+    help: "Advertisements of others' prefixes, by what became of them.",
+    tags: &["context", "afi", "status"],
+    fields: &[level("count", "", "Advertisements.", |count| Some(*count))],
+};
+
+impl Collector for EvpnIpPrefix {
+    const NAME: &'static str = "evpnipprefix";
+    const HELP: &'static str =
+        "EVPN IP prefixes (type 5 routes): how many are advertised and received, by VRF.";
+    const QUERIES: &'static [Query<EvpnIpPrefix>] = &[Query {
+        rpc: Rpc::Once("<get-evpn-ip-prefix-database-information/>"),
+        command: "show evpn ip-prefix-database",
+        roots: &["evpn-ip-prefix-database-information"],
+        items: &[
+            item::<EvpnIpPrefix, Description>("table-description"),
+            item::<EvpnIpPrefix, LocalEntry>("evpn-pfxdb-ip-entry"),
+            item::<EvpnIpPrefix, RemoteEntry>("evpn-pfxdb-evpn-ip-entry"),
+        ],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PREFIXES, &ADVERTISEMENTS];
+
+    fn new(_: &Settings) -> EvpnIpPrefix {
+        EvpnIpPrefix::default()
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for (Key { re_name, context, afi }, table) in &self.tables {
+            points.set_re_name(re_name);
+            points.push(&PREFIXES, &[context, afi], table);
+            for (status, count) in &table.advertisements {
+                points.push(&ADVERTISEMENTS, &[context, afi, status], count);
+            }
+        }
+    }
+}
+
+/// `IPv4->EVPN Exported Prefixes`: stands before a table's entries, of which there may be none.
+#[derive(Deserialize)]
+struct Description(String);
+
+impl Item<EvpnIpPrefix> for Description {
+    fn points(self, prefixes: &mut EvpnIpPrefix, scope: &Scope, _: &mut Points) {
+        let afi = match self.0 {
+            description if description.contains("IPv4") => "v4".to_string(),
+            description if description.contains("IPv6") => "v6".to_string(),
+            description => description.to_ascii_lowercase(),
+        };
+        let text = |leaf| scope.get(leaf).unwrap_or_default().to_string();
+        prefixes.current = Key { re_name: text("re-name"), context: text("context-name"), afi };
+        let table = prefixes.tables.entry(prefixes.current.clone()).or_default();
+        if scope.within("evpn-pfxdb-ip-table") {
+            table.local.get_or_insert(0);
+        } else {
+            table.remote.get_or_insert(0);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct LocalEntry {}
+
+impl Item<EvpnIpPrefix> for LocalEntry {
+    fn points(self, prefixes: &mut EvpnIpPrefix, _: &Scope, _: &mut Points) {
+        if let Some(table) = prefixes.tables.get_mut(&prefixes.current) {
+            *table.local.get_or_insert(0) += 1;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RemoteEntry {
+    #[serde(default)]
+    evpn_pfxdb_evpn_ip_adv: Vec<Advertisement>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Advertisement {
+    #[serde(default)]
+    adv_ip_route_status: String,
+}
+
+impl Item<EvpnIpPrefix> for RemoteEntry {
+    fn points(self, prefixes: &mut EvpnIpPrefix, _: &Scope, _: &mut Points) {
+        let Some(table) = prefixes.tables.get_mut(&prefixes.current) else { return };
+        *table.remote.get_or_insert(0) += 1;
+        for advertisement in self.evpn_pfxdb_evpn_ip_adv {
+            let status = match advertisement.adv_ip_route_status.to_ascii_lowercase() {
+                status if status.is_empty() => "unknown".to_string(),
+                status => status,
+            };
+            *table.advertisements.entry(status).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The switch fabric: its planes, and the cards' links to them.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level, text};
+use crate::reply::{Flat, is, state_number};
+
+pub struct Fabric;
+
+static PLANE: Measurement<PlaneState> = Measurement {
+    name: "fabric_plane",
+    help: "A plane of the switch fabric.",
+    tags: &["plane"],
+    fields: &[
+        text("state_name", "Its state in words.", |p| p.state.as_deref()),
+        level("state", "", "Online 1, Spare 2, Check 3, Offline 4, Fault 5, other 0.", |p| {
+            state_number(p.state.as_deref(), STATES)
+        }),
+        level("up_time", "s", "Time since it came up.", |p| p.up_time.as_ref()?.seconds()),
+    ],
+};
+
+const STATES: &[(&str, u64)] =
+    &[("Online", 1), ("Spare", 2), ("Check", 3), ("Offline", 4), ("Fault", 5)];
+
+static PLANE_ACTIVE: Measurement<String> = Measurement {
+    name: "fabric_plane",
+    help: "Whether a plane of the switch fabric carries traffic.",
+    tags: &["plane"],
+    fields: &[level("active", "", "1 if it carries traffic.", |state| is(Some(state), "ACTIVE"))],
+};
+
+static PLANE_LINK: Measurement<String> = Measurement {
+    name: "fabric_plane_link",
+    help: "A plane's links to a Packet Forwarding Engine.",
+    tags: &["plane", "fru", "pfe"],
+    fields: &[
+        text("pfe_link_status", "Their state in words.", |status| Some(status)),
+        level("up", "", "1 if they are ok.", |status| is(Some(status), "Links ok")),
+    ],
+};
+
+static FPC: Measurement<FpcPlane> = Measurement {
+    name: "fabric_fpc",
+    help: "A plane as a Packet Forwarding Engine sees it.",
+    tags: &["fpc", "pfe", "plane"],
+    fields: &[
+        text("plane_fm_state", "Its state in words.", |p| p.plane_fm_state.as_deref()),
+        level("enabled", "", "1 if it is enabled.", |p| {
+            is(p.plane_fm_state.as_deref(), "Plane enabled")
+        }),
+    ],
+};
+
+impl Collector for Fabric {
+    const NAME: &'static str = "fabric";
+    const HELP: &'static str = "The switch fabric: its planes, and the cards' links to them.";
+    const QUERIES: &'static [Query<Fabric>] = &[
+        Query {
+            rpc: Rpc::Once("<get-fm-state-information/>"),
+            command: "show chassis fabric summary",
+            roots: &["fm-state-information"],
+            items: &[item::<Fabric, PlaneState>("fm-state-item")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-fm-plane-state-information/>"),
+            command: "show chassis fabric plane",
+            roots: &["fm-plane-state-information"],
+            items: &[item::<Fabric, Plane>("fmp-plane")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-fm-fpc-state-information/>"),
+            command: "show chassis fabric fpcs",
+            roots: &["fm-fpc-state-information"],
+            items: &[item::<Fabric, Fpc>("fm-fpc-ln")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&PLANE, &PLANE_ACTIVE, &PLANE_LINK, &FPC];
+
+    fn new(_: &Settings) -> Fabric {
+        Fabric
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct PlaneState {
+    plane_slot: String,
+    state: Option<String>,
+    up_time: Option<UpTime>,
+}
+
+impl Item<Fabric> for PlaneState {
+    fn points(self, _: &mut Fabric, _: &Scope, points: &mut Points) {
+        points.push(&PLANE, &[&self.plane_slot], &self);
+    }
+}
+
+/// `34 days, 18 hours, 43 minutes, 47 seconds`, perhaps with `junos:seconds`.
+#[derive(Deserialize)]
+struct UpTime {
+    #[serde(rename = "@seconds")]
+    seconds: Option<u64>,
+    #[serde(rename = "$text")]
+    text: Option<String>,
+}
+
+impl UpTime {
+    fn seconds(&self) -> Option<u64> {
+        let in_words = || self.text.as_deref()?.split(',').map(seconds).sum();
+        self.seconds.or_else(in_words)
+    }
+}
+
+fn seconds(part: &str) -> Option<u64> {
+    let (number, unit) = part.trim().split_once(' ')?;
+    let unit_s = match unit.trim_end_matches('s') {
+        "day" => 86400,
+        "hour" => 3600,
+        "minute" => 60,
+        "second" => 1,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit_s)
+}
+
+/// A flat list: `fru-slot` begins a card, `pfe-slot` one of its forwarding engines.
+#[derive(Deserialize)]
+struct Plane(Flat);
+
+impl Item<Fabric> for Plane {
+    fn points(self, _: &mut Fabric, _: &Scope, points: &mut Points) {
+        let (mut plane, mut kind, mut fru, mut pfe) = ("", "", String::new(), None);
+        for (name, text) in self.0.iter() {
+            match name {
+                "slot" => plane = text,
+                "state" => _ = points.push(&PLANE_ACTIVE, &[plane], &text.to_string()),
+                "fru-name" => kind = text,
+                "fru-slot" => fru = format!("{kind} {text}"),
+                "pfe-slot" => pfe = Some(text),
+                "pfe-link-status" => {
+                    if let Some(pfe) = pfe.take() {
+                        points.push(&PLANE_LINK, &[plane, fru.trim(), pfe], &text.to_string());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Fpc {
+    slot: String,
+    #[serde(default)]
+    fm_pfe_ln: Vec<FpcPfe>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct FpcPfe {
+    pfe_slot: String,
+    #[serde(default)]
+    fm_plane_ln: Vec<FpcPlane>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct FpcPlane {
+    plane_slot: String,
+    plane_fm_state: Option<String>,
+}
+
+impl Item<Fabric> for Fpc {
+    fn points(self, _: &mut Fabric, _: &Scope, points: &mut Points) {
+        for pfe in &self.fm_pfe_ln {
+            for plane in &pfe.fm_plane_ln {
+                points.push(&FPC, &[&self.slot, &pfe.pfe_slot, &plane.plane_slot], plane);
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Sessions of an SRX's flow module, by SPU.
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema};
+use crate::reply::{Leaves, counter, level};
+
+pub struct FlowSessions;
+
+static SUMMARY: Measurement<Leaves> = Measurement {
+    name: "flow_session",
+    help: "Sessions of the flow module, or of one SPU where there are several.",
+    tags: &["spu"],
+    fields: &[
+        level!("active-unicast-sessions"),
+        level!("active-multicast-sessions"),
+        level!("active-services-offload-sessions"),
+        counter!("failed-sessions"),
+        level!("active-drop-sessions"),
+        level!("active-sessions"),
+        level!("active-session-valid"),
+        level!("active-session-pending"),
+        level!("active-session-invalidated"),
+        level!("active-session-other"),
+        level!("max-sessions"),
+    ],
+};
+
+impl Collector for FlowSessions {
+    const NAME: &'static str = "flowsessions";
+    const HELP: &'static str = "Sessions of an SRX's flow module, by SPU.";
+    const QUERIES: &'static [Query<FlowSessions>] = &[Query {
+        rpc: Rpc::Once("<get-flow-session-information><summary/></get-flow-session-information>"),
+        command: "show security flow session summary",
+        roots: &["flow-session-information", "security-flow-information"],
+        items: &[item::<FlowSessions, Leaves>("flow-session-summary-information")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUMMARY];
+
+    fn new(_: &Settings) -> FlowSessions {
+        FlowSessions
+    }
+}
+
+impl Item<FlowSessions> for Leaves {
+    fn points(self, _: &mut FlowSessions, scope: &Scope, points: &mut Points) {
+        // Its place stands before it: `FPC0 PIC0:`.
+        let spu = scope.get("flow-fpc-pic-id").unwrap_or_default().trim_end_matches(':');
+        points.push(&SUMMARY, &[spu], &self);
+    }
+}

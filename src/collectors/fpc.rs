@@ -1,0 +1,210 @@
+//! FPCs and their PICs: state, temperature, CPU, memory, power, uptime.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
+use crate::reply::{Celsius, Quantity, Seconds, is};
+
+pub struct Fpc {
+    /// Of several blocks for one slot of a Routing Engine the first counts.
+    seen: BTreeSet<(&'static str, String, String)>,
+}
+
+impl Fpc {
+    fn is_first(&mut self, of: &'static str, scope: &Scope, slot: &str) -> bool {
+        self.seen.insert((of, scope.re_name().to_string(), slot.to_string()))
+    }
+}
+
+const TAGS: &[&str] = &["re_name", "slot"];
+
+static DETAIL: Measurement<Detail> = Measurement {
+    name: "fpc",
+    help: "An FPC.",
+    tags: TAGS,
+    fields: &[
+        gauge("temperature_celsius", "°C", "Temperature.", |d| {
+            d.temperature?.celsius().filter(|celsius| *celsius > 0.0)
+        }),
+        counter("uptime_seconds", "s", "Time since it started.", |d| d.up_time?.seconds),
+        gauge("max_power_consumption_watt", "W", "The most power that it may use.", |d| {
+            Some(d.max_power_consumption?.0).filter(|watt| *watt > 0.0)
+        }),
+    ],
+};
+
+static MEMORY: Measurement<u64> = Measurement {
+    name: "fpc_memory",
+    help: "Memory of an FPC, by type.",
+    tags: &["re_name", "slot", "memory_type"],
+    fields: &[level("bytes", "bytes", "Its size.", |bytes| Some(*bytes))],
+};
+
+static STATE: Measurement<State> = Measurement {
+    name: "fpc",
+    help: "An FPC's state and use.",
+    tags: TAGS,
+    fields: &[
+        level("up", "", "1 if it is online.", |s| is(s.state.as_deref(), "Online")),
+        level("cpu_total", "%", "CPU in use.", |s| s.cpu_total),
+        level("cpu_interrupts", "%", "CPU in use for interrupts.", |s| s.cpu_interrupt),
+        level("mem_heap_utilization_percent", "%", "Heap in use.", |s| s.memory_heap_utilization),
+        level("mem_buffers_utilization_percent", "%", "Buffers in use.", |s| {
+            s.memory_buffer_utilization
+        }),
+    ],
+};
+
+static CPU_LOAD: Measurement<u64> = Measurement {
+    name: "fpc_cpu_load",
+    help: "CPU use of an FPC over some time.",
+    tags: &["re_name", "slot", "interval"],
+    fields: &[level("avg", "%", "CPU in use.", |percent| Some(*percent))],
+};
+
+static PIC: Measurement<Pic> = Measurement {
+    name: "fpc_pic",
+    help: "A PIC.",
+    tags: &["re_name", "fpc_slot", "pic_slot"],
+    fields: &[
+        info("pic_type", "Its model.", |p| Some(&p.pic_type)),
+        level("status", "", "1 if it is online.", |p| is(p.pic_state.as_deref(), "Online")),
+    ],
+};
+
+impl Collector for Fpc {
+    const NAME: &'static str = "fpc";
+    const HELP: &'static str =
+        "FPCs and their PICs: state, temperature, CPU, memory, power, uptime.";
+    const QUERIES: &'static [Query<Fpc>] = &[
+        Query {
+            rpc: Rpc::Once("<get-fpc-information><detail/></get-fpc-information>"),
+            command: "show chassis fpc detail",
+            roots: &["fpc-information"],
+            items: &[item::<Fpc, Detail>("fpc")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-fpc-information/>"),
+            command: "show chassis fpc",
+            roots: &["fpc-information"],
+            items: &[item::<Fpc, State>("fpc")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-pic-information/>"),
+            command: "show chassis fpc pic-status",
+            roots: &["fpc-information"],
+            items: &[item::<Fpc, Pics>("fpc")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&DETAIL, &MEMORY, &STATE, &CPU_LOAD, &PIC];
+
+    fn new(_: &Settings) -> Fpc {
+        Fpc { seen: BTreeSet::new() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Detail {
+    #[serde(default)]
+    slot: String,
+    temperature: Option<Celsius>,
+    up_time: Option<Seconds>,
+    max_power_consumption: Option<Quantity>,
+    memory_sram_size: Option<Quantity>,
+    memory_dram_size: Option<Quantity>,
+    memory_ddr_dram_size: Option<Quantity>,
+    memory_sdram_size: Option<Quantity>,
+    memory_rldram_size: Option<Quantity>,
+}
+
+impl Item<Fpc> for Detail {
+    fn points(self, fpc: &mut Fpc, scope: &Scope, points: &mut Points) {
+        if !fpc.is_first("detail", scope, &self.slot) {
+            return;
+        }
+        points.push(&DETAIL, &[scope.re_name(), &self.slot], &self);
+        for (memory_type, size) in [
+            ("sram", self.memory_sram_size),
+            ("dram", self.memory_dram_size),
+            ("ddr-dram", self.memory_ddr_dram_size),
+            ("sdram", self.memory_sdram_size),
+            ("rl-dram", self.memory_rldram_size),
+        ] {
+            // Junos gives memory in MiB, and 0 for a type that the FPC does not have.
+            if let Some(Quantity(mebibytes)) = size.filter(|size| size.0 > 0.0) {
+                let tags = [scope.re_name(), &self.slot, memory_type];
+                points.push(&MEMORY, &tags, &((mebibytes * 1_048_576.0) as u64));
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct State {
+    #[serde(default)]
+    slot: String,
+    state: Option<String>,
+    cpu_total: Option<u64>,
+    cpu_interrupt: Option<u64>,
+    #[serde(rename = "cpu-1min-avg")]
+    cpu_1min_avg: Option<u64>,
+    #[serde(rename = "cpu-5min-avg")]
+    cpu_5min_avg: Option<u64>,
+    #[serde(rename = "cpu-15min-avg")]
+    cpu_15min_avg: Option<u64>,
+    memory_heap_utilization: Option<u64>,
+    memory_buffer_utilization: Option<u64>,
+}
+
+impl Item<Fpc> for State {
+    fn points(self, fpc: &mut Fpc, scope: &Scope, points: &mut Points) {
+        if !fpc.is_first("state", scope, &self.slot) {
+            return;
+        }
+        points.push(&STATE, &[scope.re_name(), &self.slot], &self);
+        for (interval, percent) in [
+            ("1min", self.cpu_1min_avg),
+            ("5min", self.cpu_5min_avg),
+            ("15min", self.cpu_15min_avg),
+        ] {
+            if let Some(percent) = percent {
+                points.push(&CPU_LOAD, &[scope.re_name(), &self.slot, interval], &percent);
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Pics {
+    #[serde(default)]
+    slot: String,
+    #[serde(default)]
+    pic: Vec<Pic>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Pic {
+    pic_slot: String,
+    #[serde(default)]
+    pic_type: String,
+    pic_state: Option<String>,
+}
+
+impl Item<Fpc> for Pics {
+    fn points(self, fpc: &mut Fpc, scope: &Scope, points: &mut Points) {
+        if !fpc.is_first("pics", scope, &self.slot) {
+            return;
+        }
+        for pic in &self.pic {
+            points.push(&PIC, &[scope.re_name(), &self.slot, &pic.pic_slot], pic);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! IS-IS: adjacencies, interfaces, and what loop-free alternates cover.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
+use crate::reply::state_number;
+
+#[derive(Default)]
+pub struct Isis {
+    /// Backup paths that were pushed: a node may stand in the results of several levels.
+    paths: BTreeSet<[String; 4]>,
+}
+
+static COUNTS: Measurement<[u64; 2]> = Measurement {
+    name: "isis",
+    help: "Adjacencies of the router.",
+    tags: &[],
+    fields: &[
+        level("up_count", "", "Adjacencies that are up.", |[up, _]| Some(*up)),
+        level("total_count", "", "Adjacencies.", |[_, total]| Some(*total)),
+    ],
+};
+
+static ADJACENCY: Measurement<Adjacency> = Measurement {
+    name: "isis_adjacency",
+    help: "An adjacency.",
+    tags: &["interface_name", "system_name", "level"],
+    fields: &[level(
+        "state",
+        "",
+        "Down 0, Up 1, New 2, One-way 3, Initializing 4, Rejected 5, other 0.",
+        |a| state_number(a.adjacency_state.as_deref(), STATES),
+    )],
+};
+
+const STATES: &[(&str, u64)] =
+    &[("Up", 1), ("New", 2), ("One-way", 3), ("Initializing", 4), ("Rejected", 5)];
+
+static INTERFACE: Measurement<Interface> = Measurement {
+    name: "isis",
+    help: "An interface that is not passive.",
+    tags: &["interface_name"],
+    fields: &[
+        level("lsp_interval_ms", "ms", "Time between LSPs.", |i| i.lsp_interval),
+        level("csnp_interval_seconds", "s", "Time between CSNPs.", |i| i.csnp_interval),
+        level("hello_padding", "", "Adaptive 1, disable 2, loose 3, strict 4, other 0.", |i| {
+            let paddings = [("adaptive", 1), ("disable", 2), ("loose", 3), ("strict", 4)];
+            state_number(i.hello_padding.as_deref(), &paddings)
+        }),
+        level("max_hello_size_bytes", "bytes", "Largest hello.", |i| i.max_hello_size),
+    ],
+};
+
+static LEVEL: Measurement<Level> = Measurement {
+    name: "isis_adjacency",
+    help: "A level of an interface that is not passive.",
+    tags: &["interface_name", "level"],
+    fields: &[
+        counter("count", "", "Adjacencies.", |l| l.adjacency_count),
+        level("priority", "", "Priority.", |l| l.interface_priority),
+        level("metric", "", "Metric.", |l| l.metric),
+        gauge("hello_timer_seconds", "s", "Time between hellos.", |l| l.hello_time),
+        gauge("hold_timer_seconds", "s", "Hold time.", |l| l.holdtime),
+    ],
+};
+
+static COVERAGE: Measurement<Coverage> = Measurement {
+    name: "isis_backup_node",
+    help: "What has a backup path, in a topology and level.",
+    tags: &["topology", "level"],
+    fields: &[
+        info("node_coverage", "Nodes.", |c| Some(&c.isis_node_coverage)),
+        info("ipv4_route_coverage", "IPv4 routes.", |c| Some(&c.isis_route_coverage_ipv4)),
+        info("ipv6_route_coverage", "IPv6 routes.", |c| Some(&c.isis_route_coverage_ipv6)),
+        info("clns_route_coverage", "CLNS routes.", |c| Some(&c.isis_route_coverage_clns)),
+        info("ipv4_mpls_route_coverage", "IPv4 MPLS routes.", |c| {
+            Some(&c.isis_route_coverage_ipv4_mpls)
+        }),
+        info("ipv6_mpls_route_coverage", "IPv6 MPLS routes.", |c| {
+            Some(&c.isis_route_coverage_ipv6_mpls)
+        }),
+        info("ipv4_mpls_sspf_route_coverage", "IPv4 MPLS SSPF routes.", |c| {
+            Some(&c.isis_route_coverage_ipv4_mpls_sspf)
+        }),
+        info("ipv6_mpls_sspf_route_coverage", "IPv6 MPLS SSPF routes.", |c| {
+            Some(&c.isis_route_coverage_ipv6_mpls_sspf)
+        }),
+        gauge("coverage", "%", "Nodes that have a backup path.", |c| {
+            c.isis_node_coverage.strip_suffix('%')?.parse().ok()
+        }),
+    ],
+};
+
+static PATH: Measurement<u64> = Measurement {
+    name: "isis_backup",
+    help: "A node's backup path.",
+    tags: &["node_name", "backup_path_via", "backup_path_via_interface"],
+    fields: &[level("path", "", "1 for a path; 0 where there is a reason for none.", |path| {
+        Some(*path)
+    })],
+};
+
+impl Collector for Isis {
+    const NAME: &'static str = "isis";
+    const HELP: &'static str =
+        "IS-IS: adjacencies, interfaces, and what loop-free alternates cover.";
+    const QUERIES: &'static [Query<Isis>] = &[
+        Query {
+            rpc: Rpc::Once("<get-isis-adjacency-information/>"),
+            command: "show isis adjacency",
+            roots: &["isis-adjacency-information"],
+            items: &[item::<Isis, Adjacencies>("isis-adjacency-information")],
+        },
+        Query {
+            rpc: Rpc::Once(
+                "<get-isis-interface-information><extensive/></get-isis-interface-information>",
+            ),
+            command: "show isis interface extensive",
+            roots: &["isis-interface-information"],
+            items: &[item::<Isis, Interface>("isis-interface")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-isis-backup-coverage-information/>"),
+            command: "show isis backup coverage",
+            roots: &["isis-backup-coverage-information"],
+            items: &[item::<Isis, Coverage>("isis-backup-coverage")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-isis-backup-spf-results-information/>"),
+            command: "show isis backup spf results",
+            roots: &["isis-spf-information"],
+            items: &[item::<Isis, BackupResult>("isis-backup-spf-result")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&COUNTS, &ADJACENCY, &INTERFACE, &LEVEL, &COVERAGE, &PATH];
+
+    fn new(_: &Settings) -> Isis {
+        Isis::default()
+    }
+}
+
+/// The whole reply, so that one without adjacencies counts too. Newer releases have them by
+/// instance.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Adjacencies {
+    isis_adjacency: Vec<Adjacency>,
+    isis_adjacency_instance_information: Vec<Adjacencies>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Adjacency {
+    interface_name: String,
+    #[serde(default)]
+    system_name: String,
+    #[serde(default)]
+    level: String,
+    adjacency_state: Option<String>,
+}
+
+impl Item<Isis> for Adjacencies {
+    fn points(self, _: &mut Isis, _: &Scope, points: &mut Points) {
+        let instances = self.isis_adjacency_instance_information;
+        let nested = instances.into_iter().flat_map(|instance| instance.isis_adjacency);
+        let all: Vec<Adjacency> = self.isis_adjacency.into_iter().chain(nested).collect();
+        for adjacency in &all {
+            let tags = [&*adjacency.interface_name, &adjacency.system_name, &adjacency.level];
+            points.push(&ADJACENCY, &tags, adjacency);
+        }
+        let up = all.iter().filter(|a| a.adjacency_state.as_deref() == Some("Up")).count();
+        points.push(&COUNTS, &[], &[up as u64, all.len() as u64]);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Interface {
+    interface_name: String,
+    lsp_interval: Option<u64>,
+    csnp_interval: Option<u64>,
+    hello_padding: Option<String>,
+    max_hello_size: Option<u64>,
+    #[serde(default)]
+    interface_level_data: Vec<Level>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Level {
+    #[serde(default)]
+    level: String,
+    passive: Option<String>,
+    adjacency_count: Option<u64>,
+    interface_priority: Option<u64>,
+    metric: Option<u64>,
+    hello_time: Option<f64>,
+    holdtime: Option<f64>,
+}
+
+impl Item<Isis> for Interface {
+    fn points(mut self, _: &mut Isis, _: &Scope, points: &mut Points) {
+        let passive = |level: &Level| {
+            level.passive.as_ref().is_some_and(|word| word.eq_ignore_ascii_case("passive"))
+        };
+        self.interface_level_data.retain(|level| !passive(level));
+        if self.interface_level_data.is_empty() {
+            return;
+        }
+        points.push(&INTERFACE, &[&self.interface_name], &self);
+        for level in &self.interface_level_data {
+            points.push(&LEVEL, &[&self.interface_name, &level.level], level);
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Coverage {
+    isis_topology_id: String,
+    level: String,
+    isis_node_coverage: String,
+    isis_route_coverage_ipv4: String,
+    isis_route_coverage_ipv6: String,
+    isis_route_coverage_clns: String,
+    isis_route_coverage_ipv4_mpls: String,
+    isis_route_coverage_ipv6_mpls: String,
+    isis_route_coverage_ipv4_mpls_sspf: String,
+    isis_route_coverage_ipv6_mpls_sspf: String,
+}
+
+impl Item<Isis> for Coverage {
+    fn points(self, _: &mut Isis, _: &Scope, points: &mut Points) {
+        points.push(&COVERAGE, &[&self.isis_topology_id, &self.level], &self);
+    }
+}
+
+/// A node, each of its candidates for a backup with the paths it gives or a reason for none.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct BackupResult {
+    node_id: String,
+    #[serde(default)]
+    backup_next_hop_element: Vec<NextHop>,
+    no_coverage_reason_element: Option<()>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct NextHop {
+    isis_next_hop: String,
+    interface_name: String,
+}
+
+impl Item<Isis> for BackupResult {
+    fn points(self, isis: &mut Isis, scope: &Scope, points: &mut Points) {
+        let re_name = scope.get("re-name").unwrap_or_default();
+        // The last two digits are 00 for a router, others for a LAN's pseudonode.
+        let node = self.node_id.strip_suffix(".00").unwrap_or(&self.node_id);
+        let mut push = |via: &str, interface: &str, path: u64| {
+            if isis.paths.insert([re_name, node, via, interface].map(String::from)) {
+                points.push(&PATH, &[node, via, interface], &path);
+            }
+        };
+        if self.no_coverage_reason_element.is_some() {
+            push("", "", 0);
+        }
+        for hop in &self.backup_next_hop_element {
+            push(&hop.isis_next_hop, &hop.interface_name, 1);
+        }
+    }
+}

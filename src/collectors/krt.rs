@@ -1,0 +1,46 @@
+//! Queues of changes that the routing process has for the kernel.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+
+pub struct Krt;
+
+static QUEUE: Measurement<Queue> = Measurement {
+    name: "krtkrt_queue",
+    help: "A queue of changes for the kernel's routing tables.",
+    tags: &["krtq_type"],
+    fields: &[level("length", "", "Changes that wait.", |q| q.krtq_queue_length)],
+};
+
+impl Collector for Krt {
+    const NAME: &'static str = "krt";
+    const HELP: &'static str = "Queues of changes that the routing process has for the kernel.";
+    const QUERIES: &'static [Query<Krt>] = &[Query {
+        // A hidden command: no RPC is known for it.
+        rpc: Rpc::Once("<command format=\"xml\">show krt queue</command>"),
+        command: "show krt queue",
+        roots: &["krt-queue-information"],
+        items: &[item::<Krt, Queue>("krt-queue")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
+
+    fn new(_: &Settings) -> Krt {
+        Krt
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Queue {
+    krtq_type: String,
+    krtq_queue_length: Option<u64>,
+}
+
+impl Item<Krt> for Queue {
+    fn points(self, _: &mut Krt, _: &Scope, points: &mut Points) {
+        points.push(&QUEUE, &[&self.krtq_type], &self);
+    }
+}

@@ -1,0 +1,126 @@
+//! Layer 2 circuits.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+use crate::reply::state_number;
+
+pub struct L2circuit {
+    /// Address and virtual circuit of every circuit, by Routing Engine.
+    circuits: BTreeMap<String, Vec<(String, String)>>,
+}
+
+const TAGS: &[&str] = &["address", "vcid"];
+
+static STATUS: Measurement<Connection> = Measurement {
+    name: "l2circuit_connection",
+    help: "A layer 2 circuit.",
+    tags: TAGS,
+    fields: &[level(
+        "status",
+        "",
+        "EI 0, MM 1, EM 2, CM 3, VM 4, OL 5, NC 6, BK 7, CB 8, LD 9, RD 10, XX 11, NP 12, Dn 13, \
+         VC-Dn 14, Up 15, CF 16, IB 17, TM 18, ST 19, SP 20, RS 21, HS 22, other 0.",
+        |c| state_number(c.connection_status.as_deref(), STATES),
+    )],
+};
+
+static COUNT: Measurement<u64> = Measurement {
+    name: "l2circuit_connection",
+    help: "A layer 2 circuit.",
+    tags: TAGS,
+    fields: &[level("count", "", "How many circuits the router has.", |count| Some(*count))],
+};
+
+const STATES: &[(&str, u64)] = &[
+    ("EI", 0),
+    ("MM", 1),
+    ("EM", 2),
+    ("CM", 3),
+    ("VM", 4),
+    ("OL", 5),
+    ("NC", 6),
+    ("BK", 7),
+    ("CB", 8),
+    ("LD", 9),
+    ("RD", 10),
+    ("XX", 11),
+    ("NP", 12),
+    ("Dn", 13),
+    ("VC-Dn", 14),
+    ("Up", 15),
+    ("CF", 16),
+    ("IB", 17),
+    ("TM", 18),
+    ("ST", 19),
+    ("SP", 20),
+    ("RS", 21),
+    ("HS", 22),
+];
+
+impl Collector for L2circuit {
+    const NAME: &'static str = "l2circuit";
+    const HELP: &'static str = "Layer 2 circuits.";
+    const QUERIES: &'static [Query<L2circuit>] = &[Query {
+        rpc: Rpc::Once(
+            "<get-l2ckt-connection-information><brief/></get-l2ckt-connection-information>",
+        ),
+        command: "show l2circuit connections brief",
+        roots: &["l2circuit-connection-information"],
+        items: &[item::<L2circuit, Neighbor>("l2circuit-neighbor")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATUS, &COUNT];
+
+    fn new(_: &Settings) -> L2circuit {
+        L2circuit { circuits: BTreeMap::new() }
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for (re_name, circuits) in &self.circuits {
+            points.set_re_name(re_name);
+            for (address, vcid) in circuits {
+                points.push(&COUNT, &[address, vcid], &(circuits.len() as u64));
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Neighbor {
+    #[serde(default)]
+    neighbor_address: String,
+    #[serde(default)]
+    connection: Vec<Connection>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Connection {
+    connection_id: String,
+    connection_status: Option<String>,
+}
+
+impl Connection {
+    /// The number in `ge-0/0/0.600(vc 600)`; a connection without one has its whole name.
+    fn vcid(&self) -> &str {
+        let vc = self.connection_id.rsplit_once("(vc ").and_then(|(_, rest)| rest.split_once(')'));
+        vc.map_or(&self.connection_id, |(number, _)| number)
+    }
+}
+
+impl Item<L2circuit> for Neighbor {
+    fn points(self, l2circuit: &mut L2circuit, scope: &Scope, points: &mut Points) {
+        let re_name = scope.get("re-name").unwrap_or_default().to_string();
+        let circuits = l2circuit.circuits.entry(re_name).or_default();
+        for connection in &self.connection {
+            let vcid = connection.vcid();
+            points.push(&STATUS, &[&self.neighbor_address, vcid], connection);
+            circuits.push((self.neighbor_address.clone(), vcid.to_string()));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! LACP packets by member of an aggregate.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter};
+
+pub struct LacpStatistics;
+
+static MEMBER: Measurement<Member> = Measurement {
+    name: "lacp_statistics",
+    help: "LACP on a member of an aggregate.",
+    tags: &["aggregate", "name"],
+    fields: &[
+        counter("lacp_rx_packets", "packets", "Received.", |m| m.lacp_rx_packets),
+        counter("lacp_tx_packets", "packets", "Sent.", |m| m.lacp_tx_packets),
+        counter("unknown_rx_packets", "packets", "Received, of an unknown type.", |m| {
+            m.unknown_rx_packets
+        }),
+        counter("illegal_rx_packets", "packets", "Received, illegal.", |m| m.illegal_rx_packets),
+    ],
+};
+
+impl Collector for LacpStatistics {
+    const NAME: &'static str = "lacpstatistics";
+    const HELP: &'static str = "LACP packets by member of an aggregate.";
+    const QUERIES: &'static [Query<LacpStatistics>] = &[Query {
+        rpc: Rpc::Once("<get-lacp-interface-statistics/>"),
+        command: "show lacp statistics interfaces",
+        roots: &["lacp-interface-statistics-list"],
+        items: &[item::<LacpStatistics, Aggregate>("lacp-interface-statistics")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&MEMBER];
+
+    fn new(_: &Settings) -> LacpStatistics {
+        LacpStatistics
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Aggregate {
+    lag_lacp_header: Header,
+    #[serde(default)]
+    lag_lacp_statistics: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Header {
+    aggregate_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Member {
+    name: String,
+    lacp_rx_packets: Option<u64>,
+    lacp_tx_packets: Option<u64>,
+    unknown_rx_packets: Option<u64>,
+    illegal_rx_packets: Option<u64>,
+}
+
+impl Item<LacpStatistics> for Aggregate {
+    fn points(self, _: &mut LacpStatistics, _: &Scope, points: &mut Points) {
+        for member in &self.lag_lacp_statistics {
+            points.push(&MEMBER, &[&self.lag_lacp_header.aggregate_name, &member.name], member);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How many addresses the Ethernet switching table has.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+use crate::reply::sum;
+
+#[derive(Default)]
+pub struct Mac {
+    /// By Routing Engine: newer releases have a table in each routing instance.
+    tables: BTreeMap<String, Table>,
+}
+
+static TABLE: Measurement<Table> = Measurement {
+    name: "mac_table",
+    help: "The Ethernet switching table.",
+    tags: &[],
+    fields: &[
+        level("total_count", "", "Addresses.", |t| t.mac_table_total_count),
+        level("recieve_count", "", "Addresses for the router.", |t| t.mac_table_recieve_count),
+        level("dynamic_count", "", "Addresses learned.", |t| t.mac_table_dynamic_count),
+        level("flood_count", "", "Addresses to flood to.", |t| t.mac_table_flood_count),
+    ],
+};
+
+impl Collector for Mac {
+    const NAME: &'static str = "mac";
+    const HELP: &'static str = "How many addresses the Ethernet switching table has.";
+    const QUERIES: &'static [Query<Mac>] = &[Query {
+        rpc: Rpc::Once(
+            "<get-ethernet-switching-table-information><summary/>\
+             </get-ethernet-switching-table-information>",
+        ),
+        command: "show ethernet-switching table summary",
+        roots: &["l2ng-l2ald-rtb-macdb", "ethernet-switching-table-information"],
+        items: &[
+            item::<Mac, Table>("l2ng-l2ald-ethernet-switching-table-summary"),
+            item::<Mac, Table>("mac-table-entry"),
+        ],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TABLE];
+
+    fn new(_: &Settings) -> Mac {
+        Mac::default()
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for (re_name, table) in &self.tables {
+            points.set_re_name(re_name);
+            points.push(&TABLE, &[], table);
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Table {
+    #[serde(alias = "l2ng-l2-total-mac-count")]
+    mac_table_total_count: Option<u64>,
+    /// The spelling is Junos's.
+    mac_table_recieve_count: Option<u64>,
+    mac_table_dynamic_count: Option<u64>,
+    mac_table_flood_count: Option<u64>,
+}
+
+impl Item<Mac> for Table {
+    fn points(self, mac: &mut Mac, scope: &Scope, _: &mut Points) {
+        let re_name = scope.get("re-name").unwrap_or_default().to_string();
+        let all = mac.tables.entry(re_name).or_default();
+        sum(&mut all.mac_table_total_count, self.mac_table_total_count);
+        sum(&mut all.mac_table_recieve_count, self.mac_table_recieve_count);
+        sum(&mut all.mac_table_dynamic_count, self.mac_table_dynamic_count);
+        sum(&mut all.mac_table_flood_count, self.mac_table_flood_count);
+    }
+}

@@ -1,0 +1,212 @@
+//! MACsec: connections by interface, and what their channels and associations carry.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Field, Kind, Measurement, Points, Schema, counter, level, named};
+use crate::reply::{Leaves, is, state_number, sum};
+
+/// Both replies are flat: an interface, then its channels and associations until the next one.
+/// What is there several times is added up.
+#[derive(Default)]
+pub struct Macsec {
+    connections: Vec<Connection>,
+    /// By Routing Engine and interface.
+    statistics: BTreeMap<(String, String), Totals>,
+}
+
+/// By the field's name.
+type Totals = BTreeMap<&'static str, Option<u64>>;
+
+static CONNECTION: Measurement<Connection> = Measurement {
+    name: "macsec",
+    help: "A connectivity association of an interface.",
+    tags: &["interface", "ca"],
+    fields: &[
+        counter("interface_transmit_packet_count", "packets", "Number of the last packet.", |c| {
+            c.outgoing_packets
+        }),
+        level("tx_channel_status", "", "1 if an association to send in is in use.", |c| c.in_use),
+        level("sci", "", "Whether packets have the SCI: no 0, yes 1, other 2.", |c| {
+            switch(&c.include_sci, "no", "yes")
+        }),
+        level("replay_protect", "", "Replay protection: off 0, on 1, other 2.", |c| {
+            switch(&c.replay_protect, "off", "on")
+        }),
+        level("key_server_offset", "bytes", "How much is left unencrypted.", |c| c.offset),
+        level("encryption", "", "Encryption: off 0, on 1, other 2.", |c| {
+            switch(&c.encryption, "off", "on")
+        }),
+    ],
+};
+
+static STATISTICS: Measurement<Totals> = Measurement {
+    name: "macsec",
+    help: "What an interface sent and received with MACsec.",
+    tags: &["interface"],
+    fields: &[
+        count(CHANNEL_SENT[0].1, "packets", "Encrypted, by channels."),
+        count(CHANNEL_SENT[1].1, "bytes", "Encrypted, by channels."),
+        count(CHANNEL_SENT[2].1, "packets", "Protected but not encrypted, by channels."),
+        count(CHANNEL_SENT[3].1, "bytes", "Protected but not encrypted, by channels."),
+        count(ASSOCIATION_SENT[0].1, "packets", "Encrypted, by associations."),
+        count(ASSOCIATION_SENT[1].1, "packets", "Protected but not encrypted, by associations."),
+        count(CHANNEL_RECEIVED[0].1, "packets", "Accepted, by channels."),
+        count(CHANNEL_RECEIVED[1].1, "bytes", "Validated, by channels."),
+        count(CHANNEL_RECEIVED[2].1, "bytes", "Decrypted, by channels."),
+        count(ASSOCIATION_RECEIVED[0].1, "packets", "Accepted, by associations."),
+        count(ASSOCIATION_RECEIVED[1].1, "bytes", "Validated, by associations."),
+        count(ASSOCIATION_RECEIVED[2].1, "bytes", "Decrypted, by associations."),
+    ],
+};
+
+/// Elements, and the fields that they are.
+type Counters = &'static [(&'static str, &'static str)];
+
+const CHANNEL_SENT: Counters = &[
+    ("encrypted-packets", "statistics_secure_channel_tx_encrypted_packets_count"),
+    ("encrypted-bytes", "statistics_secure_channel_tx_encrypted_bytes_count"),
+    ("protected-packets", "statistics_secure_channel_tx_protected_packets_count"),
+    ("protected-bytes", "statistics_secure_channel_tx_protected_bytes_count"),
+];
+const ASSOCIATION_SENT: Counters = &[
+    ("encrypted-packets", "statistics_secure_association_tx_encrypted_packets_count"),
+    ("protected-packets", "statistics_secure_association_tx_protected_packets_count"),
+];
+const CHANNEL_RECEIVED: Counters = &[
+    ("ok-packets", "statistics_secure_channel_rx_accepted_packets_count"),
+    ("validated-bytes", "secure_channel_rx_validated_bytes_count"),
+    ("decrypted-bytes", "secure_channel_rx_decrypted_bytes_count"),
+];
+const ASSOCIATION_RECEIVED: Counters = &[
+    ("ok-packets", "statistics_secure_association_rx_accepted_packets_count"),
+    ("validated-bytes", "statistics_secure_association_rx_validated_bytes_count"),
+    ("decrypted-bytes", "statistics_secure_association_rx_decrypted_bytes_count"),
+];
+const PARTS: [Counters; 4] =
+    [CHANNEL_SENT, ASSOCIATION_SENT, CHANNEL_RECEIVED, ASSOCIATION_RECEIVED];
+
+const fn count(name: &'static str, unit: &'static str, help: &'static str) -> Field<Totals> {
+    named(name, unit, help, Kind::Counter, |totals, name| *totals.get(name)?)
+}
+
+impl Collector for Macsec {
+    const NAME: &'static str = "macsec";
+    const HELP: &'static str =
+        "MACsec: connections by interface, and what their channels and associations carry.";
+    const QUERIES: &'static [Query<Macsec>] = &[
+        Query {
+            rpc: Rpc::Once("<get-macsec-connection-information/>"),
+            command: "show security macsec connections",
+            roots: &["macsec-connection-information"],
+            items: &[
+                item::<Macsec, Connection>("macsec-interface-common-information"),
+                item::<Macsec, Outbound>("outbound-secure-channel"),
+            ],
+        },
+        Query {
+            rpc: Rpc::Once("<get-macsec-statistics/>"),
+            command: "show security macsec statistics",
+            roots: &["macsec-statistics"],
+            items: &[
+                item::<Macsec, Part<0>>("secure-channel-sent"),
+                item::<Macsec, Part<1>>("secure-association-sent"),
+                item::<Macsec, Part<2>>("secure-channel-received"),
+                item::<Macsec, Part<3>>("secure-association-received"),
+            ],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&CONNECTION, &STATISTICS];
+
+    fn new(_: &Settings) -> Macsec {
+        Macsec::default()
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for connection in &self.connections {
+            points.set_re_name(&connection.re_name);
+            let ca = &connection.connectivity_association_name;
+            points.push(&CONNECTION, &[&connection.interface_name, ca], connection);
+        }
+        for ((re_name, interface), totals) in &self.statistics {
+            points.set_re_name(re_name);
+            points.push(&STATISTICS, &[interface], totals);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Connection {
+    interface_name: String,
+    #[serde(default)]
+    connectivity_association_name: String,
+    encryption: Option<String>,
+    offset: Option<u64>,
+    include_sci: Option<String>,
+    replay_protect: Option<String>,
+    #[serde(skip)]
+    re_name: String,
+    #[serde(skip)]
+    outgoing_packets: Option<u64>,
+    #[serde(skip)]
+    in_use: Option<u64>,
+}
+
+fn switch(state: &Option<String>, off: &str, on: &str) -> Option<u64> {
+    let states = [(off, 0), (on, 1)];
+    let state = state.as_deref()?;
+    let known = states.iter().any(|(name, _)| name.eq_ignore_ascii_case(state));
+    if known { state_number(Some(state), &states) } else { Some(2) }
+}
+
+impl Item<Macsec> for Connection {
+    fn points(mut self, macsec: &mut Macsec, scope: &Scope, _: &mut Points) {
+        self.re_name = scope.get("re-name").unwrap_or_default().to_string();
+        macsec.connections.push(self);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Outbound {
+    outgoing_packet_number: Option<u64>,
+    #[serde(default)]
+    outbound_secure_association: Vec<Association>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Association {
+    association_number_status: Option<String>,
+}
+
+impl Item<Macsec> for Outbound {
+    fn points(self, macsec: &mut Macsec, _: &Scope, _: &mut Points) {
+        let Some(connection) = macsec.connections.last_mut() else { return };
+        sum(&mut connection.outgoing_packets, self.outgoing_packet_number);
+        for association in &self.outbound_secure_association {
+            let in_use = is(association.association_number_status.as_deref(), "inuse");
+            connection.in_use = connection.in_use.max(in_use);
+        }
+    }
+}
+
+/// One of `PARTS`.
+#[derive(Deserialize)]
+struct Part<const PART: usize>(Leaves);
+
+impl<const PART: usize> Item<Macsec> for Part<PART> {
+    fn points(self, macsec: &mut Macsec, scope: &Scope, _: &mut Points) {
+        let [re_name, interface] =
+            ["re-name", "interface-name"].map(|name| scope.get(name).unwrap_or_default());
+        let key = (re_name.to_string(), interface.to_string());
+        let totals = macsec.statistics.entry(key).or_default();
+        for (element, field) in PARTS[PART] {
+            sum(totals.entry(field).or_default(), self.0.integer(element));
+        }
+    }
+}

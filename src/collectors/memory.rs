@@ -1,0 +1,145 @@
+//! Memory of the Routing Engine: the system's, its processes' and the routing daemon's.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::reply::Leaves;
+
+pub struct Memory;
+
+static TASK_MEMORY: Measurement<Leaves> = Measurement {
+    name: "task_memory",
+    help: "Memory of the routing protocol daemon.",
+    tags: &[],
+    fields: &[
+        level("in_use_size", "bytes", "In use.", |l| bytes(l, "task-memory-in-use-size")),
+        gauge("in_use_avail", "%", "In use, of what is available.", |l| {
+            l.quantity("task-memory-in-use-avail")
+        }),
+        level("max_size", "bytes", "Most ever in use.", |l| bytes(l, "task-memory-max-size")),
+        gauge("max_avail", "%", "Most ever in use, of what is available.", |l| {
+            l.quantity("task-memory-max-avail")
+        }),
+        level("free_size", "bytes", "Available.", |l| bytes(l, "task-memory-free-size")),
+    ],
+};
+
+/// Releases on FreeBSD have some of the uses, those on Linux others.
+static SYSTEM_MEMORY: Measurement<Leaves> = Measurement {
+    name: "system_memory",
+    help: "Memory of the system by use.",
+    tags: &[],
+    fields: &[
+        level("total", "bytes", "All.", |l| bytes(l, "system-memory-total")),
+        level("reserved", "bytes", "The kernel's own.", |l| bytes(l, "system-memory-reserved")),
+        level("wired", "bytes", "Not to be paged out.", |l| bytes(l, "system-memory-wired")),
+        level("active", "bytes", "Active.", |l| bytes(l, "system-memory-active")),
+        level("inactive", "bytes", "Inactive.", |l| bytes(l, "system-memory-inactive")),
+        level("cache", "bytes", "Cache, FreeBSD.", |l| bytes(l, "system-memory-cache")),
+        level("cached", "bytes", "Cache, Linux.", |l| bytes(l, "system-memory-cached")),
+        level("buffer", "bytes", "Buffers.", |l| bytes(l, "system-memory-buffer")),
+        level("used", "bytes", "In use.", |l| bytes(l, "system-memory-used")),
+        level("free", "bytes", "Free.", |l| bytes(l, "system-memory-free")),
+        level("available", "bytes", "Available.", |l| bytes(l, "system-memory-available")),
+        level("swap", "bytes", "Swap space.", |l| bytes(l, "system-memory-swap")),
+    ],
+};
+
+/// Junos gives KiB, unless it says otherwise.
+fn bytes(leaves: &Leaves, name: &str) -> Option<u64> {
+    let unit = if leaves.text(name)?.contains('M') { 1 << 20 } else { 1 << 10 };
+    Some(leaves.quantity(name)? as u64 * unit)
+}
+
+static PROCESS: Measurement<Processes> = Measurement {
+    name: "system_memory_process",
+    help: "Memory of all processes of one name.",
+    tags: &["process_name"],
+    fields: &[
+        level("count", "", "Processes.", |p| Some(p.count)),
+        level("size", "bytes", "Virtual memory.", |p| p.size.checked_mul(1024)),
+        level("resident", "bytes", "Physical memory.", |p| p.resident.checked_mul(1024)),
+    ],
+};
+
+impl Collector for Memory {
+    const NAME: &'static str = "memory";
+    const HELP: &'static str =
+        "Memory of the Routing Engine: the system's, its processes' and the routing daemon's.";
+    const QUERIES: &'static [Query<Memory>] = &[
+        Query {
+            rpc: Rpc::Once("<get-task-memory-information/>"),
+            command: "show task memory",
+            roots: &["task-memory-information"],
+            items: &[item::<Memory, TaskMemory>("task-memory-information")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-system-memory-information/>"),
+            command: "show system memory",
+            roots: &["system-memory-information"],
+            items: &[item::<Memory, SystemMemory>("system-memory-information")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK_MEMORY, &SYSTEM_MEMORY, &PROCESS];
+
+    fn new(_: &Settings) -> Memory {
+        Memory
+    }
+}
+
+#[derive(Deserialize)]
+struct TaskMemory(Leaves);
+
+impl Item<Memory> for TaskMemory {
+    fn points(self, _: &mut Memory, _: &Scope, points: &mut Points) {
+        points.push(&TASK_MEMORY, &[], &self.0);
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct SystemMemory {
+    system_memory_summary_information: Leaves,
+    pmap_terse_information: ProcessList,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct ProcessList {
+    pmap_terse_summary: Vec<Process>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Process {
+    process_name: String,
+    size: u64,
+    resident: u64,
+}
+
+#[derive(Default)]
+struct Processes {
+    count: u64,
+    size: u64,
+    resident: u64,
+}
+
+impl Item<Memory> for SystemMemory {
+    fn points(self, _: &mut Memory, _: &Scope, points: &mut Points) {
+        points.push(&SYSTEM_MEMORY, &[], &self.system_memory_summary_information);
+        let mut by_name: BTreeMap<String, Processes> = BTreeMap::new();
+        for process in self.pmap_terse_information.pmap_terse_summary {
+            let processes = by_name.entry(process.process_name).or_default();
+            processes.count += 1;
+            processes.size = processes.size.saturating_add(process.size);
+            processes.resident = processes.resident.saturating_add(process.resident);
+        }
+        for (name, processes) in &by_name {
+            points.push(&PROCESS, &[name], processes);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! OSPF and OSPFv3: whether they run, and neighbours by area.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Field, Measurement, Points, Schema, level};
+
+pub struct Ospf {
+    logical_systems: Vec<String>,
+    /// Whose reply is read; empty for the router's own.
+    logical_system: String,
+}
+
+const TAGS: &[&str] = &["logical_system"];
+/// The routing instance is left out where it is the router's own.
+const AREA_TAGS: &[&str] = &["logical_system", "instance", "area"];
+
+static OSPF: Measurement<bool> =
+    Measurement { name: "ospf", help: "OSPF.", tags: TAGS, fields: UP };
+static OSPF3: Measurement<bool> =
+    Measurement { name: "ospf3", help: "OSPFv3.", tags: TAGS, fields: UP };
+static AREA: Measurement<Area> =
+    Measurement { name: "ospf", help: "An area of OSPF.", tags: AREA_TAGS, fields: NEIGHBOURS };
+static AREA3: Measurement<Area> =
+    Measurement { name: "ospf3", help: "An area of OSPFv3.", tags: AREA_TAGS, fields: NEIGHBOURS };
+
+const UP: &[Field<bool>] = &[level("up", "", "1 if there is an area.", |up| Some(u64::from(*up)))];
+const NEIGHBOURS: &[Field<Area>] =
+    &[level("neighbors_count", "", "Neighbours that are up.", |a| {
+        a.ospf_nbr_overview.ospf_nbr_up_count
+    })];
+
+impl Collector for Ospf {
+    const NAME: &'static str = "ospf";
+    const HELP: &'static str = "OSPF and OSPFv3: whether they run, and neighbours by area.";
+    const QUERIES: &'static [Query<Ospf>] = &[
+        Query {
+            rpc: Rpc::Each("<get-ospf-overview-information/>", |ospf| {
+                ospf.rpcs("get-ospf-overview-information")
+            }),
+            command: "show ospf overview",
+            roots: &["ospf-overview-information", "output"],
+            items: &[
+                item::<Ospf, Overview<2>>("ospf-overview-information"),
+                item::<Ospf, Words<2>>("output"),
+            ],
+        },
+        Query {
+            rpc: Rpc::Each("<get-ospf3-overview-information/>", |ospf| {
+                ospf.rpcs("get-ospf3-overview-information")
+            }),
+            command: "show ospf3 overview",
+            roots: &["ospf3-overview-information", "output"],
+            items: &[
+                item::<Ospf, Overview<3>>("ospf3-overview-information"),
+                item::<Ospf, Words<3>>("output"),
+            ],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&OSPF, &AREA, &OSPF3, &AREA3];
+    const KEYS: &'static [&'static str] = &["logical_systems"];
+
+    fn new(settings: &Settings) -> Ospf {
+        let logical_systems = settings.logical_systems.clone();
+        Ospf { logical_systems, logical_system: String::new() }
+    }
+
+    fn asked(&mut self, rpc: usize) {
+        let index = rpc.checked_sub(1);
+        let name = index.and_then(|index| self.logical_systems.get(index));
+        self.logical_system = name.cloned().unwrap_or_default();
+    }
+}
+
+impl Ospf {
+    fn rpcs(&self, name: &str) -> Vec<String> {
+        let of = |logical_system: &String| {
+            let logical_system = quick_xml::escape::escape(logical_system);
+            format!("<{name}><logical-system>{logical_system}</logical-system></{name}>")
+        };
+        std::iter::once(format!("<{name}/>")).chain(self.logical_systems.iter().map(of)).collect()
+    }
+}
+
+/// The reply of a version; it has an overview of each routing instance.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Overview<const VERSION: u8> {
+    #[serde(default)]
+    ospf_overview: Vec<Instance>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Instance {
+    #[serde(default)]
+    instance_name: String,
+    #[serde(default)]
+    ospf_area_overview: Vec<Area>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Area {
+    ospf_area: String,
+    #[serde(default)]
+    ospf_nbr_overview: Neighbours,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Neighbours {
+    ospf_nbr_up_count: Option<u64>,
+}
+
+impl<const VERSION: u8> Item<Ospf> for Overview<VERSION> {
+    fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
+        let (up, area) = if VERSION == 3 { (&OSPF3, &AREA3) } else { (&OSPF, &AREA) };
+        let runs = self.ospf_overview.iter().any(|i| !i.ospf_area_overview.is_empty());
+        points.push(up, &[&ospf.logical_system], &runs);
+        for instance in &self.ospf_overview {
+            let name = instance.instance_name.as_str();
+            let name = if name == "master" { "" } else { name };
+            for overview in &instance.ospf_area_overview {
+                points.push(area, &[&ospf.logical_system, name, &overview.ospf_area], overview);
+            }
+        }
+    }
+}
+
+/// `OSPF instance is not running`, which a router without OSPF answers.
+#[derive(Deserialize)]
+struct Words<const VERSION: u8>(String);
+
+impl<const VERSION: u8> Item<Ospf> for Words<VERSION> {
+    fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
+        if self.0.starts_with("OSPF") {
+            let up = if VERSION == 3 { &OSPF3 } else { &OSPF };
+            points.push(up, &[&ospf.logical_system], &false);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Power over Ethernet by interface.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::reply::{Quantity, is};
+
+pub struct Poe;
+
+static POE: Measurement<Interface> = Measurement {
+    name: "poe",
+    help: "Power over Ethernet on an interface.",
+    tags: &["interface"],
+    fields: &[
+        level("enabled", "", "1 if it is enabled.", |i| {
+            is(i.interface_enabled.as_deref(), "Enabled")
+        }),
+        level("status", "", "1 if it delivers power.", |i| is(i.interface_status.as_deref(), "ON")),
+        gauge("power_limit", "W", "The most it may deliver.", |i| Some(i.interface_power_limit?.0)),
+        gauge("power", "W", "Power delivered.", |i| Some(i.interface_power?.0)),
+        gauge("class", "", "The device's class; -1 for none.", |i| {
+            match i.interface_class.as_deref()? {
+                "not-applicable" => Some(-1.0),
+                class => class.parse().ok(),
+            }
+        }),
+    ],
+};
+
+impl Collector for Poe {
+    const NAME: &'static str = "poe";
+    const HELP: &'static str = "Power over Ethernet by interface.";
+    const QUERIES: &'static [Query<Poe>] = &[Query {
+        rpc: Rpc::Once("<get-poe-interface-information/>"),
+        command: "show poe interface",
+        roots: &["poe", "interface-information"],
+        items: &[item::<Poe, Interface>("interface-information")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&POE];
+
+    fn new(_: &Settings) -> Poe {
+        Poe
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Interface {
+    /// None in the reply of that name to `show interfaces`.
+    interface_name: Option<String>,
+    interface_enabled: Option<String>,
+    interface_status: Option<String>,
+    interface_power_limit: Option<Quantity>,
+    interface_power: Option<Quantity>,
+    interface_class: Option<String>,
+}
+
+impl Item<Poe> for Interface {
+    fn points(self, _: &mut Poe, _: &Scope, points: &mut Points) {
+        if let Some(name) = &self.interface_name {
+            points.push(&POE, &[name], &self);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether the other Routing Engine could take over: GRES, NSR and switchover.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level, text};
+use crate::reply::{is, state_number};
+
+pub struct Replication;
+
+static TASK: Measurement<TaskReplication> = Measurement {
+    name: "task_replication",
+    help: "Stateful replication between Routing Engines.",
+    tags: &[],
+    fields: &[
+        level("gres_enabled", "", "1 if graceful switchover is enabled.", |r| {
+            is(r.task_gres_state.as_deref(), "Enabled")
+        }),
+        level("master", "", "1 on the master.", |r| is(r.task_re_mode.as_deref(), "Master")),
+        text("gres_state", "State of graceful switchover in words.", |r| {
+            r.task_gres_state.as_deref()
+        }),
+        text("re_mode", "The Routing Engine's role in words.", |r| r.task_re_mode.as_deref()),
+    ],
+};
+
+static PROTOCOL: Measurement<String> = Measurement {
+    name: "task_replication_protocol",
+    help: "Replication of a protocol's state.",
+    tags: &["protocol"],
+    fields: &[
+        text("state_name", "Its state in words.", |state| Some(state)),
+        level("state", "", "Complete 1, InProgress 2, NotStarted 3, other 0.", |state| {
+            state_number(Some(state), &[("Complete", 1), ("InProgress", 2), ("NotStarted", 3)])
+        }),
+    ],
+};
+
+static SWITCHOVER: Measurement<Switchover> = Measurement {
+    name: "switchover",
+    help: "Whether the backup Routing Engine is ready to take over.",
+    tags: &[],
+    fields: &[
+        level("on", "", "1 if graceful switchover is on.", |s| {
+            is(s.switchover_state.as_deref(), "On")
+        }),
+        level("configuration_ready", "", "1 if the configuration is in step.", |s| {
+            Some(s.configuration_state.as_ref()?.configuration_ready.into())
+        }),
+        level("replication_ready", "", "1 if the kernel's state is in step.", |s| {
+            Some(s.replication_state.as_ref()?.replication_ready.into())
+        }),
+        level("peer_connected", "", "1 if the master is connected.", |s| {
+            Some(s.peer_transition_state.as_ref()?.peer_connected.into())
+        }),
+        level("peer_in_steady_state", "", "1 if the master is in its steady state.", |s| {
+            Some(s.peer_transition_state.as_ref()?.peer_in_steady_state.into())
+        }),
+    ],
+};
+
+impl Collector for Replication {
+    const NAME: &'static str = "replication";
+    const HELP: &'static str =
+        "Whether the other Routing Engine could take over: GRES, NSR and switchover.";
+    const QUERIES: &'static [Query<Replication>] = &[
+        Query {
+            rpc: Rpc::Once("<get-routing-task-replication-state/>"),
+            command: "show task replication",
+            roots: &["task-replication-state"],
+            items: &[item::<Replication, TaskReplication>("task-replication-state")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-switchover-information/>"),
+            command: "show system switchover",
+            roots: &["switchover-information"],
+            items: &[item::<Replication, Switchover>("switchover-information")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK, &PROTOCOL, &SWITCHOVER];
+
+    fn new(_: &Settings) -> Replication {
+        Replication
+    }
+}
+
+/// Names and states of protocols are lists side by side, or stand in an element for each.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct TaskReplication {
+    task_gres_state: Option<String>,
+    task_re_mode: Option<String>,
+    task_protocol_replication: Vec<Protocol>,
+    #[serde(rename = "task-protocol-replication-name")]
+    names: Vec<String>,
+    #[serde(rename = "task-protocol-replication-state")]
+    states: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Protocol {
+    #[serde(rename = "task-protocol-replication-name")]
+    name: String,
+    #[serde(rename = "task-protocol-replication-state")]
+    state: String,
+}
+
+impl Item<Replication> for TaskReplication {
+    fn points(self, _: &mut Replication, _: &Scope, points: &mut Points) {
+        points.push(&TASK, &[], &self);
+        for (name, state) in self.names.iter().zip(&self.states) {
+            points.push(&PROTOCOL, &[name], state);
+        }
+        for protocol in &self.task_protocol_replication {
+            points.push(&PROTOCOL, &[&protocol.name], &protocol.state);
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Switchover {
+    switchover_state: Option<String>,
+    configuration_state: Option<ConfigurationState>,
+    replication_state: Option<ReplicationState>,
+    peer_transition_state: Option<PeerState>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct ConfigurationState {
+    configuration_ready: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct ReplicationState {
+    replication_ready: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct PeerState {
+    peer_connected: bool,
+    peer_in_steady_state: bool,
+}
+
+impl Item<Replication> for Switchover {
+    fn points(self, _: &mut Replication, _: &Scope, points: &mut Points) {
+        points.push(&SWITCHOVER, &[], &self);
+    }
+}

@@ -1,0 +1,100 @@
+//! RPKI: sessions with validators, and what validation of route origins came to.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+use crate::reply::{Leaves, state_number};
+
+pub struct Rpki;
+
+static SESSION: Measurement<Session> = Measurement {
+    name: "rpki_session",
+    help: "A session with a validator.",
+    tags: &["ip"],
+    fields: &[
+        level(
+            "state",
+            "",
+            "Down 0, Up 1, Connect 2, Ex-Start 3, Ex-Incr 4, Ex-Full 5, other 0.",
+            |s| state_number(s.session_state.as_deref(), STATES),
+        ),
+        level("flap_count", "", "Times the session went down.", |s| s.session_flaps),
+        level("ipv4_prefix_count", "", "IPv4 prefixes.", |s| s.ip_prefix_count),
+        level("ipv6_prefix_count", "", "IPv6 prefixes.", |s| s.ip6_prefix_count),
+    ],
+};
+
+const STATES: &[(&str, u64)] =
+    &[("Up", 1), ("Connect", 2), ("Ex-Start", 3), ("Ex-Incr", 4), ("Ex-Full", 5)];
+
+static STATISTICS: Measurement<Leaves> = Measurement {
+    name: "rpki_statistics",
+    help: "Validation of route origins.",
+    tags: &[],
+    fields: &[
+        level("memory", "bytes", "Memory in use.", |l| {
+            l.quantity("rv-memory-utilization").map(|bytes| bytes as u64)
+        }),
+        level("origin_valid", "", "Origins that are valid.", |l| {
+            l.integer("rv-policy-origin-validation-results-valid")
+        }),
+        level("origin_invalid", "", "Origins that are invalid.", |l| {
+            l.integer("rv-policy-origin-validation-results-invalid")
+        }),
+        level("origin_unknown", "", "Origins that are unknown.", |l| {
+            l.integer("rv-policy-origin-validation-results-unknown")
+        }),
+    ],
+};
+
+impl Collector for Rpki {
+    const NAME: &'static str = "rpki";
+    const HELP: &'static str =
+        "RPKI: sessions with validators, and what validation of route origins came to.";
+    const QUERIES: &'static [Query<Rpki>] = &[
+        Query {
+            rpc: Rpc::Once("<get-validation-session-information/>"),
+            command: "show validation session",
+            roots: &["rv-session-information"],
+            items: &[item::<Rpki, Session>("rv-session")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-validation-statistics-information/>"),
+            command: "show validation statistics",
+            roots: &["rv-statistics-information"],
+            items: &[item::<Rpki, Statistics>("rv-statistics")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &STATISTICS];
+
+    fn new(_: &Settings) -> Rpki {
+        Rpki
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Session {
+    ip_address: String,
+    session_state: Option<String>,
+    session_flaps: Option<u64>,
+    ip_prefix_count: Option<u64>,
+    ip6_prefix_count: Option<u64>,
+}
+
+impl Item<Rpki> for Session {
+    fn points(self, _: &mut Rpki, _: &Scope, points: &mut Points) {
+        points.push(&SESSION, &[&self.ip_address], &self);
+    }
+}
+
+#[derive(Deserialize)]
+struct Statistics(Leaves);
+
+impl Item<Rpki> for Statistics {
+    fn points(self, _: &mut Rpki, _: &Scope, points: &mut Points) {
+        points.push(&STATISTICS, &[], &self.0);
+    }
+}

@@ -1,0 +1,205 @@
+//! RSVP: sessions, neighbours and interfaces.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, gauge, level};
+use crate::reply::{BitRate, Seconds, is};
+
+pub struct Rsvp;
+
+static SESSIONS: Measurement<SessionData> = Measurement {
+    name: "rsvp_sessions",
+    help: "RSVP sessions that begin, end or pass here.",
+    tags: &["session_type"],
+    fields: &[
+        level("count", "", "Sessions.", |d| d.count),
+        level("up_count", "", "Sessions that are up.", |d| d.up_count),
+        level("down_count", "", "Sessions that are down.", |d| d.down_count),
+    ],
+};
+
+static SESSION: Measurement<Lsp> = Measurement {
+    name: "rsvp_session",
+    help: "The RSVP sessions of a label-switched path: two while one replaces the other.",
+    tags: &["session_type", "name", "source_address", "destination_address"],
+    fields: &[
+        level("count", "", "Sessions.", |lsp| Some(lsp.count)),
+        level("up_count", "", "Sessions that are up.", |lsp| Some(lsp.up)),
+    ],
+};
+
+static NEIGHBOR: Measurement<Neighbor> = Measurement {
+    name: "rsvp_neighbor",
+    help: "An RSVP neighbour.",
+    tags: &["neighbor"],
+    fields: &[
+        level("up", "", "1 if it has come up more often than gone down.", |n| {
+            Some((n.neighbor_up_count? > n.neighbor_down_count?).into())
+        }),
+        counter("up_count", "", "Times it came up.", |n| n.neighbor_up_count),
+        counter("down_count", "", "Times it went down.", |n| n.neighbor_down_count),
+        level("last_changed_time", "s", "Time since it came up or went down.", |n| {
+            n.last_changed_time?.seconds
+        }),
+        level("hello_interval", "s", "Interval of hellos.", |n| n.hello_interval),
+        counter("hellos_sent", "", "Hellos sent.", |n| n.hellos_sent),
+        counter("hellos_received", "", "Hellos received.", |n| n.hellos_received),
+        counter("messages_received", "", "Messages received.", |n| n.messages_received),
+    ],
+};
+
+static INTERFACE: Measurement<Interface> = Measurement {
+    name: "rsvp_interface",
+    help: "An interface that RSVP runs on.",
+    tags: &["interface"],
+    fields: &[level("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), "Up"))],
+};
+
+static BANDWIDTH: Measurement<TeLink> = Measurement {
+    name: "rsvp_interface",
+    help: "What RSVP has reserved on an interface.",
+    tags: &["interface"],
+    fields: &[
+        level("active_reservation", "", "Reservations.", |t| t.active_reservation),
+        gauge("subscription", "%", "Part of the bandwidth that may be reserved.", |t| {
+            t.subscription
+        }),
+        gauge("static_bandwidth", "bit/s", "Bandwidth.", |t| Some(t.static_bandwidth?.0)),
+        gauge("available_bandwidth", "bit/s", "Bandwidth left.", |t| {
+            Some(t.available_bandwidth?.0)
+        }),
+        gauge("total_reserved_bandwidth", "bit/s", "Bandwidth reserved.", |t| {
+            Some(t.total_reserved_bandwidth?.0)
+        }),
+        gauge("high_watermark", "bit/s", "Most that was ever reserved.", |t| {
+            Some(t.high_watermark?.0)
+        }),
+    ],
+};
+
+impl Collector for Rsvp {
+    const NAME: &'static str = "rsvp";
+    const HELP: &'static str = "RSVP: sessions, neighbours and interfaces.";
+    const QUERIES: &'static [Query<Rsvp>] = &[
+        Query {
+            rpc: Rpc::Once("<get-rsvp-session-information/>"),
+            command: "show rsvp session",
+            roots: &["rsvp-session-information"],
+            items: &[item::<Rsvp, SessionData>("rsvp-session-data")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-rsvp-neighbor-information/>"),
+            command: "show rsvp neighbor",
+            roots: &["rsvp-neighbor-information"],
+            items: &[item::<Rsvp, Neighbor>("rsvp-neighbor")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-rsvp-interface-information/>"),
+            command: "show rsvp interface",
+            roots: &["rsvp-interface-information"],
+            items: &[item::<Rsvp, Interface>("rsvp-interface")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] =
+        &[&SESSIONS, &SESSION, &NEIGHBOR, &INTERFACE, &BANDWIDTH];
+
+    fn new(_: &Settings) -> Rsvp {
+        Rsvp
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SessionData {
+    session_type: String,
+    count: Option<u64>,
+    up_count: Option<u64>,
+    down_count: Option<u64>,
+    #[serde(default)]
+    rsvp_session: Vec<Session>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Session {
+    name: String,
+    #[serde(default)]
+    source_address: String,
+    #[serde(default)]
+    destination_address: String,
+    lsp_state: Option<String>,
+}
+
+#[derive(Default)]
+struct Lsp {
+    count: u64,
+    up: u64,
+}
+
+impl Item<Rsvp> for SessionData {
+    fn points(self, _: &mut Rsvp, _: &Scope, points: &mut Points) {
+        let ty = &*self.session_type;
+        points.push(&SESSIONS, &[ty], &self);
+        let mut lsps: BTreeMap<[&str; 4], Lsp> = BTreeMap::new();
+        for session in &self.rsvp_session {
+            let tags = [ty, &session.name, &session.source_address, &session.destination_address];
+            let lsp = lsps.entry(tags).or_default();
+            lsp.count += 1;
+            lsp.up += is(session.lsp_state.as_deref(), "Up").unwrap_or_default();
+        }
+        for (tags, lsp) in &lsps {
+            points.push(&SESSION, tags, lsp);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Neighbor {
+    rsvp_neighbor_address: String,
+    neighbor_up_count: Option<u64>,
+    neighbor_down_count: Option<u64>,
+    last_changed_time: Option<Seconds>,
+    hello_interval: Option<u64>,
+    hellos_sent: Option<u64>,
+    hellos_received: Option<u64>,
+    messages_received: Option<u64>,
+}
+
+impl Item<Rsvp> for Neighbor {
+    fn points(self, _: &mut Rsvp, _: &Scope, points: &mut Points) {
+        points.push(&NEIGHBOR, &[&self.rsvp_neighbor_address], &self);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Interface {
+    interface_name: String,
+    rsvp_status: Option<String>,
+    rsvp_telink: Option<TeLink>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct TeLink {
+    active_reservation: Option<u64>,
+    subscription: Option<f64>,
+    static_bandwidth: Option<BitRate>,
+    available_bandwidth: Option<BitRate>,
+    total_reserved_bandwidth: Option<BitRate>,
+    high_watermark: Option<BitRate>,
+}
+
+impl Item<Rsvp> for Interface {
+    fn points(self, _: &mut Rsvp, _: &Scope, points: &mut Points) {
+        points.push(&INTERFACE, &[&self.interface_name], &self);
+        if let Some(link) = &self.rsvp_telink {
+            points.push(&BANDWIDTH, &[&self.interface_name], link);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! DHCP subscribers, the lines they are on and the interfaces that carry them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, counter, info};
+
+#[derive(Default)]
+pub struct Subscribers {
+    /// Those on a demux interface, each with its Routing Engine: what carries it is in the next
+    /// reply. The others are many and not kept.
+    on_demux: Vec<(String, Subscriber)>,
+    /// Demux interfaces, and what each is on: possibly another one.
+    below: BTreeMap<String, String>,
+}
+
+/// How many demux interfaces may lie on each other.
+const HOPS_MAX: usize = 3;
+
+static SUBSCRIBER: Measurement<Subscriber> = Measurement {
+    name: "subscriber",
+    help: "A DHCP subscriber.",
+    tags: &["interface", "agent_circuit_id", "agent_remote_id"],
+    fields: &[
+        info("underlying_ifd", "What carries its interface.", |s| Some(&s.underlying_interface)),
+        counter("info", "", "1; the facts are in the labels.", |_| Some(1)),
+    ],
+};
+
+impl Collector for Subscribers {
+    const NAME: &'static str = "subscriber";
+    const HELP: &'static str =
+        "DHCP subscribers, the lines they are on and the interfaces that carry them.";
+    const QUERIES: &'static [Query<Subscribers>] = &[
+        Query {
+            rpc: Rpc::Once(
+                "<get-subscribers><client-type>dhcp</client-type><detail/></get-subscribers>",
+            ),
+            command: "show subscribers client-type dhcp detail",
+            roots: &["subscribers-information"],
+            items: &[item::<Subscribers, Subscriber>("subscriber")],
+        },
+        Query {
+            rpc: Rpc::Each(DEMUX, |subscribers| {
+                let wanted = !subscribers.on_demux.is_empty();
+                wanted.then(|| DEMUX.to_string()).into_iter().collect()
+            }),
+            command: "show interfaces demux0 brief",
+            roots: &["interface-information"],
+            items: &[item::<Subscribers, Unit>("logical-interface")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUBSCRIBER];
+
+    fn new(_: &Settings) -> Subscribers {
+        Subscribers::default()
+    }
+
+    fn finish(&mut self, points: &mut Points) {
+        for (re_name, mut subscriber) in std::mem::take(&mut self.on_demux) {
+            for _ in 0..HOPS_MAX {
+                if let Some(below) = self.below.get(&subscriber.underlying_interface) {
+                    subscriber.underlying_interface.clone_from(below);
+                }
+            }
+            points.set_re_name(&re_name);
+            subscriber.push(points);
+        }
+    }
+}
+
+const DEMUX: &str = "<get-interface-information><brief/><interface-name>demux0</interface-name>\
+                     </get-interface-information>";
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Subscriber {
+    interface: String,
+    agent_circuit_id: String,
+    agent_remote_id: String,
+    underlying_interface: String,
+}
+
+impl Subscriber {
+    fn push(&self, points: &mut Points) {
+        let tags = [&*self.interface, &self.agent_circuit_id, &self.agent_remote_id];
+        points.push(&SUBSCRIBER, &tags, self);
+    }
+}
+
+impl Item<Subscribers> for Subscriber {
+    fn points(self, subscribers: &mut Subscribers, scope: &Scope, points: &mut Points) {
+        if self.underlying_interface.starts_with("demux") {
+            let re_name = scope.get("re-name").unwrap_or_default().to_string();
+            subscribers.on_demux.push((re_name, self));
+        } else {
+            self.push(points);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Unit {
+    name: String,
+    #[serde(default)]
+    demux_information: DemuxInformation,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct DemuxInformation {
+    demux_interface: DemuxInterface,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct DemuxInterface {
+    demux_underlying_interface_name: Option<String>,
+}
+
+impl Item<Subscribers> for Unit {
+    fn points(self, subscribers: &mut Subscribers, _: &Scope, _: &mut Points) {
+        if let Some(below) = self.demux_information.demux_interface.demux_underlying_interface_name
+        {
+            subscribers.below.insert(self.name, below);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Uplink failure detection: groups, and the links they watch and disable.
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, info, level};
+
+pub struct Ufd;
+
+static FAILURE: Measurement<Group> = Measurement {
+    name: "ufd_group",
+    help: "Whether a group has disabled its downlinks.",
+    tags: &["group"],
+    fields: &[
+        info("failure_action", "In words.", |g| g.failure_action.as_deref()),
+        level("failure_active", "", "1 if its uplinks failed.", |g| {
+            let action = g.failure_action.as_deref()?;
+            Some(u64::from(!matches!(action, "" | "Inactive")))
+        }),
+    ],
+};
+
+static GROUP: Measurement<Group> = Measurement {
+    name: "ufd_group",
+    help: "A group of uplinks and downlinks.",
+    tags: &["group"],
+    fields: &[
+        level("debounce_seconds", "s", "Time until downlinks are enabled.", |g| {
+            g.debounce_interval
+        }),
+        level("uplink_count", "", "Uplinks.", |g| Some(g.uplinks().count() as u64)),
+        level("downlink_count", "", "Downlinks.", |g| Some(g.downlinks().count() as u64)),
+    ],
+};
+
+static UPLINK: Measurement<bool> = Measurement {
+    name: "ufd",
+    help: "A link that is watched.",
+    tags: &["group", "interface"],
+    fields: &[level("uplink_active", "", "1 if it is up.", |up| Some(u64::from(*up)))],
+};
+
+static DOWNLINK: Measurement<bool> = Measurement {
+    name: "ufd",
+    help: "A link that is disabled with the uplinks.",
+    tags: &["group", "interface"],
+    fields: &[level("downlink_active", "", "1 if it is up.", |up| Some(u64::from(*up)))],
+};
+
+impl Collector for Ufd {
+    const NAME: &'static str = "ufd";
+    const HELP: &'static str =
+        "Uplink failure detection: groups, and the links they watch and disable.";
+    const QUERIES: &'static [Query<Ufd>] = &[Query {
+        rpc: Rpc::Once("<get-uplink-failure-detection-information/>"),
+        command: "show uplink-failure-detection",
+        roots: &["uplink-failure-detection-information"],
+        items: &[item::<Ufd, Group>("ufd-group")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FAILURE, &GROUP, &UPLINK, &DOWNLINK];
+
+    fn new(_: &Settings) -> Ufd {
+        Ufd
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Group {
+    ufd_group_name: String,
+    failure_action: Option<String>,
+    debounce_interval: Option<u64>,
+    #[serde(default)]
+    link_to_monitor_list: Vec<Links>,
+    #[serde(default)]
+    link_to_disable_list: Vec<Links>,
+}
+
+/// Names of links; a star behind one says that it is up.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Links {
+    #[serde(default, alias = "uplink-interface", alias = "downlink-interface")]
+    interface: Vec<String>,
+}
+
+impl Group {
+    fn uplinks(&self) -> impl Iterator<Item = &String> {
+        self.link_to_monitor_list.iter().flat_map(|links| &links.interface)
+    }
+
+    fn downlinks(&self) -> impl Iterator<Item = &String> {
+        self.link_to_disable_list.iter().flat_map(|links| &links.interface)
+    }
+}
+
+impl Item<Ufd> for Group {
+    fn points(self, _: &mut Ufd, _: &Scope, points: &mut Points) {
+        let group = self.ufd_group_name.as_str();
+        points.push(&FAILURE, &[group], &self);
+        points.push(&GROUP, &[group], &self);
+        let mut push = |measurement, link: &str| {
+            let name = link.strip_suffix('*');
+            points.push(measurement, &[group, name.unwrap_or(link)], &name.is_some());
+        };
+        self.uplinks().for_each(|link| push(&UPLINK, link));
+        self.downlinks().for_each(|link| push(&DOWNLINK, link));
+    }
+}

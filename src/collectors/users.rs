@@ -1,0 +1,114 @@
+//! Users that are logged in.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::items::Scope;
+use crate::point::{Measurement, Points, Schema, level};
+use crate::reply::Seconds;
+
+pub struct Users;
+
+static ALL: Measurement<SystemUsers> = Measurement {
+    name: "system_users",
+    help: "Users that are logged in.",
+    tags: &[],
+    fields: &[
+        level("active_user_count", "", "Sessions on terminals.", |u| {
+            u.uptime_information.active_user_count
+        }),
+        level("web_management_user_count", "", "Sessions of the web interface.", |u| {
+            Some(u.web_management_users.as_ref()?.web_management_user.len() as u64)
+        }),
+    ],
+};
+
+static USER: Measurement<Sessions> = Measurement {
+    name: "system_users",
+    help: "A user's sessions on terminals.",
+    tags: &["user"],
+    fields: &[
+        level("session_count", "", "Sessions.", |s| Some(s.count)),
+        level("login_time", "s", "When the latest began, since 1970.", |s| s.login_time),
+        level("idle_time", "s", "Time since the last input, of the least idle one.", |s| {
+            s.idle_time
+        }),
+    ],
+};
+
+impl Collector for Users {
+    const NAME: &'static str = "users";
+    const HELP: &'static str = "Users that are logged in.";
+    const QUERIES: &'static [Query<Users>] = &[Query {
+        rpc: Rpc::Once("<get-system-users-information/>"),
+        command: "show system users",
+        roots: &["system-users-information"],
+        items: &[item::<Users, SystemUsers>("system-users-information")],
+    }];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &USER];
+
+    fn new(_: &Settings) -> Users {
+        Users
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct SystemUsers {
+    uptime_information: UptimeInformation,
+    web_management_users: Option<WebUsers>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct UptimeInformation {
+    active_user_count: Option<u64>,
+    user_table: UserTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct UserTable {
+    user_entry: Vec<User>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct WebUsers {
+    web_management_user: Vec<User>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct User {
+    user: String,
+    login_time: Option<Seconds>,
+    idle_time: Option<Seconds>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    count: u64,
+    login_time: Option<u64>,
+    idle_time: Option<u64>,
+}
+
+impl Item<Users> for SystemUsers {
+    fn points(self, _: &mut Users, _: &Scope, points: &mut Points) {
+        points.push(&ALL, &[], &self);
+        let mut by_user: BTreeMap<String, Sessions> = BTreeMap::new();
+        for entry in self.uptime_information.user_table.user_entry {
+            let sessions = by_user.entry(entry.user).or_default();
+            let login_time = entry.login_time.and_then(|time| time.seconds);
+            let idle_time = entry.idle_time.and_then(|time| time.seconds);
+            sessions.count += 1;
+            sessions.login_time = sessions.login_time.max(login_time);
+            sessions.idle_time = sessions.idle_time.into_iter().chain(idle_time).min();
+        }
+        for (user, sessions) in &by_user {
+            points.push(&USER, &[user], sessions);
+        }
+    }
+}

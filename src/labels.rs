@@ -1,0 +1,135 @@
+//! Labels that operators write into descriptions: `[customer=acme] [backbone]`.
+//!
+//! They become tags of the described thing's points, `customer="acme"` and `backbone="1"`, as
+//! junos_exporter has it. Whoever may write a description may choose names, so that none can take
+//! the place of what a collector says: `Points::free_label` refuses every name that is in use.
+
+use regex_lite::Regex;
+use serde::Deserialize;
+
+use crate::point::Points;
+
+const PATTERN: &str = r"\[([^=\]]+)(=[^\]]+)?\]";
+/// Of one description.
+const LABELS_MAX: usize = 16;
+const NAME_BYTES_MAX: usize = 64;
+
+/// What in a description is a label: the pattern's first group is its name, the second its value,
+/// which is 1 where there is none. Empty settings turn it off.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DescriptionLabels(Option<Regex>);
+
+impl TryFrom<String> for DescriptionLabels {
+    type Error = String;
+    fn try_from(pattern: String) -> Result<DescriptionLabels, String> {
+        if pattern.is_empty() {
+            return Ok(DescriptionLabels(None));
+        }
+        let regex = Regex::new(&pattern)
+            .map_err(|err| format!("`{pattern}` is not a regular expression: {err}"))?;
+        match regex.captures_len() {
+            2 | 3 => Ok(DescriptionLabels(Some(regex))),
+            _ => Err(format!(
+                "`{pattern}` needs a group for the name and may have one for the value"
+            )),
+        }
+    }
+}
+
+impl Default for DescriptionLabels {
+    fn default() -> DescriptionLabels {
+        DescriptionLabels(Regex::new(PATTERN).ok())
+    }
+}
+
+impl PartialEq for DescriptionLabels {
+    fn eq(&self, other: &DescriptionLabels) -> bool {
+        self.0.as_ref().map(Regex::as_str) == other.0.as_ref().map(Regex::as_str)
+    }
+}
+
+impl DescriptionLabels {
+    /// Gives the last point the labels of its description.
+    pub fn add(&self, description: &str, points: &mut Points) {
+        let Some(regex) = self.0.as_ref().filter(|_| !description.is_empty()) else { return };
+        for found in regex.captures_iter(description).take(LABELS_MAX) {
+            let Some(name) = found.get(1).and_then(|name| label_name(name.as_str())) else {
+                continue;
+            };
+            let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
+            points.free_label(&name, value);
+        }
+    }
+}
+
+/// In lower case, and an underscore for what is neither letter nor digit. It begins with a letter:
+/// Prometheus and InfluxDB keep names with an underscore in front for themselves.
+fn label_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = text.len() <= NAME_BYTES_MAX && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    fits.then(|| text.chars().map(plain).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::{Measurement, info, labelled, level};
+
+    static PORT: Measurement<String> = Measurement {
+        name: "port",
+        help: "A port.",
+        tags: &["name", "if_index"],
+        fields: &[
+            labelled("text", info("description", "What it says.", |p| Some(p))),
+            level("up", "", "1 if it is up.", |_| Some(1)),
+        ],
+    };
+
+    fn tags(labels: &DescriptionLabels, description: &str) -> Vec<(String, String)> {
+        let mut points = Points::default();
+        points.set_re_name("re0");
+        points.push(&PORT, &["ge-0/0/0", ""], &description.to_string());
+        labels.add(description, &mut points);
+        let owned = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
+        points.get(0).tags().map(owned).filter(|(name, _)| name != "name").collect()
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let all = [("re_name", "re0")].iter().chain(pairs);
+        all.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn tags_and_pairs_become_labels() {
+        let labels = DescriptionLabels::default();
+        let found = tags(&labels, "to x [Customer=ACME \"1\"] [backbone][Peering-LAN.2= a=b ] []");
+        let expected = [("customer", "ACME \"1\""), ("backbone", "1"), ("peering_lan_2", "a=b")];
+        assert_eq!(found, pairs(&expected));
+        assert_eq!(tags(&labels, "[x=] [2=3] [__name__=up] [é=1] no [brackets"), pairs(&[]));
+    }
+
+    #[test]
+    fn no_label_takes_the_place_of_another() {
+        // A tag that is empty here, infos by both names, a field, what outputs add, a second one.
+        for taken in
+            ["name", "IF-Index", "description", "text", "up", "target", "host", "node", "re_name"]
+        {
+            let found = tags(&DescriptionLabels::default(), &format!("[{taken}=forged]"));
+            assert_eq!(found, pairs(&[]), "{taken}");
+        }
+        let found = tags(&DescriptionLabels::default(), "[a=1] [A=2]");
+        assert_eq!(found, pairs(&[("a", "1")]));
+    }
+
+    #[test]
+    fn the_pattern_is_a_setting() {
+        let labels = DescriptionLabels::try_from(r"(\w+):(\w+)".to_string()).unwrap();
+        assert_eq!(tags(&labels, "[x] circuit:17"), pairs(&[("circuit", "17")]));
+        let none = DescriptionLabels::try_from(String::new()).unwrap();
+        assert_eq!(tags(&none, "[x]"), pairs(&[]));
+        let err = DescriptionLabels::try_from(r"\w+".to_string()).unwrap_err();
+        assert!(err.contains("needs a group"), "{err}");
+    }
+}

@@ -1,0 +1,222 @@
+//! The latest poll of each collector of each router, kept for those who come and ask.
+//!
+//! Polls are kept as their points, a few flat lists for each batch, not as text: a series takes
+//! little more than its value. A poll's batches wait aside until it has ended and then replace
+//! the one before at once. Whoever reads holds what it reads; pollers never wait for a reader.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::point::{Batch, Points};
+use crate::sync::lock;
+
+/// Where polls come further apart than their interval, for a router that is asked gently, they
+/// are kept longer, but as if it were that many intervals at most.
+const INTERVALS_APART_MAX: u32 = 10;
+
+/// One poll of one collector, whole.
+pub struct Poll {
+    pub node: String,
+    pub collector: String,
+    /// When each batch was asked for, in nanoseconds since 1970, and its points.
+    batches: Vec<(u64, Points)>,
+    ended: Instant,
+    expires: Instant,
+}
+
+impl Poll {
+    pub fn batches(&self) -> impl Iterator<Item = Batch<'_>> {
+        self.batches.iter().map(|(time_ns, points)| Batch {
+            node: &self.node,
+            collector: &self.collector,
+            time_ns: *time_ns,
+            points,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Of the poll that has not ended.
+    coming: Vec<(u64, Points)>,
+    latest: Option<Arc<Poll>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By the router's identity and the collector.
+    polls: BTreeMap<(String, String), Kept>,
+    bytes: usize,
+}
+
+pub struct Latest {
+    expire_intervals: u32,
+    bytes_max: usize,
+    state: Mutex<State>,
+    pub scrapes: AtomicU64,
+    /// Of the last scrape of everything: samples whose series was there already.
+    pub duplicates: AtomicU64,
+    pub refused_connections: AtomicU64,
+}
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    pub points: u64,
+    pub bytes: u64,
+}
+
+impl Latest {
+    /// A poll is kept for so many of its collector's intervals. All polls, and those that have
+    /// not ended, take no more than `bytes_max`.
+    pub fn new(expire_intervals: u32, bytes_max: usize) -> Latest {
+        Latest {
+            expire_intervals,
+            bytes_max,
+            state: Mutex::default(),
+            scrapes: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
+            refused_connections: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a batch of a poll that goes on; false if there is no room for it.
+    pub fn add(&self, batch: &Batch) -> bool {
+        // A copy has no spare room.
+        let (time_ns, points) = (batch.time_ns, batch.points.clone());
+        let mut state = lock(&self.state);
+        if state.bytes + points.bytes() > self.bytes_max {
+            return false;
+        }
+        state.bytes += points.bytes();
+        let key = (batch.node.to_string(), batch.collector.to_string());
+        state.polls.entry(key).or_default().coming.push((time_ns, points));
+        true
+    }
+
+    /// The poll has ended: it takes the place of the one before. One that has failed half-way
+    /// does so only where that one is too old to be shown.
+    pub fn end(&self, node: &str, collector: &str, interval: Duration, failed: bool, now: Instant) {
+        let key = (node.to_string(), collector.to_string());
+        let state = &mut *lock(&self.state);
+        let Kept { coming, latest } = state.polls.entry(key).or_default();
+        let batches = std::mem::take(coming);
+        let before = latest.as_ref().filter(|before| before.expires > now);
+        if failed && (before.is_some() || batches.is_empty()) {
+            state.bytes -= bytes(&batches);
+        } else {
+            let apart = latest.as_ref().map_or(interval, |before| now - before.ended);
+            let apart = apart.clamp(interval, interval * INTERVALS_APART_MAX);
+            let (node, collector) = (node.into(), collector.into());
+            let expires = now + apart * self.expire_intervals;
+            let poll = Poll { node, collector, batches, ended: now, expires };
+            let before = latest.replace(Arc::new(poll));
+            state.bytes -= before.map_or(0, |before| bytes(&before.batches));
+        }
+        state.expire(now);
+    }
+
+    /// The polls that are wanted by router and collector and are not too old.
+    pub fn get(&self, wanted: impl Fn(&str, &str) -> bool, now: Instant) -> Vec<Arc<Poll>> {
+        let mut state = lock(&self.state);
+        state.expire(now);
+        let polls = state.polls.values().filter_map(|kept| kept.latest.as_ref());
+        polls.filter(|poll| wanted(&poll.node, &poll.collector)).cloned().collect()
+    }
+
+    pub fn level(&self) -> Level {
+        let state = lock(&self.state);
+        let polls = state.polls.values().filter_map(|kept| kept.latest.as_ref());
+        let points = polls.flat_map(|poll| &poll.batches).map(|(_, points)| points.len() as u64);
+        Level { points: points.sum(), bytes: state.bytes as u64 }
+    }
+
+    /// Notes a scrape of everything.
+    pub fn scraped(&self, duplicates: u64) {
+        let before = self.duplicates.swap(duplicates, Ordering::Relaxed);
+        if duplicates > 0 && before != duplicates {
+            log::warn!(
+                "prometheus: {duplicates} samples are left out: their series is there twice"
+            );
+        }
+    }
+}
+
+impl State {
+    fn expire(&mut self, now: Instant) {
+        let bytes_in_use = &mut self.bytes;
+        self.polls.retain(|_, kept| {
+            if let Some(old) = kept.latest.take_if(|poll| poll.expires <= now) {
+                *bytes_in_use -= bytes(&old.batches);
+            }
+            kept.latest.is_some() || !kept.coming.is_empty()
+        });
+    }
+}
+
+fn bytes(batches: &[(u64, Points)]) -> usize {
+    batches.iter().map(|(_, points)| points.bytes()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::{Measurement, level};
+
+    static PORT: Measurement<u64> = Measurement {
+        name: "port",
+        help: "A port.",
+        tags: &[],
+        fields: &[level("bytes", "bytes", "Bytes.", |p| Some(*p))],
+    };
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn add(latest: &Latest, values: &[u64]) -> bool {
+        let mut points = Points::default();
+        values.iter().for_each(|value| _ = points.push(&PORT, &[], value));
+        latest.add(&Batch { node: "r", collector: "c", time_ns: 1, points: &points })
+    }
+
+    fn points(latest: &Latest, now: Instant) -> usize {
+        let polls = latest.get(|node, collector| (node, collector) == ("r", "c"), now);
+        polls.iter().flat_map(|poll| poll.batches()).map(|batch| batch.points.len()).sum()
+    }
+
+    #[test]
+    fn a_poll_is_seen_when_it_has_ended_and_until_it_is_too_old() {
+        let latest = Latest::new(3, 1 << 20);
+        let start = Instant::now();
+        assert!(add(&latest, &[1, 2]) && add(&latest, &[3]));
+        assert_eq!(points(&latest, start), 0);
+        latest.end("r", "c", SECOND, false, start);
+        assert_eq!(points(&latest, start), 3);
+        add(&latest, &[4]);
+        assert_eq!(points(&latest, start + SECOND), 3);
+        // One that fails half-way changes nothing, until there is nothing else.
+        latest.end("r", "c", SECOND, true, start + SECOND);
+        assert_eq!(points(&latest, start + 2 * SECOND), 3);
+        assert_eq!(points(&latest, start + 3 * SECOND), 0);
+        assert_eq!(latest.level(), Level::default());
+        add(&latest, &[5]);
+        latest.end("r", "c", SECOND, true, start + 4 * SECOND);
+        assert_eq!(points(&latest, start + 5 * SECOND), 1);
+        // One that comes later than its interval is kept longer.
+        add(&latest, &[6, 7]);
+        latest.end("r", "c", SECOND, false, start + 6 * SECOND);
+        assert_eq!(points(&latest, start + 11 * SECOND), 2);
+        assert_eq!(points(&latest, start + 12 * SECOND), 0);
+    }
+
+    #[test]
+    fn what_is_kept_has_a_limit_and_is_counted() {
+        let latest = Latest::new(3, 100);
+        assert!(add(&latest, &[1]));
+        let bytes = latest.level().bytes;
+        assert!(bytes > 0 && bytes < 100);
+        assert!(!add(&latest, &[1, 2, 3, 4]));
+        latest.end("r", "c", SECOND, false, Instant::now());
+        assert_eq!(latest.level(), Level { points: 1, bytes });
+    }
+}

@@ -1,0 +1,57 @@
+//! Queries that are asked for several things: the replies do not say which one they are about.
+
+use perijove::collector::{Reader, Settings, Tally, read_reply};
+use perijove::collectors;
+use perijove::items::Limits;
+use perijove::point::Points;
+
+/// What a collector asks in its query of that command, and the tags of the points that the same
+/// reply to each gives.
+fn ask(name: &str, settings: &Settings, command: &str, reply: &str) -> Vec<(String, String)> {
+    let mut poll = (collectors::find(name).unwrap().start)(settings);
+    let query = (0..poll.queries()).find(|query| poll.command(*query) == command).unwrap();
+    let mut asked = Vec::new();
+    for (index, rpc) in poll.rpcs(query).iter().enumerate() {
+        poll.asked(index);
+        let (mut points, mut tally) = (Points::default(), Tally::default());
+        let (poll, points) = (&mut *poll, &mut points);
+        let mut readers = [Reader { poll, query, points, tally: &mut tally }];
+        read_reply(reply.as_bytes(), &mut readers, &Limits::default(), &mut |_, _| {}).unwrap();
+        let point = points.get(0);
+        let tags: Vec<_> = point.tags().map(|(name, value)| format!("{name}={value}")).collect();
+        asked.push((rpc.to_string(), tags.join(",")));
+    }
+    asked
+}
+
+#[test]
+fn ospf_of_logical_systems() {
+    let logical_systems = vec!["edge".to_string(), "a&b".to_string()];
+    let settings = Settings { logical_systems, ..Settings::default() };
+    let reply = "<rpc-reply><ospf3-overview-information/></rpc-reply>";
+    let asked = ask("ospf", &settings, "show ospf3 overview", reply);
+    let rpc = |name| {
+        let name = format!("<logical-system>{name}</logical-system>");
+        format!("<get-ospf3-overview-information>{name}</get-ospf3-overview-information>")
+    };
+    let expected = [
+        ("<get-ospf3-overview-information/>".to_string(), String::new()),
+        (rpc("edge"), "logical_system=edge".to_string()),
+        (rpc("a&amp;b"), "logical_system=a&b".to_string()),
+    ];
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn services_redundancy_groups() {
+    let settings = Settings { groups: vec![0, 1, 4], ..Settings::default() };
+    let command = "show chassis high-availability services-redundancy-group N";
+    let reply = "<rpc-reply><chassis-high-availability-default-srg-info><current-state>OFFLINE\
+                 </current-state><peer-id>2</peer-id></chassis-high-availability-default-srg-info>\
+                 </rpc-reply>";
+    let asked = ask("mnha", &settings, command, reply);
+    assert!(asked[0].0.contains("<services-redundancy-group-id>1</services-redundancy-group-id>"));
+    let tags: Vec<&str> = asked.iter().map(|(_, tags)| tags.as_str()).collect();
+    assert_eq!(tags, ["srg_id=1,peer_id=2", "srg_id=4,peer_id=2"]);
+    assert!(ask("mnha", &Settings::default(), command, reply).is_empty());
+}

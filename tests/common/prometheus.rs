@@ -1,0 +1,112 @@
+//! A real Prometheus that scrapes one perijove, and the checks of its `promtool`.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value as Json;
+
+use super::process::Process;
+use super::temporary::Directory;
+use super::{answer, free_port, http_agent, program, wait_for};
+
+pub struct Prometheus {
+    pub port: u16,
+    _server: Process,
+    _directory: Directory,
+}
+
+/// A sample: its labels without those of the scrape, `__name__` among them, and its value.
+pub type Sample = (std::collections::BTreeMap<String, String>, f64);
+
+impl Prometheus {
+    /// Scrapes that port every second. `how` are further settings of the scrape, as YAML lines
+    /// that begin with four blanks.
+    pub fn start(target: u16, how: &str) -> Prometheus {
+        let port = free_port();
+        let directory = Directory::new();
+        let settings = format!(
+            "scrape_configs:\n  - job_name: perijove\n    scrape_interval: 1s\n{how}\
+             \x20   static_configs:\n      - targets: ['127.0.0.1:{target}']\n"
+        );
+        let file = directory.write("prometheus.yml", settings);
+        let mut command = Command::new(program("prometheus"));
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        let mut server = Process::start(&mut command);
+        server.wait_for("prometheus is ready", |_| {
+            let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
+            ready.is_ok_and(|answer| answer.status() == 200).then_some(())
+        });
+        Prometheus { port, _server: server, _directory: directory }
+    }
+
+    fn api(&self, path: &str, query: &[(&str, &str)]) -> Json {
+        let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.port);
+        let mut request = http_agent().get(url);
+        for (name, value) in query {
+            request = request.query(name, value);
+        }
+        let (status, body) = request.call().and_then(answer).expect("prometheus answers");
+        assert_eq!(status, 200, "{body}");
+        let mut json: Json = serde_json::from_str(&body).expect("JSON");
+        json["data"].take()
+    }
+
+    /// The samples that an expression gives now.
+    pub fn query(&self, expression: &str) -> Vec<Sample> {
+        let data = self.api("query", &[("query", expression)]);
+        let samples = data["result"].as_array().expect("a vector").iter();
+        let sample = |sample: &Json| {
+            let labels = sample["metric"].as_object().expect("labels").iter();
+            let text = |value: &Json| value.as_str().expect("a text").to_string();
+            let mut labels: std::collections::BTreeMap<String, String> =
+                labels.map(|(name, value)| (name.clone(), text(value))).collect();
+            assert_eq!(labels.remove("job").as_deref(), Some("perijove"));
+            labels.remove("instance");
+            // What the target calls so itself has made room for the scrape's own.
+            if let Some(instance) = labels.remove("exported_instance") {
+                labels.insert("instance".into(), instance);
+            }
+            (labels, text(&sample["value"][1]).parse().expect("a number"))
+        };
+        samples.map(sample).collect()
+    }
+
+    /// Waits for a scrape that has worked after `number` of them.
+    pub fn wait_scraped(&self, number: u32) {
+        let expression = format!("up and count_over_time(up[1h]) > {number}");
+        wait_for(&format!("{number} scrapes"), || {
+            let up = self.query(&expression).first().map(|(_, up)| *up);
+            (up == Some(1.0)).then_some(())
+        });
+        assert_eq!(self.last_error(), "");
+    }
+
+    /// Why the last scrape failed.
+    pub fn last_error(&self) -> String {
+        let targets = self.api("targets", &[]);
+        let error = targets["activeTargets"][0]["lastError"].as_str();
+        error.expect("a target").to_string()
+    }
+
+    /// The type of a metric family, as it was scraped.
+    pub fn type_of(&self, family: &str) -> String {
+        let data = self.api("metadata", &[("metric", family)]);
+        data[family][0]["type"].as_str().unwrap_or("none").to_string()
+    }
+}
+
+/// What `promtool check metrics` says of a text; every line begins with a metric's name.
+pub fn promtool(text: &str) -> Vec<String> {
+    let mut command = Command::new(program("promtool"));
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.stdout(Stdio::null()).spawn().expect("promtool starts");
+    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("promtool reads");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    // 3: it has read everything, and there are words about style.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
+    said.lines().map(str::to_string).collect()
+}

@@ -1,0 +1,187 @@
+//! Kafka, a real broker: what is written can be read, and is what the schema says.
+
+mod common;
+
+use common::broker::{self, Noida, Reader, Record, Stunnel, Tansu, make_certificates, path_in};
+use common::perijove::{Daemon, FAST, local_router, perijove};
+use common::process::run;
+use common::{free_port, lines, wait_for};
+use serde_json::Value as Json;
+
+const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
+                     \"interfaces\", \"route\", \"routingengine\"]";
+
+fn settings(output: &str) -> String {
+    let fast = FAST.replace("self_interval = \"1s\"", "self_interval = \"500ms\"");
+    format!(
+        "collectors = {SEVEN}\n{fast}drain_timeout = \"50s\"\n{}{output}",
+        local_router("r1", "")
+    )
+}
+
+/// Polls until every collector's and the program's own records are there, and ends in good order.
+fn records(output: &str, reader: &mut Reader) -> Vec<Record> {
+    let daemon = Daemon::start(&settings(output));
+    wait_for("records of every collector and of the program", || {
+        let measurements = ["alarms", "bgp_session", "interface", "routes", "perijove_kafka"];
+        let records = reader.read();
+        let has = |name: &&str| records.iter().any(|record| record.headers["schema"] == **name);
+        measurements.iter().all(|name| has(name)).then_some(())
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    reader.read().to_vec()
+}
+
+/// What of JSON Schema `perijove collectors --format json` uses; anything else fails the test.
+fn validate(schema: &Json, value: &Json, place: &str) {
+    for (keyword, rule) in schema.as_object().expect("a schema") {
+        let items = || rule.as_array().expect("a list").iter();
+        match keyword.as_str() {
+            "$schema" | "$id" | "title" | "description" | "unit" | "kind" | "format" | "x-unit"
+            | "x-kind" => {}
+            "type" => {
+                let fits = match rule.as_str().expect("a type") {
+                    "object" => value.is_object(),
+                    "string" => value.is_string(),
+                    "integer" => value.is_u64() || value.is_i64(),
+                    "number" => value.is_number(),
+                    other => panic!("{place}: type {other}"),
+                };
+                assert!(fits, "{place}: {value} is no {rule}");
+            }
+            "const" => assert_eq!(value, rule, "{place}"),
+            "minimum" => assert!(value.as_f64() >= rule.as_f64(), "{place}: {value} < {rule}"),
+            "maximum" => assert!(value.as_f64() <= rule.as_f64(), "{place}: {value} > {rule}"),
+            "minProperties" => {
+                let count = value.as_object().expect("an object").len() as u64;
+                assert!(Some(count) >= rule.as_u64(), "{place}: {count} properties");
+            }
+            "required" => items().for_each(|name| {
+                let name = name.as_str().expect("a name");
+                assert!(value.get(name).is_some(), "{place}: {name} is missing");
+            }),
+            "properties" => {
+                for (name, rule) in rule.as_object().expect("properties") {
+                    if let Some(value) = value.get(name) {
+                        validate(rule, value, &format!("{place}.{name}"));
+                    }
+                }
+            }
+            "additionalProperties" if rule.is_object() => {
+                for (name, value) in value.as_object().expect("an object") {
+                    if schema["properties"].get(name).is_none() {
+                        validate(rule, value, &format!("{place}.{name}"));
+                    }
+                }
+            }
+            "additionalProperties" => {
+                assert_eq!(rule, &Json::Bool(false), "{place}");
+                for name in value.as_object().expect("an object").keys() {
+                    assert!(schema["properties"].get(name).is_some(), "{place}: {name} is unknown");
+                }
+            }
+            other => panic!("{place}: this test does not know the keyword {other}"),
+        }
+    }
+}
+
+/// The schema of each measurement, wherever it stands in what is printed.
+fn schemas() -> Vec<Json> {
+    let printed = run(perijove(&["collectors", "--format", "json"]).env("TZ", "UTC"));
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    let mut found = Vec::new();
+    collect(&serde_json::from_str(&printed.stdout).expect("JSON"), &mut found);
+    found
+}
+
+fn collect(json: &Json, found: &mut Vec<Json>) {
+    if json.pointer("/properties/measurement/const").is_some() {
+        found.push(json.clone());
+        return;
+    }
+    json.as_array().into_iter().flatten().for_each(|json| collect(json, found));
+    json.as_object().into_iter().flatten().for_each(|(_, json)| collect(json, found));
+}
+
+#[test]
+fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
+    let schemas = schemas();
+    let mut checked = 0;
+    for record in records(&output, &mut reader) {
+        let value: Json = serde_json::from_str(&record.value).expect("JSON");
+        assert_eq!(record.topic, record.headers["collector"]);
+        assert_eq!(record.key, "r1");
+        assert_eq!(value["measurement"], record.headers["schema"].as_str());
+        assert_eq!(value["collector"], record.topic.as_str());
+        assert_eq!(value["node"], "r1");
+        let same = |s: &&Json| s["properties"]["measurement"]["const"] == value["measurement"];
+        let schema = schemas.iter().find(same);
+        let schema = schema.unwrap_or_else(|| panic!("no schema of {}", value["measurement"]));
+        validate(schema, &value, &record.headers["schema"]);
+        checked += 1;
+    }
+    assert!(checked > 100, "{checked} records");
+}
+
+#[test]
+fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!(
+        "{}topic = \"junos.{{measurement}}.{{node}}\"\nkey = \"{{collector}}\"\nvalue = \"line\"\n\
+         compression = \"gzip\"\nstatistics_interval = \"200ms\"\n",
+        broker::output(&noida.brokers())
+    );
+    for record in records(&output, &mut reader) {
+        let line = &lines::read(&record.value)[0];
+        assert_eq!(record.topic, format!("junos.{}.r1", line.measurement));
+        assert_eq!(record.key, record.headers["collector"]);
+        assert_eq!(record.headers["schema"], line.measurement);
+        assert_eq!(line.tag("host"), "r1");
+    }
+}
+
+#[test]
+fn the_producer_tells_of_itself() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
+    let records = records(&output, &mut reader);
+    let own = records.iter().rfind(|record| record.headers["schema"] == "perijove_kafka");
+    let own: Json = serde_json::from_str(&own.expect("a record").value).expect("JSON");
+    let number = |name: &str| own["fields"][name].as_f64();
+    assert_eq!(number("brokers_up"), Some(1.0), "{own}");
+    assert!(number("sent_records_total") > Some(0.0), "{own}");
+    assert!(number("round_trip_seconds") > Some(0.0), "{own}");
+}
+
+#[test]
+fn tls_with_a_certificate_of_the_clients() {
+    let (port, certificates) = (free_port(), make_certificates());
+    let tansu = Tansu::start(Some(port), false);
+    let _stunnel = Stunnel::start(port, tansu.port, &certificates);
+    let file = |name| path_in(&certificates, name);
+    let brokers = format!("127.0.0.1:{port}");
+    let properties = [
+        ("security.protocol", "ssl".to_string()),
+        ("ssl.certificate.location", file("client.pem")),
+        ("ssl.key.location", file("client.key")),
+    ];
+    let ca = file("ca.pem");
+    let mut output = format!(
+        "{}ca_file = \"{ca}\"\nstatistics_interval = \"200ms\"\n",
+        broker::output(&brokers)
+    );
+    output += "[output.kafka.librdkafka]\n";
+    let mut reading: Vec<(&str, &str)> = vec![("ssl.ca.location", &ca)];
+    for (name, value) in &properties {
+        output += &format!("\"{name}\" = \"{value}\"\n");
+        reading.push((name, value));
+    }
+    let mut reader = Reader::new(&brokers, &reading);
+    assert!(records(&output, &mut reader).len() > 50);
+}

@@ -1,0 +1,415 @@
+//! The Prometheus output, scraped by a real Prometheus and by clients that misbehave.
+
+mod common;
+mod series;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::perijove::{Daemon, FAST, local_router, run_with};
+use common::process::run;
+use common::prometheus::{Prometheus, promtool};
+use common::{answer, free_port, http_agent, wait_for};
+use perijove::collectors::COLLECTORS;
+use series::Series;
+
+/// Settings for all collectors, this address and these routers.
+fn settings(port: u16, output: &str, routers: &str) -> String {
+    let names: Vec<&str> = COLLECTORS.iter().map(|entry| entry.name).collect();
+    format!(
+        "collectors = {names:?}\n{FAST}{routers}\
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{output}"
+    )
+}
+
+fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut request = http_agent().get(format!("http://127.0.0.1:{port}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.call().and_then(answer).expect("an answer")
+}
+
+/// Starts perijove and waits until every router was polled.
+fn start(port: u16, settings: &str) -> Daemon {
+    let mut daemon = Daemon::start(settings);
+    daemon.process.wait_for("it is ready", |_| {
+        let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
+        ready.is_ok_and(|answer| answer.status() == 200).then_some(())
+    });
+    daemon
+}
+
+fn metrics(port: u16, query: &str) -> Vec<Series> {
+    let (status, text) = get(port, &format!("/metrics{query}"), &[]);
+    assert_eq!(status, 200, "{text}");
+    series::read(&text)
+}
+
+/// The value of perijove's own series of that name whose labels include these.
+fn own(port: u16, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let all = metrics(port, "");
+    let has = |series: &&Series| labels.iter().all(|(label, text)| series.label(label) == *text);
+    all.iter().filter(|series| series.name == name).find(has).map(|series| series.value)
+}
+
+/// What junos_exporter says of itself, which `once` does not print.
+fn is_of_exporter(name: &str) -> bool {
+    ["junos_up", "junos_collector_duration_seconds", "junos_collect_duration_seconds"]
+        .contains(&name)
+}
+
+/// Counters that stand still, so that every poll gives the same.
+const STILL: &str = "--clock 5000 --step 0 --interfaces 5 --multi-re re0,re1";
+
+#[test]
+fn a_real_prometheus_has_what_once_prints() {
+    let port = free_port();
+    let routers = local_router("r1", STILL) + &local_router("r2", &format!("{STILL} --seed 2"));
+    let settings = settings(port, "", &routers);
+    let once = run_with(&settings, &["once", "--format", "prometheus"]);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let printed = series::read(&once.stdout);
+    assert!(printed.len() > 1000, "{}", printed.len());
+
+    let daemon = start(port, &settings);
+    let prometheus = Prometheus::start(port, "");
+    prometheus.wait_scraped(2);
+    let mut scraped = BTreeMap::new();
+    for (mut labels, value) in prometheus.query("{__name__=~\"junos_.*\"}") {
+        let name = labels.remove("__name__").expect("a name");
+        if !is_of_exporter(&name) {
+            scraped.insert((name, labels), value);
+        }
+    }
+    let expected: BTreeMap<_, _> =
+        printed.iter().map(|s| ((s.name.clone(), s.labels.clone()), s.value)).collect();
+    assert_eq!(expected.len(), printed.len(), "series twice");
+    for (series, value) in &expected {
+        assert_eq!(scraped.get(series), Some(value), "{series:?}");
+    }
+    assert_eq!(scraped.len(), expected.len());
+
+    assert_eq!(prometheus.query("junos_up").len(), 2);
+    assert!(prometheus.query("junos_up").iter().all(|(_, up)| *up == 1.0));
+    let durations = prometheus.query("junos_collect_duration_seconds{target=\"r1\"}").len();
+    assert_eq!(durations, COLLECTORS.len());
+    assert_eq!(prometheus.query("junos_collector_duration_seconds > 0").len(), 2);
+    let duplicates = prometheus.query("perijove_prometheus_duplicate_samples");
+    assert_eq!(duplicates.first().map(|(_, number)| *number), Some(0.0));
+    // OpenMetrics, which it asks for, has no counter without _total.
+    assert_eq!(prometheus.type_of("junos_interface_receive_bytes"), "unknown");
+    assert_eq!(prometheus.type_of("junos_interface_receive_packets"), "counter");
+    assert_eq!(prometheus.type_of("junos_interface_up"), "gauge");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// Names of perijove's own making that promtool would have otherwise: none. All others are
+/// junos_exporter's, and kept for its dashboards.
+const EXCEPTIONS: &[&str] = &[];
+
+#[test]
+fn promtool_finds_no_fault_but_names_that_are_kept() {
+    let port = free_port();
+    let daemon = start(port, &settings(port, "", &local_router("r1", STILL)));
+    let (_, text) = get(port, "/metrics", &[]);
+    daemon.stop();
+    let kept = kept_names();
+    let wrong: Vec<_> = promtool(&text)
+        .into_iter()
+        .filter(|said| {
+            let name = said.split([' ', ':']).next().unwrap_or_default();
+            !kept.iter().any(|kept| kept == name) && !EXCEPTIONS.contains(&name)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// junos_exporter's names; those that the reference has, where its facts are not there.
+fn kept_names() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let facts = root.join("../shared/facts/metrics.tsv");
+    let names = match std::fs::read_to_string(facts) {
+        Ok(text) => text,
+        Err(_) => std::fs::read_to_string(root.join("docs/collectors.md")).expect("reference"),
+    };
+    let words = names.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("junos_")).map(String::from).collect()
+}
+
+#[test]
+fn paths_methods_and_forms() {
+    let port = free_port();
+    let routers = local_router("r1", STILL) + &local_router("r 2&<", STILL);
+    let daemon = start(port, &settings(port, "", &routers));
+
+    let (status, index) = get(port, "/", &[]);
+    assert_eq!(status, 200);
+    assert!(index.contains("<a href=\"/metrics?target=r%202%26%3C\">r 2&amp;&lt;</a>"), "{index}");
+    assert_eq!(get(port, "/healthz", &[]), (200, "ok\n".into()));
+    assert_eq!(get(port, "/metric", &[]).0, 404);
+    assert_eq!(get(port, "/metrics?target=r3", &[]).0, 404);
+    assert_eq!(get(port, "/metrics?collect[]=bpg", &[]).0, 400);
+
+    let one = metrics(port, "?target=r%202%26%3C&collect[]=alarm&collect[]=route");
+    assert!(one.iter().all(|series| series.label("target") == "r 2&<"));
+    let names: Vec<&str> = one.iter().map(|series| &*series.name).collect();
+    assert!(names.contains(&"junos_alarms_yellow_count") && names.contains(&"junos_up"));
+    assert!(!names.iter().any(|name| name.starts_with("junos_interface_")), "{names:?}");
+    let collectors = one.iter().filter(|s| s.name == "junos_collect_duration_seconds").count();
+    assert_eq!(collectors, 2);
+
+    let accept = [("Accept", "application/openmetrics-text;version=1.0.0")];
+    let (_, open) = get(port, "/metrics?target=r1", &accept);
+    assert!(open.ends_with("\n# EOF\n"));
+    let (_, text) = get(port, "/metrics?target=r1", &[]);
+    assert!(!text.contains("# EOF"));
+    assert_eq!(open.lines().count(), text.lines().count() + 1);
+
+    // What no good client sends, byte for byte.
+    let ask = |request: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+        stream.write_all(request.as_bytes()).expect("send");
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).expect("a reply to the end");
+        String::from_utf8_lossy(&reply).into_owned()
+    };
+    let head = ask("HEAD /metrics HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
+    let post = ask("POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc");
+    assert!(post.starts_with("HTTP/1.1 405 ") && post.contains("Allow: GET, HEAD"), "{post}");
+    let long = ask(&format!("GET / HTTP/1.1\r\nX-Long: {}\r\n\r\n", "x".repeat(20_000)));
+    assert!(long.starts_with("HTTP/1.1 431 "), "{long}");
+    assert!(ask("\0\0\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    let old = ask("GET /metrics?target=r1 HTTP/1.0\r\nAccept-Encoding: deflate\r\n\r\n");
+    assert!(!old.contains("chunked") && old.contains("junos_up{target=\"r1\"} 1\n"));
+    let gzip = ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n");
+    assert!(gzip.contains("Content-Encoding: gzip\r\n"));
+    let two = ask("GET /healthz HTTP/1.1\r\n\r\nGET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(two.matches("\r\n\r\nok\n").count(), 2, "{two}");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn slow_clients_and_too_many_hold_nobody_up() {
+    let port = free_port();
+    let output = "connections_max = 2\nrequest_timeout = \"2s\"\nresponse_timeout = \"3s\"\n\
+                  gzip = false\n[output.file]\npath = \"DIRECTORY/lines\"\n";
+    let settings = format!(
+        "collectors = [\"interfaces\", \"routingengine\"]\n{FAST}{}\
+         [collector.routingengine]\ninterval = \"200ms\"\n\
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{output}",
+        local_router("r1", "--interfaces 2400"),
+    );
+    let daemon = start(port, &settings);
+
+    // One asks for everything and reads nothing, one says nothing at all.
+    let mut reads_nothing = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    reads_nothing.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").expect("send");
+    let started = Instant::now();
+    let mut says_nothing = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    says_nothing.write_all(b"GET /metr").expect("send");
+    let refused = wait_for("a refusal", || {
+        let (status, words) = get(port, "/healthz", &[]);
+        (status == 503).then_some(words)
+    });
+    assert!(refused.contains("connections_max"), "{refused}");
+
+    let polls = || {
+        let lines = std::fs::read_to_string(daemon.directory.join("lines")).unwrap_or_default();
+        lines.lines().filter(|line| line.starts_with("route_engine,")).count()
+    };
+    let before = polls();
+    wait_for("more polls", || (polls() > before + 2).then_some(()));
+
+    // Both are cut off, the second with an answer.
+    let mut reply = String::new();
+    says_nothing.read_to_string(&mut reply).expect("a reply");
+    assert!(reply.starts_with("HTTP/1.1 408 "), "{reply}");
+    wait_for("room for others", || (get(port, "/healthz", &[]).0 == 200).then_some(()));
+    assert!(started.elapsed() > Duration::from_secs(1));
+    wait_for("the slow one is gone", || {
+        let mut rest = Vec::new();
+        let _ = reads_nothing.set_read_timeout(Some(common::DEADLINE));
+        let _ = reads_nothing.read_to_end(&mut rest);
+        (!rest.ends_with(b"0\r\n\r\n")).then_some(())
+    });
+    assert!(own(port, "perijove_prometheus_refused_connections_total", &[]) > Some(0.0));
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// "U*U", from the test vectors of crypt_blowfish.
+const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+#[test]
+fn tls_and_passwords() {
+    let port = free_port();
+    let directory = common::temporary::Directory::new();
+    let make = |name: &str| {
+        let file = |suffix: &str| directory.join(&format!("{name}{suffix}")).display().to_string();
+        let (key, cert) = (file(".key"), file(".pem"));
+        let openssl = run(Command::new("openssl").args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=perijove",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            &key,
+            "-out",
+            &cert,
+        ]));
+        assert_eq!(openssl.code, 0, "{}", openssl.stderr);
+        (key, cert)
+    };
+    let (key, cert) = make("perijove");
+    let users = directory.write_secret("users", format!("# who may scrape\n\nfile:{HASH}\n"));
+    let output = format!(
+        "cert_file = {cert:?}\nkey_file = {key:?}\nusers_file = {users:?}\n\
+         users = {{ table = {HASH:?} }}\n"
+    );
+    let settings = settings(port, &output, &local_router("r1", STILL));
+    let daemon = Daemon::start(&settings);
+
+    let status = |credentials: &str| {
+        let mut request = http_agent().get(format!("https://127.0.0.1:{port}/metrics"));
+        if !credentials.is_empty() {
+            let encoded = openssl::base64::encode_block(credentials.as_bytes());
+            request = request.header("Authorization", format!("Basic {encoded}"));
+        }
+        request.call().map(|answer| answer.status().as_u16()).unwrap_or(0)
+    };
+    wait_for("it serves", || (status("file:U*U") == 200).then_some(()));
+    assert_eq!(status("table:U*U"), 200);
+    assert_eq!(status("table:U*U"), 200);
+    for wrong in ["", "table:U*V", "nobody:U*U", "table", "table:", ":U*U", "tableU*U:"] {
+        assert_eq!(status(wrong), 401, "{wrong}");
+    }
+    let ready = http_agent().get(format!("https://127.0.0.1:{port}/healthz")).call();
+    assert_eq!(ready.expect("an answer").status(), 200);
+    // Plain text where TLS is spoken ends that connection only.
+    let plain = http_agent().get(format!("http://127.0.0.1:{port}/metrics")).call();
+    assert!(plain.is_err());
+
+    let how = format!(
+        "    scheme: https\n    tls_config: {{ ca_file: {cert} }}\n\
+         \x20   basic_auth: {{ username: table, password: 'U*U' }}\n"
+    );
+    Prometheus::start(port, &how).wait_scraped(1);
+    // A renewed certificate is taken up without a restart.
+    let (new_key, new_cert) = make("new");
+    std::fs::rename(new_key, key).expect("rename");
+    std::fs::rename(new_cert, cert).expect("rename");
+    Prometheus::start(port, &how).wait_scraped(1);
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0);
+    assert!(finished.stderr.contains("was read again"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("U*U") && !finished.stderr.contains(HASH));
+}
+
+#[test]
+fn scrapes_share_a_poll_when_they_cause_it() {
+    let port = free_port();
+    let polls = |port| own(port, "perijove_collector_polls_total", &[("collector", "alarm")]);
+    let output = "mode = \"scrape\"\nage_min = \"1h\"\n";
+    let slow = format!("{STILL} --fault slow --drip-bytes 2000 --drip-ms 5");
+    let daemon = start(port, &settings(port, output, &local_router("r1", &slow)));
+    let scrapes: Vec<_> =
+        (0..6).map(|_| std::thread::spawn(move || metrics(port, "").len())).collect();
+    let lengths: Vec<usize> = scrapes.into_iter().map(|scrape| scrape.join().unwrap()).collect();
+    assert!(lengths.iter().all(|length| *length > 500), "{lengths:?}");
+    assert_eq!(polls(port), Some(1.0));
+    daemon.stop();
+
+    // Without an age every scrape polls; with less time than that takes it goes without.
+    let output = "mode = \"scrape\"\nage_min = \"0s\"\n";
+    let daemon = start(port, &settings(port, output, &local_router("r1", STILL)));
+    assert_eq!((polls(port), polls(port)), (Some(1.0), Some(2.0)));
+    daemon.stop();
+    let hangs = format!("{STILL} --fault hang");
+    let daemon = start(port, &settings(port, output, &local_router("r1", &hangs)));
+    let started = Instant::now();
+    let header = [("X-Prometheus-Scrape-Timeout-Seconds", "1.5")];
+    let (status, text) = get(port, "/metrics", &header);
+    assert_eq!(status, 200);
+    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    assert!(text.contains("perijove_process_") && !text.contains("junos_interface_"));
+    daemon.stop();
+}
+
+#[test]
+fn what_is_too_old_is_not_shown() {
+    let port = free_port();
+    // A router that answers in one session, for a while, and in no other.
+    let router = common::perijove::router(&format!("{STILL} --fault exit@100")).join(" ");
+    let once = format!("mkdir DIRECTORY/session && exec {router}");
+    let router = format!("[[router]]\nidentity = \"r1\"\ncommand = [\"sh\", \"-c\", {once:?}]\n");
+    let daemon = start(port, &settings(port, "expire_intervals = 2\n", &router));
+    let alarms = |port| own(port, "junos_alarms_yellow_count", &[]);
+    assert!(alarms(port).is_some());
+    wait_for("the router does not answer", || {
+        (own(port, "junos_up", &[]) == Some(0.0)).then_some(())
+    });
+    wait_for("its readings are gone", || alarms(port).is_none().then_some(()));
+    assert_eq!(own(port, "perijove_collector_success", &[("collector", "alarm")]), Some(0.0));
+    daemon.stop();
+}
+
+#[test]
+fn settings_that_are_wrong_say_where() {
+    for (output, said) in [
+        ("cert_file = \"x\"", "perijove.toml:2: output.prometheus: cert_file and key_file go"),
+        ("listen = \":9100\"", "perijove.toml:3: output.prometheus.listen: an address to listen"),
+        (
+            "users = { me = \"secret\" }",
+            "perijove.toml:3: output.prometheus.users: the password of",
+        ),
+        ("expire_intervals = 0", "output.prometheus.expire_intervals: points are kept for 1 to"),
+        ("mode = \"pull\"", "perijove.toml:3: output.prometheus.mode: unknown variant `pull`"),
+    ] {
+        let finished = run_with(&format!("\n[output.prometheus]\n{output}\n"), &["check"]);
+        assert_eq!(finished.code, 2, "{}", finished.stderr);
+        assert!(finished.stderr.contains(said), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("secret"));
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("an address").to_string();
+    let settings = format!("{}[output.prometheus]\nlisten = {address:?}\n", local_router("r1", ""));
+    let finished = run_with(&settings, &["run"]);
+    assert_eq!(finished.code, 1);
+    assert!(
+        finished.stderr.contains(&format!("cannot listen on {address}")),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn descriptions_give_labels() {
+    let printed = |pattern: &str| {
+        let router = local_router("r1", STILL);
+        let settings = format!("collectors = [\"bgp\"]\n{router}[collector.bgp]\n{pattern}");
+        let finished = run_with(&settings, &["once", "--format", "prometheus"]);
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        let all = series::read(&finished.stdout);
+        all.into_iter().filter(|s| s.name == "junos_bgp_session_up").collect::<Vec<_>>()
+    };
+    // The simulated router's first peer: Transit 0 ... [customer=C-0] [transit].
+    let peer = printed("").remove(0);
+    assert_eq!((peer.label("customer"), peer.label("transit")), ("C-0", "1"), "{peer}");
+    let none = printed("description_labels = \"\"\n").remove(0);
+    assert_eq!(none, peer.without("customer").without("transit"));
+    let own = printed("description_labels = '<(\\w+)@(\\w+)'\n").remove(0);
+    assert_eq!(own.without("noc"), none);
+    assert_eq!(own.label("noc"), "example");
+}

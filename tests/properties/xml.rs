@@ -1,0 +1,343 @@
+//! The cutter and serde's view of an element, against quick-xml's events and a tree.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io::{self, Read};
+
+use perijove::element::{self, Element};
+use perijove::items::{self, Items, Limits};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use quick_xml::events::Event;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// An element as Junos writes them: it holds elements or text, and asides anywhere.
+#[derive(Clone, Debug)]
+struct Node {
+    name: &'static str,
+    attribute: Option<(&'static str, &'static str)>,
+    /// Stands before each child and at the end.
+    aside: &'static str,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Nodes(Vec<Node>),
+    /// The text as it is written, and as it is meant.
+    Text(Vec<(&'static str, &'static str)>),
+    /// `<name/>`
+    Empty,
+}
+
+const NAMES: &[&str] =
+    &["item", "items", "name", "x:name", "mtu", "unit", "x:unit", "flag", "other", "re-name"];
+const ITEMS: &[&str] = &["item", "unit"];
+const ASIDES: &[&str] = &[
+    "",
+    "\n",
+    " \n ",
+    "<!-- keepalive -->",
+    "<!-- </item> </other> <unit> -->",
+    "<?pi </item>?>",
+    "\n<!---->\n",
+];
+const TEXTS: &[(&str, &str)] = &[
+    ("", ""),
+    ("7", "7"),
+    ("\nge-0/0/0\n", "\nge-0/0/0\n"),
+    (" 18446744073709551615 ", " 18446744073709551615 "),
+    ("N/A", "N/A"),
+    ("a &amp; b", "a & b"),
+    ("&lt;item&gt;", "<item>"),
+    ("&#65;&#x42;", "AB"),
+    ("&unknown;", "&unknown;"),
+    ("]]> > é", "]]> > é"),
+    ("<![CDATA[</item><unit> &amp;]]>", "</item><unit> &amp;"),
+    ("<!-- keepalive -->", ""),
+];
+const ATTRIBUTES: &[(&str, &str)] = &[
+    ("key", "'v'"),
+    ("x:key", "\" a > b / '\""),
+    ("key", "'\"'"),
+    ("keys", "\"1\""),
+    ("junos:key", "'a &amp; b'"),
+];
+
+fn node() -> impl Strategy<Value = Node> {
+    let attribute = || proptest::option::weighted(0.3, select(ATTRIBUTES));
+    let content = prop_oneof![
+        4 => vec(select(TEXTS), 0..3).prop_map(Content::Text),
+        1 => Just(Content::Empty)
+    ];
+    let make = |(name, attribute, aside, content)| Node { name, attribute, aside, content };
+    let leaf = (select(NAMES), attribute(), select(ASIDES), content).prop_map(make);
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        let content = vec(inner, 0..6).prop_map(Content::Nodes);
+        (select(NAMES), attribute(), select(ASIDES), content).prop_map(make)
+    })
+}
+
+impl Node {
+    fn write(&self, out: &mut String) {
+        write!(out, "<{}", self.name).unwrap();
+        if let Some((name, value)) = self.attribute {
+            write!(out, " {name}={value}").unwrap();
+        }
+        match &self.content {
+            Content::Empty => return out.push_str("/>"),
+            Content::Nodes(nodes) => {
+                out.push('>');
+                for node in nodes {
+                    out.push_str(self.aside);
+                    node.write(out);
+                }
+            }
+            Content::Text(texts) => {
+                out.push('>');
+                texts.iter().for_each(|(written, _)| out.push_str(written));
+            }
+        }
+        // Asides are blank or invisible: they change no text that is trimmed.
+        out.push_str(self.aside);
+        // XML allows a blank before the end of a close tag.
+        let blank = if self.aside.is_empty() { " " } else { "" };
+        write!(out, "</{}{blank}>", self.name).unwrap();
+    }
+
+    fn local(&self) -> &'static str {
+        self.name.rsplit(':').next().unwrap()
+    }
+
+    fn nodes(&self) -> &[Node] {
+        match &self.content {
+            Content::Nodes(nodes) => nodes,
+            _ => &[],
+        }
+    }
+
+    fn text(&self) -> String {
+        match &self.content {
+            Content::Text(texts) => texts.iter().map(|(_, meant)| *meant).collect::<String>(),
+            _ => String::new(),
+        }
+        .trim_ascii()
+        .to_string()
+    }
+}
+
+/// Gives its bytes in pieces of these sizes, over and over.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    sizes: Vec<usize>,
+    next: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let size = self.sizes[self.next % self.sizes.len()].min(into.len()).min(self.bytes.len());
+        self.next += 1;
+        into[..size].copy_from_slice(&self.bytes[..size]);
+        self.bytes = &self.bytes[size..];
+        Ok(size)
+    }
+}
+
+/// An item as it was found: its text, the elements around it, and the scope's `name`.
+#[derive(Debug, PartialEq)]
+struct Found {
+    text: String,
+    open: Vec<String>,
+    name: Option<String>,
+}
+
+fn cut(reply: &str, sizes: Vec<usize>) -> Vec<Found> {
+    let input = Pieces { bytes: reply.as_bytes(), sizes, next: 0 };
+    let mut items = Items::new(input, ITEMS, &Limits::default());
+    let mut found = Vec::new();
+    while items.next_item().unwrap().is_some() {
+        while Element::new(&items.text(), 128).read::<IgnoredAny>() == Err(element::Error::Short) {
+            items.longer().unwrap();
+        }
+        let scope = items.scope();
+        found.push(Found {
+            text: items.text().into_owned(),
+            open: scope.open().map(String::from).collect(),
+            name: scope.get("name").map(String::from),
+        });
+    }
+    assert_eq!(items.bytes(), reply.len() as u64);
+    found
+}
+
+/// The same by quick-xml's events.
+fn walk(reply: &str) -> Vec<Found> {
+    let mut reader = quick_xml::Reader::from_str(reply);
+    let mut open: Vec<String> = Vec::new();
+    // By depth: the leaves that were passed in the elements that are open.
+    let mut leaves: Vec<BTreeMap<String, String>> = vec![BTreeMap::new()];
+    let mut leaf: Option<String> = None;
+    let mut item: Option<(usize, usize)> = None;
+    let mut found = Vec::new();
+    loop {
+        let start = reader.buffer_position() as usize;
+        let event = reader.read_event().unwrap();
+        let end = reader.buffer_position() as usize;
+        let mut complete = None;
+        match event {
+            Event::Start(tag) => {
+                let name: &str = tag.local_name().into_inner();
+                if item.is_none() && ITEMS.contains(&name) {
+                    item = Some((open.len(), start));
+                }
+                leaf = item.is_none().then(String::new);
+                open.push(name.to_string());
+                leaves.push(BTreeMap::new());
+            }
+            Event::End(_) => {
+                let name = open.pop().unwrap();
+                leaves.pop();
+                match item {
+                    Some((depth, start)) if depth == open.len() => complete = Some(start),
+                    Some(_) => {}
+                    None => {
+                        if let Some(text) = leaf.take() {
+                            let text = items::unescape(&text).trim_ascii().to_string();
+                            leaves.last_mut().unwrap().insert(name, text);
+                        }
+                    }
+                }
+            }
+            Event::Empty(tag) => {
+                leaf = None;
+                let name: &str = tag.local_name().into_inner();
+                if item.is_none() && ITEMS.contains(&name) {
+                    complete = Some(start);
+                }
+            }
+            Event::Text(text) => leaf.iter_mut().for_each(|leaf| leaf.push_str(&text)),
+            Event::CData(text) => {
+                let text = text.replace('&', "&amp;");
+                leaf.iter_mut().for_each(|leaf| leaf.push_str(&text));
+            }
+            Event::GeneralRef(name) => {
+                let reference = format!("&{};", &*name);
+                leaf.iter_mut().for_each(|leaf| leaf.push_str(&reference));
+            }
+            Event::Eof => return found,
+            _ => {}
+        }
+        if let Some(start) = complete {
+            item = None;
+            let innermost = leaves.iter().rev().find_map(|leaves| leaves.get("name"));
+            found.push(Found {
+                text: reply[start..end].to_string(),
+                open: open.clone(),
+                name: innermost.cloned(),
+            });
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+struct Thing {
+    #[serde(rename = "@key")]
+    key: Option<String>,
+    name: Option<String>,
+    mtu: Option<u64>,
+    unit: Vec<Unit>,
+    flag: Option<bool>,
+    item: Option<Box<Thing>>,
+    #[serde(rename = "re-name")]
+    re_name: Option<Text>,
+}
+
+/// A unit without a name does not fit.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Unit {
+    name: String,
+    #[serde(default)]
+    unit: Vec<Unit>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Text {
+    #[serde(rename = "@key")]
+    key: Option<String>,
+    #[serde(rename = "$text")]
+    text: Option<String>,
+}
+
+/// The same, from the tree.
+impl Node {
+    fn first(&self, name: &str) -> Option<&Node> {
+        self.nodes().iter().find(|node| node.local() == name)
+    }
+
+    fn key(&self) -> Option<String> {
+        let (name, value) = self.attribute?;
+        let text = quick_xml::escape::unescape(&value[1..value.len() - 1]).unwrap();
+        (name.rsplit(':').next() == Some("key")).then(|| text.trim_ascii().to_string())
+    }
+
+    fn units(&self) -> Vec<Unit> {
+        let units = self.nodes().iter().filter(|node| node.local() == "unit");
+        let unit =
+            |node: &Node| Some(Unit { name: node.first("name")?.text(), unit: node.units() });
+        units.filter_map(unit).collect()
+    }
+
+    fn thing(&self) -> Thing {
+        Thing {
+            key: self.key(),
+            name: self.first("name").map(Node::text),
+            mtu: self.first("mtu").and_then(|node| node.text().parse().ok()),
+            unit: self.units(),
+            flag: self.first("flag").and_then(|node| node.text().is_empty().then_some(true)),
+            item: self.first("item").map(|node| Box::new(node.thing())),
+            re_name: self.first("re-name").map(|node| Text {
+                key: node.key(),
+                text: Some(node.text()).filter(|text| !text.is_empty()),
+            }),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::cases(3000))]
+
+    #[test]
+    fn items_are_cut_where_the_events_say(
+        nodes in vec(node(), 1..4),
+        sizes in vec(1..40usize, 1..4),
+    ) {
+        let mut reply = String::from("<?xml version='1.0'?>\n<rpc-reply a='>'>");
+        nodes.iter().for_each(|node| node.write(&mut reply));
+        reply.push_str("</rpc-reply>\n");
+        prop_assert_eq!(cut(&reply, sizes), walk(&reply), "{}", reply);
+    }
+
+    #[test]
+    fn an_element_is_read_as_its_tree_is(node in node()) {
+        let mut text = String::new();
+        node.write(&mut text);
+        let mut element = Element::new(&text, 128);
+        prop_assert_eq!(element.read::<Thing>(), Ok(node.thing()), "{}", text);
+    }
+
+    /// A text that ends anywhere within is told from one that is whole.
+    #[test]
+    fn a_cut_element_is_short(node in node(), at in any::<proptest::sample::Index>()) {
+        let mut text = String::new();
+        node.write(&mut text);
+        let mut at = at.index(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let read = Element::new(&text[..at], 128).read::<Thing>();
+        prop_assert_eq!(read, Err(element::Error::Short), "{}", &text[..at]);
+    }
+}
