@@ -176,6 +176,7 @@ pub struct FileInfluxdb {
     pub timeout: Option<Time>,
     pub ca_file: Option<PathBuf>,
     pub host_tag: Option<String>,
+    pub layout: Option<influxdb::Layout>,
     pub queue_bytes_max: Option<Bytes>,
 }
 
@@ -186,6 +187,7 @@ pub struct FileKafka {
     pub topic: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
     pub value: Option<kafka::Value>,
+    pub layout: Option<kafka::Layout>,
     pub compression: Option<String>,
     pub producer_bytes_max: Option<Bytes>,
     pub linger: Option<Time>,
@@ -683,6 +685,9 @@ impl Source {
                 .map(|()| template.get_ref().clone())
                 .map_err(|message| self.at_value(template, message)),
         };
+        if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
+            return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
+        }
         let read = |path: &Option<PathBuf>| path.as_deref().map(Secret::from_file).transpose();
         let mut librdkafka = Vec::new();
         for (name, value) in &file.librdkafka {
@@ -693,7 +698,8 @@ impl Source {
         Ok(kafka::Settings {
             brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
             topic: template(&file.topic, "{collector}")?,
-            key: template(&file.key, "{node}")?,
+            key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,
+            layout: file.layout,
             value: file.value.unwrap_or_default(),
             compression: file.compression.clone().unwrap_or("lz4".into()),
             producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
@@ -758,6 +764,7 @@ impl Source {
             timeout: file.timeout.unwrap_or(Time::seconds(10)).0,
             ca_file: file.ca_file.clone(),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
+            layout: file.layout,
         })
     }
 }

@@ -165,7 +165,10 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             bounds.chunk_bytes_max = settings.batch_bytes_max;
             bounds.flush_interval = settings.flush_interval;
             let codec = settings.line_protocol();
-            let encode: Encode = Box::new(move |batch, out| codec.encode(batch, out));
+            let encode: Encode = match settings.layout {
+                None => Box::new(move |batch, out| codec.encode(batch, out)),
+                Some(_) => Box::new(move |batch, out| codec.encode_layout(batch, out)),
+            };
             (encode, Box::new(Influxdb::new(settings)?))
         }
         OutputKind::Kafka(settings) => {

@@ -185,3 +185,34 @@ fn tls_with_a_certificate_of_the_clients() {
     let mut reader = Reader::new(&brokers, &reading);
     assert!(records(&output, &mut reader).len() > 50);
 }
+
+#[test]
+fn the_layout_of_jkafkaexporter() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!("{}layout = \"jkafkaexporter\"\n", broker::output(&noida.brokers()));
+    let daemon = Daemon::start(&settings(&output));
+    let topics = [
+        "alarm",
+        "bgp",
+        "environment",
+        "interfacediagnostics",
+        "interfaces",
+        "route",
+        "routing-engine",
+    ];
+    let all = wait_for("all seven topics", || {
+        let found: std::collections::BTreeSet<&str> =
+            reader.read().iter().map(|record| record.topic.as_str()).collect();
+        (found.len() >= topics.len()).then(|| found.into_iter().map(String::from).collect())
+    });
+    let all: Vec<String> = all;
+    assert_eq!(all, topics);
+    assert_eq!(daemon.stop().code, 0);
+    for record in reader.read() {
+        let value: Json = serde_json::from_str(&record.value).expect("JSON");
+        assert_eq!(value["Node"], "r1", "{}", record.value);
+        let seconds: u64 = record.key.parse().expect("a Unix time");
+        assert!(seconds > 1_700_000_000, "{seconds}");
+    }
+}

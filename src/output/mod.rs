@@ -9,6 +9,7 @@ pub mod influxdb;
 pub mod json;
 pub mod kafka;
 pub mod latest;
+pub mod layout;
 pub mod line_protocol;
 pub mod prometheus;
 pub mod queue;
@@ -164,7 +165,9 @@ pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
         }
         scratch.clear();
         add(&output.status.clamped, (output.encode)(batch, scratch));
-        if output.queue.push(scratch, batch.points.len()) {
+        // A layout may leave points out.
+        let records = memchr::memchr_iter(b'\n', scratch).count();
+        if output.queue.push(scratch, records) {
             let Level { bytes, dropped, .. } = output.queue.level();
             log::debug!("{}: the queue is full ({bytes} bytes), {dropped} dropped", output.name);
         }
