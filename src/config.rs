@@ -533,7 +533,10 @@ impl Source {
             let timeout = timeout.unwrap_or(Time::seconds(30)).0;
             if interval < Duration::from_millis(100) || timeout < Duration::from_millis(10) {
                 return Err(format!(
-                    "collector {name}: an interval is at least 100ms, a timeout at least 10ms"
+                    "collector {name}: interval {}s, timeout {}s: an interval is at least 100ms, a \
+                     timeout at least 10ms",
+                    interval.as_secs_f64(),
+                    timeout.as_secs_f64()
                 ));
             }
             polled.push(Polled { entry, interval, timeout, settings });
