@@ -354,9 +354,12 @@ fn scrapes_share_a_poll_when_they_cause_it() {
 fn what_is_too_old_is_not_shown() {
     let port = free_port();
     // A router that answers in one session, for a while, and in no other.
-    let router = common::perijove::router(&format!("{STILL} --fault exit@300")).join(" ");
+    let router = common::perijove::router(&format!("{STILL} --fault exit@10")).join(" ");
     let once = format!("mkdir DIRECTORY/session && exec {router}");
-    let router = format!("[[router]]\nidentity = \"r1\"\ncommand = [\"sh\", \"-c\", {once:?}]\n");
+    let router = format!(
+        "[[router]]\nidentity = \"r1\"\ncollectors = [\"alarm\"]\n\
+         command = [\"sh\", \"-c\", {once:?}]\n"
+    );
     let daemon = start(port, &settings(port, "expire_intervals = 2\n", &router));
     let alarms = |port| own(port, "junos_alarms_yellow_count", &[]);
     assert!(alarms(port).is_some());
