@@ -754,9 +754,9 @@ impl Source {
                 password: self.secret_file(&file.password_file)?,
             },
             2 => influxdb::Target::V2 {
+                token: self.secret_file(&file.token_file)?,
                 org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
                 bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
-                token: self.secret_file(&file.token_file)?,
             },
             _ => {
                 let version = file.version.as_ref().unwrap_or_else(|| unreachable!());
