@@ -96,7 +96,7 @@ fn netconfd_answers_perijove() {
         let reply = ask(&mut session, &get);
         let mut items = Items::new(reply.as_bytes(), &["interface"], &Limits::default());
         let mut loopback = false;
-        while items.next().unwrap_or_else(|e| panic!("{protocol}: {e}\n{reply}")).is_some() {
+        while items.next_item().unwrap_or_else(|e| panic!("{protocol}: {e}\n{reply}")).is_some() {
             loopback |= items.text().contains(">lo</");
         }
         assert!(loopback, "no interface lo in {reply}");
