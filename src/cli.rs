@@ -162,17 +162,17 @@ const FLAGS: &[Flag] = &[
         f.router(|r| r.username = Some(v.into()))
     }),
     flag!("private-key", Some('i'), "FILE", "private key to log in with", |f, v| {
-        f.router(|r| r.private_key = Some(v.into()))
+        f.router(|r| r.private_key = Some(typed(v.into())))
     }),
     flag!("passphrase-file", None, "FILE", "its passphrase (or PERIJOVE_PASSPHRASE)", |f, v| {
-        f.router(|r| r.passphrase_file = Some(v.into()))
+        f.router(|r| r.passphrase_file = Some(typed(v.into())))
     }),
     flag!(
         "password-file",
         None,
         "FILE",
         "password to log in with (or PERIJOVE_PASSWORD)",
-        |f, v| { f.router(|r| r.password_file = Some(v.into())) }
+        |f, v| { f.router(|r| r.password_file = Some(typed(v.into()))) }
     ),
     flag!("known-hosts", None, "FILE", "host keys to trust (~/.ssh/known_hosts)", |f, v| {
         f.router(|r| r.known_hosts = Some(v.into()))

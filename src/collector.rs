@@ -15,7 +15,7 @@ use crate::items::{self, Items, Limits, Scope};
 use crate::labels::DescriptionLabels;
 use crate::point::{Points, Schema};
 use crate::reply::{self, Meaning, RpcError};
-use crate::units::Time;
+use crate::units::{Interval, Timeout};
 
 /// One subject of a router's state. A value of the type lives for one poll.
 pub trait Collector: Sized + Send + 'static {
@@ -43,8 +43,8 @@ pub trait Collector: Sized + Send + 'static {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    pub interval: Option<Time>,
-    pub timeout: Option<Time>,
+    pub interval: Option<Interval>,
+    pub timeout: Option<Timeout>,
     /// Ask for satellite devices too.
     pub satellite: bool,
     /// Ask for licences too.

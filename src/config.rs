@@ -4,6 +4,7 @@
 //! line, the key and what is allowed there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::netconf::ssh;
 use crate::output::{influxdb, kafka, prometheus, spool};
 use crate::secret::Secret;
 use crate::sys;
-use crate::units::{Bytes, Time};
+use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
@@ -28,11 +29,11 @@ pub const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
-    pub interval: Option<Time>,
-    pub timeout: Option<Time>,
+    pub interval: Option<Interval>,
+    pub timeout: Option<Timeout>,
     pub collectors: Option<Spanned<Vec<String>>>,
     pub poll_share_max: Option<Spanned<f64>>,
-    pub self_interval: Option<Time>,
+    pub self_interval: Option<Interval>,
     pub drain_timeout: Option<Time>,
     pub state_directory: Option<PathBuf>,
     pub nice: Option<Spanned<i32>>,
@@ -52,7 +53,7 @@ pub struct FileSpool {
     pub directory: PathBuf,
     pub bytes_max: Option<Bytes>,
     pub age_max: Option<Time>,
-    pub sync_interval: Option<Time>,
+    pub sync_interval: Option<Interval>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -60,7 +61,7 @@ pub struct FileSpool {
 pub struct FileLimits {
     pub message_bytes_max: Option<Bytes>,
     pub item_bytes_max: Option<Bytes>,
-    pub depth_max: Option<usize>,
+    pub depth_max: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,20 +104,20 @@ pub struct FileRouter {
     pub target: Option<String>,
     pub port: Option<u16>,
     pub username: Option<String>,
-    pub password_file: Option<PathBuf>,
-    pub password_env: Option<String>,
-    pub private_key: Option<PathBuf>,
-    pub passphrase_file: Option<PathBuf>,
-    pub passphrase_env: Option<String>,
+    pub password_file: Option<Spanned<PathBuf>>,
+    pub password_env: Option<Spanned<String>>,
+    pub private_key: Option<Spanned<PathBuf>>,
+    pub passphrase_file: Option<Spanned<PathBuf>>,
+    pub passphrase_env: Option<Spanned<String>>,
     pub agent: bool,
     pub known_hosts: Option<PathBuf>,
     pub host_key_check: Option<bool>,
     pub legacy_algorithms: bool,
     pub command: Option<Vec<String>>,
-    pub connect_timeout: Option<Time>,
+    pub connect_timeout: Option<Timeout>,
     pub keepalive_interval: Option<Time>,
-    pub interval: Option<Time>,
-    pub timeout: Option<Time>,
+    pub interval: Option<Interval>,
+    pub timeout: Option<Timeout>,
     pub collectors: Option<Spanned<Vec<String>>>,
     pub limits: FileLimits,
 }
@@ -163,17 +164,17 @@ pub struct FileInfluxdb {
     pub database: Option<String>,
     pub retention_policy: Option<String>,
     pub username: Option<String>,
-    pub password_file: Option<PathBuf>,
+    pub password_file: Option<Spanned<PathBuf>>,
     pub org: Option<String>,
     pub bucket: Option<String>,
-    pub token_file: Option<PathBuf>,
+    pub token_file: Option<Spanned<PathBuf>>,
     pub batch_points_max: Option<Spanned<usize>>,
     pub batch_bytes_max: Option<Bytes>,
     pub flush_interval: Option<Time>,
     pub precision: Option<influxdb::Precision>,
     pub gzip: Option<bool>,
     pub integers: Option<influxdb::Integers>,
-    pub timeout: Option<Time>,
+    pub timeout: Option<Timeout>,
     pub ca_file: Option<PathBuf>,
     pub host_tag: Option<String>,
     pub layout: Option<influxdb::Layout>,
@@ -191,9 +192,9 @@ pub struct FileKafka {
     pub compression: Option<String>,
     pub producer_bytes_max: Option<Bytes>,
     pub linger: Option<Time>,
-    pub statistics_interval: Option<Time>,
+    pub statistics_interval: Option<Interval>,
     pub username: Option<String>,
-    pub password_file: Option<PathBuf>,
+    pub password_file: Option<Spanned<PathBuf>>,
     pub ca_file: Option<PathBuf>,
     pub queue_bytes_max: Option<Bytes>,
     pub librdkafka: BTreeMap<String, toml::Value>,
@@ -377,7 +378,6 @@ impl Source {
     /// Checks everything and fills in what is not set.
     pub fn into_config(self) -> Result<Config, String> {
         let file = &self.file;
-        let seconds = |time: Option<Time>, or: u64| time.unwrap_or(Time::seconds(or)).0;
         self.check_collector_tables()?;
         let mut routers = Vec::new();
         for router in &file.router {
@@ -396,8 +396,8 @@ impl Source {
         Ok(Config {
             routers,
             outputs: self.outputs()?,
-            self_interval: seconds(file.self_interval, 30),
-            drain_timeout: seconds(file.drain_timeout, 5),
+            self_interval: or_seconds(file.self_interval, 30),
+            drain_timeout: or_seconds(file.drain_timeout, 5),
             state_directory: file.state_directory.clone().unwrap_or("/var/db/perijove".into()),
             nice: self.nice()?,
             level: file.log.level.unwrap_or(Level::Info),
@@ -436,11 +436,11 @@ impl Source {
         router: &FileRouter,
         place: Option<&Spanned<FileRouter>>,
     ) -> Result<Router, String> {
-        let fail = |message: String| match place {
+        let fail = |message: &str| match place {
             Some(place) => self.at_value(place, message),
-            None => message,
+            None => message.to_string(),
         };
-        let link = self.link(router).map_err(fail)?;
+        let link = self.link(router, &fail)?;
         let identity = match (&router.identity, &link) {
             (Some(identity), _) => identity.clone(),
             (None, Link::Ssh(ssh)) => ssh.target.clone(),
@@ -464,7 +464,7 @@ impl Source {
             limits: Limits {
                 message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),
                 item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max).max(1024),
-                depth_max: depth.unwrap_or(default.depth_max),
+                depth_max: depth.map_or(default.depth_max, NonZeroUsize::get),
             },
             collectors: self.polled(router)?,
             poll_share_max: share / 100.0,
@@ -473,30 +473,41 @@ impl Source {
         })
     }
 
-    fn link(&self, router: &FileRouter) -> Result<Link, String> {
+    fn link(&self, router: &FileRouter, fail: &dyn Fn(&str) -> String) -> Result<Link, String> {
         let ssh = router.target.is_some() || router.transport == Some(Transport::Ssh);
         if !ssh || router.transport == Some(Transport::Local) {
             let cli = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
             let cli = || cli.iter().map(|word| word.to_string()).collect();
             let command = router.command.clone().unwrap_or_else(cli);
             if command.is_empty() {
-                return Err("command is empty: it needs a program".into());
+                return Err(fail("command is empty: it needs a program"));
             }
             return Ok(Link::Local { command });
         }
-        let target = router.target.clone().ok_or("transport ssh needs a target")?;
+        let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
+        let username = router.username.clone();
         let username =
-            router.username.clone().ok_or(format!("target {target} needs a username"))?;
+            username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
+        if let Some(path) = &router.private_key {
+            let opened = std::fs::File::open(path.get_ref()).map_err(|err| {
+                let shown = path.get_ref().display();
+                self.at_value(path, format!("the private key {shown} cannot be read: {err}"))
+            });
+            opened.map(drop)?;
+        }
         let home = std::env::var_os("HOME").unwrap_or_default();
         let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
-        let seconds = |time: Option<Time>, or: u64| time.unwrap_or(Time::seconds(or)).0;
         Ok(Link::Ssh(ssh::Settings {
             target,
             port: router.port.unwrap_or(830),
             username,
-            password: secret(&router.password_file, &router.password_env, PASSWORD_VARIABLE)?,
-            private_key: router.private_key.clone(),
-            passphrase: secret(
+            password: self.secret(
+                &router.password_file,
+                &router.password_env,
+                PASSWORD_VARIABLE,
+            )?,
+            private_key: router.private_key.as_ref().map(|path| path.get_ref().clone()),
+            passphrase: self.secret(
                 &router.passphrase_file,
                 &router.passphrase_env,
                 PASSPHRASE_VARIABLE,
@@ -505,9 +516,33 @@ impl Source {
             known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
             host_key_check: router.host_key_check.unwrap_or(true),
             legacy_algorithms: router.legacy_algorithms,
-            connect_timeout: seconds(router.connect_timeout, 10),
-            keepalive_interval: seconds(router.keepalive_interval, 15),
+            connect_timeout: or_seconds(router.connect_timeout, 10),
+            keepalive_interval: or_seconds(router.keepalive_interval, 15),
         }))
+    }
+
+    fn secret_file(&self, path: &Option<Spanned<PathBuf>>) -> Result<Option<Secret>, String> {
+        let read = |path: &Spanned<PathBuf>| {
+            Secret::from_file(path.get_ref()).map_err(|why| self.at_value(path, why))
+        };
+        path.as_ref().map(read).transpose()
+    }
+
+    /// A secret from its file, its named variable, or the variable that needs no setting.
+    fn secret(
+        &self,
+        file: &Option<Spanned<PathBuf>>,
+        variable: &Option<Spanned<String>>,
+        default: &str,
+    ) -> Result<Option<Secret>, String> {
+        match (file, variable) {
+            (Some(_), _) => self.secret_file(file),
+            (None, Some(name)) => {
+                let secret = Secret::from_environment(name.get_ref());
+                secret.map(Some).map_err(|why| self.at_value(name, why))
+            }
+            (None, None) => Ok(Secret::from_environment(default).ok()),
+        }
     }
 
     fn polled(&self, router: &FileRouter) -> Result<Vec<Polled>, String> {
@@ -531,13 +566,7 @@ impl Source {
             let settings = settings.unwrap_or_default();
             let interval = settings.interval.or(router.interval).or(file.interval);
             let timeout = settings.timeout.or(router.timeout).or(file.timeout);
-            let interval = interval.unwrap_or(Time::seconds(30)).0;
-            let timeout = timeout.unwrap_or(Time::seconds(30)).0;
-            if interval < Duration::from_millis(100) || timeout < Duration::from_millis(10) {
-                return Err(format!(
-                    "collector {name}: an interval is at least 100ms, a timeout at least 10ms"
-                ));
-            }
+            let (interval, timeout) = (or_seconds(interval, 30), or_seconds(timeout, 30));
             polled.push(Polled { entry, interval, timeout, settings });
         }
         Ok(polled)
@@ -585,8 +614,8 @@ impl Source {
         Some(spool::Settings {
             directory: file.directory.join(output.name()),
             bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0 as u64),
-            age_max: file.age_max.unwrap_or(Time::seconds(86400)).0,
-            sync_interval: file.sync_interval.unwrap_or(Time::seconds(5)).0,
+            age_max: or_seconds(file.age_max, 86400),
+            sync_interval: or_seconds(file.sync_interval, 5),
         })
     }
 
@@ -595,7 +624,6 @@ impl Source {
         spanned: &Spanned<FilePrometheus>,
     ) -> Result<prometheus::Settings, String> {
         let file = spanned.get_ref();
-        let seconds = |time: Option<Time>, or: u64| time.unwrap_or(Time::seconds(or)).0;
         let default = || "127.0.0.1:9100".to_string();
         let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
         let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
@@ -629,13 +657,13 @@ impl Source {
             tls,
             users: self.users(file)?,
             connections_max,
-            request_timeout: seconds(file.request_timeout, 10),
-            response_timeout: seconds(file.response_timeout, 30),
+            request_timeout: or_seconds(file.request_timeout, 10),
+            response_timeout: or_seconds(file.response_timeout, 30),
             expire_intervals,
             points_bytes_max: file.points_bytes_max.map_or(128 << 20, |bytes| bytes.0),
             gzip: file.gzip.unwrap_or(true),
             mode: file.mode,
-            age_min: seconds(file.age_min, 5),
+            age_min: or_seconds(file.age_min, 5),
         })
     }
 
@@ -688,7 +716,6 @@ impl Source {
         if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
             return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
         }
-        let read = |path: &Option<PathBuf>| path.as_deref().map(Secret::from_file).transpose();
         let mut librdkafka = Vec::new();
         for (name, value) in &file.librdkafka {
             let value = property(value)
@@ -704,9 +731,9 @@ impl Source {
             compression: file.compression.clone().unwrap_or("lz4".into()),
             producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
             linger: file.linger.unwrap_or(Time(Duration::from_millis(50))).0,
-            statistics_interval: file.statistics_interval.unwrap_or(Time::seconds(30)).0,
+            statistics_interval: or_seconds(file.statistics_interval, 30),
             username: file.username.clone(),
-            password: read(&file.password_file).map_err(|err| fail(&err))?,
+            password: self.secret_file(&file.password_file)?,
             ca_file: file.ca_file.clone(),
             librdkafka,
         })
@@ -717,26 +744,25 @@ impl Source {
         let fail = |message: &str| self.at_value(spanned, message);
         let url = file.url.as_ref().ok_or_else(|| fail("needs a url"))?;
         if !url.get_ref().starts_with("http://") && !url.get_ref().starts_with("https://") {
-            return Err(self.at_value(url, "a url begins with http:// or https://"));
+            let message = format!("`{}` does not begin with http:// or https://", url.get_ref());
+            return Err(self.at_value(url, message));
         }
         if url.get_ref().contains('@') {
             let message = "a password does not belong into the url: use username, password_file";
             return Err(self.at_value(url, message));
         }
-        let read = |path: &Option<PathBuf>| path.as_deref().map(Secret::from_file).transpose();
-        let secret = |path: &Option<PathBuf>| read(path).map_err(|err| fail(&err));
         let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
         let target = match version {
             1 => influxdb::Target::V1 {
                 database: file.database.clone().unwrap_or("perijove".into()),
                 retention_policy: file.retention_policy.clone().unwrap_or_default(),
                 username: file.username.clone(),
-                password: secret(&file.password_file)?,
+                password: self.secret_file(&file.password_file)?,
             },
             2 => influxdb::Target::V2 {
+                token: self.secret_file(&file.token_file)?,
                 org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
                 bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
-                token: secret(&file.token_file)?,
             },
             _ => {
                 let version = file.version.as_ref().unwrap_or_else(|| unreachable!());
@@ -757,11 +783,11 @@ impl Source {
             target,
             batch_points_max: points,
             batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),
-            flush_interval: file.flush_interval.unwrap_or(Time::seconds(1)).0,
+            flush_interval: or_seconds(file.flush_interval, 1),
             precision: file.precision.unwrap_or_default(),
             gzip: file.gzip.unwrap_or(true),
             integers: file.integers.unwrap_or_default(),
-            timeout: file.timeout.unwrap_or(Time::seconds(10)).0,
+            timeout: or_seconds(file.timeout, 10),
             ca_file: file.ca_file.clone(),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
             layout: file.layout,
@@ -787,19 +813,6 @@ fn property(value: &toml::Value) -> Option<String> {
         toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(flag) => Some(flag.to_string()),
         _ => None,
-    }
-}
-
-/// A secret from its file, its named variable, or the variable that needs no setting.
-fn secret(
-    file: &Option<PathBuf>,
-    variable: &Option<String>,
-    default: &str,
-) -> Result<Option<Secret>, String> {
-    match (file, variable) {
-        (Some(path), _) => Secret::from_file(path).map(Some),
-        (None, Some(name)) => Secret::from_environment(name).map(Some),
-        (None, None) => Ok(Secret::from_environment(default).ok()),
     }
 }
 
@@ -835,19 +848,23 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (best.0 <= 1 + name.len() / 3).then_some(best.1)
 }
 
-/// Levenshtein's distance.
+/// How many letters have to be replaced, added, left out or swapped with the next one.
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replace = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    // The row before last, the last one, and the one that is made.
+    let mut rows = [vec![usize::MAX; b.len() + 1], (0..=b.len()).collect(), vec![0; b.len() + 1]];
+    for i in 1..=a.len() {
+        rows[2][0] = i;
+        for j in 1..=b.len() {
+            let replaced = rows[1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            rows[2][j] = replaced.min(rows[1][j] + 1).min(rows[2][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                rows[2][j] = rows[2][j].min(rows[0][j - 2] + 1);
+            }
         }
+        rows.rotate_left(1);
     }
-    row[b.len()]
+    rows[1][b.len()]
 }
 
 #[cfg(test)]

@@ -324,10 +324,11 @@ impl<'de> Element<'de> {
 
     /// The text of the innermost open element, read to its close tag; children are left out.
     fn leaf(&mut self) -> Result<Cow<'de, str>> {
-        if !self.again && !self.empty {
-            if let Some(text) = self.plain_leaf() {
-                return Ok(Cow::Borrowed(text));
-            }
+        if !self.again
+            && !self.empty
+            && let Some(text) = self.plain_leaf()
+        {
+            return Ok(Cow::Borrowed(text));
         }
         if !self.next()? {
             return Ok(self.text.trimmed());

@@ -15,16 +15,19 @@ const LABELS_MAX: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
 
 /// What in a description is a label: the pattern's first group is its name, the second its value,
-/// which is 1 where there is none. Empty settings turn it off.
-#[derive(Clone, Debug, Deserialize)]
+/// which is 1 where there is none. `brackets` stands for `[tag]` and `[key=value]`. By default
+/// there are no labels: each new one begins new series.
+#[derive(Default, Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DescriptionLabels(Option<Regex>);
 
 impl TryFrom<String> for DescriptionLabels {
     type Error = String;
     fn try_from(pattern: String) -> Result<DescriptionLabels, String> {
-        if pattern.is_empty() {
-            return Ok(DescriptionLabels(None));
+        match &*pattern {
+            "" => return Ok(DescriptionLabels(None)),
+            "brackets" => return Ok(DescriptionLabels(Regex::new(PATTERN).ok())),
+            _ => {}
         }
         let regex = Regex::new(&pattern)
             .map_err(|err| format!("`{pattern}` is not a regular expression: {err}"))?;
@@ -34,12 +37,6 @@ impl TryFrom<String> for DescriptionLabels {
                 "`{pattern}` needs a group for the name and may have one for the value"
             )),
         }
-    }
-}
-
-impl Default for DescriptionLabels {
-    fn default() -> DescriptionLabels {
-        DescriptionLabels(Regex::new(PATTERN).ok())
     }
 }
 
@@ -103,7 +100,7 @@ mod tests {
 
     #[test]
     fn tags_and_pairs_become_labels() {
-        let labels = DescriptionLabels::default();
+        let labels = DescriptionLabels::try_from("brackets".to_string()).unwrap();
         let found = tags(&labels, "to x [Customer=ACME \"1\"] [backbone][Peering-LAN.2= a=b ] []");
         let expected = [("customer", "ACME \"1\""), ("backbone", "1"), ("peering_lan_2", "a=b")];
         assert_eq!(found, pairs(&expected));
@@ -116,10 +113,14 @@ mod tests {
         for taken in
             ["name", "IF-Index", "description", "text", "up", "target", "host", "node", "re_name"]
         {
-            let found = tags(&DescriptionLabels::default(), &format!("[{taken}=forged]"));
+            let found = tags(
+                &DescriptionLabels::try_from("brackets".to_string()).unwrap(),
+                &format!("[{taken}=forged]"),
+            );
             assert_eq!(found, pairs(&[]), "{taken}");
         }
-        let found = tags(&DescriptionLabels::default(), "[a=1] [A=2]");
+        let found =
+            tags(&DescriptionLabels::try_from("brackets".to_string()).unwrap(), "[a=1] [A=2]");
         assert_eq!(found, pairs(&[("a", "1")]));
     }
 

@@ -296,8 +296,9 @@ impl RouterStatus {
     pub fn exporter_points(&self, wanted: &Wanted, points: &mut Points) {
         let is_up = lock(&self.session).up;
         let collectors = lock(&self.collectors);
-        // A session that ends while nothing is asked says nothing of the router.
-        let good = |status: &&CollectorStatus| !matches!(status.outcome, Some(Outcome::Failed(_)));
+        // A session that ends while nothing is asked says nothing of the router, and neither does
+        // a request that is not sent because the router does not know it.
+        let good = |status: &&CollectorStatus| matches!(status.outcome, Some(Outcome::Data));
         let polled = || collectors.iter().filter(|status| status.outcome.is_some());
         if is_up || polled().next().is_some() {
             let answers = is_up || polled().any(|status| good(&status));

@@ -7,23 +7,28 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// A time: `500ms`, `30s`, `5m`, `1h`, `7d`.
+/// A time: `500ms`, `30s`, `5m`, `1h`, `7d`. A shorter one than so many milliseconds is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time(pub Duration);
+pub struct Time<const LEAST_MS: u64 = 0>(pub Duration);
+
+/// Between two times that something is done; it would do nothing else with a shorter one.
+pub type Interval = Time<100>;
+
+/// For something to be done; none could be done in a shorter one.
+pub type Timeout = Time<10>;
+
+/// The time that is set, or so many seconds.
+pub fn or_seconds<const LEAST_MS: u64>(time: Option<Time<LEAST_MS>>, or: u64) -> Duration {
+    time.map_or(Duration::from_secs(or), |time| time.0)
+}
 
 /// A size: `512`, `64kB`, `8MB`, `1GB`; in powers of 1024, as memory is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub usize);
 
-impl Time {
-    pub const fn seconds(seconds: u64) -> Time {
-        Time(Duration::from_secs(seconds))
-    }
-}
-
-impl FromStr for Time {
+impl<const LEAST_MS: u64> FromStr for Time<LEAST_MS> {
     type Err = String;
-    fn from_str(text: &str) -> Result<Time, String> {
+    fn from_str(text: &str) -> Result<Time<LEAST_MS>, String> {
         let wrong = || format!("`{text}` is not a time such as 500ms, 30s, 5m, 1h or 7d");
         let (number, unit) = split(text).ok_or_else(wrong)?;
         let unit_ms = match unit {
@@ -35,6 +40,9 @@ impl FromStr for Time {
             _ => return Err(wrong()),
         };
         let ms = number.checked_mul(unit_ms).ok_or_else(wrong)?;
+        if ms < LEAST_MS {
+            return Err(format!("`{text}` is too short: it is at least {LEAST_MS}ms"));
+        }
         Ok(Time(Duration::from_millis(ms)))
     }
 }
@@ -75,8 +83,8 @@ impl<T: FromStr<Err = String>> Visitor<'_> for Written<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+impl<'de, const LEAST_MS: u64> Deserialize<'de> for Time<LEAST_MS> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Time<LEAST_MS>, D::Error> {
         from.deserialize_str(Written("a time such as \"500ms\", \"30s\" or \"5m\"", PhantomData))
     }
 }
@@ -93,11 +101,14 @@ mod tests {
 
     #[test]
     fn times_and_sizes() {
-        assert_eq!("90s".parse(), Ok(Time::seconds(90)));
-        assert_eq!("250 ms".parse(), Ok(Time(Duration::from_millis(250))));
+        assert_eq!("90s".parse(), Ok(Time::<0>(Duration::from_secs(90))));
+        assert_eq!("250 ms".parse(), Ok(Time::<0>(Duration::from_millis(250))));
+        assert_eq!("0s".parse(), Ok(Time::<0>(Duration::ZERO)));
+        let err = "0s".parse::<Interval>().unwrap_err();
+        assert_eq!(err, "`0s` is too short: it is at least 100ms");
         assert_eq!("8MB".parse(), Ok(Bytes(8 << 20)));
         for wrong in ["", "30", "s", "-1s", "1.5s", "99999999999999999999s"] {
-            let err = wrong.parse::<Time>().unwrap_err();
+            let err = wrong.parse::<Time<0>>().unwrap_err();
             assert!(err.contains("is not a time such as"), "{err}");
         }
         assert!("8 megs".parse::<Bytes>().is_err());

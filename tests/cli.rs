@@ -133,17 +133,22 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             &["integers", "i", "u"],
         ),
         ("[output.stdout]\nformat = \"xml\"\n", 2, &["format", "line", "json"]),
-        ("collectors = [\"bgp\", \"intrefaces\"]\n", 1, &["intrefaces", "interfaces"]),
-        ("[[router]]\ntarget = \"r\"\n\n[[router]]\ntarget = \"r\"\n", 4, &["identity", "r"]),
+        (
+            "[[router]]\ntarget = \"r\"\nusername = \"u\"\n\n\
+             [[router]]\ntarget = \"r\"\nusername = \"u\"\n",
+            5,
+            &["identity", "r"],
+        ),
         // Unreadable secrets.
         (
-            "[[router]]\ntarget = \"r\"\npassword_file = \"/nonexistent/secret\"\n",
-            3,
+            "[[router]]\ntarget = \"r\"\nusername = \"u\"\n\
+             password_file = \"/nonexistent/secret\"\n",
+            4,
             &["password_file", "/nonexistent/secret"],
         ),
         (
-            "[[router]]\ntarget = \"r\"\npassword_env = \"PERIJOVE_NOT_SET\"\n",
-            3,
+            "[[router]]\ntarget = \"r\"\nusername = \"u\"\npassword_env = \"PERIJOVE_NOT_SET\"\n",
+            4,
             &["password_env", "PERIJOVE_NOT_SET"],
         ),
         (
@@ -153,8 +158,8 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             &["token_file", "/nonexistent/t"],
         ),
         (
-            "[[router]]\ntarget = \"r\"\nprivate_key = \"/nonexistent/key\"\n",
-            3,
+            "[[router]]\ntarget = \"r\"\nusername = \"u\"\nprivate_key = \"/nonexistent/key\"\n",
+            4,
             &["private_key", "/nonexistent/key"],
         ),
         // Not TOML at all.

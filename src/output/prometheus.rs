@@ -282,6 +282,7 @@ impl Server {
                 Ok(None) => return Ok(()),
                 Err(Refusal::Gone(err)) => return Err(err),
                 Err(Refusal::Status(status)) => {
+                    connection.set_deadline(Instant::now() + DRAIN);
                     http::respond(connection, status, PLAIN, status, Manner::default())?;
                     return connection.drain();
                 }

@@ -6,33 +6,46 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use perijove::collector::{Reader, Settings, Tally, read_reply};
 use perijove::collectors;
 use perijove::items::Limits;
+use perijove::output::exposition::{self, Format};
+use perijove::output::latest::Latest;
 use perijove::output::line_protocol::LineProtocol;
-use perijove::point::{Batch, Points};
+use perijove::point::{Batch, Points, Value};
 use quick_xml::events::Event;
 
-/// The system's allocator, and how often it was asked.
+/// The system's allocator, how often it was asked, and what is in use now and was at most.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn taken(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    let in_use = IN_USE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(in_use, Ordering::Relaxed);
+}
 
 // SAFETY: hands everything on to the system's allocator.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        taken(layout.size());
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
         unsafe { System.dealloc(block, layout) }
     }
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // The old block is there until the new one is.
+        taken(bytes);
+        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
         unsafe { System.realloc(block, layout, bytes) }
     }
 }
@@ -62,6 +75,7 @@ const BENCHMARKS: &[(&str, Benchmark)] = &[
         reply(router, "reply-route", "route", "get-route-summary-information", &options);
     }),
     ("line-protocol", |router| line_protocol(router)),
+    ("exposition", |router| exposition(router)),
 ];
 
 fn main() {
@@ -175,4 +189,75 @@ fn line_protocol(router: &str) {
     println!("# line-protocol: {count} points of bgp neighbor, {} bytes each kept", bytes / count);
     print("line-protocol", count as f64 / time.as_secs_f64() / 1e6, "million-points/s", 2.0, true);
     print("line-protocol-allocations", allocations as f64, "per-run", 0.0, false);
+}
+
+/// A scrape of 440,000 series of what is kept, against a copy of the same text; and the memory it
+/// takes besides what is kept.
+fn exposition(router: &str) {
+    const SERIES: usize = 440_000;
+    let options = ["--interfaces", "9600", "--units", "2"];
+    let reply = router_prints(router, "get-interface-information extensive", &options);
+    let before = IN_USE.load(Ordering::Relaxed);
+    let latest = Latest::new(3, usize::MAX);
+    let node = "router";
+    points("interfaces", &reply, &mut |points| {
+        latest.add(&Batch { node, collector: "interfaces", time_ns: 1 << 60, points });
+    });
+    drop(reply);
+    latest.end(node, "interfaces", Duration::from_secs(60), false, Instant::now());
+    let polls = latest.get(|_, _| true, Instant::now());
+    // Whole batches, until there are enough series.
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut series = 0;
+    for batch in polls[0].batches() {
+        if series >= SERIES {
+            break;
+        }
+        let is_text = |value: &Value| matches!(value, Value::Text(_));
+        let points = batch.points.iter();
+        series += points.flat_map(|p| p.fields()).filter(|(_, _, v)| !is_text(v)).count();
+        batches.push(batch);
+    }
+    assert!(series >= SERIES, "only {series} series");
+    let kept: usize = batches.iter().map(|batch| batch.points.bytes()).sum();
+    println!(
+        "# exposition: {} MB in use for {} MB of points",
+        (IN_USE.load(Ordering::Relaxed) - before) / 1_000_000,
+        latest.level().bytes / 1_000_000
+    );
+
+    let mut text = Vec::new();
+    exposition::write(&batches, &mut text).unwrap();
+    let samples = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && l[0] != b'#').count();
+    let mut copy = text.clone();
+    let memcpy = best(|| copy.copy_from_slice(black_box(&text)));
+    drop(copy);
+    let mut out = text.clone();
+    let write = best(|| {
+        out.clear();
+        exposition::write(black_box(&batches), &mut out).unwrap();
+    });
+    assert_eq!(out.len(), text.len());
+    drop(out);
+    let megabytes = text.len() as f64 / 1e6;
+    drop(text);
+    let start = IN_USE.load(Ordering::Relaxed);
+    PEAK.store(start, Ordering::Relaxed);
+    let mut gzip = flate2::write::GzEncoder::new(std::io::sink(), flate2::Compression::fast());
+    let compress = Instant::now();
+    exposition::write_as(Format::OpenMetrics, &batches, &mut gzip).unwrap();
+    gzip.finish().unwrap();
+    let compress = compress.elapsed().as_secs_f64();
+    let peak = (PEAK.load(Ordering::Relaxed) - start) as f64 / (1 << 20) as f64;
+    let speed = |time: Duration| megabytes / time.as_secs_f64();
+    println!(
+        "# exposition: {samples} samples, {megabytes:.1} MB, {:.1} bytes each kept, {:.0} MB/s, \
+         copied {:.0} MB/s, with gzip {:.0} MB/s",
+        kept as f64 / samples as f64,
+        speed(write),
+        speed(memcpy),
+        megabytes / compress
+    );
+    print("exposition", speed(write) / speed(memcpy), "of-memcpy", 0.1, true);
+    print("exposition-memory", peak, "MB", 24.0, false);
 }

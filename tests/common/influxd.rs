@@ -140,7 +140,12 @@ impl Influxd {
 
     /// Every point of the database, as the lines that wrote it.
     pub fn points(&self) -> Vec<Line> {
-        self.points_of("/.*/")
+        // One by one: where a field's name has another type in another measurement, a query of
+        // both gives the values of one.
+        let names = self.query("SHOW MEASUREMENTS");
+        let rows = names.iter().flat_map(|series| series["values"].as_array().cloned());
+        let names = rows.flatten().filter_map(|row| row[0].as_str().map(String::from));
+        names.flat_map(|name| self.points_of(&format!("\"{name}\""))).collect()
     }
 
     /// Every point of the measurements that this regular expression matches.
