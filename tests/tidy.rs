@@ -25,6 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "sys",
             "secret",
+            "http_client",
             "netconf",
             "netconf::local",
             "netconf::ssh",
