@@ -15,7 +15,8 @@
 //!   of itself.
 //! * `config` turns what was written into what runs, `daemon` runs it, `cli` is the command line,
 //!   `reference` the documentation that the code knows.
-//! * `units`, `secret`, `sync`, `sys` and `log_to` are small things that several of these need.
+//! * `http_client` is what all that asks over HTTP shares; `units`, `secret`, `sync`, `sys` and
+//!   `log_to` are small things that several of these need.
 //!
 //! A module imports only from those that stand below it; ARCHITECTURE.md has the floors.
 
@@ -25,6 +26,7 @@ pub mod collectors;
 pub mod config;
 pub mod daemon;
 pub mod element;
+pub mod http_client;
 pub mod items;
 pub mod labels;
 pub mod log_to;

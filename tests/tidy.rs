@@ -26,6 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "sys",
             "secret",
+            "http_client",
             "netconf",
             "netconf::local",
             "netconf::ssh",

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use openssl::base64;
 use serde::Deserialize;
 use ureq::http::{HeaderMap, Response, StatusCode};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
 
 use super::line_protocol::LineProtocol;
 use super::{Failure, Sink};
+use crate::http_client;
 use crate::reply::first_line;
 use crate::secret::Secret;
 
@@ -106,22 +105,14 @@ impl Influxdb {
     pub fn new(settings: &Settings) -> Result<Influxdb, String> {
         let authorization = match &settings.target {
             Target::V1 { username: Some(name), password: Some(password), .. } => {
-                let both = format!("{name}:{}", password.expose());
-                Some(Secret::new(format!("Basic {}", base64::encode_block(both.as_bytes()))))
+                Some(http_client::basic(name, password))
             }
             Target::V1 { .. } => None,
             Target::V2 { token, .. } => {
                 token.as_ref().map(|token| Secret::new(format!("Token {}", token.expose())))
             }
         };
-        let agent = Agent::config_builder()
-            .timeout_global(Some(settings.timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .tls_config(tls(settings.ca_file.as_deref())?)
-            .user_agent(concat!("perijove/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+        let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
         Ok(Influxdb { agent, settings: settings.clone(), authorization, compressed: Vec::new() })
     }
 
@@ -165,32 +156,11 @@ impl Influxdb {
     }
 }
 
-/// One TLS stack, OpenSSL, checking certificates against the system's roots or the file's.
-fn tls(ca_file: Option<&std::path::Path>) -> Result<TlsConfig, String> {
-    let mut roots = RootCerts::PlatformVerifier;
-    if let Some(path) = ca_file {
-        let shown = path.display();
-        let pem = std::fs::read(path).map_err(|err| format!("cannot read {shown}: {err}"))?;
-        let mut certificates: Vec<Certificate<'static>> = Vec::new();
-        for item in parse_pem(&pem) {
-            match item.map_err(|err| format!("{shown}: {err}"))? {
-                PemItem::Certificate(certificate) => certificates.push(certificate),
-                _ => return Err(format!("{shown} holds something else than certificates")),
-            }
-        }
-        if certificates.is_empty() {
-            return Err(format!("{shown} holds no certificate"));
-        }
-        roots = certificates.into_iter().into();
-    }
-    Ok(TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build())
-}
-
 impl Sink for Influxdb {
     fn write(&mut self, records: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
         let retry = |why: String| Failure::Retry { after: None, why };
         let response = self.post(records).map_err(|err| {
-            retry(format!("cannot write to {}: {}", self.settings.url, describe(&err)))
+            retry(format!("cannot write to {}: {}", self.settings.url, http_client::describe(&err)))
         })?;
         let (head, body) = response.into_parts();
         if head.status.is_success() {
@@ -236,7 +206,7 @@ fn failure(status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
             let why = format!("{why}: check url, database, org and bucket");
             Failure::Retry { after: None, why }
         }
-        _ => Failure::Retry { after: retry_after(headers), why },
+        _ => Failure::Retry { after: http_client::retry_after(headers), why },
     }
 }
 
@@ -257,25 +227,6 @@ fn refused(words: &str) -> u64 {
         count[..end].parse().unwrap_or(0)
     });
     dropped.unwrap_or_else(|| words.matches("unable to parse").count() as u64)
-}
-
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    use time::format_description::well_known::Rfc2822;
-    let value = headers.get("retry-after")?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = time::OffsetDateTime::parse(value, &Rfc2822).ok()?;
-    (date - time::OffsetDateTime::now_utc()).try_into().ok()
-}
-
-/// What went wrong on the way, without the request's headers, which hold secrets.
-fn describe(err: &ureq::Error) -> String {
-    match err {
-        ureq::Error::Timeout(_) => "no answer within its timeout".into(),
-        err => err.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! What everything that asks or writes over HTTP has in common: one TLS stack, a time limit for the
+//! whole exchange, and errors that hold no secrets.
+
+use std::path::Path;
+use std::time::Duration;
+
+use openssl::base64;
+use ureq::Agent;
+use ureq::http::HeaderMap;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+
+use crate::secret::Secret;
+
+/// A client whose exchanges end within `timeout`, the body included. A status is an answer, not an
+/// error, and redirects are not followed: they would carry credentials elsewhere. Fails if the file
+/// with the roots of trust cannot be read.
+pub fn agent(timeout: Duration, ca_file: Option<&Path>) -> Result<Agent, String> {
+    let config = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .tls_config(tls(ca_file)?)
+        .user_agent(concat!("perijove/", env!("CARGO_PKG_VERSION")));
+    Ok(config.build().new_agent())
+}
+
+/// One TLS stack, OpenSSL, checking certificates against the system's roots or the file's.
+fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, String> {
+    let mut roots = RootCerts::PlatformVerifier;
+    if let Some(path) = ca_file {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|err| format!("cannot read {shown}: {err}"))?;
+        let mut certificates: Vec<Certificate<'static>> = Vec::new();
+        for item in parse_pem(&pem) {
+            match item.map_err(|err| format!("{shown}: {err}"))? {
+                PemItem::Certificate(certificate) => certificates.push(certificate),
+                _ => return Err(format!("{shown} holds something else than certificates")),
+            }
+        }
+        if certificates.is_empty() {
+            return Err(format!("{shown} holds no certificate"));
+        }
+        roots = certificates.into_iter().into();
+    }
+    Ok(TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build())
+}
+
+/// The `Authorization` header of basic authentication (RFC 7617).
+pub fn basic(username: &str, password: &Secret) -> Secret {
+    let both = format!("{username}:{}", password.expose());
+    Secret::new(format!("Basic {}", base64::encode_block(both.as_bytes())))
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    use time::format_description::well_known::Rfc2822;
+    let value = headers.get("retry-after")?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = time::OffsetDateTime::parse(value, &Rfc2822).ok()?;
+    (date - time::OffsetDateTime::now_utc()).try_into().ok()
+}
+
+/// What went wrong on the way, without the request's headers, which hold secrets.
+pub fn describe(err: &ureq::Error) -> String {
+    match err {
+        ureq::Error::Timeout(_) => "no answer within its timeout".into(),
+        err => err.to_string(),
+    }
+}
