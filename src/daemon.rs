@@ -386,7 +386,9 @@ impl Daemon {
         for running in &mut self.outputs {
             let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
             if let Some(new) = config.outputs.iter().find(other_sink) {
-                running.output.replace_sink(make_output(new)?.sink);
+                let Parts { sink, kafka, .. } = make_output(new)?;
+                running.output.replace_sink(sink);
+                running.kafka = kafka;
                 running.config = new.clone();
             }
         }

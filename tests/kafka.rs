@@ -3,8 +3,8 @@
 mod common;
 
 use common::broker::{self, Noida, Reader, Record, Stunnel, Tansu, make_certificates, path_in};
-use common::perijove::{Daemon, FAST, local_router, perijove};
-use common::process::run;
+use common::perijove::{Daemon, FAST, local_router};
+use common::schema::Schemas;
 use common::{free_port, lines, wait_for};
 use serde_json::Value as Json;
 
@@ -26,82 +26,11 @@ fn records(output: &str, reader: &mut Reader) -> Vec<Record> {
         let measurements = ["alarms", "bgp_session", "interface", "routes", "perijove_kafka"];
         let records = reader.read();
         let has = |name: &&str| records.iter().any(|record| record.headers["schema"] == **name);
-        measurements.iter().all(|name| has(name)).then_some(())
+        measurements.iter().all(has).then_some(())
     });
     let finished = daemon.stop();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     reader.read().to_vec()
-}
-
-/// What of JSON Schema `perijove collectors --format json` uses; anything else fails the test.
-fn validate(schema: &Json, value: &Json, place: &str) {
-    for (keyword, rule) in schema.as_object().expect("a schema") {
-        let items = || rule.as_array().expect("a list").iter();
-        match keyword.as_str() {
-            "$schema" | "$id" | "title" | "description" | "unit" | "kind" | "format" | "x-unit"
-            | "x-kind" => {}
-            "type" => {
-                let fits = match rule.as_str().expect("a type") {
-                    "object" => value.is_object(),
-                    "string" => value.is_string(),
-                    "integer" => value.is_u64() || value.is_i64(),
-                    "number" => value.is_number(),
-                    other => panic!("{place}: type {other}"),
-                };
-                assert!(fits, "{place}: {value} is no {rule}");
-            }
-            "const" => assert_eq!(value, rule, "{place}"),
-            "minimum" => assert!(value.as_f64() >= rule.as_f64(), "{place}: {value} < {rule}"),
-            "maximum" => assert!(value.as_f64() <= rule.as_f64(), "{place}: {value} > {rule}"),
-            "minProperties" => {
-                let count = value.as_object().expect("an object").len() as u64;
-                assert!(Some(count) >= rule.as_u64(), "{place}: {count} properties");
-            }
-            "required" => items().for_each(|name| {
-                let name = name.as_str().expect("a name");
-                assert!(value.get(name).is_some(), "{place}: {name} is missing");
-            }),
-            "properties" => {
-                for (name, rule) in rule.as_object().expect("properties") {
-                    if let Some(value) = value.get(name) {
-                        validate(rule, value, &format!("{place}.{name}"));
-                    }
-                }
-            }
-            "additionalProperties" if rule.is_object() => {
-                for (name, value) in value.as_object().expect("an object") {
-                    if schema["properties"].get(name).is_none() {
-                        validate(rule, value, &format!("{place}.{name}"));
-                    }
-                }
-            }
-            "additionalProperties" => {
-                assert_eq!(rule, &Json::Bool(false), "{place}");
-                for name in value.as_object().expect("an object").keys() {
-                    assert!(schema["properties"].get(name).is_some(), "{place}: {name} is unknown");
-                }
-            }
-            other => panic!("{place}: this test does not know the keyword {other}"),
-        }
-    }
-}
-
-/// The schema of each measurement, wherever it stands in what is printed.
-fn schemas() -> Vec<Json> {
-    let printed = run(perijove(&["collectors", "--format", "json"]).env("TZ", "UTC"));
-    assert_eq!(printed.code, 0, "{}", printed.stderr);
-    let mut found = Vec::new();
-    collect(&serde_json::from_str(&printed.stdout).expect("JSON"), &mut found);
-    found
-}
-
-fn collect(json: &Json, found: &mut Vec<Json>) {
-    if json.pointer("/properties/measurement/const").is_some() {
-        found.push(json.clone());
-        return;
-    }
-    json.as_array().into_iter().flatten().for_each(|json| collect(json, found));
-    json.as_object().into_iter().flatten().for_each(|(_, json)| collect(json, found));
 }
 
 #[test]
@@ -109,19 +38,15 @@ fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
     let noida = Noida::start();
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
-    let schemas = schemas();
+    let schemas = Schemas::printed();
     let mut checked = 0;
     for record in records(&output, &mut reader) {
-        let value: Json = serde_json::from_str(&record.value).expect("JSON");
+        let value = schemas.check(&record.value);
         assert_eq!(record.topic, record.headers["collector"]);
         assert_eq!(record.key, "r1");
         assert_eq!(value["measurement"], record.headers["schema"].as_str());
         assert_eq!(value["collector"], record.topic.as_str());
         assert_eq!(value["node"], "r1");
-        let same = |s: &&Json| s["properties"]["measurement"]["const"] == value["measurement"];
-        let schema = schemas.iter().find(same);
-        let schema = schema.unwrap_or_else(|| panic!("no schema of {}", value["measurement"]));
-        validate(schema, &value, &record.headers["schema"]);
         checked += 1;
     }
     assert!(checked > 100, "{checked} records");

@@ -291,21 +291,31 @@ impl Output {
     /// Whether the other one takes the same records and only writes them elsewhere, or under
     /// another name: what is queued for the one can go to the other.
     pub fn differs_in_sink(&self, other: &Output) -> bool {
-        let (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) = (&self.kind, &other.kind)
-        else {
-            return false;
-        };
-        let like_ours = influxdb::Settings {
-            url: ours.url.clone(),
-            target: ours.target.clone(),
-            gzip: ours.gzip,
-            timeout: ours.timeout,
-            ca_file: ours.ca_file.clone(),
-            ..theirs.clone()
+        let like_ours = match (&self.kind, &other.kind) {
+            (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
+                OutputKind::Influxdb(influxdb::Settings {
+                    url: ours.url.clone(),
+                    target: ours.target.clone(),
+                    gzip: ours.gzip,
+                    timeout: ours.timeout,
+                    ca_file: ours.ca_file.clone(),
+                    ..theirs.clone()
+                })
+            }
+            (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
+                OutputKind::Kafka(kafka::Settings {
+                    topic: theirs.topic.clone(),
+                    key: theirs.key.clone(),
+                    value: theirs.value,
+                    layout: theirs.layout,
+                    ..ours.clone()
+                })
+            }
+            _ => return false,
         };
         let same_queue =
             (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
-        ours != theirs && *ours == like_ours && same_queue
+        self.kind != other.kind && self.kind == like_ours && same_queue
     }
 }
 
@@ -730,7 +740,7 @@ impl Source {
             value: file.value.unwrap_or_default(),
             compression: file.compression.clone().unwrap_or("lz4".into()),
             producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
-            linger: file.linger.unwrap_or(Time(Duration::from_millis(50))).0,
+            linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
             statistics_interval: or_seconds(file.statistics_interval, 30),
             username: file.username.clone(),
             password: self.secret_file(&file.password_file)?,

@@ -36,7 +36,8 @@ pub trait Sink: Send {
     }
 
     /// Writes the records; what to do if that fails is in the error.
-    /// `has_time` turns false when the program ends and must not wait any longer.
+    /// `has_time` turns false when it must not wait any longer: the program ends, or another sink
+    /// takes over.
     fn write(
         &mut self,
         records: &[u8],
@@ -221,7 +222,8 @@ impl Writer<'_> {
     /// Writes a chunk, in parts if it must be.
     fn deliver(&mut self, chunk: &Chunk) -> Delivery {
         let status = &self.output.status;
-        let has_time = || self.output.queue.has_time();
+        // A sink that waits must not hold up the one that is to take its place.
+        let has_time = || self.output.queue.has_time() && lock(&self.output.replacement).is_none();
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
             if let Some(sink) = lock(&self.output.replacement).take() {

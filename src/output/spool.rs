@@ -93,7 +93,7 @@ impl Spool {
         let mut damaged = 0;
         for number in numbers {
             let path = segment_path(&settings.directory, number);
-            let file = File::options().read(true).append(true).open(&path)?;
+            let file = File::options().read(true).write(true).open(&path)?;
             let metadata = file.metadata()?;
             let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             let bytes = metadata.len();
@@ -157,18 +157,20 @@ impl Spool {
             self.start_segment()?;
         }
         let Some(segment) = self.segments.back_mut() else { return Ok(()) };
-        let mut record = Vec::with_capacity(HEADER_BYTES + bytes.len());
-        record.extend_from_slice(MAGIC);
-        record.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        record.extend_from_slice(&checksum(bytes, points as u32).to_le_bytes());
-        record.extend_from_slice(&(points as u32).to_le_bytes());
-        record.extend_from_slice(bytes);
-        if let Err(err) = segment.file.write_all_at(&record, segment.bytes) {
+        let header = [
+            *MAGIC,
+            (bytes.len() as u32).to_le_bytes(),
+            checksum(bytes, points as u32).to_le_bytes(),
+            (points as u32).to_le_bytes(),
+        ];
+        let (start, behind) = (segment.bytes, segment.bytes + HEADER_BYTES as u64);
+        let written = segment.file.write_all_at(header.as_flattened(), start);
+        if let Err(err) = written.and_then(|()| segment.file.write_all_at(bytes, behind)) {
             // A full disk may have taken a part of it.
-            let _ = segment.file.set_len(segment.bytes);
+            let _ = segment.file.set_len(start);
             return Err(err);
         }
-        segment.bytes += record.len() as u64;
+        segment.bytes = behind + bytes.len() as u64;
         segment.points += points;
         segment.written = SystemTime::now();
         self.unsynced_from.get_or_insert(segment.number);

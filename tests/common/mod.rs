@@ -15,6 +15,7 @@ pub mod netconfd;
 pub mod perijove;
 pub mod process;
 pub mod prometheus;
+pub mod schema;
 pub mod sshd;
 pub mod tcp_proxy;
 pub mod temporary;

@@ -69,9 +69,8 @@ fn relay(state: &State, mut client: TcpStream) {
     });
     let mut passed = 0;
     let mut buffer = [0; 512];
-    loop {
-        // Looked at before the bytes are taken: a socket that is closed with bytes unread is reset.
-        let Ok(bytes @ 1..) = client.peek(&mut buffer) else { break };
+    // Looked at before the bytes are taken: a socket that is closed with bytes unread is reset.
+    while let Ok(bytes @ 1..) = client.peek(&mut buffer) {
         if passed + bytes > state.bytes_max.load(Ordering::Relaxed) {
             state.resets.fetch_add(1, Ordering::Relaxed);
             // More of the body comes meanwhile.

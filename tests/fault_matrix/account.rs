@@ -129,12 +129,13 @@ const SHOWN: Duration = Duration::from_secs(5);
 
 /// With these collectors about 200 points a second, each of a series of its own.
 pub const ROUTER: &str = "--tables 10";
+pub const OFTEN: &str = "interval = \"250ms\"";
 pub const COLLECTORS: &str = "[\"alarm\", \"route\"]";
 
 /// Settings for an output, given with what else is to be set in tables; `format` is the file's.
 pub fn settings(router: &str, format: &str, output: &str) -> String {
     format!(
-        "interval = \"250ms\"\npoll_share_max = 100\nself_interval = \"500ms\"\n\
+        "{OFTEN}\npoll_share_max = 100\nself_interval = \"500ms\"\n\
          drain_timeout = \"45s\"\ncollectors = {COLLECTORS}\n{}\
          [output.file]\npath = \"DIRECTORY/polled\"\nformat = \"{format}\"\n{output}",
         local_router("r1", router)
@@ -194,6 +195,22 @@ impl Polling {
     pub fn poll(&mut self, more: usize) {
         let before = self.polled().len();
         wait_for("polls", || (self.polled().len() >= before + more).then_some(()));
+    }
+
+    /// From now on there are only the program's own points.
+    pub fn pause(&mut self) {
+        let settings = self.settings.replacen(OFTEN, "interval = \"1h\"", 1);
+        self.reload(&settings);
+        self.daemon.process.wait_stderr("the settings were read again");
+    }
+
+    /// Waits until what was polled last has arrived.
+    pub fn arrive(&self, far_end: &mut impl FarEnd) {
+        wait_for("what was polled last arrives", || {
+            let newest = far_end.same(&[self.polled().pop()?]);
+            let arrived = far_end.arrived();
+            newest.iter().all(|record| arrived.contains_key(record)).then_some(())
+        });
     }
 
     /// Waits until all that was polled so far has arrived, polling going on.

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::account::{Account, COLLECTORS, FarEnd, Polling, ROUTER, SPOOL, polled, settings};
+use crate::account::{
+    Account, COLLECTORS, FarEnd, OFTEN, Polling, ROUTER, SPOOL, polled, settings,
+};
 use crate::common::broker::{self, Noida, Reader};
 use crate::common::influxd::Influxd;
 use crate::common::lines;
@@ -25,7 +27,7 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "spool-read-only-at-start", quick: true, run: spool_read_only_at_start },
     &Fault { name: "spool-deleted", quick: true, run: spool_deleted },
     &Fault { name: "spool-truncated", quick: true, run: |_| spool_damaged(truncate) },
-    &Fault { name: "spool-corrupted", quick: true, run: |_| spool_damaged(corrupt) },
+    &Fault { name: "spool-corrupted", quick: true, run: |_| spool_damaged(|bytes| corrupt(bytes)) },
     &Fault { name: "clock-back-an-hour", quick: true, run: clock_back },
     &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7") },
     &Fault { name: "router-slow", quick: true, run: |_| router("--fault slow --drip-ms 2") },
@@ -104,16 +106,8 @@ fn newest(polled: &[String]) -> Vec<String> {
     polled.iter().filter(is_newest).cloned().collect()
 }
 
-fn has(far_end: &mut impl FarEnd, record: &str) -> bool {
-    let arrived = far_end.arrived();
-    far_end.same(&[record.to_string()]).iter().all(|record| arrived.contains_key(record))
-}
-
 fn after_kills((polling, in_hand): (Polling, Vec<String>), far_end: &mut impl FarEnd) -> Account {
-    wait_for("the newest points arrive", || {
-        let newest = polling.polled().pop()?;
-        has(far_end, &newest).then_some(())
-    });
+    polling.arrive(far_end);
     let arrived = far_end.arrived();
     let in_hand = far_end.same(&in_hand);
     let missing = in_hand.iter().filter(|line| !arrived.contains_key(*line)).count();
@@ -142,10 +136,7 @@ fn spool_limit(_: &Long) -> Account {
 
 /// Once the newest points arrive nothing more is dropped, and the count is final.
 fn recover_with_loss(polling: Polling, influxd: &Influxd) -> Account {
-    wait_for("what was polled last arrives", || {
-        let newest = polling.polled().pop()?;
-        has(&mut &*influxd, &newest).then_some(())
-    });
+    polling.arrive(&mut &*influxd);
     let dropped = polling.dropped("influxdb");
     let mut account = polling.finish_with(&mut &*influxd, true);
     account.dropped = dropped;
@@ -274,7 +265,7 @@ fn truncate(bytes: &mut Vec<u8>) {
 }
 
 /// A bit of the last record but one is wrong.
-fn corrupt(bytes: &mut Vec<u8>) {
+fn corrupt(bytes: &mut [u8]) {
     let records: Vec<usize> = memchr::memmem::find_iter(bytes, b"PJ1\n").collect();
     bytes[records[records.len() - 2] + 40] ^= 1;
 }
@@ -375,7 +366,7 @@ const MEMORY_BYTES_MAX: u64 = 24 << 20;
 fn long_outage(format: &str, output: &str) -> Polling {
     let all = format!("{output}{SPOOL}bytes_max = \"4GB\"\n");
     let settings = settings("--tables 4000", format, &all)
-        .replace("interval = \"250ms\"", "interval = \"100ms\"")
+        .replace(OFTEN, "interval = \"100ms\"")
         .replace(COLLECTORS, "[\"route\"]");
     let mut polling = Polling::start(&settings);
     let mut lines = LineCount::of(&polling);

@@ -246,6 +246,12 @@ impl Kafka {
         Ok(())
     }
 
+    /// Takes back what is still in librdkafka's hands: the queue keeps it.
+    fn out_of_time(&self) -> Failure {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        Failure::Retry { after: None, why: "no delivery report in time".into() }
+    }
+
     /// Waits for the reports of all that was sent; false without time left.
     fn wait(&self, has_time: &dyn Fn() -> bool) -> bool {
         let mut reports = lock(&self.shared.reports);
@@ -273,10 +279,7 @@ impl Sink for Kafka {
         let mut groups: Vec<Vec<usize>> = vec![(0..lines.len()).collect()];
         while let Some(group) = groups.pop() {
             if !self.send(&lines, &group, has_time) || !self.wait(has_time) {
-                // What is still in librdkafka's hands is kept by the queue, if it has a spool.
-                self.producer.purge(PurgeConfig::default().queue().inflight());
-                let why = "no delivery report in time".into();
-                return Err(Failure::Retry { after: None, why });
+                return Err(self.out_of_time());
             }
             let (mut again, refused, why) = {
                 let mut reports = lock(&self.shared.reports);
@@ -289,9 +292,8 @@ impl Sink for Kafka {
             } else if !refused.is_empty() {
                 // Brokers refuse a batch for one record in it: the halves tell which.
                 let (first, second) = refused.split_at(refused.len() / 2);
-                groups.extend(
-                    [second.to_vec(), first.to_vec()].into_iter().filter(|g| !g.is_empty()),
-                );
+                let halves = [second, first].into_iter().filter(|half| !half.is_empty());
+                groups.extend(halves.map(<[usize]>::to_vec));
             }
             if !again.is_empty() {
                 self.trouble(again.len(), &why);
@@ -301,6 +303,9 @@ impl Sink for Kafka {
                 self.renew()?;
                 let reports = lock(&self.shared.reports);
                 drop(sync::wait(&self.shared.changed, reports, Some(RETRY)));
+                if !has_time() {
+                    return Err(self.out_of_time());
+                }
             }
         }
         let refused = Failure::Refused { points: refused_points, why: refused_why };
