@@ -183,12 +183,15 @@ fn local_queue_full(_: &Long) -> Account {
     })
 }
 
-/// A broker refuses batches for their size; each record alone would do.
+/// A broker refuses a batch for its size, and takes its halves. One at a time: what is refused
+/// alone is dropped.
 fn batch_too_large(_: &Long) -> Account {
     mock("", |cluster, polling| {
-        let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-        cluster.request_errors(RDKafkaApiKey::Produce, &[error; 2]);
-        polling.poll(100);
+        for _ in 0..4 {
+            let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+            cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+            polling.poll(100);
+        }
     })
 }
 
