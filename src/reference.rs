@@ -165,12 +165,13 @@ pub fn json(entries: &[&Entry]) -> String {
 }
 
 fn record_schema(described: &Described) -> Json {
+    let text = json!({"type": "string"});
     let mut fields = Map::new();
     for field in &described.fields {
         let ty = match field.ty {
             Type::Integer => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
             Type::Decimal => json!({"type": "number"}),
-            Type::Text => json!({"type": "string"}),
+            Type::Text => text.clone(),
         };
         let Json::Object(mut ty) = ty else { continue };
         ty.insert("description".into(), field.help.into());
@@ -179,6 +180,8 @@ fn record_schema(described: &Described) -> Json {
         }
         fields.insert(field.name.into(), Json::Object(ty));
     }
+    let tags: Map<_, _> =
+        described.tags.iter().map(|tag| (tag.to_string(), text.clone())).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": described.name,
@@ -189,7 +192,8 @@ fn record_schema(described: &Described) -> Json {
             "node": {"type": "string"},
             "collector": {"type": "string"},
             "time": {"type": "string", "format": "date-time"},
-            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+            // Descriptions can bring more.
+            "tags": {"type": "object", "properties": tags, "additionalProperties": text},
             "fields": {
                 "type": "object",
                 "properties": fields,
