@@ -22,18 +22,23 @@ impl Prometheus {
     /// Scrapes that port every second. `how` are further settings of the scrape, as YAML lines
     /// that begin with four blanks.
     pub fn start(target: u16, how: &str) -> Prometheus {
-        let port = free_port();
-        let directory = Directory::new();
         let settings = format!(
             "scrape_configs:\n  - job_name: perijove\n    scrape_interval: 1s\n{how}\
              \x20   static_configs:\n      - targets: ['127.0.0.1:{target}']\n"
         );
+        Prometheus::start_with(&settings, &[])
+    }
+
+    pub fn start_with(settings: &str, flags: &[String]) -> Prometheus {
+        let port = free_port();
+        let directory = Directory::new();
         let file = directory.write("prometheus.yml", settings);
         let mut command = Command::new(program("prometheus"));
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(flags);
         let mut server = Process::start(&mut command);
         server.wait_for("prometheus is ready", |_| {
             let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
@@ -52,6 +57,12 @@ impl Prometheus {
         assert_eq!(status, 200, "{body}");
         let mut json: Json = serde_json::from_str(&body).expect("JSON");
         json["data"].take()
+    }
+
+    /// How many series an expression gives now, of whatever job.
+    pub fn count(&self, expression: &str) -> usize {
+        let data = self.api("query", &[("query", expression)]);
+        data["result"].as_array().expect("a vector").len()
     }
 
     /// The samples that an expression gives now.
