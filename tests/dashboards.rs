@@ -15,7 +15,7 @@ use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::process::run;
 use common::prometheus::Prometheus;
 use common::temporary::Directory;
-use common::{free_port, now_ns, program};
+use common::{free_port, now_ns, program, target_directory};
 use perijove::collectors::COLLECTORS;
 use perijove::output::exposition::metric;
 use perijove::own_metrics;
@@ -131,7 +131,8 @@ fn with_values(query: &str) -> String {
     ] {
         query = query.replace(name, value);
     }
-    assert!(!query.contains('$'), "{query}");
+    // What is left is the end of a regular expression.
+    assert_eq!(query.matches('$').count(), query.matches("$/").count(), "{query}");
     query
 }
 
@@ -263,6 +264,18 @@ fn every_name_is_one_that_perijove_has() {
         missing.extend(unknown.map(|name| format!("{file}: {name}")));
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn grafanas_own_model_reads_every_dashboard() {
+    let python = target_directory().join("test-venv/bin/python");
+    assert!(python.is_file(), "{} is missing: run tests/install", python.display());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/grafana_model.py");
+    let folders = FLAVOURS.map(|flavour| packaging("grafana").join(flavour));
+    let paths = folders.iter().flat_map(|folder| files(folder).into_keys().map(|f| folder.join(f)));
+    let finished = run(Command::new(python).arg(script).args(paths));
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert_eq!(finished.stdout.lines().count(), 10, "{}", finished.stdout);
 }
 
 /// Asks everything again until each has had an answer with something in it.
@@ -404,7 +417,7 @@ fn a_real_prometheus_answers_every_query_and_shows_its_console() {
     assert!(one.contains("<tr data-target=\"edge1\">") && !one.contains("data-target=\"core1\""));
     assert_eq!(one.matches("<polyline points=").count(), 4, "{one}");
 
-    let picture = common::target_directory().join("tmp/overview.png");
+    let picture = target_directory().join("tmp/overview.png");
     chromium(&["--window-size=1280,1210", &format!("--screenshot={}", picture.display()), &url]);
     let bytes = std::fs::read(&picture).expect("a screenshot");
     assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 50_000, "{} bytes", bytes.len());
