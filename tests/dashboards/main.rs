@@ -1,11 +1,15 @@
 //! The dashboards in packaging/: they name what perijove has, and real servers answer each of
 //! their queries with something.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod flavours;
+mod names;
+mod queries;
+#[path = "../series/mod.rs"]
 mod series;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,215 +20,9 @@ use common::process::run;
 use common::prometheus::Prometheus;
 use common::temporary::Directory;
 use common::{free_port, now_ns, program, target_directory};
-use perijove::collectors::COLLECTORS;
-use perijove::output::exposition::metric;
-use perijove::own_metrics;
-use perijove::point::{Kind, Schema};
-use serde_json::Value as Json;
-
-/// What the dependency dashboards ask for: planet_exporter's metrics with their labels, and the
-/// measurements that their roll-up has in InfluxDB.
-const PLANET: &[(&str, &str)] = &[
-    ("planet_upstream", PEER),
-    ("planet_downstream", PEER),
-    ("planet_server_process", "local_hostgroup bind port process_name"),
-    (
-        "planet_traffic_bytes_total",
-        "direction local_hostgroup local_domain remote_hostgroup remote_domain remote_ip",
-    ),
-];
-const PEER: &str = "local_hostgroup local_address remote_hostgroup remote_address port protocol \
-                    process_name";
-const FEDERATED: &[(&str, &str)] = &[
-    ("ingress", "service address remote_service remote_address bandwidth_bps"),
-    ("egress", "service address remote_service remote_address bandwidth_bps"),
-    (
-        "upstream",
-        "service address upstream_service upstream_address upstream_port process_name protocol \
-         service_dependency",
-    ),
-    (
-        "downstream",
-        "service address downstream_service downstream_address port process_name protocol \
-         service_dependency",
-    ),
-];
-
-fn packaging(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(path)
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-const FLAVOURS: [&str; 2] = ["prometheus", "influxdb"];
-
-/// The dashboards' files in a folder, by their names.
-fn files(folder: &Path) -> BTreeMap<String, String> {
-    let entries = std::fs::read_dir(folder).expect("a folder of dashboards");
-    let read = |entry: std::fs::DirEntry| {
-        (entry.file_name().into_string().expect("a name"), read(&entry.path()))
-    };
-    entries.map(|entry| read(entry.expect("an entry"))).collect()
-}
-
-/// One query of a dashboard: where it stands, its text, and the names that its legend takes.
-struct Query {
-    place: String,
-    text: String,
-    legend: Vec<String>,
-}
-
-fn queries(flavour: &str) -> Vec<Query> {
-    let mut found = Vec::new();
-    for (file, text) in files(&packaging("grafana").join(flavour)) {
-        let dashboard: Json = serde_json::from_str(&text).expect("JSON");
-        for panel in dashboard["panels"].as_array().expect("panels") {
-            for target in panel["targets"].as_array().into_iter().flatten() {
-                let legend = target["legendFormat"].as_str().or(target["alias"].as_str());
-                let tag = |word: &str| {
-                    let inner = word.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
-                    inner.or(word.strip_prefix("$tag_")).map(String::from)
-                };
-                let query = target["expr"].as_str().or(target["query"].as_str());
-                found.push(Query {
-                    place: format!("{flavour}/{file}, {}", panel["title"]),
-                    text: query.expect("a query").to_string(),
-                    legend: legend.unwrap_or_default().split(' ').filter_map(tag).collect(),
-                });
-            }
-        }
-        for variable in dashboard["templating"]["list"].as_array().expect("variables") {
-            if variable["type"] == "query" {
-                found.push(Query {
-                    place: format!("{flavour}/{file}, variable {}", variable["name"]),
-                    text: as_query(variable["query"].as_str().expect("a query")),
-                    legend: Vec::new(),
-                });
-            }
-        }
-    }
-    assert!(found.len() > 50, "{} queries", found.len());
-    found
-}
-
-/// What Grafana makes of `label_values(SELECTOR, LABEL)`, as an expression.
-fn as_query(variable: &str) -> String {
-    let inner = variable.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
-    let split = inner.and_then(|inner| inner.rsplit_once(", "));
-    split.map_or(variable.into(), |(of, label)| format!("count by ({label}) ({of})"))
-}
-
-/// As Grafana asks with all routers, interfaces and services chosen.
-fn with_values(query: &str) -> String {
-    let mut query = query.to_string();
-    for name in ["target", "interface", "group", "service"] {
-        query = query.replace(&format!("${{{name}:regex}}"), ".*");
-        query = query.replace(&format!("\"${name}\""), "\".*\"");
-    }
-    for (name, value) in [
-        ("$__rate_interval", "5s"),
-        ("$__interval", "1s"),
-        ("$timeFilter", "time > now() - 10m"),
-        ("$within", "5m"),
-    ] {
-        query = query.replace(name, value);
-    }
-    // What is left is the end of a regular expression.
-    assert_eq!(query.matches('$').count(), query.matches("$/").count(), "{query}");
-    query
-}
-
-/// The names that there are: labels by metric, tags and fields by measurement.
-struct Known {
-    metrics: BTreeMap<String, BTreeSet<String>>,
-    measurements: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Known {
-    fn new() -> Known {
-        let words = |text: &str| text.split(' ').map(String::from).collect::<BTreeSet<String>>();
-        let table = |rows: &[(&str, &str)]| {
-            rows.iter().map(|(name, names)| (name.to_string(), words(names))).collect()
-        };
-        let mut known = Known { metrics: table(PLANET), measurements: table(FEDERATED) };
-        // junos_exporter's own, which only the Prometheus output has.
-        known.metrics.insert("junos_up".into(), words("target"));
-        let of_collectors = COLLECTORS.iter().flat_map(|entry| entry.measurements.iter());
-        for schema in of_collectors.chain(own_metrics::MEASUREMENTS) {
-            known.add(*schema);
-        }
-        known
-    }
-
-    fn add(&mut self, schema: &dyn Schema) {
-        let fields: Vec<_> = (0..schema.fields()).map(|index| schema.field(index)).collect();
-        let tags = schema.tags().iter().copied().chain(["re_name"]);
-        let infos = fields.iter().filter(|field| field.kind == Kind::Info);
-        let labels = tags.clone().chain(["target"]).chain(infos.map(|field| field.label));
-        let labels: BTreeSet<String> = labels.map(String::from).collect();
-        for field in fields.iter().filter(|f| matches!(f.kind, Kind::Counter | Kind::Gauge)) {
-            let name = metric(schema.name(), field.name);
-            self.metrics.entry(name).or_default().extend(labels.clone());
-        }
-        let names = tags.chain(["host"]).chain(fields.iter().map(|field| field.name));
-        let measurement = self.measurements.entry(schema.name().into()).or_default();
-        measurement.extend(names.map(String::from));
-    }
-
-    /// What a PromQL expression names that is not there.
-    fn missing_in_promql(&self, query: &Query) -> Vec<String> {
-        let quoted: Vec<&str> = query.text.split('"').collect();
-        let bare = quoted.iter().step_by(2).copied().collect::<Vec<_>>().join("\"\"");
-        let mut labels = query.legend.clone();
-        let mut missing = Vec::new();
-        let mut there = BTreeSet::new();
-        for word in words(&bare).filter(|word| is_metric(word)) {
-            match self.metrics.get(word) {
-                Some(labels) => there.extend(labels.clone()),
-                None => missing.push(word.to_string()),
-            }
-        }
-        for (opening, closing) in [("{", '}'), ("by (", ')')] {
-            for rest in bare.split(opening).skip(1) {
-                let inner = rest.split(closing).next().unwrap_or_default();
-                labels.extend(words(inner).map(String::from));
-            }
-        }
-        // A variable may ask for several metrics by a pattern of their names.
-        let is_missing =
-            |label: &String| label != "__name__" && !there.is_empty() && !there.contains(label);
-        missing.extend(labels.into_iter().filter(is_missing));
-        missing
-    }
-
-    /// What an InfluxQL statement names that is not there; it has all names in quotes.
-    fn missing_in_influxql(&self, query: &Query) -> Vec<String> {
-        let parts: Vec<&str> = query.text.split('"').collect();
-        let (mut missing, mut there) = (Vec::new(), BTreeSet::new());
-        let mut named = query.legend.clone();
-        for [before, name] in parts.as_chunks().0 {
-            let (before, name) = (before.trim_end(), name.to_string());
-            let measurement = self.measurements.get(&name);
-            match (before.ends_with("FROM") || before == ",", before.ends_with("AS")) {
-                (true, _) if measurement.is_some() => there.extend(measurement.cloned().unwrap()),
-                (_, true) => drop(there.insert(name)),
-                _ => named.push(name),
-            }
-        }
-        missing.extend(named.into_iter().filter(|name| !there.contains(name)));
-        missing
-    }
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
-}
-
-fn is_metric(word: &str) -> bool {
-    ["junos_", "perijove_", "planet_"].iter().any(|prefix| word.starts_with(prefix))
-}
+use flavours::{differences, rows};
+use names::{Known, is_metric, words};
+use queries::{FLAVOURS, Query, files, packaging, queries, read, with_values};
 
 #[test]
 fn the_files_are_what_their_generator_writes() {
@@ -292,14 +90,15 @@ fn answer_all(queries: Vec<Query>, ask: impl Fn(&str) -> usize) {
 }
 
 /// Three routers that have between them whatever a dashboard shows: a BGP session that is down,
-/// ports that are down, a collector that fails.
-fn settings(output: &str) -> String {
+/// ports that are down, a collector that fails. All have these options besides their own.
+fn settings(options: &str, output: &str) -> String {
     let routers = [
         ("core1", "--interfaces 12 --optics 8 --bgp-peers 16"),
         ("core2", "--interfaces 12 --optics 8 --seed 4 --fault rpc-error:get-route-summary"),
         ("edge1", "--interfaces 4 --seed 3"),
     ];
-    let routers: String = routers.map(|(name, options)| local_router(name, options)).concat();
+    let routers: String =
+        routers.map(|(name, own)| local_router(name, &format!("{own} {options}"))).concat();
     format!("{FAST}{routers}{output}")
 }
 
@@ -322,12 +121,28 @@ fn a_real_influxdb_answers_every_query() {
         direction("ingress"),
         direction("egress")
     ));
-    let daemon = Daemon::start(&settings(&influxd.output()));
-    let has_value = |row: &&Json| row.as_array().expect("a row")[1..].iter().any(|v| !v.is_null());
-    let rows = |series: &Json| {
-        series["values"].as_array().map_or(0, |rows| rows.iter().filter(has_value).count())
-    };
-    answer_all(queries("influxdb"), |query| influxd.query(query).iter().map(rows).sum());
+    let daemon = Daemon::start(&settings("", &influxd.output()));
+    answer_all(queries("influxdb"), |query| influxd.query(query).iter().flat_map(rows).count());
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn both_flavours_show_the_same() {
+    let (port, influxd) = (free_port(), Influxd::start());
+    let output =
+        format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{}", influxd.output());
+    // Nothing moves, so that what is read later is no other.
+    let daemon = Daemon::start(&settings("--clock 5000 --step 0", &output));
+    let prometheus = Prometheus::start(port, "");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let different = differences(&prometheus, &influxd);
+        if different.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", different.join("\n"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
     assert_eq!(daemon.stop().code, 0);
 }
 
@@ -363,7 +178,7 @@ fn packaged_prometheus(port: u16, planet: u16) -> Prometheus {
 #[test]
 fn a_real_prometheus_answers_every_query_and_shows_its_console() {
     let port = free_port();
-    let settings = settings(&format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let settings = settings("", &format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n"));
     let once = run_with(&settings, &["once", "--format", "prometheus"]);
     let printed = series::read(&once.stdout);
     let daemon = Daemon::start(&settings);
