@@ -110,6 +110,8 @@ impl Known {
             let measurement = self.measurements.get(&name);
             match (before.ends_with("FROM") || before == ",", before.ends_with("AS")) {
                 (true, _) if measurement.is_some() => there.extend(measurement.cloned().unwrap()),
+                // A field that keeps its name has to be a field all the same.
+                (_, true) if named.last() == Some(&name) => {}
                 (_, true) => drop(there.insert(name)),
                 _ => named.push(name),
             }
