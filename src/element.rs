@@ -14,8 +14,8 @@
 //! with references, comments, CDATA and instructions, is read by quick-xml, to whose reading a
 //! test holds the search.
 //!
-//! What does not depend on the struct that is read is kept out of line (`inline(never)`): copied into
-//! every struct's reading it would be the greater part of the program.
+//! What does not depend on the struct that is read is kept out of line (`inline(never)`): copied
+//! into every struct's reading it would be the greater part of the program.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;

@@ -107,7 +107,7 @@ fn a_real_prometheus_has_what_once_prints() {
     assert_eq!(daemon.stop().code, 0);
 }
 
-/// `tests/fixtures/promtool.txt` lists what promtool would have otherwise, once: names that are
+/// `tests/promtool.txt` lists what promtool would have otherwise, once: names that are
 /// junos_exporter's and kept for its dashboards, and Junos's own element names, which new readings
 /// take. `UPDATE=1` writes it anew.
 #[test]
@@ -118,7 +118,7 @@ fn promtool_finds_no_fault_but_names_that_are_kept() {
     daemon.stop();
     let mut said = promtool(&text);
     said.sort();
-    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/promtool.txt");
+    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/promtool.txt");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(list, said.join("\n") + "\n").expect("the list is written");
     }
