@@ -17,6 +17,7 @@ use crate::output::latest::Latest;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::prometheus::{Mode, Prometheus};
 use crate::output::queue::{Bounds, Queue};
+use crate::output::remote_write::{self, RemoteWrite};
 use crate::output::spool::{self, Spool};
 use crate::output::{self, Encode, Output, Program, Sink, Wanted, json, stdout};
 use crate::own_metrics::{self, RouterStatus};
@@ -180,6 +181,16 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             latest = Some(sink.latest());
             // It keeps points: nothing is encoded before somebody asks.
             (Box::new(|_, _| 0), Box::new(sink))
+        }
+        OutputKind::RemoteWrite(settings) => {
+            bounds.chunk_points_max = settings.batch_points_max;
+            bounds.chunk_bytes_max = settings.batch_bytes_max;
+            bounds.flush_interval = settings.flush_interval;
+            let encode: Encode = Box::new(|batch, out| {
+                remote_write::encode(batch, out);
+                0
+            });
+            (encode, Box::new(RemoteWrite::new(settings)?))
         }
     };
     Ok(Parts { encode, bounds, sink, kafka, latest })

@@ -37,6 +37,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::influxdb",
             "output::kafka",
             "output::prometheus",
+            "output::remote_write",
         ],
     ),
     ("wiring", &["config", "log_to", "own_metrics", "poller", "daemon"]),

@@ -12,6 +12,7 @@ pub mod latest;
 pub mod line_protocol;
 pub mod prometheus;
 pub mod queue;
+pub mod remote_write;
 pub mod spool;
 pub mod stdout;
 

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::process::Process;
 use super::temporary::Directory;
+use super::victoria_metrics::Series;
 use super::{answer, free_port, http_agent, program, wait_for};
 
 pub struct Prometheus {
@@ -22,24 +23,53 @@ impl Prometheus {
     /// Scrapes that port every second. `how` are further settings of the scrape, as YAML lines
     /// that begin with four blanks.
     pub fn start(target: u16, how: &str) -> Prometheus {
+        let settings = scrape("1s", &[target], how);
+        Prometheus::start_with(&settings, &[])
+    }
+
+    /// Scrapes nothing: it is there to be written to.
+    pub fn receiver() -> Prometheus {
+        Prometheus::start_with("scrape_configs: []\n", &["--web.enable-remote-write-receiver"])
+    }
+
+    /// With these settings, and further arguments.
+    pub fn start_with(settings: &str, arguments: &[&str]) -> Prometheus {
         let port = free_port();
         let directory = Directory::new();
-        let settings = format!(
-            "scrape_configs:\n  - job_name: perijove\n    scrape_interval: 1s\n{how}\
-             \x20   static_configs:\n      - targets: ['127.0.0.1:{target}']\n"
-        );
         let file = directory.write("prometheus.yml", settings);
         let mut command = Command::new(program("prometheus"));
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(arguments);
         let mut server = Process::start(&mut command);
         server.wait_for("prometheus is ready", |_| {
             let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
             ready.is_ok_and(|answer| answer.status() == 200).then_some(())
         });
         Prometheus { port, _server: server, _directory: directory }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Every sample of the last hour of the series that this selector matches.
+    pub fn series(&self, selector: &str) -> Vec<Series> {
+        let data = self.api("query", &[("query", &format!("{selector}[1h]"))]);
+        let text = |value: &Json| value.as_str().expect("a text").to_string();
+        let read = |series: &Json| {
+            let labels = series["metric"].as_object().expect("labels").iter();
+            let samples = series["values"].as_array().expect("samples");
+            let time = |sample: &Json| sample[0].as_f64().expect("a time") * 1000.0;
+            Series {
+                labels: labels.map(|(name, value)| (name.clone(), text(value))).collect(),
+                timestamps_ms: samples.iter().map(|s| time(s).round() as i64).collect(),
+                values: samples.iter().map(|s| text(&s[1]).parse().expect("a number")).collect(),
+            }
+        };
+        data["result"].as_array().expect("a matrix").iter().map(read).collect()
     }
 
     fn api(&self, path: &str, query: &[(&str, &str)]) -> Json {
@@ -96,6 +126,16 @@ impl Prometheus {
         let data = self.api("metadata", &[("metric", family)]);
         data[family][0]["type"].as_str().unwrap_or("none").to_string()
     }
+}
+
+/// Settings that scrape these ports so often.
+pub fn scrape(interval: &str, targets: &[u16], how: &str) -> String {
+    let targets: Vec<String> = targets.iter().map(|port| format!("'127.0.0.1:{port}'")).collect();
+    format!(
+        "scrape_configs:\n  - job_name: perijove\n    scrape_interval: {interval}\n{how}\
+         \x20   static_configs:\n      - targets: [{}]\n",
+        targets.join(", ")
+    )
 }
 
 /// What `promtool check metrics` says of a text; every line begins with a metric's name.
