@@ -51,6 +51,7 @@ enum Kept {
 struct State {
     chunks: VecDeque<Chunk>,
     bytes: usize,
+    pushed: u64,
     dropped: u64,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
@@ -63,11 +64,24 @@ struct State {
     spool_error: Option<String>,
 }
 
+impl State {
+    /// Points that are nowhere else than in memory.
+    fn points(&self) -> u64 {
+        let in_flight = match &self.in_flight {
+            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
+            _ => 0,
+        };
+        self.chunks.iter().map(|chunk| chunk.points).sum::<u64>() + in_flight
+    }
+}
+
 pub struct Queue {
     name: &'static str,
     bounds: Bounds,
     state: Mutex<State>,
     changed: Condvar,
+    /// Something has left the memory.
+    left: Condvar,
 }
 
 /// What is in a queue, and what it had to drop.
@@ -78,6 +92,8 @@ pub struct Level {
     pub spooled_points: u64,
     pub spooled_bytes: u64,
     pub dropped: u64,
+    /// Points that were ever put in; the last `points` of them are in memory only.
+    pub pushed: u64,
 }
 
 impl Queue {
@@ -86,7 +102,7 @@ impl Queue {
         bounds.chunk_bytes_max = bounds.chunk_bytes_max.min(bounds.queue_bytes_max / 4).max(1);
         let spooling = spool.as_ref().is_some_and(|spool| !spool.is_empty());
         let state = State { spool, spooling, ..State::default() };
-        Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new() }
+        Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new(), left: Condvar::new() }
     }
 
     /// Adds records; `points` is how many lines there are. True if older ones had to go.
@@ -95,6 +111,7 @@ impl Queue {
             return false;
         }
         let mut state = lock(&self.state);
+        state.pushed += points as u64;
         self.gather(&mut state, records, points);
         let waits = |(chunk, _): &(Chunk, Kept)| chunk.since.elapsed() > LAG;
         let lags = state.in_flight.as_ref().is_some_and(waits)
@@ -224,6 +241,7 @@ impl Queue {
                 let mut chunk = state.chunks.pop_front()?;
                 state.bytes -= chunk.bytes.len();
                 chunk.since = now;
+                self.left.notify_all();
                 state.in_flight = Some((chunk.clone(), Kept::Nowhere));
                 return Some(chunk);
             }
@@ -235,6 +253,7 @@ impl Queue {
     pub fn acknowledge(&self) {
         let mut state = lock(&self.state);
         let Some((_, kept)) = state.in_flight.take() else { return };
+        self.left.notify_all();
         let Some(spool) = &mut state.spool else { return };
         if kept == Kept::First {
             spool.take(0, 0);
@@ -247,11 +266,40 @@ impl Queue {
         }
     }
 
+    /// Waits until less than half of the room is taken, for one who can wait; false if it still is
+    /// at `until`, or when the queue is closed.
+    pub fn wait_room(&self, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.bytes > self.bounds.queue_bytes_max / 2 {
+            let time = until.saturating_duration_since(Instant::now());
+            if time.is_zero() || state.closed.is_some() {
+                return false;
+            }
+            state = sync::wait(&self.left, state, Some(time));
+        }
+        true
+    }
+
+    /// Waits until so many of the points that were ever put in have left the memory, delivered or
+    /// for the disk; false if that is not so by then.
+    pub fn wait_gone(&self, mark: u64, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.pushed.saturating_sub(state.points()) < mark {
+            let time = until.saturating_duration_since(Instant::now());
+            if time.is_zero() {
+                return false;
+            }
+            state = sync::wait(&self.left, state, Some(time));
+        }
+        true
+    }
+
     /// The output does not get on: what waits is better off on disk.
     pub fn lag(&self) {
         let mut state = lock(&self.state);
         state.spooling = true;
         self.spill(&mut state);
+        self.left.notify_all();
     }
 
     /// At the end: to disk with it, or it is dropped and counted.
@@ -271,6 +319,7 @@ impl Queue {
     /// Gives up what was taken last and all the rest: for a writer that runs out of time.
     pub fn abandon(&self) {
         self.give_up(&mut lock(&self.state));
+        self.left.notify_all();
     }
 
     /// Makes what is on disk survive a loss of power.
@@ -320,6 +369,7 @@ impl Queue {
     pub fn close(&self, deadline: Instant) {
         lock(&self.state).closed = Some(deadline);
         self.changed.notify_all();
+        self.left.notify_all();
     }
 
     /// Whether there is still time to send: false after `close` and its deadline.
@@ -329,19 +379,15 @@ impl Queue {
 
     pub fn level(&self) -> Level {
         let state = lock(&self.state);
-        let points: u64 = state.chunks.iter().map(|chunk| chunk.points).sum();
-        let in_flight = match &state.in_flight {
-            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
-            _ => 0,
-        };
         let (spooled_points, spooled_bytes) =
             state.spool.as_ref().map_or((0, 0), |spool| (spool.unacknowledged(), spool.bytes()));
         Level {
-            points: points + in_flight,
+            points: state.points(),
             bytes: state.bytes,
             spooled_points,
             spooled_bytes,
             dropped: state.dropped,
+            pushed: state.pushed,
         }
     }
 }
@@ -400,7 +446,7 @@ mod tests {
         let queue = queue(1, 100, 6);
         assert!(!queue.push(b"a\nb\nc\n", 3));
         assert!(queue.push(b"d\n", 1));
-        assert_eq!(queue.level(), Level { points: 3, bytes: 6, dropped: 1, ..Level::default() });
+        assert_eq!(queue.level(), Level { points: 3, bytes: 6, dropped: 1, pushed: 4, ..Level::default() });
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "b\nc\nd\n");
     }
@@ -412,7 +458,7 @@ mod tests {
         queue.close(Instant::now());
         assert!(queue.take().is_none());
         assert!(!queue.pause(Duration::from_secs(60)));
-        assert_eq!(queue.level(), Level { dropped: 2, ..Level::default() });
+        assert_eq!(queue.level(), Level { dropped: 2, pushed: 2, ..Level::default() });
     }
 
     #[test]
@@ -453,7 +499,7 @@ mod tests {
         queue.push(b"e\n", 1);
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "c\nd\ne\n");
-        assert_eq!(queue.level(), Level::default());
+        assert_eq!(queue.level(), Level { pushed: 1, ..Level::default() });
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

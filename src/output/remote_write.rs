@@ -308,7 +308,9 @@ mod tests {
         ],
     };
 
-    fn series(records: &[u8]) -> Vec<(Vec<(String, String)>, f64, i64)> {
+    type Labels = Vec<(String, String)>;
+
+    fn series(records: &[u8]) -> Vec<(Labels, f64, i64)> {
         let mut requests = Requests::default();
         let body = requests.make(records).unwrap();
         let plain = snap::raw::Decoder::new().decompress_vec(body).unwrap();
@@ -338,7 +340,7 @@ mod tests {
         let records = records();
         assert_eq!(records.iter().filter(|byte| **byte == b'\n').count(), 2);
         let found = series(&records);
-        let labels = |metric: &str, name: &str, area: Option<&str>| -> Vec<(String, String)> {
+        let labels = |metric: &str, name: &str, area: Option<&str>| -> Labels {
             let area = area.map(|area| ("Area", area));
             let rest =
                 [("__name__", metric), ("name", name), ("target", "r1"), ("what", "a\t\"b\"\\\nc")];
