@@ -183,6 +183,7 @@ pub struct FileInfluxdb {
     pub timeout: Option<Timeout>,
     pub ca_file: Option<PathBuf>,
     pub host_tag: Option<String>,
+    pub layout: Option<influxdb::Layout>,
     pub queue_bytes_max: Option<Bytes>,
 }
 
@@ -193,6 +194,7 @@ pub struct FileKafka {
     pub topic: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
     pub value: Option<kafka::Value>,
+    pub layout: Option<kafka::Layout>,
     pub compression: Option<String>,
     pub producer_bytes_max: Option<Bytes>,
     pub linger: Option<Time>,
@@ -303,31 +305,39 @@ impl Output {
     /// Whether the other one takes the same records and only writes them elsewhere, or under
     /// another name: what is queued for the one can go to the other.
     pub fn differs_in_sink(&self, other: &Output) -> bool {
-        let same_records = match (&self.kind, &other.kind) {
+        let like_ours = match (&self.kind, &other.kind) {
             (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
-                let like_ours = influxdb::Settings {
+                OutputKind::Influxdb(influxdb::Settings {
                     url: ours.url.clone(),
                     target: ours.target.clone(),
                     gzip: ours.gzip,
                     timeout: ours.timeout,
                     ca_file: ours.ca_file.clone(),
                     ..theirs.clone()
-                };
-                ours != theirs && *ours == like_ours
+                })
+            }
+            (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
+                OutputKind::Kafka(kafka::Settings {
+                    topic: theirs.topic.clone(),
+                    key: theirs.key.clone(),
+                    value: theirs.value,
+                    layout: theirs.layout,
+                    ..ours.clone()
+                })
             }
             (OutputKind::RemoteWrite(ours), OutputKind::RemoteWrite(theirs)) => {
-                let like_ours = output::remote_write::Settings {
+                OutputKind::RemoteWrite(output::remote_write::Settings {
                     batch_points_max: theirs.batch_points_max,
                     batch_bytes_max: theirs.batch_bytes_max,
                     flush_interval: theirs.flush_interval,
                     ..ours.clone()
-                };
-                ours != theirs && *ours == like_ours
+                })
             }
-            _ => false,
+            _ => return false,
         };
-        let queue = |output: &Output| (output.queue_bytes_max, output.spool.clone());
-        same_records && queue(self) == queue(other)
+        let same_queue =
+            (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
+        self.kind != other.kind && self.kind == like_ours && same_queue
     }
 }
 
@@ -740,6 +750,9 @@ impl Source {
                 .map(|()| template.get_ref().clone())
                 .map_err(|message| self.at_value(template, message)),
         };
+        if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
+            return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
+        }
         let mut librdkafka = Vec::new();
         for (name, value) in &file.librdkafka {
             let value = property(value)
@@ -749,11 +762,12 @@ impl Source {
         Ok(kafka::Settings {
             brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
             topic: template(&file.topic, "{collector}")?,
-            key: template(&file.key, "{node}")?,
+            key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,
+            layout: file.layout,
             value: file.value.unwrap_or_default(),
             compression: file.compression.clone().unwrap_or("lz4".into()),
             producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
-            linger: file.linger.unwrap_or(Time(Duration::from_millis(50))).0,
+            linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
             statistics_interval: or_seconds(file.statistics_interval, 30),
             username: file.username.clone(),
             password: self.secret_file(&file.password_file)?,
@@ -836,6 +850,7 @@ impl Source {
             timeout: or_seconds(file.timeout, 10),
             ca_file: file.ca_file.clone(),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
+            layout: file.layout,
         })
     }
 }
