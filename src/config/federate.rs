@@ -6,11 +6,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{FileLogin, Source};
+use crate::federate;
 use crate::federate::exclusions::{Exclusions, Prefix, name_pattern};
 use crate::federate::jobs::{Job, Query};
 use crate::federate::query;
 use crate::federate::windows::{Schedule, Windows};
-use crate::federate::{self};
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,7 +85,8 @@ impl Source {
                 return Err(self.at_value(cron, "either every or cron"));
             }
             (_, Some(cron)) => {
-                let cron = cron.get_ref().parse().map_err(|why: String| self.at_value(cron, why))?;
+                let cron =
+                    cron.get_ref().parse().map_err(|why: String| self.at_value(cron, why))?;
                 Schedule::Cron(cron)
             }
             (every, None) => {

@@ -3,6 +3,7 @@
 //! Nothing else reads settings files, flags or the environment. Every error says the file, the
 //! line, the key and what is allowed there.
 
+mod federate;
 mod remote_write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
+pub use federate::FileFederate;
 pub use remote_write::FileRemoteWrite;
 
 /// Where the settings are on the router, when no flag says otherwise.
@@ -50,6 +52,7 @@ pub struct File {
     pub collector: BTreeMap<String, Spanned<collector::Settings>>,
     pub output: FileOutputs,
     pub spool: Option<FileSpool>,
+    pub federate: Option<Spanned<FileFederate>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -236,12 +239,32 @@ struct FileLogin<'a> {
 pub struct Config {
     pub routers: Vec<Router>,
     pub outputs: Vec<Output>,
+    pub federate: Option<crate::federate::Settings>,
     pub self_interval: Duration,
     pub drain_timeout: Duration,
     pub state_directory: PathBuf,
     pub nice: i32,
     pub level: Level,
     pub destination: Destination,
+}
+
+impl Config {
+    /// The same without routers, for federation, which may run beside the one that polls them and
+    /// so has spools of its own.
+    pub fn only_federate(mut self) -> Result<Config, String> {
+        if self.federate.is_none() {
+            return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
+        }
+        self.routers.clear();
+        for output in &mut self.outputs {
+            let name = output.name();
+            if let Some(spool) = &mut output.spool {
+                spool.directory.pop();
+                spool.directory.extend(["federate", name]);
+            }
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -426,12 +449,16 @@ impl Source {
                 return Err(self.at_value(&file.router[index], message));
             }
         }
+        let state_directory = file.state_directory.clone().unwrap_or("/var/db/perijove".into());
+        let federate = file.federate.as_ref();
+        let federate = federate.map(|federate| self.federate(federate, &state_directory));
         Ok(Config {
             routers,
             outputs: self.outputs()?,
+            federate: federate.transpose()?,
             self_interval: or_seconds(file.self_interval, 30),
             drain_timeout: or_seconds(file.drain_timeout, 5),
-            state_directory: file.state_directory.clone().unwrap_or("/var/db/perijove".into()),
+            state_directory,
             nice: self.nice()?,
             level: file.log.level.unwrap_or(Level::Info),
             destination: file.log.destination.unwrap_or_default(),

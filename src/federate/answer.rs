@@ -85,7 +85,10 @@ impl<R: Read> Read for Limited<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let bytes = self.from.read(into)?;
         self.left = self.left.checked_sub(bytes as u64).ok_or_else(|| {
-            io::Error::other(format!("it is longer than answer_bytes_max, {} bytes", self.bytes_max))
+            io::Error::other(format!(
+                "it is longer than answer_bytes_max, {} bytes",
+                self.bytes_max
+            ))
         })?;
         self.text_bytes = match memchr::memrchr(b'"', &into[..bytes]) {
             Some(quote) => bytes - quote,
@@ -410,8 +413,7 @@ mod tests {
             &["a", "b"],
         )
         .unwrap();
-        let expected =
-            [r#"["é\nA", "2"] [] [(1.5, 1.0), (2.0, NaN)]"#, r#"["", "3"] [] []"#];
+        let expected = [r#"["é\nA", "2"] [] [(1.5, 1.0), (2.0, NaN)]"#, r#"["", "3"] [] []"#];
         assert_eq!(found, expected);
         assert_eq!((rest.series, rest.warnings), (2, vec!["w".to_string()]));
         let (found, _) = all(
@@ -428,13 +430,16 @@ mod tests {
         for (text, expected) in [
             ("<html><title>no</title>\n<p>", "it begins with `<html><title>no</title>`"),
             ("", "it begins with ``"),
-            (r#"{"status":"error","errorType":"execution","error":"too many samples"}"#,
-             "Prometheus says: too many samples"),
+            (
+                r#"{"status":"error","errorType":"execution","error":"too many samples"}"#,
+                "Prometheus says: too many samples",
+            ),
             (r#"{"status":"error","data":null,"error":"e"}"#, "Prometheus says: e"),
-            (r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
-             "gives a scalar, not a vector"),
-            (r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}"#,
-             "EOF"),
+            (
+                r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
+                "gives a scalar, not a vector",
+            ),
+            (r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}"#, "EOF"),
             (r#"{"status":"success"} trailing"#, "trailing"),
             (r#"{"status":"maybe"}"#, "status is `maybe`"),
             (r#"{"data":{"result":[{"value":[1]}]}}"#, "a sample is not"),

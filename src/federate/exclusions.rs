@@ -62,7 +62,8 @@ impl PartialEq for Exclusions {
         let names = |all: &Exclusions| -> Vec<String> {
             all.names.iter().map(|name| name.as_str().to_string()).collect()
         };
-        (&self.ports, &self.prefixes, self.unnamed) == (&other.ports, &other.prefixes, other.unnamed)
+        (&self.ports, &self.prefixes, self.unnamed)
+            == (&other.ports, &other.prefixes, other.unnamed)
             && self.bandwidth_min == other.bandwidth_min
             && names(self) == names(other)
     }
@@ -110,15 +111,29 @@ mod tests {
             unnamed: false,
         };
         for (address, excluded) in [
-            ("169.254.169.254", true), ("::ffff:169.254.0.1", true), ("169.255.0.1", false),
-            ("10.1.2.3", true), ("10.1.2.4", false), ("fe80::1", true), ("fec0::1", false),
-            ("2001:db8::1", true), ("2001:db8::2", false), ("a9fe::", false), ("name", false),
+            ("169.254.169.254", true),
+            ("::ffff:169.254.0.1", true),
+            ("169.255.0.1", false),
+            ("10.1.2.3", true),
+            ("10.1.2.4", false),
+            ("fe80::1", true),
+            ("fec0::1", false),
+            ("2001:db8::1", true),
+            ("2001:db8::2", false),
+            ("a9fe::", false),
+            ("name", false),
         ] {
             assert_eq!(exclusions.has_address(address), excluded, "{address}");
         }
         for (name, excluded) in [
-            ("", true), ("10.0.0.1", true), ("fe80::1", true), ("my-prometheus-2", true),
-            ("db", true), ("db2", false), ("frontend", false), ("10-0-0-1.example", false),
+            ("", true),
+            ("10.0.0.1", true),
+            ("fe80::1", true),
+            ("my-prometheus-2", true),
+            ("db", true),
+            ("db2", false),
+            ("frontend", false),
+            ("10-0-0-1.example", false),
         ] {
             assert_eq!(exclusions.has_name(name), excluded, "{name}");
         }

@@ -112,9 +112,13 @@ impl Feed {
     }
 
     /// Writes what is due now and nothing more. Fails if any job did.
-    pub fn run_once(mut self, patience: Duration) -> Result<(), String> {
+    pub fn run_once(
+        mut self,
+        patience: Duration,
+        stopping: &dyn Fn() -> bool,
+    ) -> Result<(), String> {
         let at = now_ms().saturating_sub(self.settings.offset_ms);
-        self.turn(at, &|| false);
+        self.turn(at, stopping);
         let failed = self.jobs.iter().filter(|running| running.retry.is_some());
         let failed: Vec<&str> = failed.map(|running| running.job.name()).collect();
         if !failed.is_empty() {

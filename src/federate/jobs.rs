@@ -15,7 +15,9 @@ macro_rules! traffic {
             name: $name,
             help: $help,
             tags: &["service", "address", "remote_service", "remote_address"],
-            fields: &[gauge("bandwidth_bps", "bit/s", "Mean over the window of time.", |b| Some(*b))],
+            fields: &[gauge("bandwidth_bps", "bit/s", "Mean over the window of time.", |b| {
+                Some(*b)
+            })],
         }
     };
 }

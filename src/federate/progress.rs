@@ -48,10 +48,12 @@ mod tests {
         let path = directory.join("a/federate");
         assert_eq!(load(&path).unwrap(), Progress::new());
         let pair = |job: &str| (job.to_string(), "influxdb".to_string());
-        let progress = Progress::from([(pair("traffic"), 1_700_000_000_000), (pair("upstream"), 7)]);
+        let progress =
+            Progress::from([(pair("traffic"), 1_700_000_000_000), (pair("upstream"), 7)]);
         save(&path, &progress).unwrap();
         assert_eq!(load(&path).unwrap(), progress);
-        fs::write(&path, "traffic influxdb 1700000000000\n\nupstream influxdb x\nhalf a li").unwrap();
+        fs::write(&path, "traffic influxdb 1700000000000\n\nupstream influxdb x\nhalf a li")
+            .unwrap();
         assert_eq!(load(&path).unwrap().len(), 1);
         fs::remove_dir_all(&directory).unwrap();
     }

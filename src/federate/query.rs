@@ -62,8 +62,7 @@ impl Client {
             ("timeout", &format!("{}ms", timeout.as_millis())),
         ];
         let fail = |why: String| format!("{url}: {why}");
-        let response =
-            request.send_form(form).map_err(|err| fail(http_client::describe(&err)))?;
+        let response = request.send_form(form).map_err(|err| fail(http_client::describe(&err)))?;
         let (head, body) = response.into_parts();
         let mut body = body.into_reader();
         if !head.status.is_success() {

@@ -99,7 +99,8 @@ mod tests {
             }
             samples.insert(5, (f64::from(3 + 4 * interval) + 1.0, f64::NAN));
             let end = u64::from(20 * interval) * 1000;
-            let windows = (0..end).step_by(30_000).map(|start| Window { start, end: start + 30_000 });
+            let windows =
+                (0..end).step_by(30_000).map(|start| Window { start, end: start + 30_000 });
             let sum: f64 = windows.filter_map(|window| growth(&samples, window)).sum();
             assert!((sum - grown).abs() < 1e-6 * grown, "{interval}: {sum} {grown}");
         }

@@ -83,8 +83,7 @@ mod tests {
 
     #[test]
     fn ends_follow_from_the_schedule_alone() {
-        let windows =
-            |schedule, longest_ms| Windows { schedule, longest_ms };
+        let windows = |schedule, longest_ms| Windows { schedule, longest_ms };
         let every = windows(Schedule::Every { ms: 30_000 }, 300_000);
         assert_eq!(ends(&every, 60_000, 3), [60_000, 90_000, 120_000]);
         assert_eq!(every.after(70_123).unwrap().end, 90_000);

@@ -501,7 +501,10 @@ mod tests {
         let queue = queue(1, 100, 6);
         assert!(!queue.push(b"a\nb\nc\n", 3));
         assert!(queue.push(b"d\n", 1));
-        assert_eq!(queue.level(), Level { points: 3, bytes: 6, dropped: 1, pushed: 4, ..Level::default() });
+        assert_eq!(
+            queue.level(),
+            Level { points: 3, bytes: 6, dropped: 1, pushed: 4, ..Level::default() }
+        );
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "b\nc\nd\n");
     }
