@@ -6,7 +6,7 @@ use super::exclusions::Exclusions;
 use super::query::Client;
 use super::roll_up::{RollUp, growth};
 use super::windows::Window;
-use crate::point::{Measurement, Points, gauge, level};
+use crate::point::{Measurement, Points, Schema, gauge, level};
 
 /// Traffic of one direction.
 macro_rules! traffic {
@@ -61,6 +61,18 @@ static DOWNSTREAM: Measurement<f64> = Measurement {
     ],
     fields: &[level("service_dependency", "", "1: it does.", |_| Some(1))],
 };
+
+/// All of them, for the reference.
+pub const MEASUREMENTS: &[&dyn Schema] = &[
+    &INGRESS,
+    &EGRESS,
+    &UNKNOWN,
+    &EBPF_INGRESS,
+    &EBPF_EGRESS,
+    &EBPF_UNKNOWN,
+    &UPSTREAM,
+    &DOWNSTREAM,
+];
 
 /// A question and what becomes of its answer.
 #[derive(Clone, Debug, PartialEq)]

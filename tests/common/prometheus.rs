@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
-use super::process::Process;
+use super::process::{Process, run};
 use super::temporary::Directory;
 use super::victoria_metrics::Series;
 use super::{answer, free_port, http_agent, program, wait_for};
@@ -29,20 +29,34 @@ impl Prometheus {
 
     /// Scrapes nothing: it is there to be written to.
     pub fn receiver() -> Prometheus {
-        Prometheus::start_with("scrape_configs: []\n", &["--web.enable-remote-write-receiver"])
+        let flag = "--web.enable-remote-write-receiver".to_string();
+        Prometheus::start_with("scrape_configs: []\n", &[flag])
     }
 
-    /// With these settings, and further arguments.
-    pub fn start_with(settings: &str, arguments: &[&str]) -> Prometheus {
-        let port = free_port();
+    /// Scrapes nothing, and has these samples of the past, as OpenMetrics.
+    pub fn with_history(samples: &str) -> Prometheus {
         let directory = Directory::new();
+        let file = directory.write("history", samples);
+        let mut command = Command::new(program("promtool"));
+        command.args(["tsdb", "create-blocks-from", "openmetrics"]);
+        let made = run(command.arg(file).arg(directory.join("data")));
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        Prometheus::start_in(directory, "scrape_configs: []\n", &[])
+    }
+
+    pub fn start_with(settings: &str, flags: &[String]) -> Prometheus {
+        Prometheus::start_in(Directory::new(), settings, flags)
+    }
+
+    fn start_in(directory: Directory, settings: &str, flags: &[String]) -> Prometheus {
+        let port = free_port();
         let file = directory.write("prometheus.yml", settings);
         let mut command = Command::new(program("prometheus"));
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(arguments);
+            .args(flags);
         let mut server = Process::start(&mut command);
         server.wait_for("prometheus is ready", |_| {
             let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
@@ -84,6 +98,12 @@ impl Prometheus {
         json["data"].take()
     }
 
+    /// How many series an expression gives now, of whatever job.
+    pub fn count(&self, expression: &str) -> usize {
+        let data = self.api("query", &[("query", expression)]);
+        data["result"].as_array().expect("a vector").len()
+    }
+
     /// The samples that an expression gives now.
     pub fn query(&self, expression: &str) -> Vec<Sample> {
         let data = self.api("query", &[("query", expression)]);
@@ -93,7 +113,7 @@ impl Prometheus {
             let text = |value: &Json| value.as_str().expect("a text").to_string();
             let mut labels: std::collections::BTreeMap<String, String> =
                 labels.map(|(name, value)| (name.clone(), text(value))).collect();
-            assert_eq!(labels.remove("job").as_deref(), Some("perijove"));
+            assert!(labels.remove("job").is_none_or(|job| job == "perijove"));
             labels.remove("instance");
             // What the target calls so itself has made room for the scrape's own.
             if let Some(instance) = labels.remove("exported_instance") {
