@@ -532,7 +532,7 @@ fn other_series_become_points_if_asked_for() {
     let progress = format!("junos_rate stdout {0}000\nseen stdout {0}000\n", end - 300);
     directory.write("state/federate.progress", progress);
     let settings = settings(&source.url(), "")
-        .replace("every = \"2s\"\n", &format!("every = \"60s\"\n"))
+        .replace("every = \"2s\"\n", "every = \"60s\"\n")
         .replace("timeout = \"5s\"\n", &format!("timeout = \"5s\"\n{query}"));
     let path = directory.path().to_str().expect("a UTF-8 path");
     let file = directory.write("perijove.toml", settings.replace("DIRECTORY", path));

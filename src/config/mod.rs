@@ -1011,6 +1011,11 @@ mod tests {
             ("share", "poll_share_max = 0.0\n", "FILE:1: poll_share_max: a share of time is from"),
             ("user", "[[router]]\ntarget = \"h\"\n", "FILE:1: router: target h needs a username"),
             (
+                "layout",
+                "[output.kafka]\nbrokers = \"b\"\nlayout = \"jkafkaexporter\"\nvalue = \"line\"\n",
+                "FILE:1: output.kafka: a layout has values of its own",
+            ),
+            (
                 "twice",
                 "[[router]]\nidentity = \"a\"\n[[router]]\nidentity = \"a\"\n",
                 "FILE:3: router: two routers have the identity `a`",

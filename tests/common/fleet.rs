@@ -19,7 +19,7 @@ pub fn exporters() -> [HttpStub; 2] {
 /// What such a machine says so long after it began.
 pub fn exposition(number: u32, seconds: f64) -> String {
     let mut text = String::new();
-    let me = format!("local_hostgroup=\"web\",local_domain=\"web.example\"");
+    let me = "local_hostgroup=\"web\",local_domain=\"web.example\"";
     // Two addresses of one peer are one row; the next ones are left out.
     for (remote, ip, rate) in [
         ("db\",remote_domain=\"db.example", "10.0.0.1", 100_000),
