@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use crate::collector::{Entry, Settings};
+use crate::federate::jobs;
 use crate::output::exposition::metric;
 use crate::own_metrics;
 use crate::point::{FieldInfo, Kind, Schema, Type};
@@ -126,6 +127,9 @@ pub fn markdown(entries: &[&Entry]) -> String {
         let _ =
             writeln!(out, "\n## perijove itself\n\nPoints about perijove, through every output.");
         measurements(&mut out, own_metrics::MEASUREMENTS);
+        out += "\n## Federation\n\nWhat `perijove federate` makes of a fleet's dependencies and \
+                traffic; a name in Prometheus begins with `planet_`.\n";
+        measurements(&mut out, jobs::MEASUREMENTS);
     }
     out
 }
@@ -194,6 +198,7 @@ pub fn json(entries: &[&Entry]) -> String {
     }
     if entries.len() > 1 {
         schemas.extend(own_metrics::MEASUREMENTS);
+        schemas.extend(jobs::MEASUREMENTS);
     }
     let all: BTreeMap<&str, Json> =
         describe(&schemas).into_iter().map(|d| (d.name, record_schema(&d))).collect();

@@ -7,7 +7,22 @@ use std::process::Command;
 /// The modules from the bottom up. One imports from lower floors, and on its own floor only from
 /// those that stand before it; collectors never import from each other.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("values", &["units", "sync", "point", "items", "element", "reply", "labels", "schedule"]),
+    (
+        "values",
+        &[
+            "units",
+            "sync",
+            "point",
+            "items",
+            "element",
+            "reply",
+            "labels",
+            "schedule",
+            "federate::cron",
+            "federate::windows",
+            "federate::exclusions",
+        ],
+    ),
     (
         "codecs",
         &[
@@ -18,9 +33,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::exposition",
             "output::http",
             "collector",
+            "federate::answer",
         ],
     ),
-    ("domain", &["collectors"]),
+    ("domain", &["collectors", "federate::roll_up"]),
     (
         "edges",
         &[
@@ -38,9 +54,14 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::influxdb",
             "output::kafka",
             "output::prometheus",
+            "output::remote_write",
+            "federate::progress",
+            "federate::query",
+            "federate::jobs",
+            "federate",
         ],
     ),
-    ("wiring", &["config", "log_to", "own_metrics", "poller", "daemon"]),
+    ("wiring", &["config", "log_to", "own_metrics", "poller", "federate::feed", "daemon"]),
     ("face", &["reference", "cli", "lib", "main"]),
 ];
 
