@@ -34,7 +34,7 @@ pub const FAULTS: &[&Fault] = &[
     },
     &Fault { name: "clock-back-an-hour", quick: true, run: clock_back },
     &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7", 3) },
-    &Fault { name: "router-slow", quick: true, run: |_| router("--fault slow --drip-bytes 100", 1) },
+    &Fault { name: "router-slow", quick: true, run: |_| router(SLOW, 1) },
     &Fault { name: "memory-influxdb", quick: false, run: memory_influxdb },
     &Fault { name: "memory-kafka", quick: false, run: memory_kafka },
 ];
@@ -340,6 +340,9 @@ fn libfaketime() -> String {
         .find(|path| Path::new(path).is_file());
     found.expect("libfaketime is not installed: run tests/install")
 }
+
+/// A reply takes about a second.
+const SLOW: &str = "--fault slow --drip-bytes 100";
 
 /// The router breaks off sessions, or answers slowly: what was polled arrives. `sessions_min` are
 /// opened.
