@@ -25,6 +25,7 @@ pub mod collector;
 pub mod collectors;
 pub mod config;
 pub mod daemon;
+pub mod dependency;
 pub mod element;
 pub mod http_client;
 pub mod items;

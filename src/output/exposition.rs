@@ -166,9 +166,11 @@ fn families(groups: &[Group]) -> Families {
     families
 }
 
-/// What Prometheus calls a field of a measurement. One without a name leaves it to the field.
+/// What Prometheus calls a field of a measurement. A measurement without a name leaves it to the
+/// field, and the field `value` to the measurement.
 pub fn metric(measurement: &str, field: &str) -> String {
-    let separator = if measurement.is_empty() { "" } else { "_" };
+    let field = if field == "value" { "" } else { field };
+    let separator = if measurement.is_empty() || field.is_empty() { "" } else { "_" };
     format!("{}{measurement}{separator}{field}", metric_prefix(measurement))
 }
 
