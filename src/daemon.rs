@@ -17,7 +17,6 @@ use crate::output::latest::Latest;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::prometheus::{Mode, Prometheus};
 use crate::output::queue::{Bounds, Queue};
-use crate::output::spool::{self, Spool};
 use crate::output::{self, Encode, Output, Program, Sink, Wanted, json, stdout};
 use crate::own_metrics::{self, RouterStatus};
 use crate::point::{Batch, Points};
@@ -166,7 +165,10 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             bounds.chunk_bytes_max = settings.batch_bytes_max;
             bounds.flush_interval = settings.flush_interval;
             let codec = settings.line_protocol();
-            let encode: Encode = Box::new(move |batch, out| codec.encode(batch, out));
+            let encode: Encode = match settings.layout {
+                None => Box::new(move |batch, out| codec.encode(batch, out)),
+                Some(_) => Box::new(move |batch, out| codec.encode_layout(batch, out)),
+            };
             (encode, Box::new(Influxdb::new(settings)?))
         }
         OutputKind::Kafka(settings) => {
@@ -183,26 +185,6 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
         }
     };
     Ok(Parts { encode, bounds, sink, kafka, latest })
-}
-
-/// Opens what an earlier run left. A spool that cannot be used leaves the memory.
-fn open_spool(name: &str, settings: &spool::Settings) -> Option<Spool> {
-    let shown = settings.directory.display();
-    match Spool::open(settings) {
-        Ok((spool, damaged)) => {
-            if damaged > 0 {
-                log::warn!("{name}: {damaged} bytes of the spool {shown} are damaged and left out");
-            }
-            if spool.points() > 0 {
-                log::info!("{name}: {} points of an earlier run wait in {shown}", spool.points());
-            }
-            Some(spool)
-        }
-        Err(err) => {
-            log::warn!("{name}: no spool, memory it is: {shown}: {err}");
-            None
-        }
-    }
 }
 
 struct Daemon {
@@ -324,8 +306,7 @@ impl Daemon {
             let Parts { encode, bounds, mut sink, kafka, latest } = make_output(config)?;
             let program: Arc<dyn Program> = self.running.clone();
             sink.start(&program)?;
-            let spool = config.spool.as_ref().and_then(|settings| open_spool(name, settings));
-            let queue = Queue::new(name, bounds, spool);
+            let queue = Queue::new(name, bounds, config.spool.as_ref());
             let output = Arc::new(Output::new(name, encode, queue, latest));
             let (theirs, events) = (output.clone(), self.events.clone());
             let write = move || {
@@ -405,7 +386,9 @@ impl Daemon {
         for running in &mut self.outputs {
             let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
             if let Some(new) = config.outputs.iter().find(other_sink) {
-                running.output.replace_sink(make_output(new)?.sink);
+                let Parts { sink, kafka, .. } = make_output(new)?;
+                running.output.replace_sink(sink);
+                running.kafka = kafka;
                 running.config = new.clone();
             }
         }

@@ -190,7 +190,12 @@ fn record_schema(described: &Described) -> Json {
             "collector": {"type": "string"},
             "time": {"type": "string", "format": "date-time"},
             "tags": {"type": "object", "additionalProperties": {"type": "string"}},
-            "fields": {"type": "object", "properties": fields, "additionalProperties": false},
+            "fields": {
+                "type": "object",
+                "properties": fields,
+                "additionalProperties": false,
+                "minProperties": 1,
+            },
         },
         "required": ["measurement", "node", "collector", "time", "tags", "fields"],
         "additionalProperties": false,

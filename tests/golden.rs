@@ -6,16 +6,18 @@
 //! as Prometheus reads them (`.prom`). `UPDATE=1 cargo test --test golden` writes those anew: read
 //! the difference before it is committed.
 
+mod common;
 mod said;
 
 use std::fmt::Write;
 use std::path::Path;
 
+use common::schema::Schemas;
 use perijove::cli;
 use perijove::collector::{Entry, Poll, Reader, Settings, Tally, read_reply};
 use perijove::collectors::{self, COLLECTORS};
 use perijove::items::Limits;
-use perijove::output::{exposition, line_protocol::LineProtocol};
+use perijove::output::{exposition, json, line_protocol::LineProtocol};
 use perijove::point::{Batch, Points};
 
 const TIME_NS: u64 = 1_700_000_000_000_000_000;
@@ -24,12 +26,13 @@ const TIME_NS: u64 = 1_700_000_000_000_000_000;
 fn fixtures_give_their_points() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let update = std::env::var_os("UPDATE").is_some();
+    let schemas = Schemas::printed();
     let mut changed = Vec::new();
     let mut fixtures = 0;
     for entry in COLLECTORS {
         for path in replies(&folder.join(entry.name)) {
             fixtures += 1;
-            let (line, prom) = read(entry, &std::fs::read(&path).unwrap());
+            let (line, prom) = read(entry, &std::fs::read(&path).unwrap(), &schemas);
             for (extension, text) in [("line", line), ("prom", prom)] {
                 let path = path.with_extension(extension);
                 let expected = std::fs::read_to_string(&path).unwrap_or_default();
@@ -68,8 +71,9 @@ fn replies(folder: &Path) -> Vec<std::path::PathBuf> {
     replies
 }
 
-/// The points of a fixture as line protocol and as exposition text.
-fn read(entry: &Entry, fixture: &[u8]) -> (String, String) {
+/// The points of a fixture as line protocol and as exposition text. As JSON they are as their
+/// schema says.
+fn read(entry: &Entry, fixture: &[u8], schemas: &Schemas) -> (String, String) {
     let mut poll = (entry.start)(&Settings::default());
     let mut points = Points::default();
     points.asked_ns = Some(TIME_NS);
@@ -95,6 +99,11 @@ fn read(entry: &Entry, fixture: &[u8]) -> (String, String) {
     let mut lines = Vec::new();
     LineProtocol::default().encode(&batch, &mut lines);
     line += std::str::from_utf8(&lines).unwrap();
+    let mut records = Vec::new();
+    json::encode(&batch, &mut records);
+    let records = std::str::from_utf8(&records).unwrap();
+    records.lines().for_each(|record| drop(schemas.check(record)));
+    assert_eq!(records.lines().count(), points.len());
     let mut prom = Vec::new();
     assert_eq!(exposition::write(&[batch], &mut prom).unwrap(), 0, "duplicate series");
     (line, String::from_utf8(prom).unwrap())

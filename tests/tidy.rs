@@ -12,6 +12,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "codecs",
         &[
             "netconf::framing",
+            "output::layout",
             "output::line_protocol",
             "output::json",
             "output::exposition",

@@ -177,6 +177,7 @@ pub struct FileInfluxdb {
     pub timeout: Option<Timeout>,
     pub ca_file: Option<PathBuf>,
     pub host_tag: Option<String>,
+    pub layout: Option<influxdb::Layout>,
     pub queue_bytes_max: Option<Bytes>,
 }
 
@@ -187,6 +188,7 @@ pub struct FileKafka {
     pub topic: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
     pub value: Option<kafka::Value>,
+    pub layout: Option<kafka::Layout>,
     pub compression: Option<String>,
     pub producer_bytes_max: Option<Bytes>,
     pub linger: Option<Time>,
@@ -289,21 +291,31 @@ impl Output {
     /// Whether the other one takes the same records and only writes them elsewhere, or under
     /// another name: what is queued for the one can go to the other.
     pub fn differs_in_sink(&self, other: &Output) -> bool {
-        let (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) = (&self.kind, &other.kind)
-        else {
-            return false;
-        };
-        let like_ours = influxdb::Settings {
-            url: ours.url.clone(),
-            target: ours.target.clone(),
-            gzip: ours.gzip,
-            timeout: ours.timeout,
-            ca_file: ours.ca_file.clone(),
-            ..theirs.clone()
+        let like_ours = match (&self.kind, &other.kind) {
+            (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
+                OutputKind::Influxdb(influxdb::Settings {
+                    url: ours.url.clone(),
+                    target: ours.target.clone(),
+                    gzip: ours.gzip,
+                    timeout: ours.timeout,
+                    ca_file: ours.ca_file.clone(),
+                    ..theirs.clone()
+                })
+            }
+            (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
+                OutputKind::Kafka(kafka::Settings {
+                    topic: theirs.topic.clone(),
+                    key: theirs.key.clone(),
+                    value: theirs.value,
+                    layout: theirs.layout,
+                    ..ours.clone()
+                })
+            }
+            _ => return false,
         };
         let same_queue =
             (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
-        ours != theirs && *ours == like_ours && same_queue
+        self.kind != other.kind && self.kind == like_ours && same_queue
     }
 }
 
@@ -711,6 +723,9 @@ impl Source {
                 .map(|()| template.get_ref().clone())
                 .map_err(|message| self.at_value(template, message)),
         };
+        if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
+            return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
+        }
         let mut librdkafka = Vec::new();
         for (name, value) in &file.librdkafka {
             let value = property(value)
@@ -720,11 +735,12 @@ impl Source {
         Ok(kafka::Settings {
             brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
             topic: template(&file.topic, "{collector}")?,
-            key: template(&file.key, "{node}")?,
+            key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,
+            layout: file.layout,
             value: file.value.unwrap_or_default(),
             compression: file.compression.clone().unwrap_or("lz4".into()),
             producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
-            linger: file.linger.unwrap_or(Time(Duration::from_millis(50))).0,
+            linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
             statistics_interval: or_seconds(file.statistics_interval, 30),
             username: file.username.clone(),
             password: self.secret_file(&file.password_file)?,
@@ -784,6 +800,7 @@ impl Source {
             timeout: or_seconds(file.timeout, 10),
             ca_file: file.ca_file.clone(),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
+            layout: file.layout,
         })
     }
 }

@@ -29,6 +29,14 @@ pub struct Settings {
     pub timeout: Duration,
     pub ca_file: Option<PathBuf>,
     pub host_tag: String,
+    pub layout: Option<Layout>,
+}
+
+/// Other names than ours for measurements, tags and fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    Jinfluxexporter,
 }
 
 /// Where the points go, by the version of the API.

@@ -3,10 +3,11 @@
 //! `{"measurement","node","collector","time","tags":{},"fields":{}}`, the time as RFC 3339 with
 //! nanoseconds, the fields typed as the schema says: whole numbers are exact up to 2^64.
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::layout::Row;
 use crate::point::{Batch, Point, Value};
 
 /// Appends the batch's points, a line each.
@@ -22,6 +23,30 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
 pub fn encode_point(batch: &Batch, time: &str, point: Point, out: &mut Vec<u8>) {
     let record = Record { batch, time, point };
     serde_json::to_writer(out, &record).expect("a record has no keys but strings");
+}
+
+/// Appends a point in the layout of jkafkaexporter: one flat object.
+pub fn encode_row(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, &Flat { batch, row }).expect("a record has no keys but strings");
+}
+
+struct Flat<'a> {
+    batch: &'a Batch<'a>,
+    row: &'a Row<'a>,
+}
+
+impl Serialize for Flat<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_map(None)?;
+        record.serialize_entry("Node", self.batch.node)?;
+        for (name, value) in &self.row.tags {
+            record.serialize_entry(name, value)?;
+        }
+        for (name, value) in &self.row.fields {
+            record.serialize_entry(name, value)?;
+        }
+        record.end()
+    }
 }
 
 pub fn rfc3339(time_ns: u64) -> String {

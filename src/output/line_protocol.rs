@@ -3,6 +3,7 @@
 //! One point is one line: control characters in text, which the protocol would take as they are,
 //! become spaces, so that a batch can be split and counted by its newlines.
 
+use super::layout;
 use crate::point::{Batch, Point, Value};
 
 /// How a batch becomes lines.
@@ -33,22 +34,45 @@ impl LineProtocol {
         clamped
     }
 
+    /// The same in the layout of jinfluxexporter.
+    pub fn encode_layout(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
+        let mut clamped = 0;
+        for row in batch.points.iter().filter_map(|point| layout::row(&point)) {
+            clamped +=
+                self.line(batch, row.name, row.tags.into_iter(), row.fields.into_iter(), out);
+            out.push(b'\n');
+        }
+        clamped
+    }
+
     /// Appends one point, without a newline; how many integers had to be clamped.
     pub fn encode_point(&self, batch: &Batch, point: &Point, out: &mut Vec<u8>) -> u64 {
+        let fields = point.fields().map(|(_, info, value)| (info.name, value));
+        self.line(batch, point.schema.name(), point.tags(), fields, out)
+    }
+
+    fn line<'a>(
+        &self,
+        batch: &Batch,
+        measurement: &str,
+        tags: impl Iterator<Item = (&'a str, &'a str)>,
+        fields: impl Iterator<Item = (&'static str, Value<'a>)>,
+        out: &mut Vec<u8>,
+    ) -> u64 {
         let mut clamped = 0;
-        escape(point.schema.name(), MEASUREMENT, out);
+        escape(measurement, MEASUREMENT, out);
         if !batch.node.is_empty() {
             tag(&self.host_tag, batch.node, out);
         }
         // A tag from a description must not forge the router.
-        for (name, value) in point.tags().filter(|(name, _)| *name != self.host_tag) {
+        for (name, value) in tags.filter(|(name, _)| *name != self.host_tag) {
             tag(name, value, out);
         }
         let mut separator = b' ';
-        for (_, info, value) in point.fields() {
+        for (name, value) in fields {
             out.push(separator);
             separator = b',';
-            escape(info.name, TAG, out);
+            escape(name, TAG, out);
             out.push(b'=');
             clamped += u64::from(self.value(value, out));
         }

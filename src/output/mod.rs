@@ -9,6 +9,7 @@ pub mod influxdb;
 pub mod json;
 pub mod kafka;
 pub mod latest;
+pub mod layout;
 pub mod line_protocol;
 pub mod prometheus;
 pub mod queue;
@@ -35,7 +36,8 @@ pub trait Sink: Send {
     }
 
     /// Writes the records; what to do if that fails is in the error.
-    /// `has_time` turns false when the program ends and must not wait any longer.
+    /// `has_time` turns false when it must not wait any longer: the program ends, or another sink
+    /// takes over.
     fn write(
         &mut self,
         records: &[u8],
@@ -164,7 +166,9 @@ pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
         }
         scratch.clear();
         add(&output.status.clamped, (output.encode)(batch, scratch));
-        if output.queue.push(scratch, batch.points.len()) {
+        // A layout may leave points out.
+        let records = memchr::memchr_iter(b'\n', scratch).count();
+        if output.queue.push(scratch, records) {
             let Level { bytes, dropped, .. } = output.queue.level();
             log::debug!("{}: the queue is full ({bytes} bytes), {dropped} dropped", output.name);
         }
@@ -218,7 +222,8 @@ impl Writer<'_> {
     /// Writes a chunk, in parts if it must be.
     fn deliver(&mut self, chunk: &Chunk) -> Delivery {
         let status = &self.output.status;
-        let has_time = || self.output.queue.has_time();
+        // A sink that waits must not hold up the one that is to take its place.
+        let has_time = || self.output.queue.has_time() && lock(&self.output.replacement).is_none();
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
             if let Some(sink) = lock(&self.output.replacement).take() {

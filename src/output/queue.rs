@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use crate::sync::{self, lock};
 
 /// Records that are sent together.
@@ -43,7 +43,7 @@ enum Kept {
     First,
     /// It was read from the spool.
     Spool,
-    /// It was in the spool and a limit dropped it there.
+    /// It was in the spool and a limit dropped it there: as good as nowhere.
     Dropped,
 }
 
@@ -58,6 +58,8 @@ struct State {
     nudged: bool,
     in_flight: Option<(Chunk, Kept)>,
     spool: Option<Spool>,
+    /// A spool that could not be opened yet.
+    unopened: Option<spool::Settings>,
     /// What is not sent goes to disk.
     spooling: bool,
     spool_error: Option<String>,
@@ -81,11 +83,13 @@ pub struct Level {
 }
 
 impl Queue {
-    pub fn new(name: &'static str, mut bounds: Bounds, spool: Option<Spool>) -> Queue {
+    /// Opens the spool, with what an earlier run left there. One that cannot be used leaves the
+    /// memory until it can be.
+    pub fn new(name: &'static str, mut bounds: Bounds, spool: Option<&spool::Settings>) -> Queue {
         // The queue drops whole chunks: several have to fit in it.
         bounds.chunk_bytes_max = bounds.chunk_bytes_max.min(bounds.queue_bytes_max / 4).max(1);
-        let spooling = spool.as_ref().is_some_and(|spool| !spool.is_empty());
-        let state = State { spool, spooling, ..State::default() };
+        let mut state = State { unopened: spool.cloned(), ..State::default() };
+        open_spool(name, &mut state);
         Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -96,11 +100,7 @@ impl Queue {
         }
         let mut state = lock(&self.state);
         self.gather(&mut state, records, points);
-        let waits = |(chunk, _): &(Chunk, Kept)| chunk.since.elapsed() > LAG;
-        let lags = state.in_flight.as_ref().is_some_and(waits)
-            || state.bytes > self.bounds.queue_bytes_max / 2;
-        state.spooling |= lags;
-        self.spill(&mut state);
+        self.spill_if_late(&mut state);
         let before = state.dropped;
         while state.bytes > self.bounds.queue_bytes_max && state.chunks.len() > 1 {
             let Some(chunk) = state.chunks.pop_front() else { break };
@@ -139,6 +139,15 @@ impl Queue {
         }
     }
 
+    /// Goes over to disk if the output does not keep up.
+    fn spill_if_late(&self, state: &mut State) {
+        let waits = |(chunk, _): &(Chunk, Kept)| chunk.since.elapsed() > LAG;
+        let lags = state.in_flight.as_ref().is_some_and(waits)
+            || state.bytes > self.bounds.queue_bytes_max / 2;
+        state.spooling |= lags;
+        self.spill(state);
+    }
+
     /// Writes to disk what is in memory, oldest first, if that is wanted now. What cannot be
     /// written stays in memory; that is said once.
     fn spill(&self, state: &mut State) {
@@ -146,7 +155,8 @@ impl Queue {
             return;
         };
         let mut failed = None;
-        if let Some((chunk, kept @ Kept::Nowhere)) = in_flight {
+        // Behind older records it would be sent a second time, so it stays where it is.
+        if let (Some((chunk, kept @ Kept::Nowhere)), true) = (&mut *in_flight, spool.is_empty()) {
             match spool.append(&chunk.bytes, chunk.points) {
                 Ok(()) => *kept = Kept::First,
                 Err(err) => failed = Some(err),
@@ -161,10 +171,13 @@ impl Queue {
                 Err(err) => failed = Some(err),
             }
         }
-        let dropped = spool.enforce_limits();
-        state.dropped += dropped;
-        if let (Some((_, kept @ (Kept::First | Kept::Spool))), true) = (in_flight, dropped > 0) {
-            *kept = Kept::Dropped;
+        if let Some(mut dropped) = spool.enforce_limits() {
+            // What is on its way may still arrive: it is not lost yet.
+            if let Some((chunk, kept @ (Kept::First | Kept::Spool))) = in_flight {
+                dropped -= if *kept == Kept::First { chunk.points } else { 0 };
+                *kept = Kept::Dropped;
+            }
+            state.dropped += dropped;
         }
         match (failed, &state.spool_error) {
             (Some(err), None) => {
@@ -244,6 +257,10 @@ impl Queue {
         }
         if spool.is_empty() {
             state.spooling = false;
+            // Trouble that comes later is news.
+            if state.spool_error.take().is_some() {
+                log::info!("{}: the spool is empty again, and not needed", self.name);
+            }
         }
     }
 
@@ -258,10 +275,16 @@ impl Queue {
     fn give_up(&self, state: &mut State) {
         state.spooling = true;
         self.spill(state);
+        if let State { spool: Some(spool), in_flight: Some((chunk, kept)), .. } = state {
+            let kept_nowhere = matches!(kept, Kept::Nowhere | Kept::Dropped);
+            if kept_nowhere && spool.append(&chunk.bytes, chunk.points).is_ok() {
+                *kept = Kept::Spool;
+            }
+        }
         let rest: u64 = state.chunks.drain(..).map(|chunk| chunk.points).sum();
         state.bytes = 0;
         let in_flight = match &state.in_flight {
-            Some((chunk, Kept::Nowhere)) => chunk.points,
+            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
             _ => 0,
         };
         state.in_flight = None;
@@ -273,9 +296,11 @@ impl Queue {
         self.give_up(&mut lock(&self.state));
     }
 
-    /// Makes what is on disk survive a loss of power.
+    /// Makes what is on disk survive a loss of power, after putting there what waits too long.
     pub fn sync(&self) {
         let mut state = lock(&self.state);
+        open_spool(self.name, &mut state);
+        self.spill_if_late(&mut state);
         let Some(spool) = &mut state.spool else { return };
         let unsynced = spool.unsynced();
         if let Err(err) = spool.save_acknowledged() {
@@ -283,7 +308,7 @@ impl Queue {
         }
         drop(state);
         // Flash may take its time: nobody waits for it.
-        if let Some(Err(err)) = unsynced.map(|file| file.sync_data()) {
+        if let Some(err) = unsynced.iter().find_map(|file| file.sync_data().err()) {
             log::warn!("{}: the spool cannot be synced: {err}", self.name);
         }
     }
@@ -342,6 +367,35 @@ impl Queue {
             spooled_points,
             spooled_bytes,
             dropped: state.dropped,
+        }
+    }
+}
+
+/// Opens the spool that is not open yet, if there is one, and says what it holds; that it cannot
+/// be opened is said once.
+fn open_spool(name: &str, state: &mut State) {
+    let Some(settings) = &state.unopened else { return };
+    let shown = settings.directory.display();
+    match Spool::open(settings) {
+        Ok((spool, damaged)) => {
+            if damaged > 0 {
+                log::warn!("{name}: {damaged} bytes of the spool {shown} are damaged and left out");
+            }
+            if spool.points() > 0 {
+                log::info!("{name}: {} points of an earlier run wait in {shown}", spool.points());
+            }
+            if state.spool_error.take().is_some() {
+                log::info!("{name}: the spool {shown} can be used now");
+            }
+            state.spooling |= !spool.is_empty();
+            state.spool = Some(spool);
+            state.unopened = None;
+        }
+        Err(err) => {
+            if state.spool_error.is_none() {
+                log::warn!("{name}: no spool, memory it is: {shown}: {err}");
+            }
+            state.spool_error = Some(err.to_string());
         }
     }
 }
@@ -432,8 +486,7 @@ mod tests {
             queue_bytes_max: 1000,
             flush_interval: Duration::ZERO,
         };
-        let open = || Spool::open(&settings).unwrap().0;
-        let queue = Queue::new("test", bounds.clone(), Some(open()));
+        let queue = Queue::new("test", bounds.clone(), Some(&settings));
         queue.push(b"a\nb\nc\n", 3);
         let first = queue.take().unwrap();
         assert_eq!(&first.bytes[..], b"a\nb\n");
@@ -449,7 +502,7 @@ mod tests {
         // Killed: the rest is there for the next run, which repeats no more than since a sync.
         queue.sync();
         drop(queue);
-        let queue = Queue::new("test", bounds, Some(open()));
+        let queue = Queue::new("test", bounds, Some(&settings));
         queue.push(b"e\n", 1);
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "c\nd\ne\n");

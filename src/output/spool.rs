@@ -56,7 +56,8 @@ pub struct Spool {
     /// What was read and not acknowledged: points.
     in_flight: u64,
     next_number: u64,
-    unsynced: bool,
+    /// The first segment that was written to since it was last made to survive a loss of power.
+    unsynced_from: Option<u64>,
     acknowledged_saved: u64,
 }
 
@@ -86,13 +87,13 @@ impl Spool {
             read: 0,
             in_flight: 0,
             next_number: numbers.last().map_or(1, |last| last + 1),
-            unsynced: false,
+            unsynced_from: None,
             acknowledged_saved: 0,
         };
         let mut damaged = 0;
         for number in numbers {
             let path = segment_path(&settings.directory, number);
-            let file = File::options().read(true).append(true).open(&path)?;
+            let file = File::options().read(true).write(true).open(&path)?;
             let metadata = file.metadata()?;
             let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             let bytes = metadata.len();
@@ -149,26 +150,30 @@ impl Spool {
 
     /// Adds a record at the end. On failure nothing is added.
     pub fn append(&mut self, bytes: &[u8], points: u64) -> io::Result<()> {
-        let room = |segment: &Segment| segment.bytes < SEGMENT_BYTES_MAX && segment.is_in_place();
+        // Limits drop whole segments: several of them must fit.
+        let bytes_max = SEGMENT_BYTES_MAX.min(self.settings.bytes_max / 4);
+        let room = |segment: &Segment| segment.bytes < bytes_max && segment.is_in_place();
         if !self.segments.back().is_some_and(room) {
             self.start_segment()?;
         }
         let Some(segment) = self.segments.back_mut() else { return Ok(()) };
-        let mut record = Vec::with_capacity(HEADER_BYTES + bytes.len());
-        record.extend_from_slice(MAGIC);
-        record.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        record.extend_from_slice(&checksum(bytes, points as u32).to_le_bytes());
-        record.extend_from_slice(&(points as u32).to_le_bytes());
-        record.extend_from_slice(bytes);
-        if let Err(err) = segment.file.write_all_at(&record, segment.bytes) {
+        let header = [
+            *MAGIC,
+            (bytes.len() as u32).to_le_bytes(),
+            checksum(bytes, points as u32).to_le_bytes(),
+            (points as u32).to_le_bytes(),
+        ];
+        let (start, behind) = (segment.bytes, segment.bytes + HEADER_BYTES as u64);
+        let written = segment.file.write_all_at(header.as_flattened(), start);
+        if let Err(err) = written.and_then(|()| segment.file.write_all_at(bytes, behind)) {
             // A full disk may have taken a part of it.
-            let _ = segment.file.set_len(segment.bytes);
+            let _ = segment.file.set_len(start);
             return Err(err);
         }
-        segment.bytes += record.len() as u64;
+        segment.bytes = behind + bytes.len() as u64;
         segment.points += points;
         segment.written = SystemTime::now();
-        self.unsynced = true;
+        self.unsynced_from.get_or_insert(segment.number);
         Ok(())
     }
 
@@ -227,10 +232,10 @@ impl Spool {
         self.remove_delivered();
     }
 
-    /// Drops the oldest segments until the limits are kept; how many points that were not
-    /// delivered went with them.
-    pub fn enforce_limits(&mut self) -> u64 {
-        let mut dropped = 0;
+    /// Drops the oldest segments until the limits are kept. If any had to go, how many points that
+    /// were not taken yet went with them; what was taken was in the first.
+    pub fn enforce_limits(&mut self) -> Option<u64> {
+        let mut dropped = None;
         loop {
             let age = |segment: &Segment| segment.written.elapsed().unwrap_or_default();
             let too_many = self.segments.len() > 1 && self.bytes() > self.settings.bytes_max;
@@ -239,19 +244,19 @@ impl Spool {
             if !too_many && !too_old {
                 return dropped;
             }
-            dropped += self.segments.front().map_or(0, |first| first.points) + self.in_flight;
+            *dropped.get_or_insert(0) += self.segments.front().map_or(0, |first| first.points);
             self.in_flight = 0;
             self.drop_first();
         }
     }
 
-    /// A handle to make the last segment survive a loss of power, if there is need; the caller
-    /// does so without holding anybody up.
-    pub fn unsynced(&mut self) -> Option<File> {
-        if !std::mem::take(&mut self.unsynced) {
-            return None;
-        }
-        self.segments.back()?.file.try_clone().ok()
+    /// What to sync for all that was written to survive a loss of power: segments and their
+    /// directory. The caller does so without holding anybody up.
+    pub fn unsynced(&mut self) -> Vec<File> {
+        let Some(from) = self.unsynced_from.take() else { return Vec::new() };
+        let written = self.segments.iter().filter(|segment| segment.number >= from);
+        let segments = written.filter_map(|segment| segment.file.try_clone().ok());
+        segments.chain(File::open(&self.settings.directory).ok()).collect()
     }
 
     /// Notes on disk how far the first segment was delivered.
@@ -451,7 +456,7 @@ mod tests {
         let mut dropped = 0;
         for _ in 0..20 {
             spool.append(&megabyte, 10).unwrap();
-            dropped += spool.enforce_limits();
+            dropped += spool.enforce_limits().unwrap_or(0);
         }
         assert!(spool.bytes() <= 9 << 20, "{}", spool.bytes());
         assert_eq!(dropped + spool.points(), 200);

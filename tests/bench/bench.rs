@@ -3,6 +3,8 @@
 //! `tests/bench/run` builds and starts this with the simulated router's path; it prints a line for
 //! each benchmark: `bench NAME FIGURE UNIT target FIGURE met|missed`.
 
+mod outputs;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::process::Command;
@@ -76,6 +78,9 @@ const BENCHMARKS: &[(&str, Benchmark)] = &[
     }),
     ("line-protocol", |router| line_protocol(router)),
     ("exposition", |router| exposition(router)),
+    ("json", outputs::json),
+    ("kafka", outputs::kafka),
+    ("spool", outputs::spool),
 ];
 
 fn main() {

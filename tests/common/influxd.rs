@@ -84,6 +84,30 @@ impl Influxd {
         self.server = None;
     }
 
+    /// Asks the server to end, and waits until it has.
+    pub fn end(&mut self) {
+        let server = self.server.take().expect("influxd runs");
+        server.signal("TERM");
+        server.finish();
+    }
+
+    /// The server's process.
+    pub fn id(&self) -> u32 {
+        self.server.as_ref().expect("influxd runs").id()
+    }
+
+    /// Starts the server again so that it asks every request for a login, or none.
+    pub fn ask_for_login(&mut self, ask: bool) {
+        let path = self.directory.join("influxdb.conf");
+        let settings = std::fs::read_to_string(&path).expect("read influxdb.conf");
+        let now = if ask { "auth-enabled = true" } else { "auth-enabled = false" };
+        let settings =
+            settings.replace("auth-enabled = true", now).replace("auth-enabled = false", now);
+        self.directory.write("influxdb.conf", settings);
+        self.end();
+        self.start_again();
+    }
+
     pub fn url(&self) -> String {
         let scheme = if self.options.tls { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{}", self.port)
@@ -110,7 +134,7 @@ impl Influxd {
         let arguments = [("epoch", "ns"), ("q", statement)];
         let (status, body) = self.post("/query", &arguments, "").expect("influxd takes a query");
         let answer: Json = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
-        assert!(status == 200 && !body.contains("\"error\""), "{statement}: {status} {body}");
+        assert!(status == 200 && !body.contains("\"error\":"), "{statement}: {status} {body}");
         answer["results"][0]["series"].as_array().cloned().unwrap_or_default()
     }
 
@@ -128,6 +152,16 @@ impl Influxd {
     pub fn points_of(&self, measurements: &str) -> Vec<Line> {
         let series = self.query(&format!("SELECT * FROM {measurements} GROUP BY *"));
         series.iter().flat_map(read_series).collect()
+    }
+
+    /// The number of points, which each have the field that most points of their series have.
+    pub fn count(&self) -> usize {
+        let counts = self.query("SELECT COUNT(*) FROM /.*/ GROUP BY *");
+        let most = |series: &Json| {
+            let row = series["values"][0].as_array().expect("a row");
+            row[1..].iter().filter_map(Json::as_u64).max().unwrap_or(0) as usize
+        };
+        counts.iter().map(most).sum()
     }
 
     /// Waits until the points satisfy `probe`.

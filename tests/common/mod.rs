@@ -6,6 +6,8 @@
 //! when its handle is dropped, panic or not. Each test file uses a part of this.
 #![allow(dead_code)]
 
+#[cfg(feature = "kafka")]
+pub mod broker;
 pub mod http_stub;
 pub mod influxd;
 pub mod lines;
@@ -13,7 +15,9 @@ pub mod netconfd;
 pub mod perijove;
 pub mod process;
 pub mod prometheus;
+pub mod schema;
 pub mod sshd;
+pub mod tcp_proxy;
 pub mod temporary;
 pub mod victoria_metrics;
 
@@ -27,13 +31,18 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Asks `probe` until it has an answer; panics with `what` when there is none in time.
-pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+pub fn wait_for<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    wait_for_within(DEADLINE, what, probe)
+}
+
+/// The same for what takes longer.
+pub fn wait_for_within<T>(time: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + time;
     loop {
         if let Some(answer) = probe() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {time:?}: {what}");
         std::thread::sleep(Duration::from_millis(15));
     }
 }

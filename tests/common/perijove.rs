@@ -74,9 +74,20 @@ impl Daemon {
     }
 
     pub fn start_in(directory: Directory, settings: &str, arguments: &[&str]) -> Daemon {
+        Daemon::start_with(directory, settings, arguments, &[])
+    }
+
+    /// The same with these environment variables.
+    pub fn start_with(
+        directory: Directory,
+        settings: &str,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+    ) -> Daemon {
         let file = directory.join("perijove.toml");
         write_settings(&directory, settings);
         let mut command = perijove(&["run"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(command.arg("--config").arg(file).args(arguments));
         Daemon { process, directory }
     }

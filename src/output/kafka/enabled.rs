@@ -1,8 +1,9 @@
 //! The producer: librdkafka's, with a thread of its own; no async runtime.
 //!
 //! Nothing leaves the queue before its delivery report came. Within a session the producer is
-//! idempotent: what librdkafka sends again arrives once. A record that a broker refuses for good
-//! is dropped and counted; all other failures are librdkafka's to retry, or ours.
+//! idempotent: what librdkafka sends again arrives once. A record that a broker refuses for good,
+//! even when it comes alone, is dropped and counted; all other failures are librdkafka's to retry,
+//! or ours. A session that librdkafka declares beyond repair is followed by a new one.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ struct Reports {
     attempt: usize,
     /// Lines to send again.
     again: Vec<usize>,
-    refused: u64,
+    /// Lines that a broker will not take in this company.
+    refused: Vec<usize>,
     why: String,
     /// The last trouble with a broker, and when it was logged.
     trouble: Option<Instant>,
@@ -92,7 +94,7 @@ impl ProducerContext<NoCustomPartitioner> for Context {
         if let Err((err, _)) = result {
             reports.why = err.to_string();
             match err.rdkafka_error_code() {
-                Some(code) if is_refusal(code) => reports.refused += 1,
+                Some(code) if is_refusal(code) => reports.refused.push(line),
                 _ => reports.again.push(line),
             }
         } else if reports.trouble.take().is_some() {
@@ -113,48 +115,56 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// A producer of its own session.
+fn start_producer(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+) -> Result<ThreadedProducer<Context>, String> {
+    let mut config = ClientConfig::new();
+    let kilobytes = (settings.producer_bytes_max >> 10).max(1);
+    let milliseconds = |time: Duration| time.as_millis().to_string();
+    config
+        .set("bootstrap.servers", &settings.brokers)
+        .set("client.id", "perijove")
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("compression.type", &settings.compression)
+        .set("linger.ms", milliseconds(settings.linger))
+        .set("queue.buffering.max.kbytes", kilobytes.to_string())
+        // Ours is the queue that has limits of age and size: librdkafka never gives up.
+        .set("message.timeout.ms", "0")
+        .set("statistics.interval.ms", milliseconds(settings.statistics_interval))
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    if let Some(username) = &settings.username {
+        config.set("sasl.username", username);
+    }
+    if let Some(password) = &settings.password {
+        config.set("sasl.password", password.expose());
+    }
+    if let Some(path) = &settings.ca_file {
+        config.set("ssl.ca.location", path.to_string_lossy());
+    }
+    for (name, value) in &settings.librdkafka {
+        config.set(name, value);
+    }
+    let producer = config.create_with_context(Context(shared.clone()));
+    producer.map_err(|err| format!("librdkafka: {err}"))
+}
+
 pub struct Kafka {
     producer: ThreadedProducer<Context>,
     shared: Arc<Shared>,
-    brokers: String,
+    settings: Settings,
 }
 
 impl Kafka {
     /// Connects when it can: a broker that is away now is no error. Fails if librdkafka does not
     /// take the settings.
     pub fn new(settings: &Settings) -> Result<Kafka, String> {
-        let mut config = ClientConfig::new();
-        let kilobytes = (settings.producer_bytes_max >> 10).max(1);
-        let milliseconds = |time: Duration| time.as_millis().to_string();
-        config
-            .set("bootstrap.servers", &settings.brokers)
-            .set("client.id", "perijove")
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("compression.type", &settings.compression)
-            .set("linger.ms", milliseconds(settings.linger))
-            .set("queue.buffering.max.kbytes", kilobytes.to_string())
-            // Ours is the queue that has limits of age and size: librdkafka never gives up.
-            .set("message.timeout.ms", "0")
-            .set("statistics.interval.ms", milliseconds(settings.statistics_interval))
-            .set("log.connection.close", "false")
-            .set_log_level(RDKafkaLogLevel::Warning);
-        if let Some(username) = &settings.username {
-            config.set("sasl.username", username);
-        }
-        if let Some(password) = &settings.password {
-            config.set("sasl.password", password.expose());
-        }
-        if let Some(path) = &settings.ca_file {
-            config.set("ssl.ca.location", path.to_string_lossy());
-        }
-        for (name, value) in &settings.librdkafka {
-            config.set(name, value);
-        }
         let shared = Arc::new(Shared::default());
-        let producer = config.create_with_context(Context(shared.clone()));
-        let producer = producer.map_err(|err| format!("librdkafka: {err}"))?;
-        Ok(Kafka { producer, shared, brokers: settings.brokers.clone() })
+        let producer = start_producer(settings, &shared)?;
+        Ok(Kafka { producer, shared, settings: settings.clone() })
     }
 
     pub fn statistics(&self) -> Arc<Mutex<Statistics>> {
@@ -167,11 +177,13 @@ impl Kafka {
             let mut reports = lock(&self.shared.reports);
             reports.attempt += 1;
             reports.waiting = which.len();
+            reports.again.clear();
+            reports.refused.clear();
             reports.attempt
         };
         for line in which {
             let Some(record) = record(lines[*line]) else {
-                self.refuse("a record of the queue is damaged");
+                self.refuse(*line, "a record of the queue is damaged");
                 continue;
             };
             let header = |key, value| Header { key, value: Some(value) };
@@ -184,9 +196,19 @@ impl Kafka {
                 .headers(headers);
             while let Err((err, back)) = self.producer.send(message) {
                 message = back;
-                if err.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    self.refuse(&err.to_string());
-                    break;
+                match err.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::QueueFull) => {}
+                    Some(code) if is_refusal(code) => {
+                        self.refuse(*line, &err.to_string());
+                        break;
+                    }
+                    _ => {
+                        let mut reports = lock(&self.shared.reports);
+                        reports.waiting -= 1;
+                        reports.again.push(*line);
+                        reports.why = err.to_string();
+                        break;
+                    }
                 }
                 if !has_time() {
                     return false;
@@ -199,11 +221,35 @@ impl Kafka {
         true
     }
 
-    fn refuse(&self, why: &str) {
+    fn refuse(&self, line: usize, why: &str) {
         let mut reports = lock(&self.shared.reports);
         reports.waiting -= 1;
-        reports.refused += 1;
+        reports.refused.push(line);
         reports.why = why.to_string();
+    }
+
+    fn trouble(&self, records: usize, why: &str) {
+        let mut reports = lock(&self.shared.reports);
+        if reports.trouble.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+            reports.trouble = Some(Instant::now());
+            log::warn!("kafka: {records} records are sent again: {why}");
+        }
+    }
+
+    /// Starts a new session in place of one that can send nothing any more, as when the brokers
+    /// have forgotten what they acknowledged.
+    fn renew(&mut self) -> Result<(), Failure> {
+        let Some((_, why)) = self.producer.client().fatal_error() else { return Ok(()) };
+        log::warn!("kafka: a new session begins: {why}");
+        let retry = |why| Failure::Retry { after: None, why };
+        self.producer = start_producer(&self.settings, &self.shared).map_err(retry)?;
+        Ok(())
+    }
+
+    /// Takes back what is still in librdkafka's hands: the queue keeps it.
+    fn out_of_time(&self) -> Failure {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        Failure::Retry { after: None, why: "no delivery report in time".into() }
     }
 
     /// Waits for the reports of all that was sent; false without time left.
@@ -228,36 +274,49 @@ impl Sink for Kafka {
     ) -> Result<(), Failure> {
         let text = String::from_utf8_lossy(records);
         let lines: Vec<&str> = text.lines().collect();
-        let mut which: Vec<usize> = (0..lines.len()).collect();
-        lock(&self.shared.reports).refused = 0;
-        loop {
-            if !self.send(&lines, &which, has_time) || !self.wait(has_time) {
-                // What is still in librdkafka's hands is kept by the queue, if it has a spool.
-                self.producer.purge(PurgeConfig::default().queue().inflight());
-                let why = "no delivery report in time".into();
-                return Err(Failure::Retry { after: None, why });
+        let (mut refused_points, mut refused_why) = (0, String::new());
+        // What is sent together, the next group last.
+        let mut groups: Vec<Vec<usize>> = vec![(0..lines.len()).collect()];
+        while let Some(group) = groups.pop() {
+            if !self.send(&lines, &group, has_time) || !self.wait(has_time) {
+                return Err(self.out_of_time());
             }
-            let mut reports = lock(&self.shared.reports);
-            which = std::mem::take(&mut reports.again);
-            if which.is_empty() {
-                let (points, why) = (reports.refused, std::mem::take(&mut reports.why));
-                let refused = Err(Failure::Refused { points, why });
-                return if points > 0 { refused } else { Ok(()) };
+            let (mut again, refused, why) = {
+                let mut reports = lock(&self.shared.reports);
+                let Reports { again, refused, why, .. } = &mut *reports;
+                (std::mem::take(again), std::mem::take(refused), why.clone())
+            };
+            if refused.len() == 1 && group.len() == 1 {
+                refused_points += 1;
+                refused_why = why.clone();
+            } else if !refused.is_empty() {
+                // Brokers refuse a batch for one record in it: the halves tell which.
+                let (first, second) = refused.split_at(refused.len() / 2);
+                let halves = [second, first].into_iter().filter(|half| !half.is_empty());
+                groups.extend(halves.map(<[usize]>::to_vec));
             }
-            // In the order in which they were made.
-            which.sort_unstable();
-            if reports.trouble.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
-                reports.trouble = Some(Instant::now());
-                log::warn!("kafka: {} records are sent again: {}", which.len(), reports.why);
+            if !again.is_empty() {
+                self.trouble(again.len(), &why);
+                // In the order in which they were made.
+                again.sort_unstable();
+                groups.push(again);
+                self.renew()?;
+                let reports = lock(&self.shared.reports);
+                drop(sync::wait(&self.shared.changed, reports, Some(RETRY)));
+                if !has_time() {
+                    return Err(self.out_of_time());
+                }
             }
-            drop(sync::wait(&self.shared.changed, reports, Some(RETRY)));
         }
+        let refused = Failure::Refused { points: refused_points, why: refused_why };
+        if refused_points > 0 { Err(refused) } else { Ok(()) }
     }
 
     fn check(&mut self) -> Result<String, String> {
+        let brokers = &self.settings.brokers;
         let metadata = self.producer.client().fetch_metadata(None, CHECK_TIMEOUT);
-        let metadata = metadata.map_err(|err| format!("{}: {err}", self.brokers))?;
-        let brokers = metadata.brokers().len();
-        Ok(format!("{}: {brokers} brokers, {} topics", self.brokers, metadata.topics().len()))
+        let metadata = metadata.map_err(|err| format!("{brokers}: {err}"))?;
+        let (count, topics) = (metadata.brokers().len(), metadata.topics().len());
+        Ok(format!("{brokers}: {count} brokers, {topics} topics"))
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::json;
+use super::layout;
 use super::line_protocol::LineProtocol;
-use crate::point::{Batch, Point};
+use crate::point::Batch;
 use crate::secret::Secret;
 
 #[cfg(not(feature = "kafka"))]
@@ -26,10 +27,12 @@ pub use producer::Kafka;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub brokers: String,
-    /// Templates: `{collector}`, `{measurement}` and `{node}` are replaced.
+    /// Templates: `{collector}`, `{measurement}`, `{node}` and `{time}`, in whole seconds since
+    /// 1970, are replaced.
     pub topic: String,
     pub key: String,
     pub value: Value,
+    pub layout: Option<Layout>,
     pub compression: String,
     /// Room for records that librdkafka holds.
     pub producer_bytes_max: usize,
@@ -49,6 +52,13 @@ pub enum Value {
     #[default]
     Json,
     Line,
+}
+
+/// Other names than ours for topics and what is in the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    Jkafkaexporter,
 }
 
 /// What the producer tells of itself.
@@ -72,17 +82,25 @@ impl Settings {
         let codec = LineProtocol::default();
         for point in batch.points.iter() {
             let measurement = point.schema.name();
-            fill(&self.topic, batch, &point, topic_character, out);
+            let row = self.layout.map(|Layout::Jkafkaexporter| layout::row(&point));
+            let row = match row {
+                Some(None) => continue,
+                row => row.flatten(),
+            };
+            let collector = row.as_ref().map_or(batch.collector, |row| row.name);
+            fill(&self.topic, batch, collector, measurement, topic_character, out);
             out.push(b'\t');
-            fill(&self.key, batch, &point, |c| if c.is_control() { ' ' } else { c }, out);
+            let key_character = |c: char| if c.is_control() { ' ' } else { c };
+            fill(&self.key, batch, collector, measurement, key_character, out);
             for header in [measurement, batch.collector] {
                 out.push(b'\t');
                 out.extend_from_slice(header.as_bytes());
             }
             out.push(b'\t');
-            match self.value {
-                Value::Json => json::encode_point(batch, &time, point, out),
-                Value::Line => clamped += codec.encode_point(batch, &point, out),
+            match (&row, self.value) {
+                (Some(row), _) => json::encode_row(batch, row, out),
+                (None, Value::Json) => json::encode_point(batch, &time, point, out),
+                (None, Value::Line) => clamped += codec.encode_point(batch, &point, out),
             }
             out.push(b'\n');
         }
@@ -99,7 +117,8 @@ fn topic_character(c: char) -> char {
 fn fill(
     template: &str,
     batch: &Batch,
-    point: &Point,
+    collector: &str,
+    measurement: &str,
     allowed: fn(char) -> char,
     out: &mut Vec<u8>,
 ) {
@@ -114,8 +133,9 @@ fn fill(
         put(before);
         let (name, after) = tail.split_once('}').unwrap_or((tail, ""));
         match name {
-            "collector" => put(batch.collector),
-            "measurement" => put(point.schema.name()),
+            "collector" => put(collector),
+            "measurement" => put(measurement),
+            "time" => put(itoa::Buffer::new().format(batch.time_ns / 1_000_000_000)),
             "node" => put(batch.node),
             // The settings were checked: there is no other name.
             _ => {}
@@ -131,9 +151,9 @@ pub fn check_template(template: &str) -> Result<(), String> {
     while let Some((_, tail)) = rest.split_once('{') {
         let (name, after) =
             tail.split_once('}').ok_or_else(|| format!("`{template}` has a {{ without a }}"))?;
-        if !["collector", "measurement", "node"].contains(&name) {
+        if !["collector", "measurement", "node", "time"].contains(&name) {
             return Err(format!(
-                "`{{{name}}}` is none of {{collector}}, {{measurement}}, {{node}}"
+                "`{{{name}}}` is none of {{collector}}, {{measurement}}, {{node}}, {{time}}"
             ));
         }
         rest = after;
@@ -182,6 +202,7 @@ mod tests {
             topic: "junos.{collector}.{node}".into(),
             key: "{node}".into(),
             value: Value::Line,
+            layout: None,
             compression: "lz4".into(),
             producer_bytes_max: 0,
             linger: Duration::ZERO,

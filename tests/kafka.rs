@@ -1,0 +1,143 @@
+//! Kafka, a real broker: what is written can be read, and is what the schema says.
+
+mod common;
+
+use common::broker::{self, Noida, Reader, Record, Stunnel, Tansu, make_certificates, path_in};
+use common::perijove::{Daemon, FAST, local_router};
+use common::schema::Schemas;
+use common::{free_port, lines, wait_for};
+use serde_json::Value as Json;
+
+const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
+                     \"interfaces\", \"route\", \"routingengine\"]";
+
+fn settings(output: &str) -> String {
+    let fast = FAST.replace("self_interval = \"1s\"", "self_interval = \"500ms\"");
+    format!(
+        "collectors = {SEVEN}\n{fast}drain_timeout = \"50s\"\n{}{output}",
+        local_router("r1", "")
+    )
+}
+
+/// Polls until every collector's and the program's own records are there, and ends in good order.
+fn records(output: &str, reader: &mut Reader) -> Vec<Record> {
+    let daemon = Daemon::start(&settings(output));
+    wait_for("records of every collector and of the program", || {
+        let measurements = ["alarms", "bgp_session", "interface", "routes", "perijove_kafka"];
+        let records = reader.read();
+        let has = |name: &&str| records.iter().any(|record| record.headers["schema"] == **name);
+        measurements.iter().all(has).then_some(())
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    reader.read().to_vec()
+}
+
+#[test]
+fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
+    let schemas = Schemas::printed();
+    let mut checked = 0;
+    for record in records(&output, &mut reader) {
+        let value = schemas.check(&record.value);
+        assert_eq!(record.topic, record.headers["collector"]);
+        assert_eq!(record.key, "r1");
+        assert_eq!(value["measurement"], record.headers["schema"].as_str());
+        assert_eq!(value["collector"], record.topic.as_str());
+        assert_eq!(value["node"], "r1");
+        checked += 1;
+    }
+    assert!(checked > 100, "{checked} records");
+}
+
+#[test]
+fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!(
+        "{}topic = \"junos.{{measurement}}.{{node}}\"\nkey = \"{{collector}}\"\nvalue = \"line\"\n\
+         compression = \"gzip\"\nstatistics_interval = \"200ms\"\n",
+        broker::output(&noida.brokers())
+    );
+    for record in records(&output, &mut reader) {
+        let line = &lines::read(&record.value)[0];
+        assert_eq!(record.topic, format!("junos.{}.r1", line.measurement));
+        assert_eq!(record.key, record.headers["collector"]);
+        assert_eq!(record.headers["schema"], line.measurement);
+        assert_eq!(line.tag("host"), "r1");
+    }
+}
+
+#[test]
+fn the_producer_tells_of_itself() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
+    let records = records(&output, &mut reader);
+    let own = records.iter().rfind(|record| record.headers["schema"] == "perijove_kafka");
+    let own: Json = serde_json::from_str(&own.expect("a record").value).expect("JSON");
+    let number = |name: &str| own["fields"][name].as_f64();
+    assert_eq!(number("brokers_up"), Some(1.0), "{own}");
+    assert!(number("sent_records_total") > Some(0.0), "{own}");
+    assert!(number("round_trip_seconds") > Some(0.0), "{own}");
+}
+
+#[test]
+fn tls_with_a_certificate_of_the_clients() {
+    let (port, certificates) = (free_port(), make_certificates());
+    let tansu = Tansu::start(Some(port), false);
+    let _stunnel = Stunnel::start(port, tansu.port, &certificates);
+    let file = |name| path_in(&certificates, name);
+    let brokers = format!("127.0.0.1:{port}");
+    let properties = [
+        ("security.protocol", "ssl".to_string()),
+        ("ssl.certificate.location", file("client.pem")),
+        ("ssl.key.location", file("client.key")),
+    ];
+    let ca = file("ca.pem");
+    let mut output = format!(
+        "{}ca_file = \"{ca}\"\nstatistics_interval = \"200ms\"\n",
+        broker::output(&brokers)
+    );
+    output += "[output.kafka.librdkafka]\n";
+    let mut reading: Vec<(&str, &str)> = vec![("ssl.ca.location", &ca)];
+    for (name, value) in &properties {
+        output += &format!("\"{name}\" = \"{value}\"\n");
+        reading.push((name, value));
+    }
+    let mut reader = Reader::new(&brokers, &reading);
+    assert!(records(&output, &mut reader).len() > 50);
+}
+
+#[test]
+fn the_layout_of_jkafkaexporter() {
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let output = format!("{}layout = \"jkafkaexporter\"\n", broker::output(&noida.brokers()));
+    let daemon = Daemon::start(&settings(&output));
+    let topics = [
+        "alarm",
+        "bgp",
+        "environment",
+        "interfacediagnostics",
+        "interfaces",
+        "route",
+        "routing-engine",
+    ];
+    let all = wait_for("all seven topics", || {
+        let found: std::collections::BTreeSet<&str> =
+            reader.read().iter().map(|record| record.topic.as_str()).collect();
+        (found.len() >= topics.len()).then(|| found.into_iter().map(String::from).collect())
+    });
+    let all: Vec<String> = all;
+    assert_eq!(all, topics);
+    assert_eq!(daemon.stop().code, 0);
+    for record in reader.read() {
+        let value: Json = serde_json::from_str(&record.value).expect("JSON");
+        assert_eq!(value["Node"], "r1", "{}", record.value);
+        let seconds: u64 = record.key.parse().expect("a Unix time");
+        assert!(seconds > 1_700_000_000, "{seconds}");
+    }
+}
