@@ -17,10 +17,22 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::json",
             "output::exposition",
             "output::http",
+            "dependency::inventory",
+            "dependency::exposition_text",
             "collector",
         ],
     ),
-    ("domain", &["collectors"]),
+    (
+        "domain",
+        &[
+            "dependency",
+            "dependency::netstat",
+            "dependency::map",
+            "dependency::traffic",
+            "dependency::enrich",
+            "collectors",
+        ],
+    ),
     (
         "edges",
         &[
@@ -38,6 +50,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::influxdb",
             "output::kafka",
             "output::prometheus",
+            "dependency::sockets",
+            "dependency::source",
         ],
     ),
     ("wiring", &["config", "log_to", "own_metrics", "poller", "daemon"]),

@@ -3,6 +3,8 @@
 //! Nothing else reads settings files, flags or the environment. Every error says the file, the
 //! line, the key and what is allowed there.
 
+mod dependency;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -13,12 +15,15 @@ use toml::Spanned;
 
 use crate::collector::{self, Entry};
 use crate::collectors::{self, COLLECTORS};
+use crate::dependency::source;
 use crate::items::Limits;
 use crate::netconf::ssh;
 use crate::output::{influxdb, kafka, prometheus, spool};
 use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
+
+pub use dependency::FileDependency;
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
@@ -45,6 +50,7 @@ pub struct File {
     pub collector: BTreeMap<String, Spanned<collector::Settings>>,
     pub output: FileOutputs,
     pub spool: Option<FileSpool>,
+    pub dependency: Option<FileDependency>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -229,6 +235,8 @@ pub struct Config {
     pub nice: i32,
     pub level: Level,
     pub destination: Destination,
+    /// What the machine itself talks to.
+    pub dependency: Option<source::Settings>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -243,6 +251,8 @@ pub struct Router {
     pub master_only: bool,
     /// Which Routing Engine that is, where it cannot be told from the reply.
     pub re_slot: Option<u32>,
+    /// Whether points of a peer get what the inventory knows of it.
+    pub enrich: bool,
 }
 
 /// How a router is reached.
@@ -393,7 +403,9 @@ impl Source {
         for router in &file.router {
             routers.push(self.router(router.get_ref(), Some(router))?);
         }
-        if routers.is_empty() {
+        let dependency = self.dependency()?;
+        // A machine that is asked for its own dependencies need not be a router.
+        if routers.is_empty() && dependency.is_none() {
             routers.push(self.router(&FileRouter::default(), None)?);
         }
         let mut names = BTreeSet::new();
@@ -412,6 +424,7 @@ impl Source {
             nice: self.nice()?,
             level: file.log.level.unwrap_or(Level::Info),
             destination: file.log.destination.unwrap_or_default(),
+            dependency,
         })
     }
 
@@ -480,6 +493,7 @@ impl Source {
             poll_share_max: share / 100.0,
             master_only: file.master_only.unwrap_or(false),
             re_slot: file.re_slot,
+            enrich: self.enriches(),
         })
     }
 
@@ -559,9 +573,12 @@ impl Source {
         let file = &self.file;
         let default = || collectors::DEFAULT.iter().map(|name| name.to_string()).collect();
         let spanned = router.collectors.as_ref().or(file.collectors.as_ref());
-        let names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
+        let mut names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
         if let (Some(spanned), true) = (spanned, names.is_empty()) {
             return Err(self.at_value(spanned, "an empty list: name at least one collector"));
+        }
+        if self.wants_connections() {
+            names.push("connections".into());
         }
         let mut polled: Vec<Polled> = Vec::new();
         for name in names {

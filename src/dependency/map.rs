@@ -259,7 +259,8 @@ impl<'a> Dependencies<'a> {
         self.len() == 0
     }
 
-    pub fn points(&self, points: &mut Points) {
+    /// Makes points of all rows; `full` may take them after each.
+    pub fn points(&self, points: &mut Points, full: &mut dyn FnMut(&mut Points)) {
         for (key, processes) in &self.rows {
             let measurement = match key.direction {
                 Direction::Upstream => &UPSTREAM,
@@ -277,6 +278,7 @@ impl<'a> Dependencies<'a> {
                     process,
                 ];
                 points.push(measurement, &tags, &1);
+                full(points);
             }
         }
         for ((hostgroup, end), processes) in &self.servers {
@@ -284,6 +286,7 @@ impl<'a> Dependencies<'a> {
             let port = end.port.to_string();
             for process in named(processes) {
                 points.push(&SERVER_PROCESS, &[hostgroup, &bind, &port, process], &1);
+                full(points);
             }
         }
     }
@@ -340,7 +343,7 @@ mod tests {
         };
         change(&mut rules);
         let mut points = Points::default();
-        map(sockets, &rules).points(&mut points);
+        map(sockets, &rules).points(&mut points, &mut |_| ());
         let show = |point: crate::point::Point| {
             let tags: Vec<_> = point.tags().map(|(_, value)| value).collect();
             let name = point.schema.name().trim_start_matches("planet_");

@@ -5,16 +5,28 @@
 //! * `exposition_text` and `netstat` read the text of others; `sockets` asks the kernel.
 //! * `map` makes dependencies of sockets, `traffic` of the byte counters of darkstat and
 //!   ebpf_exporter. Names and labels are planet-exporter's, whose dashboards work with them.
+//! * `enrich` names the peers in what routers report.
 //! * `source` runs them, each in a thread of its own.
 
+pub mod enrich;
 pub mod exposition_text;
 pub mod inventory;
 pub mod map;
 pub mod netstat;
+pub mod sockets;
+pub mod source;
 pub mod traffic;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+
+/// What the sources of a machine's map are called, where a router's readings have a collector.
+pub const INVENTORY: &str = "dependency_inventory";
+pub const HOST: &str = "dependency_host";
+pub const SOCKETS: &str = "dependency_sockets";
+pub const DARKSTAT: &str = "dependency_darkstat";
+pub const EBPF: &str = "dependency_ebpf";
+pub const SOURCES: &[&str] = &[INVENTORY, HOST, SOCKETS, DARKSTAT, EBPF];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {

@@ -192,7 +192,7 @@ mod tests {
     fn owners_of_sockstat() {
         let text = "USER     COMMAND    PID   FD PROTO  LOCAL ADDRESS         FOREIGN ADDRESS\n\
             root     sshd       901   3  tcp4   *:22                  *:*\n\
-            www      Web Conten 77    12 tcp6   2001:db8::1:4000      2001:db8::2:443  ESTABLISHED\n\
+            www      Web Conten 77    12 tcp6   2001:db8::1:4000   2001:db8::2:443  ESTABLISHED\n\
             ?        ?          ?     ?  tcp4   127.0.0.1:25          127.0.0.1:4000\n\
             ntpd     ntpd       5     21 udp4   127.0.0.1:123         *:*\n";
         let owners = owners(text);

@@ -174,7 +174,7 @@ impl Traffic {
         self.bytes.is_empty()
     }
 
-    /// As gauges, where that is wanted.
+    /// Makes points of all peers, as gauges where that is wanted; `full` may take them after each.
     pub fn points(
         &self,
         dialect: Dialect,
@@ -182,6 +182,7 @@ impl Traffic {
         own: &Own,
         inventory: &Inventory,
         points: &mut Points,
+        full: &mut dyn FnMut(&mut Points),
     ) {
         let tables: &'static [Table; 2] = match dialect {
             Dialect::Darkstat => &DARKSTAT_TRAFFIC,
@@ -204,6 +205,7 @@ impl Traffic {
                 &*remote_ip,
             ];
             points.push(measurement, &tags, bytes);
+            full(points);
         }
     }
 }

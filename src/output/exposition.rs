@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
-use crate::point::{Batch, FieldInfo, Kind, Point, Schema, Value, metric_prefix};
+use crate::point::{Batch, FieldInfo, Kind, OF_MACHINE, Point, Schema, Value, metric_prefix};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -87,7 +87,9 @@ struct Place {
 impl Place {
     fn find<'a>(&self, batches: &[Batch<'a>]) -> (&'a str, Point<'a>) {
         let batch = &batches[self.batch as usize];
-        (batch.node, batch.points.get(self.at as usize))
+        // Whoever scrapes a machine knows which one it is, and planet-exporter has no such label.
+        let node = if batch.collector.starts_with(OF_MACHINE) { "" } else { batch.node };
+        (node, batch.points.get(self.at as usize))
     }
 }
 

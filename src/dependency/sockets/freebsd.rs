@@ -2,14 +2,12 @@
 //! address of the socket.
 //!
 //! The records are structures of the kernel, of FreeBSD 12 and later, and say their own lengths:
-//! those and some fields are checked on the way, and where they do not fit, as in a kernel that was
-//! changed, the text of netstat and sockstat is read instead. Decoding is plain work on bytes and is
-//! tested everywhere.
+//! those and some fields are checked on the way, and where they do not fit, as in a kernel that
+//! was changed, the text of netstat and sockstat is read instead. Decoding is plain work on bytes
+//! and is tested everywhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
 
-use crate::dependency::map::EPHEMERAL;
 use crate::dependency::{Endpoint, Protocol, Socket, State};
 
 /// A record's length stands in its first 8 bytes.
@@ -61,7 +59,9 @@ fn length_at(record: &[u8], at: usize) -> Option<usize> {
 
 /// The sockets in what `net.inet.tcp.pcblist` or the one of UDP gives.
 pub fn sockets(bytes: &[u8], protocol: Protocol) -> Result<Vec<Found>, String> {
-    let odd = |what: &str| format!("the kernel's {} records are of another kind: {what}", protocol.name());
+    let odd = |what: &str| {
+        format!("the kernel's {} records are of another kind: {what}", protocol.name())
+    };
     let header = length_at(bytes, 0).ok_or_else(|| odd("no header"))?;
     if header != XINPGEN_BYTES {
         return Err(odd(&format!("a header of {header} bytes")));
@@ -102,7 +102,8 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
     {
         return None;
     }
-    let is_v4 = family == AF_INET || kernel_address == 0 && connection[INC_ADDRESSES..][..12] == [0; 12];
+    let is_v4 =
+        family == AF_INET || kernel_address == 0 && connection[INC_ADDRESSES..][..12] == [0; 12];
     let end = |number: usize| {
         let port = connection[INC_PORTS + 2 * number..][..2].try_into().ok()?;
         let bytes: [u8; 16] = connection[INC_ADDRESSES + 16 * number..][..16].try_into().ok()?;
@@ -136,8 +137,9 @@ pub fn owners(bytes: &[u8]) -> Result<Vec<(u64, u32)>, String> {
     let mut rest = bytes;
     while let Some(length) = length_at(rest, 0) {
         let record = rest.get(..length).filter(|_| length == XFILE_BYTES);
-        let record = record
-            .ok_or_else(|| format!("the kernel's file records are of another kind: {length} bytes"))?;
+        let record = record.ok_or_else(|| {
+            format!("the kernel's file records are of another kind: {length} bytes")
+        })?;
         if u16_at(record, XF_TYPE) == Some(DTYPE_SOCKET) {
             owners.extend(u64_at(record, XF_DATA).zip(u32_at(record, XF_PID)));
         }
@@ -159,36 +161,40 @@ pub fn process_name(process: &[u8], arguments: &[u8]) -> String {
     super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, &[&first])
 }
 
-/// Reads the machine's sockets.
-#[derive(Default)]
-pub struct Freebsd {
-    /// Why the kernel's own records are not read; it was said.
-    pub records_do_not_fit: bool,
-}
-
-impl Freebsd {
-    pub fn ephemeral(&self) -> RangeInclusive<u16> {
-        EPHEMERAL
-    }
-}
+#[cfg(target_os = "freebsd")]
+pub use kernel::Freebsd;
 
 #[cfg(target_os = "freebsd")]
 mod kernel {
     use std::collections::HashMap;
-    use std::sync::Arc;
+    use std::ffi::CStr;
+    use std::io::Read;
+    use std::ops::RangeInclusive;
+    use std::process::{Command, Stdio};
+    use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
     use super::*;
+    use crate::dependency::map::EPHEMERAL;
     use crate::dependency::netstat;
     use crate::sys;
 
     const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+    const COMMAND_BYTES_MAX: u64 = 32 << 20;
+
+    /// Reads the machine's sockets.
+    #[derive(Default)]
+    pub struct Freebsd {
+        /// The kernel's own records are not read, and why was said.
+        records_do_not_fit: bool,
+    }
 
     impl Freebsd {
-        pub fn ephemeral_of_kernel(&self) -> Option<RangeInclusive<u16>> {
+        pub fn ephemeral(&self) -> RangeInclusive<u16> {
             let port = |name| u16::try_from(u32_at(&sys::sysctl(name).ok()?, 0)?).ok();
-            let first = port(c"net.inet.ip.portrange.first")?;
-            Some(first..=port(c"net.inet.ip.portrange.last")?)
+            let first = port(c"net.inet.ip.portrange.first");
+            let ports = first.zip(port(c"net.inet.ip.portrange.last"));
+            ports.map_or(EPHEMERAL, |(first, last)| first..=last)
         }
 
         pub fn read(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
@@ -205,7 +211,7 @@ mod kernel {
         }
 
         fn read_records(&self, udp: bool) -> Result<Vec<Socket>, String> {
-            let get = |name: &std::ffi::CStr| {
+            let get = |name: &CStr| {
                 sys::sysctl(name).map_err(|err| format!("sysctl {}: {err}", name.to_string_lossy()))
             };
             let mut found = sockets(&get(c"net.inet.tcp.pcblist")?, Protocol::Tcp)?;
@@ -233,8 +239,8 @@ mod kernel {
         }
 
         fn read_text(&self, udp: bool) -> Result<Vec<Socket>, String> {
-            let text = sys::output_of("netstat", &["-an", "-W"], COMMAND_TIMEOUT)?;
-            let owners = sys::output_of("sockstat", &["-46"], COMMAND_TIMEOUT);
+            let text = output_of("netstat", &["-an", "-W"])?;
+            let owners = output_of("sockstat", &["-46"]);
             let owners = netstat::owners(&owners.unwrap_or_default());
             let mut sockets = netstat::read(&text).sockets;
             sockets.retain(|socket| udp || socket.protocol == Protocol::Tcp);
@@ -246,6 +252,30 @@ mod kernel {
                 });
             }
             Ok(sockets)
+        }
+    }
+
+    /// What a command prints; one that does not end in time is killed.
+    fn output_of(command: &str, arguments: &[&str]) -> Result<String, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("{command}: {why}");
+        let mut asked = Command::new(command);
+        asked.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = asked.spawn().map_err(|err| failed(&err))?;
+        let output = child.stdout.take().ok_or_else(|| failed(&"no output"))?;
+        let (done, wait) = mpsc::channel();
+        let read = move || {
+            let mut text = Vec::new();
+            let read = output.take(COMMAND_BYTES_MAX).read_to_end(&mut text);
+            let _ = done.send(read.map(|_| text));
+        };
+        std::thread::Builder::new().spawn(read).map_err(|err| failed(&err))?;
+        let text = wait.recv_timeout(COMMAND_TIMEOUT);
+        let _ = child.kill();
+        let _ = child.wait();
+        match text {
+            Ok(Ok(text)) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Ok(Err(err)) => Err(failed(&err)),
+            Err(_) => Err(failed(&"does not end in time")),
         }
     }
 
