@@ -22,18 +22,23 @@ impl Prometheus {
     /// Scrapes that port every second. `how` are further settings of the scrape, as YAML lines
     /// that begin with four blanks.
     pub fn start(target: u16, how: &str) -> Prometheus {
-        let port = free_port();
-        let directory = Directory::new();
         let settings = format!(
             "scrape_configs:\n  - job_name: perijove\n    scrape_interval: 1s\n{how}\
              \x20   static_configs:\n      - targets: ['127.0.0.1:{target}']\n"
         );
+        Prometheus::start_with(&settings, &[])
+    }
+
+    pub fn start_with(settings: &str, flags: &[String]) -> Prometheus {
+        let port = free_port();
+        let directory = Directory::new();
         let file = directory.write("prometheus.yml", settings);
         let mut command = Command::new(program("prometheus"));
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(flags);
         let mut server = Process::start(&mut command);
         server.wait_for("prometheus is ready", |_| {
             let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
@@ -54,6 +59,12 @@ impl Prometheus {
         json["data"].take()
     }
 
+    /// How many series an expression gives now, of whatever job.
+    pub fn count(&self, expression: &str) -> usize {
+        let data = self.api("query", &[("query", expression)]);
+        data["result"].as_array().expect("a vector").len()
+    }
+
     /// The samples that an expression gives now.
     pub fn query(&self, expression: &str) -> Vec<Sample> {
         let data = self.api("query", &[("query", expression)]);
@@ -63,7 +74,7 @@ impl Prometheus {
             let text = |value: &Json| value.as_str().expect("a text").to_string();
             let mut labels: std::collections::BTreeMap<String, String> =
                 labels.map(|(name, value)| (name.clone(), text(value))).collect();
-            assert_eq!(labels.remove("job").as_deref(), Some("perijove"));
+            assert!(labels.remove("job").is_none_or(|job| job == "perijove"));
             labels.remove("instance");
             // What the target calls so itself has made room for the scrape's own.
             if let Some(instance) = labels.remove("exported_instance") {

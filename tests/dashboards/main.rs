@@ -1,0 +1,265 @@
+//! The dashboards in packaging/: they name what perijove has, and real servers answer each of
+//! their queries with something.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod flavours;
+mod names;
+mod queries;
+#[path = "../series/mod.rs"]
+mod series;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::http_stub::{HttpStub, Reply};
+use common::influxd::Influxd;
+use common::perijove::{Daemon, FAST, local_router, run_with};
+use common::process::run;
+use common::prometheus::Prometheus;
+use common::temporary::Directory;
+use common::{free_port, now_ns, program, target_directory};
+use flavours::{differences, rows};
+use names::{Known, is_metric, words};
+use queries::{FLAVOURS, Query, files, packaging, queries, read, with_values};
+
+#[test]
+fn the_files_are_what_their_generator_writes() {
+    let directory = Directory::new();
+    let made = match std::env::var_os("UPDATE") {
+        Some(_) => packaging("grafana"),
+        None => directory.path().to_path_buf(),
+    };
+    let finished = run(Command::new(packaging("grafana/build")).arg(&made));
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    for flavour in FLAVOURS {
+        let (made, kept) = (files(&made.join(flavour)), files(&packaging("grafana").join(flavour)));
+        assert_eq!(made.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
+        for (name, text) in made {
+            assert!(text == kept[&name], "{flavour}/{name}: run packaging/grafana/build");
+        }
+    }
+}
+
+#[test]
+fn every_name_is_one_that_perijove_has() {
+    let known = Known::new();
+    let mut missing = Vec::new();
+    for query in queries("prometheus") {
+        let names = known.missing_in_promql(&query);
+        missing.extend(names.iter().map(|name| format!("{}: {name}", query.place)));
+    }
+    for query in queries("influxdb") {
+        let names = known.missing_in_influxql(&query);
+        missing.extend(names.iter().map(|name| format!("{}: {name}", query.place)));
+    }
+    for file in ["prometheus/alerts.yml", "prometheus/consoles/perijove.html"] {
+        let text = read(&packaging(file));
+        let names: Vec<&str> = words(&text).filter(|word| is_metric(word)).collect();
+        assert!(names.len() > 10, "{file}: {names:?}");
+        let unknown = names.iter().filter(|name| !known.metrics.contains_key(**name));
+        missing.extend(unknown.map(|name| format!("{file}: {name}")));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn grafanas_own_model_reads_every_dashboard() {
+    let python = target_directory().join("test-venv/bin/python");
+    assert!(python.is_file(), "{} is missing: run tests/install", python.display());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/grafana_model.py");
+    let folders = FLAVOURS.map(|flavour| packaging("grafana").join(flavour));
+    let paths = folders.iter().flat_map(|folder| files(folder).into_keys().map(|f| folder.join(f)));
+    let finished = run(Command::new(python).arg(script).args(paths));
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert_eq!(finished.stdout.lines().count(), 10, "{}", finished.stdout);
+}
+
+/// Asks everything again until each has had an answer with something in it.
+fn answer_all(queries: Vec<Query>, ask: impl Fn(&str) -> usize) {
+    let number = queries.len();
+    let mut empty: Vec<Query> = queries;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !empty.is_empty() && Instant::now() < deadline {
+        empty.retain(|query| ask(&with_values(&query.text)) == 0);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let empty: Vec<String> = empty.iter().map(|q| format!("{}: {}", q.place, q.text)).collect();
+    assert!(empty.is_empty(), "{} of {number} gave nothing:\n{}", empty.len(), empty.join("\n"));
+}
+
+/// Three routers that have between them whatever a dashboard shows: a BGP session that is down,
+/// ports that are down, a collector that fails. All have these options besides their own.
+fn settings(options: &str, output: &str) -> String {
+    let routers = [
+        ("core1", "--interfaces 12 --optics 8 --bgp-peers 16"),
+        ("core2", "--interfaces 12 --optics 8 --seed 4 --fault rpc-error:get-route-summary"),
+        ("edge1", "--interfaces 4 --seed 3"),
+    ];
+    let routers: String =
+        routers.map(|(name, own)| local_router(name, &format!("{own} {options}"))).concat();
+    format!("{FAST}{routers}{output}")
+}
+
+#[test]
+fn a_real_influxdb_answers_every_query() {
+    let influxd = Influxd::start();
+    let now = now_ns();
+    let direction = |name| {
+        format!(
+            "{name},service=web,address=w1,remote_service=db,remote_address=d1 bandwidth_bps=8e6 \
+             {now}\n"
+        )
+    };
+    let rest = format!("process_name=app,protocol=tcp service_dependency=1i {now}\n");
+    influxd.write(&format!(
+        "{}{}upstream,service=web,address=w1,upstream_service=db,upstream_address=d1,\
+         upstream_port=5432,{rest}\
+         downstream,service=db,address=d1,downstream_service=web,downstream_address=w1,port=5432,\
+         {rest}",
+        direction("ingress"),
+        direction("egress")
+    ));
+    let daemon = Daemon::start(&settings("", &influxd.output()));
+    answer_all(queries("influxdb"), |query| influxd.query(query).iter().flat_map(rows).count());
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn both_flavours_show_the_same() {
+    let (port, influxd) = (free_port(), Influxd::start());
+    let output =
+        format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{}", influxd.output());
+    // Nothing moves, so that what is read later is no other.
+    let daemon = Daemon::start(&settings("--clock 5000 --step 0", &output));
+    let prometheus = Prometheus::start(port, "");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let different = differences(&prometheus, &influxd);
+        if different.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", different.join("\n"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(daemon.stop().code, 0);
+}
+
+const PLANET_SAMPLES: &str = "\
+planet_upstream{local_hostgroup=\"web\",local_address=\"w1\",remote_hostgroup=\"db\",\
+remote_address=\"d1\",port=\"5432\",protocol=\"tcp\",process_name=\"app\"} 1
+planet_downstream{local_hostgroup=\"db\",local_address=\"d1\",remote_hostgroup=\"web\",\
+remote_address=\"w1\",port=\"5432\",protocol=\"tcp\",process_name=\"postgres\"} 1
+planet_server_process{local_hostgroup=\"db\",bind=\"0.0.0.0:5432\",port=\"5432\",\
+process_name=\"postgres\"} 1
+planet_traffic_bytes_total{direction=\"ingress\",local_hostgroup=\"web\",local_domain=\"w1\",\
+remote_hostgroup=\"db\",remote_domain=\"d1\",remote_ip=\"192.0.2.1\"} 1000
+planet_traffic_bytes_total{direction=\"egress\",local_hostgroup=\"web\",local_domain=\"w1\",\
+remote_hostgroup=\"db\",remote_domain=\"d1\",remote_ip=\"192.0.2.1\"} 2000
+";
+
+/// A Prometheus with the settings, the alerts and the console template of packaging/prometheus.
+fn packaged_prometheus(port: u16, planet: u16) -> Prometheus {
+    let alerts = packaging("prometheus/alerts.yml").display().to_string();
+    let settings = read(&packaging("prometheus/prometheus.yml"))
+        .replace("- alerts.yml", &format!("- {alerts}"))
+        .replace("127.0.0.1:9100", &format!("127.0.0.1:{port}"))
+        .replace("30s", "1s");
+    let dependencies = format!(
+        "  - job_name: planet\n    scrape_interval: 1s\n\
+         \x20   static_configs:\n      - targets: ['127.0.0.1:{planet}']\n"
+    );
+    let templates = packaging("prometheus/consoles");
+    let flag = format!("--web.console.templates={}", templates.display());
+    Prometheus::start_with(&(settings + &dependencies), &[flag])
+}
+
+#[test]
+fn a_real_prometheus_answers_every_query_and_shows_its_console() {
+    let port = free_port();
+    let settings = settings("", &format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let once = run_with(&settings, &["once", "--format", "prometheus"]);
+    let printed = series::read(&once.stdout);
+    let daemon = Daemon::start(&settings);
+    let stub = HttpStub::start(|_, _| {
+        Reply::Answer(200, &[("Content-Type", "text/plain")], PLANET_SAMPLES.into())
+    });
+    let prometheus = packaged_prometheus(port, stub.port);
+    answer_all(queries("prometheus"), |query| prometheus.count(query));
+
+    // Alerts wait for some minutes before they fire, but are there at once.
+    for alert in ["RouterMajorAlarm", "InterfaceDown", "BgpSessionDown", "PerijoveCollectorFails"] {
+        let expression = format!("ALERTS{{alertname={alert:?}}}");
+        common::wait_for(alert, || (prometheus.count(&expression) > 0).then_some(()));
+    }
+    assert_eq!(prometheus.count("ALERTS{alertname=\"RouterDown\"}"), 0);
+
+    let url = format!("http://127.0.0.1:{}/consoles/perijove.html?minutes=1", prometheus.port);
+    let page = chromium(&["--dump-dom", &url]);
+    let sum = |name: &str| {
+        printed.iter().filter(|series| series.name == name).map(|series| series.value).sum::<f64>()
+    };
+    let down = |name| printed.iter().filter(move |s| s.name == name && s.value == 0.0);
+    let disabled: Vec<(&str, &str)> =
+        down("junos_interface_admin_up").map(|s| (s.label("target"), s.label("name"))).collect();
+    let interfaces: Vec<&str> = down("junos_interface_up")
+        .filter(|s| !disabled.contains(&(s.label("target"), s.label("name"))))
+        .map(|s| s.label("name"))
+        .collect();
+    let sessions: Vec<&str> = down("junos_bgp_session_up").map(|s| s.label("ip")).collect();
+    assert!(!interfaces.is_empty() && !sessions.is_empty());
+    for (tile, number) in [
+        ("routers-silent", 0.0),
+        ("alarms-major", sum("junos_alarms_red_count")),
+        ("alarms-minor", sum("junos_alarms_yellow_count")),
+        ("bgp-down", sessions.len() as f64),
+        ("interfaces-down", interfaces.len() as f64),
+        ("collectors-failing", 1.0),
+    ] {
+        assert!(
+            page.contains(&format!("<b id=\"{tile}\">{number}</b>")),
+            "{tile} {number}: {page}"
+        );
+    }
+    for name in interfaces.iter().chain(&sessions) {
+        assert!(page.contains(&format!("<td class=\"bad\">{name}</td>")), "{name}: {page}");
+    }
+    for router in ["core1", "core2", "edge1"] {
+        assert!(page.contains(&format!("<tr data-target={router:?}>")), "{router}: {page}");
+    }
+    // Four graphs with a line for each router.
+    assert_eq!(page.matches("<polyline points=").count(), 12, "{page}");
+
+    let one = chromium(&["--dump-dom", &format!("{url}&target=edge1")]);
+    assert!(one.contains("<tr data-target=\"edge1\">") && !one.contains("data-target=\"core1\""));
+    assert_eq!(one.matches("<polyline points=").count(), 4, "{one}");
+
+    let picture = target_directory().join("tmp/overview.png");
+    chromium(&["--window-size=1280,1210", &format!("--screenshot={}", picture.display()), &url]);
+    let bytes = std::fs::read(&picture).expect("a screenshot");
+    assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 50_000, "{} bytes", bytes.len());
+    println!("{} shows the console", picture.display());
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn promtool_takes_the_settings_and_the_alerts() {
+    let file = packaging("prometheus/prometheus.yml");
+    let checked = run(Command::new(program("promtool")).args(["check", "config"]).arg(file));
+    assert_eq!(checked.code, 0, "{}{}", checked.stdout, checked.stderr);
+    assert!(checked.stdout.contains("rules found"), "{}", checked.stdout);
+}
+
+/// Opens a page in a browser without a window, lets its scripts run, and gives what it prints.
+fn chromium(arguments: &[&str]) -> String {
+    let directory = Directory::new();
+    // The sandbox needs rights that root in a container does not have; the page is our own.
+    let finished = run(Command::new(program("chromium"))
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        .args(["--hide-scrollbars", "--virtual-time-budget=8000"])
+        .arg(format!("--user-data-dir={}", directory.path().display()))
+        .args(arguments));
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    finished.stdout
+}

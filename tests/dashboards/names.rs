@@ -1,0 +1,130 @@
+//! The names that dashboards may use, and what a query names besides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use perijove::collectors::COLLECTORS;
+use perijove::output::exposition::metric;
+use perijove::own_metrics;
+use perijove::point::{Kind, Schema};
+
+use super::queries::Query;
+
+/// What the dependency dashboards ask for: planet_exporter's metrics with their labels, and the
+/// measurements that their roll-up has in InfluxDB.
+const PLANET: &[(&str, &str)] = &[
+    ("planet_upstream", PEER),
+    ("planet_downstream", PEER),
+    ("planet_server_process", "local_hostgroup bind port process_name"),
+    (
+        "planet_traffic_bytes_total",
+        "direction local_hostgroup local_domain remote_hostgroup remote_domain remote_ip",
+    ),
+];
+const PEER: &str = "local_hostgroup local_address remote_hostgroup remote_address port protocol \
+                    process_name";
+const FEDERATED: &[(&str, &str)] = &[
+    ("ingress", "service address remote_service remote_address bandwidth_bps"),
+    ("egress", "service address remote_service remote_address bandwidth_bps"),
+    (
+        "upstream",
+        "service address upstream_service upstream_address upstream_port process_name protocol \
+         service_dependency",
+    ),
+    (
+        "downstream",
+        "service address downstream_service downstream_address port process_name protocol \
+         service_dependency",
+    ),
+];
+
+/// The names that there are: labels by metric, tags and fields by measurement.
+pub struct Known {
+    pub metrics: BTreeMap<String, BTreeSet<String>>,
+    measurements: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    pub fn new() -> Known {
+        let words = |text: &str| text.split(' ').map(String::from).collect::<BTreeSet<String>>();
+        let table = |rows: &[(&str, &str)]| {
+            rows.iter().map(|(name, names)| (name.to_string(), words(names))).collect()
+        };
+        let mut known = Known { metrics: table(PLANET), measurements: table(FEDERATED) };
+        // junos_exporter's own, which only the Prometheus output has.
+        known.metrics.insert("junos_up".into(), words("target"));
+        let of_collectors = COLLECTORS.iter().flat_map(|entry| entry.measurements.iter());
+        for schema in of_collectors.chain(own_metrics::MEASUREMENTS) {
+            known.add(*schema);
+        }
+        known
+    }
+
+    fn add(&mut self, schema: &dyn Schema) {
+        let fields: Vec<_> = (0..schema.fields()).map(|index| schema.field(index)).collect();
+        let tags = schema.tags().iter().copied().chain(["re_name"]);
+        let infos = fields.iter().filter(|field| field.kind == Kind::Info);
+        let labels = tags.clone().chain(["target"]).chain(infos.map(|field| field.label));
+        let labels: BTreeSet<String> = labels.map(String::from).collect();
+        for field in fields.iter().filter(|f| matches!(f.kind, Kind::Counter | Kind::Gauge)) {
+            let name = metric(schema.name(), field.name);
+            self.metrics.entry(name).or_default().extend(labels.clone());
+        }
+        let names = tags.chain(["host"]).chain(fields.iter().map(|field| field.name));
+        let measurement = self.measurements.entry(schema.name().into()).or_default();
+        measurement.extend(names.map(String::from));
+    }
+
+    /// What a PromQL expression names that is not there.
+    pub fn missing_in_promql(&self, query: &Query) -> Vec<String> {
+        let quoted: Vec<&str> = query.text.split('"').collect();
+        let bare = quoted.iter().step_by(2).copied().collect::<Vec<_>>().join("\"\"");
+        let mut labels = query.legend.clone();
+        let mut missing = Vec::new();
+        let mut there = BTreeSet::new();
+        for word in words(&bare).filter(|word| is_metric(word)) {
+            match self.metrics.get(word) {
+                Some(labels) => there.extend(labels.clone()),
+                None => missing.push(word.to_string()),
+            }
+        }
+        for (opening, closing) in [("{", '}'), ("by (", ')')] {
+            for rest in bare.split(opening).skip(1) {
+                let inner = rest.split(closing).next().unwrap_or_default();
+                labels.extend(words(inner).map(String::from));
+            }
+        }
+        // A variable may ask for several metrics by a pattern of their names.
+        let is_missing =
+            |label: &String| label != "__name__" && !there.is_empty() && !there.contains(label);
+        missing.extend(labels.into_iter().filter(is_missing));
+        missing
+    }
+
+    /// What an InfluxQL statement names that is not there; it has all names in quotes.
+    pub fn missing_in_influxql(&self, query: &Query) -> Vec<String> {
+        let parts: Vec<&str> = query.text.split('"').collect();
+        let (mut missing, mut there) = (Vec::new(), BTreeSet::new());
+        let mut named = query.legend.clone();
+        for [before, name] in parts.as_chunks().0 {
+            let (before, name) = (before.trim_end(), name.to_string());
+            let measurement = self.measurements.get(&name);
+            match (before.ends_with("FROM") || before == ",", before.ends_with("AS")) {
+                (true, _) if measurement.is_some() => there.extend(measurement.cloned().unwrap()),
+                // A field that keeps its name has to be a field all the same.
+                (_, true) if named.last() == Some(&name) => {}
+                (_, true) => drop(there.insert(name)),
+                _ => named.push(name),
+            }
+        }
+        missing.extend(named.into_iter().filter(|name| !there.contains(name)));
+        missing
+    }
+}
+
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+pub fn is_metric(word: &str) -> bool {
+    ["junos_", "perijove_", "planet_"].iter().any(|prefix| word.starts_with(prefix))
+}
