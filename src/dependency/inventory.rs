@@ -428,7 +428,8 @@ fn without_place(err: &serde_json::Error) -> String {
 }
 
 /// Cuts the objects out of the bytes, and finds its way again behind a malformed one: a
-/// text ends with its line at the latest, and an object that begins where none can begins anew.
+/// text ends with its line at the latest, and an object that begins a line, or where none can, begins
+/// anew.
 #[derive(Default)]
 struct Cutter {
     element: Vec<u8>,
@@ -438,8 +439,9 @@ struct Cutter {
     depth: u32,
     in_string: bool,
     escaped: bool,
-    /// The last byte that was not blank.
+    /// The last byte that was not blank, and whether its line has none.
     before: u8,
+    is_new_line: bool,
     /// Nested arrays of what is skipped up to the next comma or line.
     skipping: Option<u32>,
     /// What looked like the array's end closed an object that had none.
@@ -463,16 +465,18 @@ impl Cutter {
         if byte.is_ascii_whitespace() {
             if byte == b'\n' {
                 self.skipping = None;
+                self.is_new_line = true;
             }
             return self.keep(byte);
         }
         self.is_doubtful_end = false;
         let before = std::mem::replace(&mut self.before, byte);
+        let is_first = std::mem::take(&mut self.is_new_line);
         if self.depth == 0 {
             return self.step_between(byte, line);
         }
         match byte {
-            b'{' if !matches!(before, b':' | b'[') => {
+            b'{' if is_first || !matches!(before, b':' | b'[') => {
                 let line = std::mem::replace(&mut self.line, line);
                 self.begin();
                 self.malformed_line = line;
@@ -515,6 +519,7 @@ impl Cutter {
 
     fn step_in_string(&mut self, byte: u8) -> Cut {
         if byte == b'\n' {
+            self.is_new_line = true;
             return self.give_up("a text without its end", None);
         }
         match byte {

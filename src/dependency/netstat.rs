@@ -119,9 +119,9 @@ pub fn owners(text: &str) -> Owners {
         let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
         // The first two words are names, which may look like anything; a name may have blanks.
         let places = 4..words.len().saturating_sub(1);
-        let place = places.clone().find(|at| {
-            words[at - 2..*at].iter().all(|word| is_number(&word)) && protocol(words[*at]).is_some()
-        });
+        let place = places
+            .clone()
+            .find(|at| words[at - 2..*at].iter().all(is_number) && protocol(words[*at]).is_some());
         let Some((at, (protocol, family))) = place.and_then(|at| Some((at, protocol(words[at])?)))
         else {
             continue;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use perijove::collector::{Reader, Settings, Tally, read_reply};
 use perijove::collectors;
-use perijove::dependency::inventory::{Bounds, Format, Inventory};
+use perijove::dependency::inventory::{self, Bounds, Inventory};
 use perijove::items::Limits;
 use perijove::output::exposition::{self, Format};
 use perijove::output::latest::Latest;
@@ -115,7 +115,8 @@ fn inventory() {
     let text: String = prefixes.iter().map(entry).collect();
     let in_use = IN_USE.load(Ordering::Relaxed);
     let start = Instant::now();
-    let inventory = Inventory::read(text.as_bytes(), Format::NdJson, Bounds::default()).unwrap();
+    let inventory =
+        Inventory::read(text.as_bytes(), inventory::Format::NdJson, Bounds::default()).unwrap();
     let read = start.elapsed();
     let bytes = IN_USE.load(Ordering::Relaxed) - in_use;
     let mut trie = prefix_trie::PrefixMap::new();
