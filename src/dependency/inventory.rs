@@ -427,9 +427,9 @@ fn without_place(err: &serde_json::Error) -> String {
     words.split(" at line ").next().unwrap_or_default().to_string()
 }
 
-/// Cuts the objects out of the bytes, and finds its way again behind a malformed one: a
-/// text ends with its line at the latest, and an object that begins a line, or where none can, begins
-/// anew.
+/// Cuts the objects out of the bytes, and finds its way again behind a malformed one: a text ends
+/// with its line at the latest, and an object that begins a line, or begins where none can, is the
+/// next one.
 #[derive(Default)]
 struct Cutter {
     element: Vec<u8>,

@@ -55,7 +55,8 @@ proptest! {
         let inventory = read.unwrap();
         prop_assert_eq!(inventory.rejected, 0);
         // What is mapped into IPv6 is IPv4, and is not looked for among these.
-        let is_plain = |address: &IpAddr| !address.is_loopback() && address.to_canonical() == *address;
+        let is_plain =
+            |address: &IpAddr| !address.is_loopback() && address.to_canonical() == *address;
         for address in asked.iter().map(|(address, _)| *address).filter(is_plain) {
             let found = inventory.find(address).map(|host| host.domain.to_string());
             prop_assert_eq!(found, scan(&prefixes, address), "{}", address);
