@@ -63,6 +63,12 @@ const COMMANDS: &[Command] = &[
         help: "save each collector's raw replies, for a bug report or a fixture",
         run: record,
     },
+    Command {
+        name: "federate",
+        arguments: "",
+        help: "roll up a fleet's dependencies from Prometheus, until told to stop",
+        run: federate,
+    },
 ];
 
 struct Flag {
@@ -81,6 +87,7 @@ struct Flags {
     format: Option<String>,
     verbose: usize,
     quiet: bool,
+    once: bool,
     file: File,
 }
 
@@ -215,6 +222,10 @@ const FLAGS: &[Flag] = &[
             Ok(())
         }
     ),
+    flag!("once", None, "", "federate: write what is due, and end", |f, _| {
+        f.once = true;
+        Ok(())
+    }),
     flag!("verbose", Some('v'), "", "log more; twice: even more", |f, _| {
         f.verbose += 1;
         Ok(())
@@ -393,11 +404,26 @@ impl Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
-    let config = arguments.start()?;
+    let read = || arguments.config().map(|config| Config { federate: None, ..config });
+    run_daemon(read().map_err(Exit::Usage)?, &read)
+}
+
+fn federate(arguments: &Arguments) -> Result<(), Exit> {
+    let read = || arguments.config()?.only_federate();
+    let config = read().map_err(Exit::Usage)?;
+    if !arguments.flags.once {
+        return run_daemon(config, &read);
+    }
+    log_to::start(config.destination, config.level);
+    daemon::federate_once(config).map_err(Exit::Failed)
+}
+
+fn run_daemon(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), Exit> {
+    log_to::start(config.destination, config.level);
     if let Err(err) = sys::set_nice(config.nice) {
         log::warn!("cannot set nice = {}: {err}", config.nice);
     }
-    daemon::run(config, &|| arguments.config()).map_err(Exit::Failed)
+    daemon::run(config, reload).map_err(Exit::Failed)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -30,6 +30,11 @@ pub trait Collector: Sized + Send + 'static {
     const MEASUREMENTS: &'static [&'static dyn Schema];
     /// The settings of `[collector.NAME]` that it takes besides `interval` and `timeout`.
     const KEYS: &'static [&'static str] = &[];
+    /// What the login class must allow, for the reference.
+    const PERMISSIONS: &'static [&'static str] = &["view"];
+    /// How often to ask, where the default interval is often for what the reply costs or says; for
+    /// the reference.
+    const ADVICE: &'static str = "";
 
     fn new(settings: &Settings) -> Self;
 
@@ -185,6 +190,8 @@ pub struct Entry {
     pub name: &'static str,
     pub help: &'static str,
     pub keys: &'static [&'static str],
+    pub permissions: &'static [&'static str],
+    pub advice: &'static str,
     pub measurements: &'static [&'static dyn Schema],
     /// Starts a poll.
     pub start: fn(&Settings) -> Box<dyn Poll>,
@@ -201,6 +208,8 @@ pub const fn entry<C: Collector>() -> Entry {
         name: C::NAME,
         help: C::HELP,
         keys: C::KEYS,
+        permissions: C::PERMISSIONS,
+        advice: C::ADVICE,
         measurements: C::MEASUREMENTS,
         start: |settings| Box::new(C::new(settings)),
     }

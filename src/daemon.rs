@@ -13,14 +13,17 @@ use signal_hook::iterator::Signals;
 use crate::config::{self, Config, Format, OutputKind};
 use crate::dependency::inventory::{Inventory, Shared};
 use crate::dependency::source::{self, Status};
+use crate::federate;
+use crate::federate::feed::Feed;
 use crate::output::influxdb::Influxdb;
 use crate::output::kafka::{self, Kafka};
 use crate::output::latest::Latest;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::prometheus::{Mode, Prometheus};
 use crate::output::queue::{Bounds, Queue};
+use crate::output::remote_write::{self, RemoteWrite};
 use crate::output::{self, Encode, Output, Program, Sink, Wanted, json, stdout};
-use crate::own_metrics::{self, RouterStatus};
+use crate::own_metrics::{self, FederateStatus, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::poller::{Ask, RouterPoller};
 use crate::sync::lock;
@@ -52,6 +55,14 @@ struct RunningSource {
     done: Done,
 }
 
+struct RunningFederation {
+    config: federate::Settings,
+    status: Arc<FederateStatus>,
+    /// Dropping it tells the thread to end.
+    stop: Sender<()>,
+    done: Done,
+}
+
 struct RunningOutput {
     config: config::Output,
     output: Arc<Output>,
@@ -66,27 +77,47 @@ type Done = Receiver<()>;
 
 /// Polls until a signal says to stop. `reload` reads the settings again.
 pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), String> {
-    let _lock = lock_state(&config.state_directory)?;
+    let _lock = lock_state(&config)?;
     let (events, wait) = mpsc::channel();
     watch_signals(events.clone())?;
-    let (routers, sources, outputs) = (Vec::new(), Vec::new(), Vec::new());
-    let (inventory, running) = (Shared::default(), Arc::default());
-    let mut daemon = Daemon { config, events, inventory, routers, sources, outputs, running };
+    let mut daemon = Daemon::new(config, events);
     daemon.start_outputs()?;
+    daemon.start_machine()?;
     daemon.start_sources()?;
-    daemon.start_routers()?;
     daemon.serve(&wait, reload);
     daemon.stop();
     Ok(())
 }
 
+/// Writes the windows of federation that are due, and ends.
+pub fn federate_once(config: Config) -> Result<(), String> {
+    let _lock = lock_state(&config)?;
+    let Some(settings) = config.federate.clone() else { return Ok(()) };
+    let (events, wait) = mpsc::channel();
+    watch_signals(events.clone())?;
+    let patience = config.drain_timeout;
+    let mut daemon = Daemon::new(config, events);
+    daemon.start_outputs()?;
+    let outputs = daemon.outputs.iter().map(|running| running.output.clone()).collect();
+    let status = Arc::new(FederateStatus::default());
+    let feed = Feed::new(&settings, outputs, status)?;
+    let (ended, end) = mpsc::channel();
+    let stopping = move || matches!(wait.try_recv(), Ok(Event::Terminate | Event::Gone));
+    spawn("federate", move || _ = ended.send(feed.run_once(patience, &stopping)))?;
+    let result = end.recv().unwrap_or_else(|_| Err("federation has ended early".into()));
+    daemon.stop();
+    result
+}
+
 /// Keeps a second copy from running with the same state; `None` where there is no state directory,
 /// as in the foreground on another machine.
-fn lock_state(directory: &Path) -> Result<Option<File>, String> {
+fn lock_state(config: &Config) -> Result<Option<File>, String> {
+    let directory: &Path = &config.state_directory;
     if !directory.is_dir() {
         return Ok(None);
     }
-    let path = directory.join("lock");
+    // Federation may run beside the one that polls: what it keeps there has other names.
+    let path = directory.join(if config.federate.is_some() { "federate.lock" } else { "lock" });
     let shown = path.display();
     let file = File::options().create(true).append(true).open(&path);
     let file = match file {
@@ -195,6 +226,16 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             // It keeps points: nothing is encoded before somebody asks.
             (Box::new(|_, _| 0), Box::new(sink))
         }
+        OutputKind::RemoteWrite(settings) => {
+            bounds.chunk_points_max = settings.batch_points_max;
+            bounds.chunk_bytes_max = settings.batch_bytes_max;
+            bounds.flush_interval = settings.flush_interval;
+            let encode: Encode = Box::new(|batch, out| {
+                remote_write::encode(batch, out);
+                0
+            });
+            (encode, Box::new(RemoteWrite::new(settings)?))
+        }
     };
     Ok(Parts { encode, bounds, sink, kafka, latest })
 }
@@ -206,6 +247,7 @@ struct Daemon {
     inventory: Shared,
     routers: Vec<RunningRouter>,
     sources: Vec<RunningSource>,
+    federation: Option<RunningFederation>,
     outputs: Vec<RunningOutput>,
     /// The same, for those who ask.
     running: Arc<Mutex<Running>>,
@@ -218,6 +260,7 @@ struct Running {
     /// The machine's name in its dependency map, if there is one.
     machine: Option<String>,
     sources: Vec<Arc<Status>>,
+    federation: Option<Arc<FederateStatus>>,
     outputs: Vec<(Arc<Output>, Option<KafkaStatistics>)>,
 }
 
@@ -256,6 +299,9 @@ impl Running {
         for status in &self.sources {
             own_metrics::source_points(status, &mut points);
         }
+        if let Some(federation) = &self.federation {
+            federation.points(&mut points);
+        }
         for (output, kafka) in &self.outputs {
             own_metrics::output_points(output, &mut points);
             if let Some(statistics) = kafka {
@@ -285,6 +331,7 @@ impl Program for Mutex<Running> {
         let running = lock(self);
         running.routers.iter().all(|(status, _)| status.is_polled())
             && running.sources.iter().all(|status| status.state().runs > 0)
+            && running.federation.as_ref().is_none_or(|status| status.is_tried())
     }
 
     fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant) {
@@ -303,6 +350,12 @@ impl Program for Mutex<Running> {
 }
 
 impl Daemon {
+    fn new(config: Config, events: Sender<Event>) -> Daemon {
+        let (routers, sources, federation, outputs) = (Vec::new(), Vec::new(), None, Vec::new());
+        let (inventory, running) = (Shared::default(), Arc::default());
+        Daemon { config, events, inventory, routers, sources, federation, outputs, running }
+    }
+
     /// Shows what runs to those who ask.
     fn share(&self) {
         let routers = self.routers.iter();
@@ -312,6 +365,7 @@ impl Daemon {
             machine,
             sources: self.sources.iter().map(|source| source.status.clone()).collect(),
             routers: routers.map(|r| (r.status.clone(), r.asks.clone())).collect(),
+            federation: self.federation.as_ref().map(|running| running.status.clone()),
             outputs: outputs.map(|o| (o.output.clone(), o.kafka.clone())).collect(),
         };
     }
@@ -350,7 +404,7 @@ impl Daemon {
     }
 
     /// Starts the sources of the machine's dependency map, unless they run.
-    fn start_sources(&mut self) -> Result<(), String> {
+    fn start_machine(&mut self) -> Result<(), String> {
         let Some(settings) = self.config.dependency.as_ref().filter(|_| self.sources.is_empty())
         else {
             return Ok(());
@@ -368,9 +422,19 @@ impl Daemon {
         Ok(())
     }
 
-    /// Starts the routers of the settings that do not run yet.
-    fn start_routers(&mut self) -> Result<(), String> {
+    /// Starts the routers, and the federation, of the settings that do not run yet.
+    fn start_sources(&mut self) -> Result<(), String> {
         let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
+        if let (Some(config), None) = (&self.config.federate, &self.federation) {
+            let status = FederateStatus::new(config.jobs.iter().map(|job| job.name()));
+            let status = Arc::new(status);
+            let feed = Feed::new(config, outputs.clone(), status.clone())?;
+            let (stop, stopped) = mpsc::channel();
+            let patience = self.config.drain_timeout / 2;
+            let done = spawn("federate", move || feed.run(&stopped, patience))?;
+            self.federation =
+                Some(RunningFederation { config: config.clone(), status, stop, done });
+        }
         for config in &self.config.routers {
             if self.routers.iter().any(|running| running.config == *config) {
                 continue;
@@ -444,7 +508,7 @@ impl Daemon {
             }
         }
         let drain = self.config.drain_timeout;
-        let sources_change = config.dependency != self.config.dependency;
+        let machine_changes = config.dependency != self.config.dependency;
         self.config = config;
         let wanted = |running: &RunningOutput| self.config.outputs.contains(&running.config);
         let (keep, stop): (Vec<_>, Vec<_>) = self.outputs.drain(..).partition(wanted);
@@ -456,15 +520,21 @@ impl Daemon {
         };
         let (keep, old): (Vec<_>, Vec<_>) = self.routers.drain(..).partition(wanted);
         self.routers = keep;
-        let sources_stop = sources_change || outputs_change;
-        let sources = if sources_stop { std::mem::take(&mut self.sources) } else { Vec::new() };
+        let machine_stops = machine_changes || outputs_change;
+        let machine = if machine_stops { std::mem::take(&mut self.sources) } else { Vec::new() };
+        let federate = &self.config.federate;
+        let unwanted = |running: &mut RunningFederation| {
+            outputs_change || federate.as_ref() != Some(&running.config)
+        };
+        let old_federation = self.federation.take_if(unwanted);
         self.share();
-        stop_sources(sources, Instant::now() + drain);
+        stop_machine(machine, Instant::now() + drain);
+        stop_federation(old_federation, Instant::now() + drain);
         stop_routers(old, Instant::now() + drain);
         stop_outputs(stop, Instant::now() + drain);
         self.start_outputs()?;
-        self.start_sources()?;
-        self.start_routers()
+        self.start_machine()?;
+        self.start_sources()
     }
 
     /// Sends what perijove knows of itself through every output; those that are asked for it tell
@@ -484,7 +554,8 @@ impl Daemon {
         *lock(&self.running) = Running::default();
         let deadline = Instant::now() + self.config.drain_timeout;
         log::info!("stopping");
-        stop_sources(self.sources, Instant::now() + self.config.drain_timeout / 4);
+        stop_machine(self.sources, Instant::now() + self.config.drain_timeout / 4);
+        stop_federation(self.federation, Instant::now() + self.config.drain_timeout / 2);
         stop_routers(self.routers, Instant::now() + self.config.drain_timeout / 2);
         stop_outputs(self.outputs, deadline);
     }
@@ -497,7 +568,7 @@ fn ends_by(done: &Done, deadline: Instant) -> bool {
 }
 
 /// One that still waits for an answer is left to its time limit.
-fn stop_sources(sources: Vec<RunningSource>, deadline: Instant) {
+fn stop_machine(sources: Vec<RunningSource>, deadline: Instant) {
     let stopping = |RunningSource { stop, done, .. }| {
         drop(stop);
         done
@@ -515,6 +586,15 @@ fn stop_routers(routers: Vec<RunningRouter>, deadline: Instant) {
     let busy = stopping.iter().filter(|done| !ends_by(done, deadline)).count();
     if busy > 0 {
         log::warn!("{busy} routers still answer; they are not waited for");
+    }
+}
+
+/// It waits for the outputs that long, to note what they have got.
+fn stop_federation(federation: Option<RunningFederation>, deadline: Instant) {
+    let Some(RunningFederation { stop, done, .. }) = federation else { return };
+    drop(stop);
+    if !ends_by(&done, deadline + Duration::from_millis(200)) {
+        log::warn!("Prometheus still answers; it is not waited for");
     }
 }
 

@@ -13,6 +13,9 @@
 //! over by searching for their close tag: most of a reply is never looked at twice. All else, text
 //! with references, comments, CDATA and instructions, is read by quick-xml, to whose reading a
 //! test holds the search.
+//!
+//! What does not depend on the struct that is read is kept out of line (`inline(never)`): copied
+//! into every struct's reading it would be the greater part of the program.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -94,6 +97,7 @@ impl<'de> Text<'de> {
             self.0.to_mut().push_str(&part);
         }
     }
+    #[inline(never)]
     fn trimmed(&self) -> Cow<'de, str> {
         match &self.0 {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
@@ -323,6 +327,7 @@ impl<'de> Element<'de> {
     }
 
     /// The text of the innermost open element, read to its close tag; children are left out.
+    #[inline(never)]
     fn leaf(&mut self) -> Result<Cow<'de, str>> {
         if !self.again
             && !self.empty
@@ -353,7 +358,8 @@ impl<'de> Element<'de> {
 }
 
 /// A number, or why the text is none; the text is quoted, shortened, for the log.
-fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T> {
+#[inline(never)]
+fn number<T: std::str::FromStr>(text: Cow<str>, what: &str) -> Result<T> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(40).collect();
         Error::Value(format!("`{shown}` is not {what}").into())
@@ -366,7 +372,7 @@ struct Scalar<'de>(Cow<'de, str>);
 macro_rules! numbers {
     ($($method:ident $visit:ident $what:literal),* $(,)?) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            visitor.$visit(number(&self.scalar()?, $what)?)
+            visitor.$visit(number(self.scalar()?, $what)?)
         }
     )* };
 }
@@ -559,16 +565,14 @@ impl<'a, 'de> Fields<'a, 'de> {
         self.seen |= bit;
         fresh.then_some(at)
     }
-}
 
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+    /// Goes to the next field's place, and gives its name.
+    #[inline(never)]
+    fn next_field(&mut self) -> Result<Option<&'de str>> {
         if let Some((field, value)) = self.attribute() {
             self.source = Source::Attribute(value);
             self.field = field;
-            return seed.deserialize(BorrowedStrDeserializer::new(field)).map(Some);
+            return Ok(Some(field));
         }
         self.attributes = "";
         while !self.end {
@@ -578,19 +582,18 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
                 if wanted && !self.element.text.trimmed().is_empty() {
                     self.source = Source::Text;
                     self.field = "$text";
-                    return seed.deserialize(BorrowedStrDeserializer::new("$text")).map(Some);
+                    return Ok(Some(self.field));
                 }
                 break;
             }
             self.source = Source::Child;
             if self.fields.is_empty() {
-                let name = self.element.name();
-                return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
+                return Ok(Some(self.element.name()));
             }
             match self.find() {
                 Some(at) => {
                     self.field = self.fields[at];
-                    return seed.deserialize(BorrowedStrDeserializer::new(self.field)).map(Some);
+                    return Ok(Some(self.field));
                 }
                 None => self.element.skip()?,
             }
@@ -598,16 +601,29 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         Ok(None)
     }
 
+    /// Leaves the child whose value does not fit, and counts it.
+    #[inline(never)]
+    fn pass_over(&mut self, inside: usize, why: &Error) -> Result<()> {
+        if let Source::Child = self.source {
+            self.element.skip_to(inside - 1)?;
+        }
+        self.element.count_misfit(self.field, why);
+        Ok(())
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        let Some(name) = self.next_field()? else { return Ok(None) };
+        seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
+    }
+
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
         match self.source {
             Source::Child => seed.deserialize(Child(self.element)),
-            Source::Attribute(raw) => {
-                let text = match unescape(raw) {
-                    Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-                    Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_string()),
-                };
-                seed.deserialize(Scalar(text))
-            }
+            Source::Attribute(raw) => seed.deserialize(Scalar(Text(unescape(raw)).trimmed())),
             Source::Text => seed.deserialize(Scalar(self.element.text.trimmed())),
         }
     }
@@ -617,10 +633,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         let inside = self.element.depth();
         match self.next_value_seed(PhantomData::<T>) {
             Err(why @ Error::Value(_)) => {
-                if let Source::Child = self.source {
-                    self.element.skip_to(inside - 1)?;
-                }
-                self.element.count_misfit(self.field, &why);
+                self.pass_over(inside, &why)?;
                 T::deserialize(Nothing)
                     .map_err(|_: Error| Error::Value(format!("<{}>: {why}", self.field).into()))
             }

@@ -45,6 +45,30 @@ fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, String> {
     Ok(TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build())
 }
 
+/// How a client shows who it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Login {
+    #[default]
+    None,
+    Basic {
+        username: String,
+        password: Secret,
+    },
+    /// RFC 6750.
+    Bearer(Secret),
+}
+
+impl Login {
+    /// The `Authorization` header.
+    pub fn header(&self) -> Option<Secret> {
+        match self {
+            Login::None => None,
+            Login::Basic { username, password } => Some(basic(username, password)),
+            Login::Bearer(token) => Some(Secret::new(format!("Bearer {}", token.expose()))),
+        }
+    }
+}
+
 /// The `Authorization` header of basic authentication (RFC 7617).
 pub fn basic(username: &str, password: &Secret) -> Secret {
     let both = format!("{username}:{}", password.expose());

@@ -14,6 +14,7 @@
 //! * `dependency` maps what the machine itself, or a router, talks to.
 //! * `output` has the queue, the retrying and the formats; `own_metrics` is what perijove reports
 //!   of itself.
+//! * `federate` asks Prometheus for a fleet's dependencies and rolls them up.
 //! * `config` turns what was written into what runs, `daemon` runs it, `cli` is the command line,
 //!   `reference` the documentation that the code knows.
 //! * `http_client` is what all that asks over HTTP shares; `units`, `secret`, `sync`, `sys` and
@@ -28,6 +29,7 @@ pub mod config;
 pub mod daemon;
 pub mod dependency;
 pub mod element;
+pub mod federate;
 pub mod http_client;
 pub mod items;
 pub mod labels;

@@ -183,11 +183,27 @@ impl<T> Schema for Measurement<T> {
     }
 }
 
+/// Measurements of federation that have planet-federator's names, which are no one's for certain.
+const FEDERATED: &[&str] = &[
+    "ingress",
+    "egress",
+    "unknown",
+    "ebpf_ingress",
+    "ebpf_egress",
+    "ebpf_unknown",
+    "upstream",
+    "downstream",
+];
+
 /// What Prometheus calls a field: junos_exporter's name for what routers report; perijove's own
 /// and the dependency map's measurements carry their prefix themselves.
 pub fn metric_prefix(measurement: &str) -> &'static str {
-    let own = measurement.starts_with("perijove_") || measurement.starts_with("planet_");
-    if own { "" } else { "junos_" }
+    let own = ["perijove_", "planet_", "junos_"];
+    match measurement {
+        name if own.iter().any(|prefix| name.starts_with(prefix)) => "",
+        name if FEDERATED.contains(&name) => "planet_",
+        _ => "junos_",
+    }
 }
 
 /// What outputs call the router, the collector and the time, and what Prometheus reads in names.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::collector::{Poll, Reader, Reply, Tally, read_reply};
@@ -180,6 +180,10 @@ impl RouterPoller {
                     Ok(_) | Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
+            }
+            // One that is always due has to hear of the end, too.
+            if matches!(stop.try_recv(), Err(TryRecvError::Disconnected)) {
+                break;
             }
             let indexes: Vec<usize> = due.iter().map(|due| due.index).collect();
             for due in due {

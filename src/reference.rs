@@ -7,9 +7,13 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::collector::{Entry, Settings};
 use crate::dependency::{source, traffic};
+use crate::federate::jobs;
 use crate::output::exposition::metric;
 use crate::own_metrics;
 use crate::point::{FieldInfo, Kind, Schema, Type};
+
+/// A line of the reference shows no more fields.
+const EXAMPLE_FIELDS_MAX: usize = 4;
 
 /// A measurement's fields: the tables that share its name together, in the order of the code.
 struct Described {
@@ -101,7 +105,9 @@ pub fn markdown(entries: &[&Entry]) -> String {
          Every point has the router's identity as its tag `host` (`target` in Prometheus,\n\
          `node` in JSON), and `re_name` where a reply names the Routing Engine that it is from.\n\
          An *info* is a string field in line protocol and JSON, and a label in Prometheus; a\n\
-         *text* has no Prometheus series.\n",
+         *text* has no Prometheus series.\n\n\
+         `Permissions` are those of the login class that is asked with. `Interval` is advice for\n\
+         `[collector.NAME]` where the default of 30 s is often for what the reply costs or says.\n",
     );
     for entry in entries {
         let _ = writeln!(out, "\n## {}\n\n{}\n", entry.name, entry.help);
@@ -109,9 +115,12 @@ pub fn markdown(entries: &[&Entry]) -> String {
         for (command, rpc) in queries(entry) {
             let _ = writeln!(out, "| `{command}` | `{rpc}` |");
         }
+        let _ = writeln!(out, "\n* Permissions: {}.", quoted(entry.permissions));
+        if !entry.advice.is_empty() {
+            let _ = writeln!(out, "* Interval: {}", entry.advice);
+        }
         if !entry.keys.is_empty() {
-            let keys: Vec<String> = entry.keys.iter().map(|key| format!("`{key}`")).collect();
-            let _ = writeln!(out, "\nSettings of its own: {}.", keys.join(", "));
+            let _ = writeln!(out, "* Settings of its own: {}.", quoted(entry.keys));
         }
         measurements(&mut out, entry.measurements);
     }
@@ -121,6 +130,9 @@ pub fn markdown(entries: &[&Entry]) -> String {
         let _ =
             writeln!(out, "\n## perijove itself\n\nPoints about perijove, through every output.");
         measurements(&mut out, own_metrics::MEASUREMENTS);
+        out += "\n## Federation\n\nWhat `perijove federate` makes of a fleet's dependencies and \
+                traffic; a name in Prometheus begins with `planet_`.\n";
+        measurements(&mut out, jobs::MEASUREMENTS);
     }
     out
 }
@@ -132,14 +144,13 @@ fn machine() -> Vec<&'static dyn Schema> {
 
 fn measurements(out: &mut String, schemas: &[&'static dyn Schema]) {
     for described in describe(schemas) {
-        let tags: Vec<String> = described.tags.iter().map(|tag| format!("`{tag}`")).collect();
-        let tags = if tags.is_empty() { "none".into() } else { tags.join(", ") };
+        let tags = if described.tags.is_empty() { "none".into() } else { quoted(&described.tags) };
         let _ = writeln!(out, "\n### {}\n\n{} Tags: {tags}.\n", described.name, described.help);
         let _ = writeln!(
             out,
             "| Field | Kind | Type | Unit | Prometheus | |\n|---|---|---|---|---|---|"
         );
-        for field in described.fields {
+        for field in &described.fields {
             let prometheus = match field.kind {
                 Kind::Counter | Kind::Gauge => format!("`{}`", metric(described.name, field.name)),
                 Kind::Info => format!("label `{}`", field.label),
@@ -155,7 +166,36 @@ fn measurements(out: &mut String, schemas: &[&'static dyn Schema]) {
                 field.help
             );
         }
+        let _ = writeln!(out, "\n```\n{}\n```", example(&described));
     }
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// The first fields of a point as line protocol, with words in capitals for what is to be read.
+fn example(described: &Described) -> String {
+    let mut line = format!("{},host=ROUTER", described.name);
+    for tag in &described.tags {
+        let _ = write!(line, ",{tag}={}", tag.to_uppercase());
+    }
+    for (index, field) in described.fields.iter().enumerate() {
+        let before = if index == 0 { ' ' } else { ',' };
+        if index == EXAMPLE_FIELDS_MAX {
+            line += ",…";
+            break;
+        }
+        let _ = match field.ty {
+            Type::Integer => write!(line, "{before}{}=1i", field.name),
+            Type::Decimal => write!(line, "{before}{}=1.5", field.name),
+            Type::Text => {
+                write!(line, "{before}{}=\"{}\"", field.name, field.name.to_uppercase())
+            }
+        };
+    }
+    line + " 1767225600000000000"
 }
 
 /// A JSON Schema (2020-12) for the records of each measurement, by its name.
@@ -167,6 +207,7 @@ pub fn json(entries: &[&Entry]) -> String {
     if entries.len() > 1 {
         schemas.extend(machine());
         schemas.extend(own_metrics::MEASUREMENTS);
+        schemas.extend(jobs::MEASUREMENTS);
     }
     let all: BTreeMap<&str, Json> =
         describe(&schemas).into_iter().map(|d| (d.name, record_schema(&d))).collect();
@@ -174,12 +215,13 @@ pub fn json(entries: &[&Entry]) -> String {
 }
 
 fn record_schema(described: &Described) -> Json {
+    let text = json!({"type": "string"});
     let mut fields = Map::new();
     for field in &described.fields {
         let ty = match field.ty {
             Type::Integer => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
             Type::Decimal => json!({"type": "number"}),
-            Type::Text => json!({"type": "string"}),
+            Type::Text => text.clone(),
         };
         let Json::Object(mut ty) = ty else { continue };
         ty.insert("description".into(), field.help.into());
@@ -188,6 +230,8 @@ fn record_schema(described: &Described) -> Json {
         }
         fields.insert(field.name.into(), Json::Object(ty));
     }
+    let tags: Map<_, _> =
+        described.tags.iter().map(|tag| (tag.to_string(), text.clone())).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": described.name,
@@ -198,7 +242,8 @@ fn record_schema(described: &Described) -> Json {
             "node": {"type": "string"},
             "collector": {"type": "string"},
             "time": {"type": "string", "format": "date-time"},
-            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+            // Descriptions can bring more.
+            "tags": {"type": "object", "properties": tags, "additionalProperties": text},
             "fields": {
                 "type": "object",
                 "properties": fields,

@@ -7,7 +7,22 @@ use std::process::Command;
 /// The modules from the bottom up. One imports from lower floors, and on its own floor only from
 /// those that stand before it; collectors never import from each other.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("values", &["units", "sync", "point", "items", "element", "reply", "labels", "schedule"]),
+    (
+        "values",
+        &[
+            "units",
+            "sync",
+            "point",
+            "items",
+            "element",
+            "reply",
+            "labels",
+            "schedule",
+            "federate::cron",
+            "federate::windows",
+            "federate::exclusions",
+        ],
+    ),
     (
         "codecs",
         &[
@@ -20,6 +35,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "dependency::inventory",
             "dependency::exposition_text",
             "collector",
+            "federate::answer",
         ],
     ),
     (
@@ -31,6 +47,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "dependency::traffic",
             "dependency::enrich",
             "collectors",
+            "federate::roll_up",
         ],
     ),
     (
@@ -52,9 +69,14 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::prometheus",
             "dependency::sockets",
             "dependency::source",
+            "output::remote_write",
+            "federate::progress",
+            "federate::query",
+            "federate::jobs",
+            "federate",
         ],
     ),
-    ("wiring", &["config", "log_to", "own_metrics", "poller", "daemon"]),
+    ("wiring", &["config", "log_to", "own_metrics", "poller", "federate::feed", "daemon"]),
     ("face", &["reference", "cli", "lib", "main"]),
 ];
 

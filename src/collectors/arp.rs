@@ -23,6 +23,7 @@ static ENTRIES: Measurement<u64> = Measurement {
 impl Collector for Arp {
     const NAME: &'static str = "arp";
     const HELP: &'static str = "Entries of the ARP table, by interface.";
+    const ADVICE: &'static str = "300s: the reply has each entry.";
     const QUERIES: &'static [Query<Arp>] = &[Query {
         rpc: Rpc::Once("<get-arp-table-information><no-resolve/></get-arp-table-information>"),
         command: "show arp no-resolve",

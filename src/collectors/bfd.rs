@@ -19,6 +19,8 @@ static STATE: Measurement<Session> = Measurement {
 impl Collector for Bfd {
     const NAME: &'static str = "bfd";
     const HELP: &'static str = "BFD sessions.";
+    const ADVICE: &'static str =
+        "60s with more than 1,000 sessions: the reply has about 2 kB for each.";
     const QUERIES: &'static [Query<Bfd>] = &[Query {
         rpc: Rpc::Once("<get-bfd-session-information><extensive/></get-bfd-session-information>"),
         command: "show bfd session extensive",

@@ -89,6 +89,7 @@ const STATES: &[(&str, u64)] = &[
 impl Collector for Bgp {
     const NAME: &'static str = "bgp";
     const HELP: &'static str = "BGP peers, their sessions and the prefixes they exchange.";
+    const ADVICE: &'static str = "60s with more than 500 peers: the reply has about 5 kB for each.";
     const QUERIES: &'static [Query<Bgp>] = &[
         Query {
             rpc: Rpc::Once("<get-bgp-group-information/>"),

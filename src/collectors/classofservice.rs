@@ -37,6 +37,7 @@ impl Collector for ClassOfService {
     const NAME: &'static str = "classofservice";
     const HELP: &'static str =
         "Class of service of interfaces: queues, shaping, scheduler maps, classifiers.";
+    const ADVICE: &'static str = "300s: it is configuration.";
     const QUERIES: &'static [Query<ClassOfService>] = &[Query {
         rpc: Rpc::Once("<get-cos-interface-map-information/>"),
         command: "show class-of-service interface",

@@ -39,6 +39,7 @@ static FILE: Measurement<File> = Measurement {
 impl Collector for CoreDumps {
     const NAME: &'static str = "coredumps";
     const HELP: &'static str = "Core dumps that crashed processes have left.";
+    const ADVICE: &'static str = "300s: they come seldom.";
     const QUERIES: &'static [Query<CoreDumps>] = &[Query {
         rpc: Rpc::Once("<get-system-core-dumps/>"),
         command: "show system core-dumps",

@@ -241,6 +241,8 @@ impl Collector for DdosProtection {
     const NAME: &'static str = "ddosprotection";
     const HELP: &'static str =
         "Policers that protect the router from floods of control traffic, by packet type.";
+    const ADVICE: &'static str =
+        "60s: the reply has about 500 bytes for each protocol and line card, 1 MB in all.";
     const QUERIES: &'static [Query<DdosProtection>] = &[
         query("<get-ddos-protocols-statistics/>", "show ddos-protection protocols statistics"),
         query("<get-ddos-protocols-parameters/>", "show ddos-protection protocols parameters"),

@@ -87,6 +87,7 @@ static BINDINGS: Measurement<Leaves> = Measurement {
 impl Collector for Dhcp {
     const NAME: &'static str = "dhcp";
     const HELP: &'static str = "DHCP server and relay: messages, drops, bindings.";
+    const ADVICE: &'static str = "60s: the bindings are counted anew each time.";
     const QUERIES: &'static [Query<Dhcp>] = &[
         Query {
             rpc: Rpc::Once("<get-dhcp-server-statistics-information/>"),

@@ -94,6 +94,8 @@ const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
 impl Collector for Environment {
     const NAME: &'static str = "environment";
     const HELP: &'static str = "Temperatures, power supplies and fans of the chassis.";
+    const ADVICE: &'static str =
+        "60s: temperatures and fans change slowly, and sensors are slow to read.";
     const QUERIES: &'static [Query<Environment>] = &[
         Query {
             rpc: Rpc::Once("<get-environment-information/>"),

@@ -199,6 +199,8 @@ impl Collector for Evpn {
     const NAME: &'static str = "evpn";
     const HELP: &'static str =
         "EVPN: instances, neighbours, interfaces, Ethernet segments, duplicate MACs, L3 contexts.";
+    const ADVICE: &'static str =
+        "300s: the reply has each instance with its neighbours and segments.";
     const QUERIES: &'static [Query<Evpn>] = &[
         Query {
             rpc: Rpc::Once(

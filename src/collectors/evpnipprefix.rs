@@ -51,6 +51,7 @@ impl Collector for EvpnIpPrefix {
     const NAME: &'static str = "evpnipprefix";
     const HELP: &'static str =
         "EVPN IP prefixes (type 5 routes): how many are advertised and received, by VRF.";
+    const ADVICE: &'static str = "300s: the reply has each prefix.";
     const QUERIES: &'static [Query<EvpnIpPrefix>] = &[Query {
         rpc: Rpc::Once("<get-evpn-ip-prefix-database-information/>"),
         command: "show evpn ip-prefix-database",

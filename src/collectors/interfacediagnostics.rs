@@ -153,6 +153,8 @@ impl Collector for InterfaceDiagnostics {
     const NAME: &'static str = "interfacediagnostics";
     const HELP: &'static str =
         "Optics: temperature, voltage, laser bias and power, and the transceivers themselves.";
+    const ADVICE: &'static str =
+        "300s: optics change slowly, and line cards are slow to read them.";
     const QUERIES: &'static [Query<InterfaceDiagnostics>] = &[
         Query {
             rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),

@@ -65,6 +65,8 @@ const fn bytes(name: &'static str, help: &'static str, get: Get) -> Field<Queue>
 impl Collector for InterfaceQueue {
     const NAME: &'static str = "interfacequeue";
     const HELP: &'static str = "Queues of physical interfaces: packets queued, sent and dropped.";
+    const ADVICE: &'static str =
+        "60s with more than 1,000 interfaces: the reply has 3 kB for each.";
     const QUERIES: &'static [Query<InterfaceQueue>] = &[Query {
         rpc: Rpc::Once("<get-interface-queue-information/>"),
         command: "show interfaces queue",

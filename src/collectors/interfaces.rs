@@ -106,6 +106,8 @@ static INTERFACE: Measurement<Interface> = Measurement {
 impl Collector for Interfaces {
     const NAME: &'static str = "interfaces";
     const HELP: &'static str = "Physical and logical interfaces: traffic, errors, state, speed.";
+    const ADVICE: &'static str =
+        "60s with more than 1,000 interfaces: the reply has about 10 kB for each.";
     const QUERIES: &'static [Query<Interfaces>] = &[Query {
         rpc: Rpc::Once("<get-interface-information><extensive/></get-interface-information>"),
         command: "show interfaces extensive",

@@ -55,6 +55,7 @@ static CONFIGURED: Measurement<Configuration> = Measurement {
 impl Collector for Ipsec {
     const NAME: &'static str = "ipsec";
     const HELP: &'static str = "IPsec security associations and the number of configured VPNs.";
+    const PERMISSIONS: &'static [&'static str] = &["view", "view-configuration"];
     const QUERIES: &'static [Query<Ipsec>] = &[
         Query {
             rpc: Rpc::Once("<get-security-associations-information/>"),

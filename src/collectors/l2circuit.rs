@@ -65,6 +65,7 @@ const STATES: &[(&str, u64)] = &[
 impl Collector for L2circuit {
     const NAME: &'static str = "l2circuit";
     const HELP: &'static str = "Layer 2 circuits.";
+    const ADVICE: &'static str = "60s: the reply has each circuit.";
     const QUERIES: &'static [Query<L2circuit>] = &[Query {
         rpc: Rpc::Once(
             "<get-l2ckt-connection-information><brief/></get-l2ckt-connection-information>",

@@ -85,6 +85,7 @@ const STATES: &[(&str, u64)] = &[
 impl Collector for L2vpn {
     const NAME: &'static str = "l2vpn";
     const HELP: &'static str = "Layer 2 VPN connections.";
+    const ADVICE: &'static str = "60s: the reply has each connection.";
     const QUERIES: &'static [Query<L2vpn>] = &[Query {
         rpc: Rpc::Once("<get-l2vpn-connection-information/>"),
         command: "show l2vpn connections",

@@ -35,6 +35,7 @@ static PEER: Measurement<Peer> = Measurement {
 impl Collector for Lldp {
     const NAME: &'static str = "lldp";
     const HELP: &'static str = "LLDP: the neighbour at each port.";
+    const ADVICE: &'static str = "300s: neighbours change seldom.";
     const QUERIES: &'static [Query<Lldp>] = &[
         Query {
             rpc: Rpc::Once("<get-lldp-neighbors-information/>"),

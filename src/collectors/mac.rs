@@ -30,6 +30,7 @@ static TABLE: Measurement<Table> = Measurement {
 impl Collector for Mac {
     const NAME: &'static str = "mac";
     const HELP: &'static str = "How many addresses the Ethernet switching table has.";
+    const ADVICE: &'static str = "300s: the reply has about 650 bytes for each address.";
     const QUERIES: &'static [Query<Mac>] = &[Query {
         rpc: Rpc::Once(
             "<get-ethernet-switching-table-information><summary/>\

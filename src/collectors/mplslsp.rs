@@ -29,6 +29,8 @@ static PATH: Measurement<Path> = Measurement {
 impl Collector for MplsLsp {
     const NAME: &'static str = "mplslsp";
     const HELP: &'static str = "Label-switched paths that begin here, and the paths they may take.";
+    const ADVICE: &'static str =
+        "60s with more than 1,000 paths: the reply has about 4 kB for each.";
     const QUERIES: &'static [Query<MplsLsp>] = &[Query {
         rpc: Rpc::Once(
             "<get-mpls-lsp-information><ingress/><extensive/></get-mpls-lsp-information>",

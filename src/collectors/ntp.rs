@@ -43,6 +43,7 @@ static NTP: Measurement<Leaves> = Measurement {
 impl Collector for Ntp {
     const NAME: &'static str = "ntp";
     const HELP: &'static str = "The clock: what it follows and how well.";
+    const ADVICE: &'static str = "60s: it is polled by itself every 64 s or more.";
     const QUERIES: &'static [Query<Ntp>] = &[Query {
         // Releases before 24 have no RPC for it, and answer the command with text.
         rpc: Rpc::Once("<command format=\"xml\">show ntp status</command>"),

@@ -32,6 +32,7 @@ static POE: Measurement<Interface> = Measurement {
 impl Collector for Poe {
     const NAME: &'static str = "poe";
     const HELP: &'static str = "Power over Ethernet by interface.";
+    const ADVICE: &'static str = "60s: power changes slowly.";
     const QUERIES: &'static [Query<Poe>] = &[Query {
         rpc: Rpc::Once("<get-poe-interface-information/>"),
         command: "show poe interface",

@@ -120,6 +120,7 @@ impl Collector for Power {
     const NAME: &'static str = "power";
     const HELP: &'static str =
         "Power: what the chassis, its zones and its power entry modules have and use.";
+    const ADVICE: &'static str = "60s: power changes slowly.";
     const QUERIES: &'static [Query<Power>] = &[
         Query {
             rpc: Rpc::Once("<get-power-usage-information/>"),

@@ -64,6 +64,7 @@ impl Collector for Replication {
     const NAME: &'static str = "replication";
     const HELP: &'static str =
         "Whether the other Routing Engine could take over: GRES, NSR and switchover.";
+    const ADVICE: &'static str = "60s: it changes with the other Routing Engine only.";
     const QUERIES: &'static [Query<Replication>] = &[
         Query {
             rpc: Rpc::Once("<get-routing-task-replication-state/>"),

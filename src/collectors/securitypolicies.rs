@@ -47,6 +47,7 @@ static TRAFFIC: Measurement<Traffic> = Measurement {
 impl Collector for SecurityPolicies {
     const NAME: &'static str = "securitypolicies";
     const HELP: &'static str = "Security policies of an SRX: hits, sessions and traffic.";
+    const ADVICE: &'static str = "60s: the reply has each policy.";
     const QUERIES: &'static [Query<SecurityPolicies>] = &[
         Query {
             rpc: Rpc::Once("<get-firewall-policies><detail/></get-firewall-policies>"),

@@ -23,6 +23,7 @@ static FILESYSTEM: Measurement<Filesystem> = Measurement {
 impl Collector for Storage {
     const NAME: &'static str = "storage";
     const HELP: &'static str = "File systems: how large they are and how full.";
+    const ADVICE: &'static str = "300s: file systems fill slowly.";
     const QUERIES: &'static [Query<Storage>] = &[Query {
         rpc: Rpc::Once("<get-system-storage/>"),
         command: "show system storage",

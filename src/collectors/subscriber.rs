@@ -34,6 +34,7 @@ impl Collector for Subscribers {
     const NAME: &'static str = "subscriber";
     const HELP: &'static str =
         "DHCP subscribers, the lines they are on and the interfaces that carry them.";
+    const ADVICE: &'static str = "300s: the reply has each subscriber.";
     const QUERIES: &'static [Query<Subscribers>] = &[
         Query {
             rpc: Rpc::Once(

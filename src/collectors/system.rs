@@ -117,6 +117,7 @@ impl Collector for System {
     const NAME: &'static str = "system";
     const HELP: &'static str =
         "The system as a whole: memory buffers, hardware and software, the last commit, licences.";
+    const ADVICE: &'static str = "300s: versions, licences and commits change seldom.";
     const QUERIES: &'static [Query<System>] = &[
         Query {
             rpc: Rpc::Once("<get-buffer-informations/>"),

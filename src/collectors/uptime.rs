@@ -48,6 +48,7 @@ impl Collector for Uptime {
     const NAME: &'static str = "uptime";
     const HELP: &'static str =
         "Uptime of the system and its protocols, the last commit, the last reboot and its reason.";
+    const ADVICE: &'static str = "300s: it says the same until the next start.";
     const QUERIES: &'static [Query<Uptime>] = &[
         Query {
             rpc: Rpc::Once("<get-system-uptime-information/>"),

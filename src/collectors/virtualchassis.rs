@@ -69,6 +69,7 @@ static PORT: Measurement<Port> = Measurement {
 impl Collector for VirtualChassis {
     const NAME: &'static str = "virtualchassis";
     const HELP: &'static str = "Virtual chassis: its mode, its members and the ports between them.";
+    const ADVICE: &'static str = "60s: members change seldom.";
     const QUERIES: &'static [Query<VirtualChassis>] = &[
         Query {
             rpc: Rpc::Once("<get-virtual-chassis-status-information/>"),

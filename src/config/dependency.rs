@@ -7,14 +7,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Source, sys};
+use super::{FileLogin, Source, sys};
 use crate::dependency::inventory::{self, Format, Prefix};
 use crate::dependency::source::{
     Http, InventorySettings, Origin, ScrapeSettings, Settings, SocketSettings,
 };
 use crate::dependency::traffic;
-use crate::http_client;
-use crate::secret::Secret;
 use crate::units::{Bytes, Interval, Timeout, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,16 +131,16 @@ impl Source {
 
     fn inventory(&self, spanned: &Spanned<FileInventory>) -> Result<InventorySettings, String> {
         let file = spanned.get_ref();
+        let login = FileLogin {
+            username: &file.username,
+            password_file: &file.password_file,
+            token_file: &file.token_file,
+        };
         let from = match (&file.url, &file.file) {
-            (Some(url), None) => Origin::Http(Http {
-                url: self.http_url(url)?,
+            (Some(_), None) => Origin::Http(Http {
+                url: self.url(&file.url, spanned)?,
                 timeout: or_seconds(file.timeout, 10),
-                authorization: self.authorization(
-                    spanned,
-                    &file.username,
-                    &file.password_file,
-                    &file.token_file,
-                )?,
+                authorization: self.login(login, spanned)?.header(),
                 ca_file: file.ca_file.clone(),
             }),
             (None, Some(path)) => Origin::File(path.clone()),
@@ -168,18 +166,18 @@ impl Source {
     ) -> Result<Option<ScrapeSettings>, String> {
         let Some(spanned) = file else { return Ok(None) };
         let file = spanned.get_ref();
-        let url = file.url.as_ref().map(|url| self.http_url(url)).transpose()?;
+        let login = FileLogin {
+            username: &file.username,
+            password_file: &file.password_file,
+            token_file: &file.token_file,
+        };
+        let url = file.url.as_ref().map(|_| self.url(&file.url, spanned)).transpose()?;
         Ok(Some(ScrapeSettings {
             interval: or_seconds(file.interval, INTERVAL_SECONDS),
             from: Http {
                 url: url.unwrap_or(default.into()),
                 timeout: file.timeout.map_or(Duration::from_secs(5), |time| time.0),
-                authorization: self.authorization(
-                    spanned,
-                    &file.username,
-                    &file.password_file,
-                    &file.token_file,
-                )?,
+                authorization: self.login(login, spanned)?.header(),
                 ca_file: file.ca_file.clone(),
             },
             bounds: traffic::Bounds {
@@ -187,40 +185,5 @@ impl Source {
                 peers_max: file.peers_max.unwrap_or(10_000),
             },
         }))
-    }
-
-    fn http_url(&self, url: &Spanned<String>) -> Result<String, String> {
-        let text = url.get_ref();
-        if !text.starts_with("http://") && !text.starts_with("https://") {
-            let message = format!("`{text}` does not begin with http:// or https://");
-            return Err(self.at_value(url, message));
-        }
-        if text.contains('@') {
-            let message = "a password does not belong into the url: use username, password_file";
-            return Err(self.at_value(url, message));
-        }
-        Ok(text.clone())
-    }
-
-    /// The `Authorization` header: a token, or a name and a password.
-    fn authorization<T>(
-        &self,
-        place: &Spanned<T>,
-        username: &Option<String>,
-        password_file: &Option<Spanned<PathBuf>>,
-        token_file: &Option<Spanned<PathBuf>>,
-    ) -> Result<Option<Secret>, String> {
-        let token = self.secret_file(token_file)?;
-        match (username, self.secret_file(password_file)?, token) {
-            (None, None, None) => Ok(None),
-            (None, None, Some(token)) => {
-                Ok(Some(Secret::new(format!("Bearer {}", token.expose()))))
-            }
-            (Some(name), Some(password), None) => Ok(Some(http_client::basic(name, &password))),
-            (_, _, Some(_)) => {
-                Err(self.at_value(place, "token_file, or username and password_file: not both"))
-            }
-            _ => Err(self.at_value(place, "username and password_file go together")),
-        }
     }
 }

@@ -4,6 +4,8 @@
 //! line, the key and what is allowed there.
 
 mod dependency;
+mod federate;
+mod remote_write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -16,14 +18,17 @@ use toml::Spanned;
 use crate::collector::{self, Entry};
 use crate::collectors::{self, COLLECTORS};
 use crate::dependency::source;
+use crate::http_client::Login;
 use crate::items::Limits;
 use crate::netconf::ssh;
-use crate::output::{influxdb, kafka, prometheus, spool};
+use crate::output::{self, influxdb, kafka, prometheus, spool};
 use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
 pub use dependency::FileDependency;
+pub use federate::FileFederate;
+pub use remote_write::FileRemoteWrite;
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
@@ -51,6 +56,7 @@ pub struct File {
     pub output: FileOutputs,
     pub spool: Option<FileSpool>,
     pub dependency: Option<FileDependency>,
+    pub federate: Option<Spanned<FileFederate>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,6 +142,7 @@ pub struct FileOutputs {
     pub influxdb: Option<Spanned<FileInfluxdb>>,
     pub kafka: Option<Spanned<FileKafka>>,
     pub prometheus: Option<Spanned<FilePrometheus>>,
+    pub remote_write: Option<Spanned<FileRemoteWrite>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -224,11 +231,19 @@ pub struct FilePrometheus {
     pub age_min: Option<Time>,
 }
 
+/// How a table of settings says who logs in.
+struct FileLogin<'a> {
+    username: &'a Option<String>,
+    password_file: &'a Option<Spanned<PathBuf>>,
+    token_file: &'a Option<Spanned<PathBuf>>,
+}
+
 /// What runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub routers: Vec<Router>,
     pub outputs: Vec<Output>,
+    pub federate: Option<crate::federate::Settings>,
     pub self_interval: Duration,
     pub drain_timeout: Duration,
     pub state_directory: PathBuf,
@@ -237,6 +252,26 @@ pub struct Config {
     pub destination: Destination,
     /// What the machine itself talks to.
     pub dependency: Option<source::Settings>,
+}
+
+impl Config {
+    /// The same without routers and the machine, for federation, which may run beside the one that polls them and
+    /// so has spools of its own.
+    pub fn only_federate(mut self) -> Result<Config, String> {
+        if self.federate.is_none() {
+            return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
+        }
+        self.routers.clear();
+        self.dependency = None;
+        for output in &mut self.outputs {
+            let name = output.name();
+            if let Some(spool) = &mut output.spool {
+                spool.directory.pop();
+                spool.directory.extend(["federate", name]);
+            }
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -295,6 +330,7 @@ impl Output {
             OutputKind::Influxdb(_) => "influxdb",
             OutputKind::Kafka(_) => "kafka",
             OutputKind::Prometheus(_) => "prometheus",
+            OutputKind::RemoteWrite(_) => "remote_write",
         }
     }
 
@@ -321,6 +357,14 @@ impl Output {
                     ..ours.clone()
                 })
             }
+            (OutputKind::RemoteWrite(ours), OutputKind::RemoteWrite(theirs)) => {
+                OutputKind::RemoteWrite(output::remote_write::Settings {
+                    batch_points_max: theirs.batch_points_max,
+                    batch_bytes_max: theirs.batch_bytes_max,
+                    flush_interval: theirs.flush_interval,
+                    ..ours.clone()
+                })
+            }
             _ => return false,
         };
         let same_queue =
@@ -336,6 +380,7 @@ pub enum OutputKind {
     Influxdb(influxdb::Settings),
     Kafka(kafka::Settings),
     Prometheus(prometheus::Settings),
+    RemoteWrite(output::remote_write::Settings),
 }
 
 /// A settings file with its text, for errors that name a line.
@@ -415,12 +460,16 @@ impl Source {
                 return Err(self.at_value(&file.router[index], message));
             }
         }
+        let state_directory = file.state_directory.clone().unwrap_or("/var/db/perijove".into());
+        let federate = file.federate.as_ref();
+        let federate = federate.map(|federate| self.federate(federate, &state_directory));
         Ok(Config {
             routers,
             outputs: self.outputs()?,
+            federate: federate.transpose()?,
             self_interval: or_seconds(file.self_interval, 30),
             drain_timeout: or_seconds(file.drain_timeout, 5),
-            state_directory: file.state_directory.clone().unwrap_or("/var/db/perijove".into()),
+            state_directory,
             nice: self.nice()?,
             level: file.log.level.unwrap_or(Level::Info),
             destination: file.log.destination.unwrap_or_default(),
@@ -624,6 +673,10 @@ impl Source {
         if let Some(prometheus) = &outputs.prometheus {
             add(OutputKind::Prometheus(self.prometheus(prometheus)?), None);
         }
+        if let Some(remote_write) = &outputs.remote_write {
+            let kind = OutputKind::RemoteWrite(self.remote_write(remote_write)?);
+            add(kind, remote_write.get_ref().queue_bytes_max);
+        }
         if found.is_empty() {
             let kind = OutputKind::Stdout { format: Format::Line };
             found.push(Output { kind, queue_bytes_max: 4 << 20, spool: None });
@@ -766,18 +819,47 @@ impl Source {
         })
     }
 
-    fn influxdb(&self, spanned: &Spanned<FileInfluxdb>) -> Result<influxdb::Settings, String> {
-        let file = spanned.get_ref();
-        let fail = |message: &str| self.at_value(spanned, message);
-        let url = file.url.as_ref().ok_or_else(|| fail("needs a url"))?;
-        if !url.get_ref().starts_with("http://") && !url.get_ref().starts_with("https://") {
-            let message = format!("`{}` does not begin with http:// or https://", url.get_ref());
+    /// A server's URL, which has to be there, without the slash at its end.
+    fn url<T>(&self, url: &Option<Spanned<String>>, table: &Spanned<T>) -> Result<String, String> {
+        let url = url.as_ref().ok_or_else(|| self.at_value(table, "needs a url"))?;
+        let text = url.get_ref();
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            let message = format!("`{text}` does not begin with http:// or https://");
             return Err(self.at_value(url, message));
         }
-        if url.get_ref().contains('@') {
+        if text.contains('@') {
             let message = "a password does not belong into the url: use username, password_file";
             return Err(self.at_value(url, message));
         }
+        Ok(text.trim_end_matches('/').to_string())
+    }
+
+    fn login<T>(&self, file: FileLogin, table: &Spanned<T>) -> Result<Login, String> {
+        let password = self.secret_file(file.password_file)?;
+        let token = self.secret_file(file.token_file)?;
+        match (file.username.clone(), password, token) {
+            (None, None, None) => Ok(Login::None),
+            (Some(username), Some(password), None) => Ok(Login::Basic { username, password }),
+            (None, None, Some(token)) => Ok(Login::Bearer(token)),
+            (_, _, Some(_)) => {
+                Err(self.at_value(table, "either token_file, or username and password_file"))
+            }
+            _ => Err(self.at_value(table, "username and password_file go together")),
+        }
+    }
+
+    fn batch_points(&self, file: &Option<Spanned<usize>>, or: usize) -> Result<usize, String> {
+        match file {
+            Some(points) if *points.get_ref() == 0 => {
+                Err(self.at_value(points, "a batch has at least 1 point"))
+            }
+            points => Ok(points.as_ref().map_or(or, |points| *points.get_ref())),
+        }
+    }
+
+    fn influxdb(&self, spanned: &Spanned<FileInfluxdb>) -> Result<influxdb::Settings, String> {
+        let file = spanned.get_ref();
+        let fail = |message: &str| self.at_value(spanned, message);
         let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
         let target = match version {
             1 => influxdb::Target::V1 {
@@ -799,16 +881,10 @@ impl Source {
         if file.username.is_some() != file.password_file.is_some() && version == 1 {
             return Err(fail("username and password_file go together"));
         }
-        let points = match &file.batch_points_max {
-            Some(points) if *points.get_ref() == 0 => {
-                return Err(self.at_value(points, "a batch has at least 1 point"));
-            }
-            points => points.as_ref().map_or(5000, |points| *points.get_ref()),
-        };
         Ok(influxdb::Settings {
-            url: url.get_ref().trim_end_matches('/').to_string(),
+            url: self.url(&file.url, spanned)?,
             target,
-            batch_points_max: points,
+            batch_points_max: self.batch_points(&file.batch_points_max, 5000)?,
             batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),
             flush_interval: or_seconds(file.flush_interval, 1),
             precision: file.precision.unwrap_or_default(),
@@ -950,6 +1026,11 @@ mod tests {
             ),
             ("share", "poll_share_max = 0.0\n", "FILE:1: poll_share_max: a share of time is from"),
             ("user", "[[router]]\ntarget = \"h\"\n", "FILE:1: router: target h needs a username"),
+            (
+                "layout",
+                "[output.kafka]\nbrokers = \"b\"\nlayout = \"jkafkaexporter\"\nvalue = \"line\"\n",
+                "FILE:1: output.kafka: a layout has values of its own",
+            ),
             (
                 "twice",
                 "[[router]]\nidentity = \"a\"\n[[router]]\nidentity = \"a\"\n",

@@ -199,7 +199,7 @@ fn header(
 }
 
 /// A point's labels: its router, its tags, and its infos.
-fn each_label<'a>(
+pub fn each_label<'a>(
     node: &'a str,
     point: &Point<'a>,
     infos: &[usize],

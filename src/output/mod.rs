@@ -13,6 +13,7 @@ pub mod layout;
 pub mod line_protocol;
 pub mod prometheus;
 pub mod queue;
+pub mod remote_write;
 pub mod spool;
 pub mod stdout;
 

@@ -51,6 +51,7 @@ enum Kept {
 struct State {
     chunks: VecDeque<Chunk>,
     bytes: usize,
+    pushed: u64,
     dropped: u64,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
@@ -65,11 +66,24 @@ struct State {
     spool_error: Option<String>,
 }
 
+impl State {
+    /// Points that are nowhere else than in memory.
+    fn points(&self) -> u64 {
+        let in_flight = match &self.in_flight {
+            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
+            _ => 0,
+        };
+        self.chunks.iter().map(|chunk| chunk.points).sum::<u64>() + in_flight
+    }
+}
+
 pub struct Queue {
     name: &'static str,
     bounds: Bounds,
     state: Mutex<State>,
     changed: Condvar,
+    /// Something has left the memory.
+    left: Condvar,
 }
 
 /// What is in a queue, and what it had to drop.
@@ -80,6 +94,8 @@ pub struct Level {
     pub spooled_points: u64,
     pub spooled_bytes: u64,
     pub dropped: u64,
+    /// Points that were ever put in; the last `points` of them are in memory only.
+    pub pushed: u64,
 }
 
 impl Queue {
@@ -90,7 +106,8 @@ impl Queue {
         bounds.chunk_bytes_max = bounds.chunk_bytes_max.min(bounds.queue_bytes_max / 4).max(1);
         let mut state = State { unopened: spool.cloned(), ..State::default() };
         open_spool(name, &mut state);
-        Queue { name, bounds, state: Mutex::new(state), changed: Condvar::new() }
+        let (state, changed, left) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        Queue { name, bounds, state, changed, left }
     }
 
     /// Adds records; `points` is how many lines there are. True if older ones had to go.
@@ -99,6 +116,7 @@ impl Queue {
             return false;
         }
         let mut state = lock(&self.state);
+        state.pushed += points as u64;
         self.gather(&mut state, records, points);
         self.spill_if_late(&mut state);
         let before = state.dropped;
@@ -171,6 +189,7 @@ impl Queue {
                 Err(err) => failed = Some(err),
             }
         }
+        self.left.notify_all();
         if let Some(mut dropped) = spool.enforce_limits() {
             // What is on its way may still arrive: it is not lost yet.
             if let Some((chunk, kept @ (Kept::First | Kept::Spool))) = in_flight {
@@ -237,6 +256,7 @@ impl Queue {
                 let mut chunk = state.chunks.pop_front()?;
                 state.bytes -= chunk.bytes.len();
                 chunk.since = now;
+                self.left.notify_all();
                 state.in_flight = Some((chunk.clone(), Kept::Nowhere));
                 return Some(chunk);
             }
@@ -248,6 +268,7 @@ impl Queue {
     pub fn acknowledge(&self) {
         let mut state = lock(&self.state);
         let Some((_, kept)) = state.in_flight.take() else { return };
+        self.left.notify_all();
         let Some(spool) = &mut state.spool else { return };
         if kept == Kept::First {
             spool.take(0, 0);
@@ -262,6 +283,34 @@ impl Queue {
                 log::info!("{}: the spool is empty again, and not needed", self.name);
             }
         }
+    }
+
+    /// Waits until less than half of the room is taken, for one who can wait; false if it still is
+    /// at `until`, or when the queue is closed.
+    pub fn wait_room(&self, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.bytes > self.bounds.queue_bytes_max / 2 {
+            let time = until.saturating_duration_since(Instant::now());
+            if time.is_zero() || state.closed.is_some() {
+                return false;
+            }
+            state = sync::wait(&self.left, state, Some(time));
+        }
+        true
+    }
+
+    /// Waits until so many of the points that were ever put in have left the memory, delivered or
+    /// for the disk; false if that is not so by then.
+    pub fn wait_gone(&self, mark: u64, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.pushed.saturating_sub(state.points()) < mark {
+            let time = until.saturating_duration_since(Instant::now());
+            if time.is_zero() {
+                return false;
+            }
+            state = sync::wait(&self.left, state, Some(time));
+        }
+        true
     }
 
     /// The output does not get on: what waits is better off on disk.
@@ -289,6 +338,7 @@ impl Queue {
         };
         state.in_flight = None;
         state.dropped += rest + in_flight;
+        self.left.notify_all();
     }
 
     /// Gives up what was taken last and all the rest: for a writer that runs out of time.
@@ -345,6 +395,7 @@ impl Queue {
     pub fn close(&self, deadline: Instant) {
         lock(&self.state).closed = Some(deadline);
         self.changed.notify_all();
+        self.left.notify_all();
     }
 
     /// Whether there is still time to send: false after `close` and its deadline.
@@ -354,19 +405,15 @@ impl Queue {
 
     pub fn level(&self) -> Level {
         let state = lock(&self.state);
-        let points: u64 = state.chunks.iter().map(|chunk| chunk.points).sum();
-        let in_flight = match &state.in_flight {
-            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
-            _ => 0,
-        };
         let (spooled_points, spooled_bytes) =
             state.spool.as_ref().map_or((0, 0), |spool| (spool.unacknowledged(), spool.bytes()));
         Level {
-            points: points + in_flight,
+            points: state.points(),
             bytes: state.bytes,
             spooled_points,
             spooled_bytes,
             dropped: state.dropped,
+            pushed: state.pushed,
         }
     }
 }
@@ -454,7 +501,10 @@ mod tests {
         let queue = queue(1, 100, 6);
         assert!(!queue.push(b"a\nb\nc\n", 3));
         assert!(queue.push(b"d\n", 1));
-        assert_eq!(queue.level(), Level { points: 3, bytes: 6, dropped: 1, ..Level::default() });
+        assert_eq!(
+            queue.level(),
+            Level { points: 3, bytes: 6, dropped: 1, pushed: 4, ..Level::default() }
+        );
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "b\nc\nd\n");
     }
@@ -466,7 +516,7 @@ mod tests {
         queue.close(Instant::now());
         assert!(queue.take().is_none());
         assert!(!queue.pause(Duration::from_secs(60)));
-        assert_eq!(queue.level(), Level { dropped: 2, ..Level::default() });
+        assert_eq!(queue.level(), Level { dropped: 2, pushed: 2, ..Level::default() });
     }
 
     #[test]
@@ -506,7 +556,7 @@ mod tests {
         queue.push(b"e\n", 1);
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "c\nd\ne\n");
-        assert_eq!(queue.level(), Level::default());
+        assert_eq!(queue.level(), Level { pushed: 1, ..Level::default() });
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -214,7 +214,8 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     } else {
         body
     };
-    let body = String::from_utf8(body).expect("line protocol is UTF-8");
+    // Line protocol and JSON are; what is not is not looked at.
+    let body = String::from_utf8_lossy(&body).into_owned();
     let at = std::time::Instant::now();
     Some(Request { method, target, headers, body, wire_bytes, at, status: 0 })
 }

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "kafka")]
 pub mod broker;
+pub mod fleet;
 pub mod http_stub;
 pub mod influxd;
 pub mod lines;

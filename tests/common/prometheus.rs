@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
-use super::process::Process;
+use super::process::{Process, run};
 use super::temporary::Directory;
+use super::victoria_metrics::Series;
 use super::{answer, free_port, http_agent, program, wait_for};
 
 pub struct Prometheus {
@@ -22,16 +23,33 @@ impl Prometheus {
     /// Scrapes that port every second. `how` are further settings of the scrape, as YAML lines
     /// that begin with four blanks.
     pub fn start(target: u16, how: &str) -> Prometheus {
-        let settings = format!(
-            "scrape_configs:\n  - job_name: perijove\n    scrape_interval: 1s\n{how}\
-             \x20   static_configs:\n      - targets: ['127.0.0.1:{target}']\n"
-        );
+        let settings = scrape("1s", &[target], how);
         Prometheus::start_with(&settings, &[])
     }
 
-    pub fn start_with(settings: &str, flags: &[String]) -> Prometheus {
-        let port = free_port();
+    /// Scrapes nothing: it is there to be written to.
+    pub fn receiver() -> Prometheus {
+        let flag = "--web.enable-remote-write-receiver".to_string();
+        Prometheus::start_with("scrape_configs: []\n", &[flag])
+    }
+
+    /// Scrapes nothing, and has these samples of the past, as OpenMetrics.
+    pub fn with_history(samples: &str) -> Prometheus {
         let directory = Directory::new();
+        let file = directory.write("history", samples);
+        let mut command = Command::new(program("promtool"));
+        command.args(["tsdb", "create-blocks-from", "openmetrics"]);
+        let made = run(command.arg(file).arg(directory.join("data")));
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        Prometheus::start_in(directory, "scrape_configs: []\n", &[])
+    }
+
+    pub fn start_with(settings: &str, flags: &[String]) -> Prometheus {
+        Prometheus::start_in(Directory::new(), settings, flags)
+    }
+
+    fn start_in(directory: Directory, settings: &str, flags: &[String]) -> Prometheus {
+        let port = free_port();
         let file = directory.write("prometheus.yml", settings);
         let mut command = Command::new(program("prometheus"));
         command
@@ -45,6 +63,27 @@ impl Prometheus {
             ready.is_ok_and(|answer| answer.status() == 200).then_some(())
         });
         Prometheus { port, _server: server, _directory: directory }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Every sample of the last hour of the series that this selector matches.
+    pub fn series(&self, selector: &str) -> Vec<Series> {
+        let data = self.api("query", &[("query", &format!("{selector}[1h]"))]);
+        let text = |value: &Json| value.as_str().expect("a text").to_string();
+        let read = |series: &Json| {
+            let labels = series["metric"].as_object().expect("labels").iter();
+            let samples = series["values"].as_array().expect("samples");
+            let time = |sample: &Json| sample[0].as_f64().expect("a time") * 1000.0;
+            Series {
+                labels: labels.map(|(name, value)| (name.clone(), text(value))).collect(),
+                timestamps_ms: samples.iter().map(|s| time(s).round() as i64).collect(),
+                values: samples.iter().map(|s| text(&s[1]).parse().expect("a number")).collect(),
+            }
+        };
+        data["result"].as_array().expect("a matrix").iter().map(read).collect()
     }
 
     fn api(&self, path: &str, query: &[(&str, &str)]) -> Json {
@@ -107,6 +146,16 @@ impl Prometheus {
         let data = self.api("metadata", &[("metric", family)]);
         data[family][0]["type"].as_str().unwrap_or("none").to_string()
     }
+}
+
+/// Settings that scrape these ports so often.
+pub fn scrape(interval: &str, targets: &[u16], how: &str) -> String {
+    let targets: Vec<String> = targets.iter().map(|port| format!("'127.0.0.1:{port}'")).collect();
+    format!(
+        "scrape_configs:\n  - job_name: perijove\n    scrape_interval: {interval}\n{how}\
+         \x20   static_configs:\n      - targets: [{}]\n",
+        targets.join(", ")
+    )
 }
 
 /// What `promtool check metrics` says of a text; every line begins with a metric's name.

@@ -11,6 +11,7 @@ use crate::account::{Account, COLLECTORS, FarEnd, Polling, ROUTER, SPOOL, settin
 use crate::common::broker::{self, Noida, Reader, Stunnel, Tansu, make_certificates, path_in};
 use crate::common::free_port;
 use crate::common::process::signal;
+use crate::common::temporary::Directory;
 use crate::{Fault, Long};
 
 pub const FAULTS: &[&Fault] = &[
@@ -29,6 +30,7 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "kafka-topic-not-allowed", quick: true, run: topic_not_allowed },
     &Fault { name: "kafka-tls-mutual", quick: true, run: tls_mutual },
     &Fault { name: "kafka-tls-wrong-ca", quick: true, run: tls_wrong_ca },
+    &Fault { name: "kafka-tls-no-certificate", quick: true, run: tls_no_certificate },
     &Fault { name: "kafka-scram-refused", quick: true, run: scram_refused },
 ];
 
@@ -181,12 +183,15 @@ fn local_queue_full(_: &Long) -> Account {
     })
 }
 
-/// A broker refuses batches for their size; each record alone would do.
+/// A broker refuses a batch for its size, and takes its halves. One at a time: what is refused
+/// alone is dropped.
 fn batch_too_large(_: &Long) -> Account {
     mock("", |cluster, polling| {
-        let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-        cluster.request_errors(RDKafkaApiKey::Produce, &[error; 2]);
-        polling.poll(100);
+        for _ in 0..4 {
+            let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+            cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+            polling.poll(100);
+        }
     })
 }
 
@@ -225,13 +230,13 @@ fn topic_not_allowed(_: &Long) -> Account {
     polling.finish(&mut reader)
 }
 
-/// Settings for stunnel before a broker, with this authority's file.
-fn tls(port: u16, certificates: &crate::common::temporary::Directory, ca: &str) -> String {
+/// Settings for stunnel before a broker.
+fn tls(port: u16, certificates: &Directory) -> String {
     let file = |name| path_in(certificates, name);
     let more = format!(
         "\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"{}\"\n\
          \"ssl.certificate.location\" = \"{}\"\n\"ssl.key.location\" = \"{}\"\n",
-        file(ca),
+        file("ca.pem"),
         file("client.pem"),
         file("client.key")
     );
@@ -239,7 +244,7 @@ fn tls(port: u16, certificates: &crate::common::temporary::Directory, ca: &str) 
 }
 
 /// A broker that tells its clients to come through stunnel.
-fn behind_stunnel() -> (Tansu, Stunnel, crate::common::temporary::Directory) {
+fn behind_stunnel() -> (Tansu, Stunnel, Directory) {
     let port = free_port();
     let certificates = make_certificates();
     let tansu = Tansu::start(Some(port), false);
@@ -248,7 +253,7 @@ fn behind_stunnel() -> (Tansu, Stunnel, crate::common::temporary::Directory) {
 }
 
 /// Reads through stunnel too: the broker sends its clients there.
-fn reader_of(stunnel: &Stunnel, certificates: &crate::common::temporary::Directory) -> Reader {
+fn reader_of(stunnel: &Stunnel, certificates: &Directory) -> Reader {
     let file = |name| path_in(certificates, name);
     let properties = [
         ("security.protocol", "ssl"),
@@ -261,7 +266,7 @@ fn reader_of(stunnel: &Stunnel, certificates: &crate::common::temporary::Directo
 
 fn tls_mutual(_: &Long) -> Account {
     let (_tansu, stunnel, certificates) = behind_stunnel();
-    let mut polling = Polling::start(&tls(stunnel.port, &certificates, "ca.pem"));
+    let mut polling = Polling::start(&tls(stunnel.port, &certificates));
     polling.poll(300);
     let mut reader = reader_of(&stunnel, &certificates);
     polling.settle(&mut reader);
@@ -271,13 +276,27 @@ fn tls_mutual(_: &Long) -> Account {
 /// Nothing goes to a server that an unknown authority vouches for; nothing is lost until the
 /// settings name the right one.
 fn tls_wrong_ca(_: &Long) -> Account {
+    tls_refused(|settings| settings.replace("/ca.pem", "/other-ca.pem"))
+}
+
+/// The server refuses who has no certificate.
+fn tls_no_certificate(_: &Long) -> Account {
+    tls_refused(|settings| {
+        let lines = settings.lines().filter(|line| !line.contains("client."));
+        lines.map(|line| format!("{line}\n")).collect()
+    })
+}
+
+/// The settings are wrong at first, and mended later.
+fn tls_refused(spoil: fn(&str) -> String) -> Account {
     let (_tansu, stunnel, certificates) = behind_stunnel();
-    let mut polling = Polling::start(&tls(stunnel.port, &certificates, "other-ca.pem"));
-    polling.daemon.process.wait_stderr("certificate");
+    let settings = tls(stunnel.port, &certificates);
+    let mut polling = Polling::start(&spoil(&settings));
+    polling.daemon.process.wait_stderr("SSL");
     polling.poll(300);
     let mut reader = reader_of(&stunnel, &certificates);
-    assert_eq!(reader.arrived().len(), 0, "points went to a server that nobody vouches for");
-    polling.reload(&tls(stunnel.port, &certificates, "ca.pem"));
+    assert_eq!(reader.arrived().len(), 0, "points arrived in spite of wrong settings");
+    polling.reload(&settings);
     polling.settle(&mut reader);
     polling.finish(&mut reader)
 }
@@ -290,7 +309,7 @@ fn scram_refused(_: &Long) -> Account {
     let scram =
         "\"security.protocol\" = \"sasl_plaintext\"\n\"sasl.mechanism\" = \"SCRAM-SHA-256\"\n";
     let refused = output(&tansu.brokers(), login).replace(SOON, &format!("{SOON}{scram}"));
-    let directory = crate::common::temporary::Directory::new();
+    let directory = Directory::new();
     directory.write_secret("kafka.password", "wr0ng");
     let mut polling = Polling::start_in(directory, &refused);
     polling.daemon.process.wait_stderr("uthentication");

@@ -27,7 +27,11 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "spool-read-only-at-start", quick: true, run: spool_read_only_at_start },
     &Fault { name: "spool-deleted", quick: true, run: spool_deleted },
     &Fault { name: "spool-truncated", quick: true, run: |_| spool_damaged(truncate) },
-    &Fault { name: "spool-corrupted", quick: true, run: |_| spool_damaged(|bytes| corrupt(bytes)) },
+    &Fault {
+        name: "spool-corrupted",
+        quick: true,
+        run: |_| spool_damaged(|bytes, records| corrupt(bytes, records)),
+    },
     &Fault { name: "clock-back-an-hour", quick: true, run: clock_back },
     &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7") },
     &Fault { name: "router-slow", quick: true, run: |_| router("--fault slow --drip-ms 2") },
@@ -260,29 +264,30 @@ fn spool_deleted(_: &Long) -> Account {
 }
 
 /// The last segment loses its end, as when power fails.
-fn truncate(bytes: &mut Vec<u8>) {
+fn truncate(bytes: &mut Vec<u8>, records: &[usize]) -> usize {
     bytes.truncate(bytes.len() - 20);
+    records[records.len() - 1]
 }
 
 /// A bit of the last record but one is wrong.
-fn corrupt(bytes: &mut [u8]) {
-    let records: Vec<usize> = memchr::memmem::find_iter(bytes, b"PJ1\n").collect();
-    bytes[records[records.len() - 2] + 40] ^= 1;
+fn corrupt(bytes: &mut [u8], records: &[usize]) -> usize {
+    let start = records[records.len() - 2];
+    bytes[start + 40] ^= 1;
+    start
 }
 
-/// Killed, and then the disk turns out to be damaged: at most a record is lost, that is a batch,
-/// and the log says so.
-fn spool_damaged(damage: fn(&mut Vec<u8>)) -> Account {
+/// Killed, and then the disk turns out to be damaged: that record is lost, no other, and the log
+/// says so. `damage` is given the last segment and where its records start; it tells which one it
+/// has damaged.
+fn spool_damaged(damage: fn(&mut Vec<u8>, &[usize]) -> usize) -> Account {
     let mut influxd = Influxd::start();
     influxd.stop();
     let mut polling = Polling::start(&to_influxdb(&influxd, SPOOL));
     polling.daemon.process.wait_stderr("points wait");
     polling.poll(300);
-    polling.go_on(Duration::from_secs(1));
-    let mut in_hand = Vec::new();
-    let mut lost_bytes = 0;
+    polling.rest();
+    let mut damaged_points = 0;
     let mut polling = polling.kill_and_start_again(|directory| {
-        in_hand = newest(&polled(directory));
         let mut segments: Vec<_> = std::fs::read_dir(directory.join("spool/influxdb"))
             .expect("the spool")
             .map(|entry| entry.expect("an entry").path())
@@ -292,21 +297,19 @@ fn spool_damaged(damage: fn(&mut Vec<u8>)) -> Account {
         let last = segments.last().expect("a segment");
         let mut bytes = std::fs::read(last).expect("a segment");
         let records: Vec<usize> = memchr::memmem::find_iter(&bytes, b"PJ1\n").collect();
-        lost_bytes = bytes.len() - records[records.len() - 2];
-        damage(&mut bytes);
+        let start = damage(&mut bytes, &records);
+        // Magic, length, checksum, points.
+        let points = bytes[start + 12..start + 16].try_into().expect("four bytes");
+        damaged_points = u32::from_le_bytes(points);
         std::fs::write(last, bytes).expect("damage a segment");
     });
     polling.daemon.process.wait_stderr("are damaged and left out");
     polling.poll(100);
     influxd.start_again();
-    let mut account = after_kills((polling, in_hand), &mut &influxd);
-    // Lines are longer than 40 bytes: this is what a record can hold.
-    if account.lost > lost_bytes / 40 {
-        account.failures.push("more than a record was lost".into());
-    }
-    let note = format!("{} points were in the damaged record", account.lost);
-    (account.dropped, account.has_limit) = (account.lost as u64, account.lost > 0);
-    account.note(note)
+    polling.arrive(&mut &influxd);
+    let mut account = polling.finish_with(&mut &influxd, true);
+    (account.dropped, account.has_limit) = (damaged_points.into(), true);
+    account
 }
 
 /// libfaketime steps perijove's wall clock back an hour while its output is down.

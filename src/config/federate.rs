@@ -1,0 +1,170 @@
+//! `[federate]`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{FileLogin, Source};
+use crate::federate;
+use crate::federate::exclusions::{Exclusions, Prefix, name_pattern};
+use crate::federate::jobs::{Job, Query};
+use crate::federate::query;
+use crate::federate::windows::{Schedule, Windows};
+use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileFederate {
+    pub url: Option<Spanned<String>>,
+    pub username: Option<String>,
+    pub password_file: Option<Spanned<PathBuf>>,
+    pub token_file: Option<Spanned<PathBuf>>,
+    pub tenant: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub timeout: Option<Timeout>,
+    pub answer_bytes_max: Option<Bytes>,
+    pub partial: bool,
+    pub every: Option<Spanned<Interval>>,
+    pub cron: Option<Spanned<String>>,
+    pub offset: Option<Time>,
+    pub window_max: Option<Interval>,
+    pub catch_up_max: Option<Time>,
+    pub jobs: Option<Spanned<Vec<String>>>,
+    pub matchers: String,
+    pub rows_max: Option<usize>,
+    pub exclude: FileExclude,
+    pub query: Vec<Spanned<FileQuery>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileExclude {
+    pub ports: Option<Vec<u16>>,
+    pub prefixes: Option<Spanned<Vec<String>>>,
+    pub names: Option<Spanned<Vec<String>>>,
+    pub bandwidth_min: Option<f64>,
+    pub unnamed: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileQuery {
+    pub measurement: String,
+    pub field: String,
+    pub query: String,
+}
+
+/// What every machine talks to: logins, names, time, monitoring, service discovery.
+const PORTS: &[u16] = &[22, 53, 111, 123, 5666, 8300, 8301, 8500, 9100, 11560, 11910, 19100];
+/// Oneself, and addresses that mean something on one link only.
+const PREFIXES: &[&str] = &["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"];
+const NAMES: &[&str] = &["localhost", ".*prometheus.*"];
+
+const JOBS: &[(&str, Job)] = &[
+    ("traffic", Job::Traffic),
+    ("ebpf_traffic", Job::EbpfTraffic),
+    ("upstream", Job::Upstream),
+    ("downstream", Job::Downstream),
+];
+
+impl Source {
+    pub(super) fn federate(
+        &self,
+        spanned: &Spanned<FileFederate>,
+        state_directory: &Path,
+    ) -> Result<federate::Settings, String> {
+        let file = spanned.get_ref();
+        let login = FileLogin {
+            username: &file.username,
+            password_file: &file.password_file,
+            token_file: &file.token_file,
+        };
+        let schedule = match (&file.every, &file.cron) {
+            (Some(_), Some(cron)) => {
+                return Err(self.at_value(cron, "either every or cron"));
+            }
+            (_, Some(cron)) => {
+                let cron =
+                    cron.get_ref().parse().map_err(|why: String| self.at_value(cron, why))?;
+                Schedule::Cron(cron)
+            }
+            (every, None) => {
+                let every = or_seconds(every.as_ref().map(|every| *every.get_ref()), 30);
+                Schedule::Every { ms: every.as_millis() as u64 }
+            }
+        };
+        let ms = |time: std::time::Duration| time.as_millis() as u64;
+        Ok(federate::Settings {
+            query: query::Settings {
+                url: self.url(&file.url, spanned)?,
+                login: self.login(login, spanned)?,
+                tenant: file.tenant.clone(),
+                timeout: or_seconds(file.timeout, 60),
+                ca_file: file.ca_file.clone(),
+                answer_bytes_max: file.answer_bytes_max.map_or(1 << 30, |bytes| bytes.0 as u64),
+                partial: file.partial,
+            },
+            windows: Windows { schedule, longest_ms: ms(or_seconds(file.window_max, 300)) },
+            offset_ms: ms(or_seconds(file.offset, 75)),
+            catch_up_max_ms: ms(or_seconds(file.catch_up_max, 86_400)),
+            jobs: self.jobs(file)?,
+            exclusions: self.exclusions(&file.exclude)?,
+            matchers: file.matchers.clone(),
+            rows_max: file.rows_max.unwrap_or(500_000),
+            progress_file: state_directory.join("federate.progress"),
+        })
+    }
+
+    fn jobs(&self, file: &FileFederate) -> Result<Vec<Job>, String> {
+        let mut jobs: Vec<Job> = match &file.jobs {
+            None => JOBS.iter().map(|(_, job)| job.clone()).collect(),
+            Some(names) => {
+                let mut jobs = Vec::new();
+                for name in names.get_ref() {
+                    let known = JOBS.iter().find(|(known, _)| known == name).ok_or_else(|| {
+                        let known: Vec<&str> = JOBS.iter().map(|(name, _)| *name).collect();
+                        let message = format!("`{name}` is none of {}", known.join(", "));
+                        self.at_value(names, message)
+                    })?;
+                    jobs.push(known.1.clone());
+                }
+                jobs
+            }
+        };
+        for query in &file.query {
+            let FileQuery { measurement, field, query: expression } = query.get_ref();
+            if measurement.is_empty() || measurement.contains(char::is_whitespace) {
+                return Err(self.at_value(query, "a measurement has a name without blanks"));
+            }
+            if jobs.iter().any(|job| job.name() == measurement) {
+                return Err(self.at_value(query, format!("there are two jobs `{measurement}`")));
+            }
+            jobs.push(Job::Query(Query::leak(measurement, field, expression)));
+        }
+        Ok(jobs)
+    }
+
+    fn exclusions(&self, file: &FileExclude) -> Result<Exclusions, String> {
+        let texts = |file: &Option<Spanned<Vec<String>>>, or: &[&str]| -> Vec<String> {
+            let or = || or.iter().map(|text| text.to_string()).collect();
+            file.as_ref().map_or_else(or, |texts| texts.get_ref().clone())
+        };
+        let at = |file: &Option<Spanned<Vec<String>>>, why: String| match file {
+            Some(file) => self.at_value(file, why),
+            None => why,
+        };
+        let prefixes = texts(&file.prefixes, PREFIXES);
+        let prefixes: Result<Vec<Prefix>, String> =
+            prefixes.iter().map(|text| text.parse()).collect();
+        let names = texts(&file.names, NAMES);
+        let names: Result<_, String> = names.iter().map(|text| name_pattern(text)).collect();
+        Ok(Exclusions {
+            ports: file.ports.clone().unwrap_or_else(|| PORTS.to_vec()),
+            prefixes: prefixes.map_err(|why| at(&file.prefixes, why))?,
+            names: names.map_err(|why| at(&file.names, why))?,
+            bandwidth_min: file.bandwidth_min.unwrap_or(1000.0),
+            unnamed: file.unnamed == Some(false),
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! `[output.remote_write]`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{FileLogin, Source};
+use crate::output::remote_write;
+use crate::units::{Bytes, Time, Timeout, or_seconds};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileRemoteWrite {
+    pub url: Option<Spanned<String>>,
+    pub username: Option<String>,
+    pub password_file: Option<Spanned<PathBuf>>,
+    pub token_file: Option<Spanned<PathBuf>>,
+    pub tenant: Option<String>,
+    pub batch_points_max: Option<Spanned<usize>>,
+    pub batch_bytes_max: Option<Bytes>,
+    pub flush_interval: Option<Time>,
+    pub timeout: Option<Timeout>,
+    pub ca_file: Option<PathBuf>,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+impl Source {
+    pub(super) fn remote_write(
+        &self,
+        spanned: &Spanned<FileRemoteWrite>,
+    ) -> Result<remote_write::Settings, String> {
+        let file = spanned.get_ref();
+        let login = FileLogin {
+            username: &file.username,
+            password_file: &file.password_file,
+            token_file: &file.token_file,
+        };
+        Ok(remote_write::Settings {
+            url: self.url(&file.url, spanned)?,
+            login: self.login(login, spanned)?,
+            tenant: file.tenant.clone(),
+            batch_points_max: self.batch_points(&file.batch_points_max, 1000)?,
+            batch_bytes_max: file.batch_bytes_max.map_or(256 << 10, |bytes| bytes.0.max(1024)),
+            flush_interval: or_seconds(file.flush_interval, 1),
+            timeout: or_seconds(file.timeout, 10),
+            ca_file: file.ca_file.clone(),
+        })
+    }
+}

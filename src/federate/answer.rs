@@ -1,0 +1,465 @@
+//! The answer of Prometheus's query API, read as it comes: one series is in memory at a time.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+/// A series' labels and its samples: seconds since 1970, value.
+#[derive(Debug, Default, PartialEq)]
+pub struct Series {
+    /// The labels that were asked for, in that order; empty where it has none of the name.
+    pub labels: Vec<String>,
+    /// All labels, where none were asked for by name.
+    pub others: Vec<(String, String)>,
+    pub samples: Vec<(f64, f64)>,
+}
+
+/// More of one series in one answer are a mistake.
+const SAMPLES_MAX: usize = 1 << 20;
+const LABELS_MAX: usize = 256;
+/// So is a text, or anything else without a quote in it, that is that long.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// What stands in an answer besides its series.
+#[derive(Debug, Default, PartialEq)]
+pub struct Rest {
+    pub series: u64,
+    pub error: Option<String>,
+    /// A part of the data may be missing.
+    pub warnings: Vec<String>,
+    status: String,
+    result_type: String,
+}
+
+/// Reads an answer, gives each series to `each`, and says what is wrong with it, if anything is:
+/// what was given out before is then to be thrown away. `bytes_max` bounds the whole.
+pub fn read(
+    from: impl Read,
+    bytes_max: u64,
+    wanted: &[&str],
+    each: &mut dyn FnMut(&Series) -> Result<(), String>,
+) -> Result<Rest, String> {
+    let limited = Limited { from, left: bytes_max, bytes_max, text_bytes: 0 };
+    let mut from = BufReader::with_capacity(64 << 10, limited);
+    let start = from.fill_buf().map_err(|err| format!("the answer ends early: {err}"))?;
+    if start.trim_ascii_start().first() != Some(&b'{') {
+        let start = String::from_utf8_lossy(&start[..start.len().min(200)]);
+        let start = crate::reply::first_line(start.trim());
+        return Err(format!("the answer is not Prometheus's JSON: it begins with `{start}`"));
+    }
+    let mut json = serde_json::Deserializer::from_reader(from);
+    let read = json.deserialize_map(Whole { wanted, each }).and_then(|rest| {
+        json.end()?;
+        Ok(rest)
+    });
+    let rest = read.map_err(|err| format!("the answer cannot be read: {err}"))?;
+    match (&rest.error, &*rest.status) {
+        (Some(error), _) => Err(format!("Prometheus says: {error}")),
+        (None, "success") => Ok(rest),
+        (None, status) => Err(format!("the answer's status is `{status}`, not `success`")),
+    }
+}
+
+/// The error that an answer consists of, in Prometheus's words or whoever's stands before it.
+pub fn error_words(body: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Words {
+        error: String,
+    }
+    let words = serde_json::from_str::<Words>(body).map(|words| words.error);
+    crate::reply::first_line(words.as_deref().unwrap_or(body.trim()))
+}
+
+/// Fails once more was read than is allowed, in all or without a quote.
+struct Limited<R> {
+    from: R,
+    left: u64,
+    bytes_max: u64,
+    text_bytes: usize,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.from.read(into)?;
+        self.left = self.left.checked_sub(bytes as u64).ok_or_else(|| {
+            io::Error::other(format!(
+                "it is longer than answer_bytes_max, {} bytes",
+                self.bytes_max
+            ))
+        })?;
+        self.text_bytes = match memchr::memrchr(b'"', &into[..bytes]) {
+            Some(quote) => bytes - quote,
+            None => self.text_bytes + bytes,
+        };
+        if self.text_bytes > TEXT_BYTES_MAX {
+            return Err(io::Error::other("a text in it has no end"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// `{"status", "data": {"resultType", "result"}, "error", "warnings"}`
+struct Whole<'a, 'f> {
+    wanted: &'a [&'a str],
+    each: &'f mut dyn FnMut(&Series) -> Result<(), String>,
+}
+
+impl<'de> Visitor<'de> for Whole<'_, '_> {
+    type Value = Rest;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the answer of Prometheus's query API")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Rest, A::Error> {
+        let mut rest = Rest::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match &*key {
+                "status" => rest.status = map.next_value()?,
+                "error" => rest.error = Some(map.next_value()?),
+                "warnings" => rest.warnings = map.next_value()?,
+                "data" => {
+                    let data = Data { wanted: self.wanted, each: &mut *self.each };
+                    (rest.result_type, rest.series) = map.next_value_seed(data)?;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(rest)
+    }
+}
+
+struct Data<'a, 'f> {
+    wanted: &'a [&'a str],
+    each: &'f mut dyn FnMut(&Series) -> Result<(), String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Data<'_, '_> {
+    type Value = (String, u64);
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Data<'_, '_> {
+    type Value = (String, u64);
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the data of an answer")
+    }
+
+    /// An error comes without data.
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Default::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut kind, mut number) = (String::new(), 0);
+        while let Some(key) = map.next_key::<String>()? {
+            match &*key {
+                "resultType" => {
+                    kind = map.next_value()?;
+                    if !matches!(&*kind, "matrix" | "vector") {
+                        let what = format!("the query gives a {kind}, not a vector or a matrix");
+                        return Err(de::Error::custom(what));
+                    }
+                }
+                "result" => {
+                    let list = List { wanted: self.wanted, each: &mut *self.each };
+                    number = map.next_value_seed(list)?;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok((kind, number))
+    }
+}
+
+struct List<'a, 'f> {
+    wanted: &'a [&'a str],
+    each: &'f mut dyn FnMut(&Series) -> Result<(), String>,
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_, '_> {
+    type Value = u64;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<u64, D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_, '_> {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a list of series")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
+        let mut series = Series::default();
+        let mut number = 0;
+        while list.next_element_seed(One { wanted: self.wanted, series: &mut series })?.is_some() {
+            (self.each)(&series).map_err(de::Error::custom)?;
+            number += 1;
+        }
+        Ok(number)
+    }
+}
+
+/// Reads one series into the room of the one before.
+struct One<'a, 's> {
+    wanted: &'a [&'a str],
+    series: &'s mut Series,
+}
+
+impl<'de> DeserializeSeed<'de> for One<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        self.series.labels.resize(self.wanted.len(), String::new());
+        self.series.labels.iter_mut().for_each(String::clear);
+        self.series.others.clear();
+        self.series.samples.clear();
+        from.deserialize_map(self)
+    }
+}
+
+/// The keys of a series.
+enum Key {
+    Metric,
+    Value,
+    Values,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Key, D::Error> {
+        from.deserialize_str(Text(|text: &str| match text {
+            "metric" => Key::Metric,
+            "value" => Key::Value,
+            "values" => Key::Values,
+            _ => Key::Other,
+        }))
+    }
+}
+
+impl<'de> Visitor<'de> for One<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a series")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let One { wanted, series } = self;
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Metric => map.next_value_seed(Labels { wanted, series: &mut *series })?,
+                Key::Value => series.samples.push(map.next_value::<Sample>()?.0),
+                Key::Values => map.next_value_seed(Samples(&mut series.samples))?,
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `{"name": "value", …}`
+struct Labels<'a, 's> {
+    wanted: &'a [&'a str],
+    series: &'s mut Series,
+}
+
+impl<'de> DeserializeSeed<'de> for Labels<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Labels<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("labels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Labels { wanted, series } = self;
+        if wanted.is_empty() {
+            while let Some(label) = map.next_entry::<String, String>()? {
+                if series.others.len() >= LABELS_MAX {
+                    return Err(de::Error::custom("a series has hundreds of labels"));
+                }
+                series.others.push(label);
+            }
+            return Ok(());
+        }
+        let place = |name: &str| wanted.iter().position(|wanted| *wanted == name);
+        while let Some(at) = map.next_key_seed(Text(place))? {
+            match at {
+                Some(at) => {
+                    let label = &mut series.labels[at];
+                    map.next_value_seed(Text(|text: &str| label.push_str(text)))?;
+                }
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Samples<'s>(&'s mut Vec<(f64, f64)>);
+
+impl<'de> DeserializeSeed<'de> for Samples<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Samples<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("samples")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(Sample(sample)) = list.next_element()? {
+            if self.0.len() >= SAMPLES_MAX {
+                return Err(de::Error::custom("a series has a million samples"));
+            }
+            self.0.push(sample);
+        }
+        Ok(())
+    }
+}
+
+/// `[1435781430.781, "1"]`; the value may be `NaN`, `+Inf` or `-Inf`.
+struct Sample((f64, f64));
+
+impl<'de> Deserialize<'de> for Sample {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Sample, D::Error> {
+        struct Pair;
+        impl<'de> Visitor<'de> for Pair {
+            type Value = Sample;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a sample, [time, \"value\"]")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Sample, A::Error> {
+                let time = pair.next_element::<f64>()?;
+                let value = pair.next_element_seed(Text(|text: &str| text.parse::<f64>().ok()))?;
+                match (time, value.flatten(), pair.next_element::<IgnoredAny>()?) {
+                    (Some(time), Some(value), None) => Ok(Sample((time, value))),
+                    _ => Err(de::Error::custom("a sample is not [time, \"value\"]")),
+                }
+            }
+        }
+        from.deserialize_seq(Pair)
+    }
+}
+
+/// A text that is looked at and not kept.
+struct Text<F>(F);
+
+impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Text<F> {
+    type Value = T;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Text<F> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a text")
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        Ok((self.0)(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str, wanted: &[&str]) -> Result<(Vec<String>, Rest), String> {
+        let mut found = Vec::new();
+        let rest = read(text.as_bytes(), 1 << 20, wanted, &mut |series| {
+            found.push(format!("{:?} {:?} {:?}", series.labels, series.others, series.samples));
+            Ok(())
+        })?;
+        Ok((found, rest))
+    }
+
+    struct Endless(&'static [u8]);
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let whole = into.len() / self.0.len() * self.0.len();
+            into[..whole].chunks_mut(self.0.len()).for_each(|chunk| chunk.copy_from_slice(self.0));
+            Ok(whole)
+        }
+    }
+
+    #[test]
+    fn vectors_and_matrices() {
+        let (found, rest) = all(
+            r#" {"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"__name__":"x","b":"2","a":"é\n\u0041"},"values":[[1.5,"1"],[2,"NaN"]]},
+            {"values":[],"metric":{"b":"3"},"histograms":[[1,{}]]}]},"warnings":["w"]}"#,
+            &["a", "b"],
+        )
+        .unwrap();
+        let expected = [r#"["é\nA", "2"] [] [(1.5, 1.0), (2.0, NaN)]"#, r#"["", "3"] [] []"#];
+        assert_eq!(found, expected);
+        assert_eq!((rest.series, rest.warnings), (2, vec!["w".to_string()]));
+        let (found, _) = all(
+            r#"{"data":{"result":[{"metric":{"a":"1"},"value":[7,"+Inf"]}],"resultType":"vector"},
+            "status":"success"}"#,
+            &[],
+        )
+        .unwrap();
+        assert_eq!(found, [r#"[] [("a", "1")] [(7.0, inf)]"#]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, expected) in [
+            ("<html><title>no</title>\n<p>", "it begins with `<html><title>no</title>`"),
+            ("", "it begins with ``"),
+            (
+                r#"{"status":"error","errorType":"execution","error":"too many samples"}"#,
+                "Prometheus says: too many samples",
+            ),
+            (r#"{"status":"error","data":null,"error":"e"}"#, "Prometheus says: e"),
+            (
+                r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
+                "gives a scalar, not a vector",
+            ),
+            (r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}"#, "EOF"),
+            (r#"{"status":"success"} trailing"#, "trailing"),
+            (r#"{"status":"maybe"}"#, "status is `maybe`"),
+            (r#"{"data":{"result":[{"value":[1]}]}}"#, "a sample is not"),
+            (r#"{"data":{"result":[{"value":[1,"x"]}]}}"#, "a sample is not"),
+        ] {
+            let err = all(text, &["a"]).unwrap_err();
+            assert!(err.contains(expected), "{err}");
+        }
+        for (repeated, expected) in
+            [(b'x', "a text in it has no end"), (b'"', "longer than answer_bytes_max")]
+        {
+            let start = &br#"{"data":{"result":[{"metric":{"a":""#[..];
+            let start: &[u8] = if repeated == b'"' { b"{\"x\":[\"\"" } else { start };
+            let more: Box<dyn Read> = match repeated {
+                b'x' => Box::new(io::repeat(b'x')),
+                _ => Box::new(Endless(b",\"\"")),
+            };
+            let err = read(start.chain(more), 8 << 20, &["a"], &mut |_| Ok(())).unwrap_err();
+            assert!(err.contains(expected), "{err}");
+        }
+        assert_eq!(error_words(r#"{"status":"error","error":"a\nb"}"#), "a");
+    }
+}

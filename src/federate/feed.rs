@@ -1,0 +1,313 @@
+//! Writes window after window, and remembers how far each output got.
+//!
+//! An output has a window when its queue holds none of its points any longer: they were delivered,
+//! or are on disk. Only then is the window done and noted; one that was under way when the program
+//! ended is asked for again and written again, the same points under the same time. An output that
+//! does not get on is given no further windows, holds up no other, and is caught up from
+//! Prometheus when it works again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Settings;
+use super::jobs::{Asking, Job};
+use super::progress;
+use super::query::Client;
+use super::windows::Window;
+use crate::output::{self, Output, jitter};
+use crate::own_metrics::FederateStatus;
+use crate::point::Batch;
+
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+/// How long a full queue may hold up a window.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether points were delivered.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How far one output got with one job.
+struct Place {
+    /// Up to there points were put into its queue.
+    sent: u64,
+    /// Up to there they were delivered, or are on disk.
+    done: u64,
+    /// What is in between: how many points its queue had ever got when a window was in it whole,
+    /// and the window's end.
+    marks: VecDeque<(u64, u64)>,
+    /// What the queue had dropped by then.
+    dropped: u64,
+}
+
+struct Running {
+    job: Job,
+    /// In the order of the outputs.
+    places: Vec<Place>,
+    /// After failures: not before then, and how many there were.
+    retry: Option<(Instant, u32)>,
+}
+
+pub struct Feed {
+    settings: Settings,
+    client: Client,
+    outputs: Vec<Arc<Output>>,
+    status: Arc<FederateStatus>,
+    jobs: Vec<Running>,
+    /// That nothing can be remembered was said.
+    said_forgetful: bool,
+    scratch: Vec<u8>,
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Feed {
+    /// Goes on where an earlier run left off. Fails if the client cannot be made.
+    pub fn new(
+        settings: &Settings,
+        outputs: Vec<Arc<Output>>,
+        status: Arc<FederateStatus>,
+    ) -> Result<Feed, String> {
+        let client = Client::new(&settings.query)?;
+        let known = progress::load(&settings.progress_file).unwrap_or_else(|err| {
+            let shown = settings.progress_file.display();
+            log::warn!("federate: cannot read {shown}, beginning with the present: {err}");
+            Default::default()
+        });
+        let at = now_ms().saturating_sub(settings.offset_ms);
+        let present = settings.windows.last(at).map_or(at, |window| window.start);
+        let place = |job: &Job, output: &Arc<Output>| {
+            let key = (job.name().to_string(), output.name.to_string());
+            // Those who ask for the latest have no use for the rest.
+            let known = known.get(&key).filter(|_| output.latest.is_none());
+            let done = known.map_or(present, |done| (*done).min(at));
+            let dropped = output.queue.level().dropped;
+            Place { sent: done, done, marks: VecDeque::new(), dropped }
+        };
+        let running = |job: &Job| Running {
+            job: job.clone(),
+            places: outputs.iter().map(|output| place(job, output)).collect(),
+            retry: None,
+        };
+        let jobs = settings.jobs.iter().map(running).collect();
+        let (settings, said_forgetful, scratch) = (settings.clone(), false, Vec::new());
+        Ok(Feed { settings, client, outputs, status, jobs, said_forgetful, scratch })
+    }
+
+    /// Writes what is due until `stop` is closed, and then waits that long for the outputs.
+    pub fn run(mut self, stop: &Receiver<()>, patience: Duration) {
+        let stopping = || stop.try_recv() == Err(TryRecvError::Disconnected);
+        loop {
+            let at = now_ms().saturating_sub(self.settings.offset_ms);
+            self.turn(at, &stopping);
+            let wait = self.next_look(at);
+            if stop.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
+        }
+        self.wait_settled(patience);
+    }
+
+    /// Writes what is due now and nothing more. Fails if any job did.
+    pub fn run_once(
+        mut self,
+        patience: Duration,
+        stopping: &dyn Fn() -> bool,
+    ) -> Result<(), String> {
+        let at = now_ms().saturating_sub(self.settings.offset_ms);
+        self.turn(at, stopping);
+        let failed = self.jobs.iter().filter(|running| running.retry.is_some());
+        let failed: Vec<&str> = failed.map(|running| running.job.name()).collect();
+        if !failed.is_empty() {
+            self.wait_settled(patience);
+            return Err(format!("failed: {}", failed.join(", ")));
+        }
+        match self.wait_settled(patience) {
+            true => Ok(()),
+            false => Err("not everything was delivered".into()),
+        }
+    }
+
+    /// When there may be something to do.
+    fn next_look(&self, at: u64) -> Duration {
+        let windows = &self.settings.windows;
+        let due = windows.last_end(at).unwrap_or(at);
+        let next = windows.after(due).map_or(u64::MAX, |next| next.end);
+        let next = next.saturating_add(self.settings.offset_ms);
+        let mut wait = Duration::from_millis(next.saturating_sub(now_ms()));
+        for Running { retry, places, .. } in &self.jobs {
+            if let Some((retry_at, _)) = retry {
+                wait = wait.min(retry_at.saturating_duration_since(Instant::now()));
+            }
+            if places.iter().any(|place| !place.marks.is_empty() || place.sent < due) {
+                // A window is on its way, or an output that has no room may get some.
+                let is_settled = places.iter().all(|place| place.marks.is_empty());
+                wait = wait.min(if is_settled { RETRY_FIRST } else { SETTLE_INTERVAL });
+            }
+        }
+        wait
+    }
+
+    /// Writes the windows that have ended by `at`, one of each job in turn.
+    fn turn(&mut self, at: u64, stopping: &dyn Fn() -> bool) {
+        let Some(due) = self.settings.windows.last_end(at) else { return };
+        let mut goes_on = true;
+        while std::mem::take(&mut goes_on) {
+            for job in 0..self.jobs.len() {
+                self.settle();
+                if stopping() {
+                    return;
+                }
+                if self.jobs[job].retry.is_some_and(|(retry_at, _)| Instant::now() < retry_at) {
+                    continue;
+                }
+                self.skip(job, due);
+                let receivers = self.receivers(job, due);
+                let start = receivers.iter().map(|index| self.jobs[job].places[*index].sent).min();
+                let window = start.and_then(|start| self.settings.windows.after(start));
+                if let Some(window) = window.filter(|window| window.end <= due) {
+                    goes_on |= self.write(job, window, &receivers);
+                }
+            }
+        }
+    }
+
+    /// The outputs that are behind and have room.
+    fn receivers(&self, job: usize, due: u64) -> Vec<usize> {
+        let places = self.jobs[job].places.iter().enumerate();
+        let behind = places.filter(|(_, place)| place.sent < due).map(|(index, _)| index);
+        let now = Instant::now();
+        behind.filter(|index| self.outputs[*index].queue.wait_room(now)).collect()
+    }
+
+    /// Leaves out what is too far back to be made up for.
+    fn skip(&mut self, job: usize, due: u64) {
+        let windows = &self.settings.windows;
+        let first = due.saturating_sub(self.settings.catch_up_max_ms);
+        let Some(first) = windows.last_end(first) else { return };
+        let Running { job, places, .. } = &mut self.jobs[job];
+        for (place, output) in places.iter_mut().zip(&self.outputs) {
+            if place.sent < first {
+                let seconds = (first - place.sent) / 1000;
+                let (job, output) = (job.name(), output.name);
+                log::warn!(
+                    "federate: {job}: {output} is too far behind: {seconds} s are left out, which \
+                     is beyond catch_up_max"
+                );
+                self.status.skipped(job, seconds);
+                place.sent = first;
+                place.done = place.done.max(first);
+            }
+        }
+    }
+
+    /// Asks about a window and writes its points to those that lack them. False if it failed.
+    fn write(&mut self, job: usize, window: Window, receivers: &[usize]) -> bool {
+        let running = &mut self.jobs[job];
+        let name = running.job.name();
+        let begun = Instant::now();
+        let asking = Asking {
+            client: &self.client,
+            exclusions: &self.settings.exclusions,
+            matchers: &self.settings.matchers,
+            around_ms: self.settings.offset_ms,
+            rows_max: self.settings.rows_max,
+        };
+        let (found, series) = match running.job.ask(window, &asking) {
+            Ok(found) => found,
+            Err(why) => {
+                let failures = running.retry.map_or(0, |(_, failures)| failures) + 1;
+                let wait = (RETRY_FIRST * 2u32.saturating_pow(failures.min(16))).min(RETRY_LONGEST);
+                running.retry = Some((Instant::now() + jitter(wait), failures));
+                self.status.failed(name, &why);
+                return false;
+            }
+        };
+        running.retry = None;
+        let mut takers: Vec<usize> = receivers.to_vec();
+        takers.retain(|index| running.places[*index].sent < window.end);
+        let (outputs, scratch) = (&self.outputs, &mut self.scratch);
+        let mut hand_on = |points: &crate::point::Points| {
+            let until = Instant::now() + ROOM_TIMEOUT;
+            takers.retain(|index| outputs[*index].queue.wait_room(until));
+            let taking: Vec<_> = takers.iter().map(|index| outputs[*index].clone()).collect();
+            // No router: what is summed over many machines is nobody's.
+            let (node, time_ns) = ("", window.end * 1_000_000);
+            output::push(&taking, &Batch { node, collector: name, time_ns, points }, scratch);
+            !taking.is_empty()
+        };
+        let rows = found.points(window, &self.settings.exclusions, &mut hand_on);
+        for index in &takers {
+            let (place, output) = (&mut running.places[*index], &outputs[*index]);
+            place.sent = window.end;
+            place.marks.push_back((output.queue.level().pushed, window.end));
+            let interval = Duration::from_millis(window.ms() + self.settings.offset_ms);
+            output::end(std::slice::from_ref(output), "", name, interval, false);
+        }
+        self.status.written(name, window.end, series, rows, begun.elapsed());
+        !takers.is_empty()
+    }
+
+    /// Notes what was delivered meanwhile; whether that is all.
+    fn settle(&mut self) -> bool {
+        let (mut changed, mut is_settled) = (false, true);
+        for Running { places, .. } in &mut self.jobs {
+            for (place, output) in places.iter_mut().zip(&self.outputs) {
+                let level = output.queue.level();
+                if level.dropped > place.dropped {
+                    // Some of it may have been of these windows: they are written again.
+                    place.dropped = level.dropped;
+                    place.marks.clear();
+                    place.sent = place.done;
+                }
+                let gone = level.pushed.saturating_sub(level.points);
+                while let Some((mark, end)) = place.marks.front().copied()
+                    && mark <= gone
+                {
+                    place.marks.pop_front();
+                    place.done = end;
+                    changed = true;
+                }
+                is_settled &= place.marks.is_empty();
+            }
+        }
+        if changed {
+            self.save();
+        }
+        is_settled
+    }
+
+    fn wait_settled(&mut self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        for Running { places, .. } in &self.jobs {
+            for (place, output) in places.iter().zip(&self.outputs) {
+                let mark = place.marks.back().map_or(0, |(mark, _)| *mark);
+                output.queue.wait_gone(mark, until);
+            }
+        }
+        self.settle()
+    }
+
+    fn save(&mut self) {
+        let path = &self.settings.progress_file;
+        // What belongs to jobs and outputs that are switched off now stays.
+        let mut progress = progress::load(path).unwrap_or_default();
+        for Running { job, places, .. } in &self.jobs {
+            for (place, output) in places.iter().zip(&self.outputs) {
+                progress.insert((job.name().into(), output.name.into()), place.done);
+            }
+        }
+        match progress::save(path, &progress) {
+            Ok(()) => self.said_forgetful = false,
+            Err(err) if !self.said_forgetful => {
+                self.said_forgetful = true;
+                let shown = path.display();
+                log::warn!("federate: a restart will begin with the present: {shown}: {err}");
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How far each output got with each job: a line for each pair, `JOB OUTPUT TIME`, the time in
+//! milliseconds since 1970.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+pub type Progress = BTreeMap<(String, String), u64>;
+
+/// What an earlier run left; nothing if there was none. Lines that say nothing are passed over.
+pub fn load(path: &Path) -> io::Result<Progress> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Progress::new()),
+        Err(err) => return Err(err),
+    };
+    let line = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let key = (words.next()?.to_string(), words.next()?.to_string());
+        Some((key, words.next()?.parse().ok()?))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+/// Replaces the file at once: whenever the program is killed, one of the two is whole.
+pub fn save(path: &Path, progress: &Progress) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    for ((job, output), time) in progress {
+        writeln!(file, "{job} {output} {time}")?;
+    }
+    file.sync_data()?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let name = format!("perijove-progress-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let path = directory.join("a/federate");
+        assert_eq!(load(&path).unwrap(), Progress::new());
+        let pair = |job: &str| (job.to_string(), "influxdb".to_string());
+        let progress =
+            Progress::from([(pair("traffic"), 1_700_000_000_000), (pair("upstream"), 7)]);
+        save(&path, &progress).unwrap();
+        assert_eq!(load(&path).unwrap(), progress);
+        fs::write(&path, "traffic influxdb 1700000000000\n\nupstream influxdb x\nhalf a li")
+            .unwrap();
+        assert_eq!(load(&path).unwrap().len(), 1);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -1,0 +1,578 @@
+//! Federation, end to end: machines, a real Prometheus, and the real servers behind the outputs.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::broker::{self, Noida, Reader};
+use common::fleet;
+use common::http_stub::{HttpStub, Reply};
+use common::influxd::Influxd;
+use common::lines::{self, Line};
+use common::perijove::{perijove, run_with, whole_lines};
+use common::process::{Finished, Process, run};
+use common::prometheus::{Prometheus, scrape};
+use common::schema::Schemas;
+use common::temporary::Directory;
+use common::victoria_metrics::{Series, VictoriaMetrics};
+use common::{now_ns, wait_for};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Settings for windows of two seconds, from this Prometheus.
+fn settings(url: &str, more: &str) -> String {
+    format!(
+        "state_directory = \"DIRECTORY/state\"\nself_interval = \"500ms\"\n\
+         drain_timeout = \"20s\"\n[federate]\nurl = \"{url}\"\nevery = \"2s\"\noffset = \"3s\"\n\
+         timeout = \"5s\"\n[output.stdout]\n{more}"
+    )
+}
+
+struct Federation {
+    process: Process,
+    directory: Directory,
+}
+
+impl Federation {
+    fn start(settings: &str) -> Federation {
+        Federation::start_in(Directory::new(), settings)
+    }
+
+    fn start_in(directory: Directory, settings: &str) -> Federation {
+        let path = directory.path().to_str().expect("a UTF-8 path").to_string();
+        let file = directory.write("perijove.toml", settings.replace("DIRECTORY", &path));
+        let mut command = perijove(&["federate", "--verbose", "--config"]);
+        Federation { process: Process::start(command.arg(file)), directory }
+    }
+
+    fn wait<T>(&mut self, what: &str, probe: impl Fn(&[Line]) -> Option<T>) -> T {
+        self.process.wait_for(what, |process| probe(&whole_lines(&process.stdout())))
+    }
+
+    fn stop(self) -> Finished {
+        self.process.signal("TERM");
+        let finished = self.process.finish();
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        finished
+    }
+}
+
+/// The ends of the windows of a measurement's points.
+fn ends(lines: &[Line], measurement: &str) -> BTreeSet<i64> {
+    let of = lines.iter().filter(|line| line.measurement == measurement);
+    of.map(|line| line.timestamp).collect()
+}
+
+fn has_windows(lines: &[Line], number: usize) -> Option<()> {
+    let every = ["ingress", "egress", "ebpf_ingress", "upstream", "downstream"];
+    every.iter().all(|name| ends(lines, name).len() >= number).then_some(())
+}
+
+/// What a counter grew by from one time to another, by straight lines between its samples.
+fn grown(series: &Series, from_ms: f64, to_ms: f64) -> f64 {
+    let mut total = 0.0;
+    let samples: Vec<(f64, f64)> =
+        series.timestamps_ms.iter().map(|t| *t as f64).zip(series.values.clone()).collect();
+    for pair in samples.windows(2) {
+        let [(t0, v0), (t1, v1)] = pair else { continue };
+        let whole = if v1 >= v0 { v1 - v0 } else { *v1 };
+        let part = (t1.min(to_ms) - t0.max(from_ms)).max(0.0) / (t1 - t0);
+        total += whole * part;
+    }
+    total
+}
+
+/// The windows' bytes against the raw series between the first window's start and the last's end.
+fn sums_agree(printed: &[Line], raw: &[Series], window: i64) {
+    for (measurement, direction) in [("ingress", "ingress"), ("egress", "egress")] {
+        for peer in ["db", "files"] {
+            let rows = printed.iter().filter(|line| {
+                line.measurement == measurement && line.tag("remote_service") == peer
+            });
+            let mut by_time = BTreeMap::new();
+            for line in rows {
+                let twice = by_time.insert(line.timestamp, line.number("bandwidth_bps"));
+                assert_eq!(twice, None, "two rows of {peer} at {}", line.timestamp);
+            }
+            let (first, last) = (by_time.keys().min().unwrap(), by_time.keys().max().unwrap());
+            let windows: Vec<i64> = (*first..=*last).step_by(window as usize).collect();
+            let times: Vec<i64> = by_time.keys().copied().collect();
+            assert_eq!(times, windows, "a window is missing");
+            let bytes: f64 = by_time.values().sum::<f64>() * (window / SECOND) as f64 / 8.0;
+            let label = |series: &Series, name: &str| series.labels[name].clone();
+            let of_peer = raw.iter().filter(|series| {
+                label(series, "remote_hostgroup") == peer && label(series, "direction") == direction
+            });
+            let (from, to) = ((first - window) / 1_000_000, last / 1_000_000);
+            let expected: f64 = of_peer.map(|s| grown(s, from as f64, to as f64)).sum();
+            assert!(expected > 0.0);
+            let difference = (bytes - expected).abs();
+            assert!(difference < expected * 1e-6, "{measurement} {peer}: {bytes} {expected}");
+        }
+    }
+}
+
+/// The rows are those that planet-federator makes, and nothing that is to be left out is there.
+fn rows_are_right(printed: &[Line]) {
+    let set = |measurement: &str, tags: &[&str]| -> BTreeSet<String> {
+        let of = printed.iter().filter(|line| line.measurement == measurement);
+        of.map(|line| {
+            let names: BTreeSet<&str> = line.tags.keys().map(String::as_str).collect();
+            assert!(names.iter().all(|name| tags.contains(name)), "{line:?}");
+            tags.iter().map(|tag| line.tag(tag)).collect::<Vec<_>>().join(" | ")
+        })
+        .collect()
+    };
+    let traffic = ["service", "address", "remote_service", "remote_address"];
+    let expected =
+        ["web | web.example | db | db.example", "web | web.example | files | front \"x\".example"];
+    for name in ["ingress", "egress", "ebpf_ingress", "ebpf_egress"] {
+        assert_eq!(set(name, &traffic), expected.map(String::from).into(), "{name}");
+    }
+    let tags = [
+        "service",
+        "address",
+        "upstream_service",
+        "upstream_address",
+        "upstream_port",
+        "process_name",
+        "protocol",
+    ];
+    let expected = [
+        "web | web.example | db | db.example | 5432 | app | tcp",
+        "web | web.example | log | log.example | 6515 | rsyslogd | tcp",
+        "web | web.example | log | log.example | 6516 | rsyslogd | tcp",
+    ];
+    assert_eq!(set("upstream", &tags), expected.map(String::from).into());
+    let tags = [
+        "service",
+        "address",
+        "port",
+        "process_name",
+        "downstream_service",
+        "downstream_address",
+        "protocol",
+    ];
+    let expected = [
+        "web | web.example | 5432 | app | db | db.example | tcp",
+        "web | web.example | 6515 | rsyslogd | log | log.example | tcp",
+        "web | web.example | 6516 | rsyslogd | log | log.example | tcp",
+    ];
+    assert_eq!(set("downstream", &tags), expected.map(String::from).into());
+}
+
+#[test]
+fn a_fleet_arrives_everywhere_and_the_sums_agree_with_the_raw_series() {
+    let machines = fleet::exporters();
+    let ports = [machines[0].port, machines[1].port];
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (influxd, receiver, noida) = (Influxd::start(), Prometheus::receiver(), Noida::start());
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let more = format!(
+        "{}[output.remote_write]\nurl = \"{}/api/v1/write\"\n{}\
+         [output.prometheus]\nlisten = \"127.0.0.1:{}\"\n",
+        influxd.output(),
+        receiver.url(),
+        broker::output(&noida.brokers()),
+        common::free_port(),
+    );
+    let mut federation = Federation::start(&settings(&source.url(), &more));
+    federation.wait("windows", |lines| has_windows(lines, 6));
+    let finished = federation.stop();
+    let printed = lines::readings(&lines::read(&finished.stdout));
+    let raw = source.series("planet_traffic_bytes_total{remote_hostgroup!=\"\"}");
+    let raw: Vec<Series> =
+        raw.into_iter().filter(|series| series.labels["remote_hostgroup"] != "cloud").collect();
+    rows_are_right(&printed);
+    // The first window may reach back to before the first scrape.
+    let ingress = ends(&printed, "ingress");
+    let second = *ingress.iter().nth(1).expect("windows");
+    let whole: Vec<Line> = printed.iter().filter(|l| l.timestamp > second).cloned().collect();
+    sums_agree(&whole, &raw, 2 * SECOND);
+
+    // InfluxDB has the very points, and the dashboards' queries give sensible rows.
+    let stored = lines::readings(&influxd.points());
+    let keys = |lines: &[Line]| lines.iter().map(Line::key).collect::<BTreeSet<_>>();
+    assert_eq!(keys(&stored), keys(&printed));
+    dashboards_work(&influxd, &printed);
+
+    // Prometheus has them under its names, in milliseconds.
+    let samples = |name: &str| {
+        let series = receiver.series(name);
+        series.iter().map(|series| series.values.len()).sum::<usize>()
+    };
+    for (name, measurement) in [
+        ("planet_ingress_bandwidth_bps", "ingress"),
+        ("planet_ebpf_egress_bandwidth_bps", "ebpf_egress"),
+        ("planet_upstream_service_dependency", "upstream"),
+    ] {
+        let expected = printed.iter().filter(|line| line.measurement == measurement).count();
+        wait_for(name, || (samples(name) >= expected).then_some(()));
+        assert_eq!(samples(name), expected, "{name}");
+    }
+
+    // Kafka has a record of each, as the schema says.
+    let records = reader.read();
+    let schemas = Schemas::printed();
+    let of = |topic: &str| records.iter().filter(|record| record.topic == topic).count();
+    records.iter().for_each(|record| _ = schemas.check(&record.value));
+    let upstream = printed.iter().filter(|line| line.measurement == "upstream").count();
+    assert_eq!(of("upstream"), upstream);
+}
+
+/// The statements of planet-federator's example dashboards.
+fn dashboards_work(influxd: &Influxd, printed: &[Line]) {
+    let rows = influxd.query(
+        "SELECT SUM(\"bandwidth_bps\") FROM \"ingress\" WHERE \"service\" = 'web' AND \
+         time > now() - 1h GROUP BY time(1h), \"service\", \"remote_service\", \
+         \"remote_address\" fill(none)",
+    );
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let sum = |of: &str| -> f64 {
+        let of = printed.iter().filter(|line| line.tag("remote_service") == of);
+        let ingress = of.filter(|line| line.measurement == "ingress");
+        ingress.map(|line| line.number("bandwidth_bps")).sum()
+    };
+    for series in &rows {
+        let peer = series["tags"]["remote_service"].as_str().expect("a tag");
+        let values = series["values"].as_array().expect("rows").iter();
+        let total: f64 = values.filter_map(|row| row[1].as_f64()).sum();
+        assert!((total - sum(peer)).abs() < 1e-6 * total, "{peer}: {total} {}", sum(peer));
+    }
+    for (measurement, peer, port) in
+        [("upstream", "upstream", "upstream_port"), ("downstream", "downstream", "port")]
+    {
+        let rows = influxd.query(&format!(
+            "SELECT SUM(\"service_dependency\") FROM \"{measurement}\" WHERE \"service\" = 'web' \
+             AND time > now() - 7d GROUP BY \"{peer}_service\", \"{peer}_address\", \
+             \"process_name\", \"{port}\", \"protocol\""
+        ));
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        let counted = |row: &serde_json::Value| row["values"][0][1].as_f64().expect("a sum");
+        let total: f64 = rows.iter().map(counted).sum();
+        let lines = printed.iter().filter(|line| line.measurement == measurement).count();
+        assert_eq!(total as usize, lines);
+    }
+}
+
+#[test]
+fn victoria_metrics_takes_them_both_ways() {
+    let machines = fleet::exporters();
+    let ports = [machines[0].port, machines[1].port];
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let victoria = VictoriaMetrics::start();
+    let url = victoria.url();
+    let more = format!(
+        "[output.influxdb]\nurl = \"{url}\"\nversion = 2\norg = \"o\"\nbucket = \"b\"\n\
+         [output.remote_write]\nurl = \"{url}/api/v1/write\"\n"
+    );
+    let mut federation = Federation::start(&settings(&source.url(), &more));
+    federation.wait("windows", |lines| has_windows(lines, 2));
+    let printed = lines::readings(&lines::read(&federation.stop().stdout));
+    let rows = printed.iter().filter(|line| line.measurement == "ingress").count();
+    for name in ["ingress_bandwidth_bps", "planet_ingress_bandwidth_bps"] {
+        let count = || victoria.series(name).iter().map(|s| s.values.len()).sum::<usize>();
+        wait_for(name, || (count() >= rows).then_some(()));
+        assert_eq!(count(), rows);
+    }
+}
+
+/// Half an hour of the two machines, scraped that often, until two minutes ago.
+fn history(interval: i64) -> (Prometheus, i64) {
+    let end = now_ns() / SECOND / 60 * 60 - 120;
+    let mut samples: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for time in (end - 1800..=end).step_by(interval as usize) {
+        for machine in [1, 2] {
+            // Each machine is scraped at a phase of its own.
+            let time = time + i64::from(machine) * 7 % interval;
+            let seconds = (time - end + 1800) as f64;
+            for line in fleet::exposition(machine, seconds).lines() {
+                let (series, value) = line.rsplit_once(' ').expect("a sample");
+                let series = series.replace('{', &format!("{{instance=\"m{machine}\","));
+                let family = series.split('{').next().expect("a name").to_string();
+                samples.entry(family).or_default().push(format!("{series} {value} {time}"));
+            }
+        }
+    }
+    let families = samples.iter().map(|(name, lines)| {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let family = name.trim_end_matches("_total");
+        format!("# TYPE {family} {kind}\n{}\n", lines.join("\n"))
+    });
+    let text: String = families.collect::<String>() + "# EOF\n";
+    (Prometheus::with_history(&text), end)
+}
+
+/// `perijove federate --once` from that time on; what it prints.
+fn once_from(directory: &Directory, url: &str, from_s: i64) -> Finished {
+    let jobs = ["traffic", "ebpf_traffic", "upstream", "downstream"];
+    let progress = jobs.map(|job| format!("{job} stdout {}\n", from_s * 1000)).concat();
+    std::fs::create_dir_all(directory.join("state")).expect("a directory");
+    directory.write("state/federate.progress", progress);
+    let settings = settings(url, "").replace("\"2s\"", "\"30s\"").replace("\"3s\"", "\"75s\"");
+    let path = directory.path().to_str().expect("a UTF-8 path");
+    let file = directory.write("perijove.toml", settings.replace("DIRECTORY", path));
+    run(perijove(&["federate", "--once", "--config"]).arg(file))
+}
+
+#[test]
+fn a_scrape_interval_of_a_minute_loses_nothing_and_the_same_windows_are_the_same_points() {
+    let (source, end) = history(60);
+    let directory = Directory::new();
+    let begin = end - 1500;
+    let once = once_from(&directory, &source.url(), begin);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let printed = lines::read(&once.stdout);
+    rows_are_right(&printed);
+    let raw = source.series("planet_traffic_bytes_total{remote_hostgroup!=\"\"}");
+    let raw: Vec<Series> =
+        raw.into_iter().filter(|series| series.labels["remote_hostgroup"] != "cloud").collect();
+    let within: Vec<Line> =
+        printed.iter().filter(|line| line.timestamp <= end * SECOND).cloned().collect();
+    assert!(ends(&within, "ingress").len() >= 49, "{}", ends(&within, "ingress").len());
+    sums_agree(&within, &raw, 30 * SECOND);
+    // Whenever a dependency was seen, the window has it.
+    let seen = source.series("planet_upstream{port=\"5432\",remote_address=\"db.example\"}");
+    let rows = ends(&printed, "upstream");
+    for time in seen.iter().flat_map(|series| &series.timestamps_ms) {
+        let window = (time + 29_999) / 30_000 * 30_000 * 1_000_000;
+        let due = *time > begin * 1000;
+        assert!(!due || rows.contains(&window), "what was seen at {time} is in no window");
+    }
+    // The same again: the same points, whatever their order.
+    let again = once_from(&directory, &source.url(), begin);
+    let sorted = |text: &str| text.lines().map(str::to_string).collect::<BTreeSet<_>>();
+    let (first, again) = (sorted(&once.stdout), sorted(&again.stdout));
+    assert!(first.is_subset(&again), "a second run gives other points");
+    // It remembers, and has nothing to write until the next window's end.
+    let progress = std::fs::read_to_string(directory.join("state/federate.progress")).unwrap();
+    assert_eq!(progress.lines().count(), 4, "{progress}");
+}
+
+#[test]
+fn a_kill_between_query_and_write_loses_no_window() {
+    let machines = fleet::exporters();
+    let ports = [machines[0].port, machines[1].port];
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let hangs = Arc::new(AtomicBool::new(false));
+    let flag = hangs.clone();
+    let stub = HttpStub::start(move |_, _| match flag.load(Ordering::Relaxed) {
+        true => Reply::Hang,
+        false => Reply::status(204),
+    });
+    let output = format!("[output.influxdb]\nurl = \"{}\"\ntimeout = \"60s\"\n", stub.url());
+    let settings = settings(&source.url(), &output);
+    let mut federation = Federation::start(&settings);
+    federation.process.wait_for("windows", |_| has_windows(&stub.accepted(), 2));
+    hangs.store(true, Ordering::Relaxed);
+    let before = federation.wait("the last windows", |lines| lines.last().map(|l| l.timestamp));
+    federation.wait("windows that hang", |lines| {
+        (lines.last()?.timestamp > before + 4 * SECOND).then_some(())
+    });
+    federation.process.kill();
+    hangs.store(false, Ordering::Relaxed);
+    let Federation { directory, .. } = federation;
+    let mut federation = Federation::start_in(directory, &settings);
+    let so_far = ends(&stub.accepted(), "ingress").len();
+    federation.process.wait_for("windows after", |_| has_windows(&stub.accepted(), so_far + 4));
+    federation.stop();
+    for measurement in ["ingress", "egress", "ebpf_ingress", "upstream", "downstream"] {
+        let found: Vec<i64> = ends(&stub.accepted(), measurement).into_iter().collect();
+        let (first, last) = (found[0], found[found.len() - 1]);
+        let all: Vec<i64> = (first..=last).step_by(2 * SECOND as usize).collect();
+        assert_eq!(found, all, "{measurement}: a window is missing");
+    }
+}
+
+#[test]
+fn an_output_that_is_down_stops_no_other_and_is_caught_up() {
+    let machines = fleet::exporters();
+    let ports = [machines[0].port, machines[1].port];
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let mut influxd = Influxd::start();
+    let output = format!("{}queue_bytes_max = \"8kB\"\n", influxd.output());
+    let mut federation = Federation::start(&settings(&source.url(), &output));
+    federation.wait("a window", |lines| has_windows(lines, 1));
+    influxd.stop();
+    let down = federation.wait("windows", |lines| lines.last().map(|line| line.timestamp));
+    federation.wait("windows meanwhile", |lines| {
+        (lines.last()?.timestamp >= down + 10 * SECOND).then_some(())
+    });
+    influxd.start_again();
+    let printed = federation.wait("windows after", |lines| {
+        let last = *ends(lines, "upstream").last()?;
+        (last >= down + 16 * SECOND).then(|| ends(lines, "upstream"))
+    });
+    wait_for("the windows of the outage", || {
+        printed.is_subset(&ends(&influxd.points(), "upstream")).then_some(())
+    });
+    federation.stop();
+}
+
+#[test]
+fn bad_answers_are_said_write_nothing_and_the_next_window_catches_up() {
+    let good = |now: i64| {
+        let metric = "{\"direction\":\"ingress\",\"local_hostgroup\":\"web\",\
+                      \"remote_hostgroup\":\"db\",\"remote_ip\":\"10.0.0.1\"}";
+        let second = now / SECOND;
+        // A stale or senseless sample costs that sample.
+        format!(
+            "{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[\
+             {{\"metric\":{metric},\"values\":[[{},\"0\"],[{second},\"NaN\"],[{},\"9e9\"]]}}]}}}}",
+            second - 60,
+            second + 60
+        )
+    };
+    let partial = move |now| good(now).replace("]}}", "]}, \"warnings\": [\"store x is down\"]}");
+    type Bad = (&'static str, Box<dyn Fn() -> Reply + Send + Sync>);
+    let bad: Vec<Bad> = vec![
+        (
+            "too many samples",
+            Box::new(|| {
+                let words = "query processing would load too many samples into memory";
+                let error = "\"status\":\"error\",\"errorType\":\"execution\",\"error\"";
+                Reply::message(422, &format!("{{{error}:\"{words}\"}}"))
+            }),
+        ),
+        ("answered 503", Box::new(|| Reply::message(503, "<html>\n<h1>Unavailable</h1></html>"))),
+        (
+            "begins with `<html>`",
+            Box::new(|| Reply::message(200, "<html>\n<h1>Log in</h1></html>")),
+        ),
+        ("store x is down", Box::new(move || Reply::message(200, &partial(now_ns())))),
+        ("no answer within", Box::new(|| Reply::Hang)),
+        (
+            "cannot be read",
+            Box::new(move || {
+                let whole = good(now_ns());
+                Reply::message(200, &whole[..whole.len() - 30])
+            }),
+        ),
+        (
+            "gives a scalar",
+            Box::new(|| {
+                let data = "{\"resultType\":\"scalar\",\"result\":[1,\"1\"]}";
+                Reply::message(200, &format!("{{\"status\":\"success\",\"data\":{data}}}"))
+            }),
+        ),
+        ("answered 401", Box::new(|| Reply::status(401))),
+    ];
+    std::thread::scope(|scope| {
+        for (words, reply) in bad {
+            scope.spawn(move || {
+                let is_bad = Arc::new(AtomicBool::new(true));
+                let flag = is_bad.clone();
+                let stub = HttpStub::start(move |_, _| match flag.load(Ordering::Relaxed) {
+                    true => reply(),
+                    false => Reply::message(200, &good(now_ns())),
+                });
+                let settings = settings(&stub.url(), "")
+                    .replace("timeout = \"5s\"", "timeout = \"1s\"\njobs = [\"traffic\"]");
+                let begun = now_ns();
+                let mut federation = Federation::start(&settings);
+                federation.process.wait_stderr(words);
+                // More than one window's time passes.
+                wait_for("more windows' ends", || (now_ns() > begun + 5 * SECOND).then_some(()));
+                assert_eq!(ends(&whole_lines(&federation.process.stdout()), "ingress").len(), 0);
+                is_bad.store(false, Ordering::Relaxed);
+                let found = federation.wait("windows", |lines| {
+                    let found = ends(lines, "ingress");
+                    (found.len() >= 4).then_some(found)
+                });
+                let first = *found.first().expect("a window");
+                assert!(first <= begun, "{words}: a window was left out");
+                let finished = federation.stop();
+                assert!(finished.stderr.contains("works again"), "{}", finished.stderr);
+            });
+        }
+    });
+}
+
+#[test]
+fn an_endless_answer_ends_at_its_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let start = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\
+                         {\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[";
+            let mut sent = connection.write_all(start.as_bytes());
+            while sent.is_ok() {
+                let series = "{\"metric\":{\"a\":\"b\"},\"value\":[1,\"1\"]},".repeat(1000);
+                sent = connection.write_all(series.as_bytes());
+            }
+        }
+    });
+    let settings = settings(&url, "");
+    let settings = settings.replace("[federate]\n", "[federate]\nanswer_bytes_max = \"20MB\"\n");
+    let mut federation = Federation::start(&settings);
+    federation.process.wait_stderr("longer than answer_bytes_max");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", federation.process.id()));
+    let status = status.expect("a process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak < 32 * 1024, "{peak} kB were resident");
+    federation.stop();
+}
+
+#[test]
+fn other_series_become_points_if_asked_for() {
+    let (source, end) = history(60);
+    let directory = Directory::new();
+    let query = "jobs = []\n[[federate.query]]\nmeasurement = \"junos_rate\"\nfield = \"bps\"\n\
+                 query = 'sum by (instance) (rate(planet_traffic_bytes_total{window_}[2m])) * 8'\n\
+                 [[federate.query]]\nmeasurement = \"seen\"\nfield = \"count\"\n\
+                 query = 'sum(count_over_time(planet_upstream[{window}]))'\n";
+    let query = query.replace("{window_}", "{direction=\"ingress\"}");
+    std::fs::create_dir_all(directory.join("state")).expect("a directory");
+    let progress = format!("junos_rate stdout {0}000\nseen stdout {0}000\n", end - 300);
+    directory.write("state/federate.progress", progress);
+    let settings = settings(&source.url(), "")
+        .replace("every = \"2s\"\n", "every = \"60s\"\n")
+        .replace("timeout = \"5s\"\n", &format!("timeout = \"5s\"\n{query}"));
+    let path = directory.path().to_str().expect("a UTF-8 path");
+    let file = directory.write("perijove.toml", settings.replace("DIRECTORY", path));
+    let once = run(perijove(&["federate", "--once", "--config"]).arg(file));
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let printed = lines::read(&once.stdout);
+    let instances: BTreeSet<&str> = printed
+        .iter()
+        .filter(|line| line.measurement == "junos_rate" && line.number("bps") > 0.0)
+        .map(|line| line.tag("instance"))
+        .collect();
+    assert_eq!(instances, ["m1", "m2"].into());
+    // Ten series, once a minute.
+    let seen = printed.iter().filter(|line| line.measurement == "seen");
+    assert!(seen.clone().count() >= 4 && seen.clone().all(|line| line.number("count") >= 10.0));
+}
+
+#[test]
+fn wrong_settings_are_refused_by_line_and_key() {
+    for (table, expected) in [
+        ("[output.stdout]\n", "the settings have no [federate]"),
+        ("[federate]\nevery = \"5s\"\n", "needs a url"),
+        (
+            "[federate]\nurl = \"http://h\"\ncron = \"* * * * *\"\n",
+            ":3: federate.cron: `* * * * *`",
+        ),
+        ("[federate]\nurl = \"http://h\"\nevery = \"5s\"\ncron = \"@hourly\"\n", "either every or"),
+        ("[federate]\nurl = \"http://h\"\njobs = [\"trafic\"]\n", "is none of traffic, ebpf"),
+        (
+            "[federate]\nurl = \"http://h\"\n[federate.exclude]\nprefixes = [\"10.0.0.1\"]\n",
+            "is no prefix such as",
+        ),
+        (
+            "[federate]\nurl = \"http://h\"\n[federate.exclude]\nnames = [\"(\"]\n",
+            "not a regular expression",
+        ),
+        ("[federate]\nurl = \"http://h\"\noffest = \"1s\"\n", "did you mean `offset`?"),
+    ] {
+        let finished = run_with(table, &["federate"]);
+        assert_eq!(finished.code, 2, "{table}: {}", finished.stderr);
+        assert!(finished.stderr.contains(expected), "{table}: {}", finished.stderr);
+    }
+}
