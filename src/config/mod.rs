@@ -255,8 +255,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The same without routers and the machine, for federation, which may run beside the one that polls them and
-    /// so has spools of its own.
+    /// The same without routers and the machine, for federation, which may run beside the one that
+    /// polls them and so has spools of its own.
     pub fn only_federate(mut self) -> Result<Config, String> {
         if self.federate.is_none() {
             return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
