@@ -36,7 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "federate::answer",
         ],
     ),
-    ("domain", &["collectors", "federate::roll_up"]),
+    ("domain", &["collectors", "federate::roll_up", "bigquery::rows"]),
     (
         "edges",
         &[
@@ -59,6 +59,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "federate::query",
             "federate::jobs",
             "federate",
+            "bigquery::influxql",
+            "bigquery::token",
+            "bigquery",
+            "bigquery::insert",
+            "bigquery::load",
         ],
     ),
     ("wiring", &["config", "log_to", "own_metrics", "poller", "federate::feed", "daemon"]),

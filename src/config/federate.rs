@@ -27,7 +27,7 @@ pub struct FileFederate {
     pub partial: bool,
     pub every: Option<Spanned<Interval>>,
     pub cron: Option<Spanned<String>>,
-    pub offset: Option<Time>,
+    pub offset: Option<Time<1000>>,
     pub window_max: Option<Interval>,
     pub catch_up_max: Option<Time>,
     pub jobs: Option<Spanned<Vec<String>>>,
