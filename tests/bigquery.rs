@@ -42,7 +42,7 @@ type Fault = fn(usize, &[Json]) -> Option<Reply>;
 
 fn decode(text: &str) -> Vec<u8> {
     let mut plain = text.replace('-', "+").replace('_', "/");
-    while plain.len() % 4 != 0 {
+    while !plain.len().is_multiple_of(4) {
         plain.push('=');
     }
     openssl::base64::decode_block(&plain).expect("base64url")
