@@ -16,6 +16,8 @@ use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
 use crate::config::{
     self, Config, File, FileInfluxdb, FilePrometheus, FileRouter, Level, Source, nearest,
 };
+use crate::dependency::inventory::Shared;
+use crate::dependency::source;
 use crate::federate::query::Client;
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
@@ -221,6 +223,10 @@ const FLAGS: &[Flag] = &[
     }),
     flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
         f.influxdb(|i| i.database = Some(v.into()))
+    }),
+    flag!("dependency", None, "", "map what this machine talks to", |f, _| {
+        f.file.dependency.get_or_insert_default();
+        Ok(())
     }),
     flag!("listen", None, "ADDR", "serve Prometheus at host:port", |f, v| {
         f.prometheus(|p| p.listen = Some(typed(v.into())))
@@ -500,7 +506,7 @@ struct Printer {
     format: PointFormat,
     out: BufWriter<io::StdoutLock<'static>>,
     scratch: Vec<u8>,
-    kept: Vec<(String, &'static str, u64, Points)>,
+    kept: Vec<(String, String, u64, Points)>,
     failed: Option<io::Error>,
 }
 
@@ -518,9 +524,8 @@ impl Printer {
             }
             PointFormat::Json => json::encode(batch, &mut self.scratch),
             PointFormat::Prometheus => {
-                let collector = collectors::find(batch.collector).map_or("", |entry| entry.name);
-                let points = batch.points.clone();
-                self.kept.push((batch.node.to_string(), collector, batch.time_ns, points));
+                let (node, collector) = (batch.node.to_string(), batch.collector.to_string());
+                self.kept.push((node, collector, batch.time_ns, batch.points.clone()));
             }
         }
         if self.failed.is_none() {
@@ -578,8 +583,17 @@ fn poll_once(
     emit: &mut dyn FnMut(&Batch),
 ) -> Result<(), Exit> {
     let mut failed = Vec::new();
+    let inventory = Shared::default();
+    if let (Some(settings), None) = (&config.dependency, record) {
+        for mut source in source::sources(settings, &inventory).map_err(Exit::Failed)? {
+            if source.run_once(emit).is_err() {
+                failed.push(source.status.source.to_string());
+            }
+        }
+    }
     for router in &config.routers {
-        let mut poller = RouterPoller::new(router, Arc::new(RouterStatus::new(router)));
+        let status = Arc::new(RouterStatus::new(router));
+        let mut poller = RouterPoller::new(router, status, &inventory);
         poller.record = record.map(Path::to_path_buf);
         let all: Vec<usize> = (0..router.collectors.len()).collect();
         let outcomes = poller.poll(&all, emit);
@@ -614,6 +628,22 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
             words
         });
         say(&format!("router {}", router.identity), session);
+    }
+    if let Some(settings) = &config.dependency {
+        match source::sources(settings, &Shared::default()) {
+            Ok(sources) => {
+                for mut source in sources {
+                    let mut points = 0;
+                    let found = source.run_once(&mut |batch| points += batch.points.len());
+                    let words = |found: source::Found| {
+                        let source::Found { items, rejected, .. } = found;
+                        format!("{items} found, {rejected} left out, {points} points")
+                    };
+                    say(&format!("source {}", source.status.source), found.map(words));
+                }
+            }
+            Err(why) => say("sources", Err(why)),
+        }
     }
     if let Some(federate) = &config.federate {
         let checked = Client::new(&federate.query).and_then(|client| client.check());

@@ -5,11 +5,13 @@
 //! in the poller, once for all of them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::dependency::inventory::{Prefix, Shared};
 use crate::element::{self, Element};
 use crate::items::{self, Items, Limits, Scope};
 use crate::labels::DescriptionLabels;
@@ -65,6 +67,15 @@ pub struct Settings {
     pub groups: Vec<u32>,
     /// Logical systems to ask for besides the router itself.
     pub logical_systems: Vec<String>,
+    /// Addresses within the router, whose connections are left out.
+    pub internal: Option<Vec<Prefix>>,
+    /// Whether UDP counts.
+    pub udp: Option<bool>,
+    /// Which daemon serves a port.
+    pub daemons: Daemons,
+    /// What is known of addresses; given by the program.
+    #[serde(skip)]
+    pub inventory: Shared,
 }
 
 impl Settings {
@@ -78,8 +89,27 @@ impl Settings {
             ("description_labels", self.description_labels.is_some()),
             ("groups", !self.groups.is_empty()),
             ("logical_systems", !self.logical_systems.is_empty()),
+            ("internal", self.internal.is_some()),
+            ("udp", self.udp.is_some()),
+            ("daemons", !self.daemons.0.is_empty()),
         ];
         set.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect()
+    }
+}
+
+/// Names by port.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct Daemons(pub BTreeMap<u16, String>);
+
+impl TryFrom<BTreeMap<String, String>> for Daemons {
+    type Error = String;
+    fn try_from(written: BTreeMap<String, String>) -> Result<Daemons, String> {
+        let port = |(port, name): (String, String)| match port.parse() {
+            Ok(port) => Ok((port, name)),
+            Err(_) => Err(format!("`{port}` is not a port")),
+        };
+        written.into_iter().map(port).collect::<Result<_, _>>().map(Daemons)
     }
 }
 

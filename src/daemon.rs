@@ -13,6 +13,8 @@ use signal_hook::iterator::Signals;
 use crate::bigquery;
 use crate::bigquery::load::{Loader, Options};
 use crate::config::{self, Config, Format, OutputKind};
+use crate::dependency::inventory::{Inventory, Shared};
+use crate::dependency::source::{self, Status};
 use crate::federate;
 use crate::federate::feed::Feed;
 use crate::output::influxdb::Influxdb;
@@ -47,6 +49,14 @@ struct RunningRouter {
     done: Done,
 }
 
+/// A source of the machine's dependency map.
+struct RunningSource {
+    status: Arc<Status>,
+    /// Dropping it tells the thread to end.
+    stop: Sender<()>,
+    done: Done,
+}
+
 struct RunningFederation {
     config: federate::Settings,
     status: Arc<FederateStatus>,
@@ -74,6 +84,7 @@ pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Resul
     watch_signals(events.clone())?;
     let mut daemon = Daemon::new(config, events);
     daemon.start_outputs()?;
+    daemon.start_machine()?;
     daemon.start_sources()?;
     daemon.serve(&wait, reload);
     daemon.stop();
@@ -262,7 +273,10 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
 struct Daemon {
     config: Config,
     events: Sender<Event>,
+    /// What is known of addresses.
+    inventory: Shared,
     routers: Vec<RunningRouter>,
+    sources: Vec<RunningSource>,
     federation: Option<RunningFederation>,
     outputs: Vec<RunningOutput>,
     /// The same, for those who ask.
@@ -273,6 +287,9 @@ struct Daemon {
 #[derive(Default)]
 struct Running {
     routers: Vec<(Arc<RouterStatus>, Sender<Ask>)>,
+    /// The machine's name in its dependency map, if there is one.
+    machine: Option<String>,
+    sources: Vec<Arc<Status>>,
     federation: Option<Arc<FederateStatus>>,
     outputs: Vec<(Arc<Output>, Option<KafkaStatistics>)>,
 }
@@ -297,8 +314,9 @@ impl Running {
             own.push((status.identity().to_string(), time_ns, points));
         }
         if wanted.is_all() {
-            let node = match &self.routers[..] {
-                [(only, _)] => only.identity().to_string(),
+            let node = match (&self.routers[..], &self.machine) {
+                ([(only, _)], _) => only.identity().to_string(),
+                (_, Some(machine)) => machine.clone(),
                 _ => crate::sys::hostname(),
             };
             own.push((node, time_ns, self.own_outputs()));
@@ -308,6 +326,9 @@ impl Running {
 
     fn own_outputs(&self) -> Points {
         let mut points = Points::default();
+        for status in &self.sources {
+            own_metrics::source_points(status, &mut points);
+        }
         if let Some(federation) = &self.federation {
             federation.points(&mut points);
         }
@@ -327,7 +348,9 @@ impl Running {
 
 impl Program for Mutex<Running> {
     fn targets(&self) -> Vec<String> {
-        lock(self).routers.iter().map(|(status, _)| status.identity().to_string()).collect()
+        let running = lock(self);
+        let routers = running.routers.iter().map(|(status, _)| status.identity().to_string());
+        routers.chain(running.machine.clone()).collect()
     }
 
     fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)> {
@@ -337,6 +360,7 @@ impl Program for Mutex<Running> {
     fn is_ready(&self) -> bool {
         let running = lock(self);
         running.routers.iter().all(|(status, _)| status.is_polled())
+            && running.sources.iter().all(|status| status.state().runs > 0)
             && running.federation.as_ref().is_none_or(|status| status.is_tried())
     }
 
@@ -357,15 +381,19 @@ impl Program for Mutex<Running> {
 
 impl Daemon {
     fn new(config: Config, events: Sender<Event>) -> Daemon {
-        let (routers, federation, outputs) = (Vec::new(), None, Vec::new());
-        Daemon { config, events, routers, federation, outputs, running: Arc::default() }
+        let (routers, sources, federation, outputs) = (Vec::new(), Vec::new(), None, Vec::new());
+        let (inventory, running) = (Shared::default(), Arc::default());
+        Daemon { config, events, inventory, routers, sources, federation, outputs, running }
     }
 
     /// Shows what runs to those who ask.
     fn share(&self) {
         let routers = self.routers.iter();
         let outputs = self.outputs.iter();
+        let machine = self.config.dependency.as_ref().map(|settings| settings.identity.clone());
         *lock(&self.running) = Running {
+            machine,
+            sources: self.sources.iter().map(|source| source.status.clone()).collect(),
             routers: routers.map(|r| (r.status.clone(), r.asks.clone())).collect(),
             federation: self.federation.as_ref().map(|running| running.status.clone()),
             outputs: outputs.map(|o| (o.output.clone(), o.kafka.clone())).collect(),
@@ -405,6 +433,25 @@ impl Daemon {
         Ok(())
     }
 
+    /// Starts the sources of the machine's dependency map, unless they run.
+    fn start_machine(&mut self) -> Result<(), String> {
+        let Some(settings) = self.config.dependency.as_ref().filter(|_| self.sources.is_empty())
+        else {
+            return Ok(());
+        };
+        if settings.inventory.is_none() {
+            self.inventory.set(Inventory::default());
+        }
+        let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
+        for source in source::sources(settings, &self.inventory)? {
+            let (stop, stopped) = mpsc::channel();
+            let (status, outputs) = (source.status.clone(), outputs.clone());
+            let done = spawn(status.source, move || source.run(&outputs, &stopped))?;
+            self.sources.push(RunningSource { status, stop, done });
+        }
+        Ok(())
+    }
+
     /// Starts the routers, and the federation, of the settings that do not run yet.
     fn start_sources(&mut self) -> Result<(), String> {
         let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
@@ -424,7 +471,7 @@ impl Daemon {
             }
             let (asks, asked) = mpsc::channel();
             let status = Arc::new(RouterStatus::new(config));
-            let poller = RouterPoller::new(config, status.clone());
+            let poller = RouterPoller::new(config, status.clone(), &self.inventory);
             let outputs = outputs.clone();
             let waits = self.waits_for_scrapes();
             let run = move || match waits {
@@ -478,6 +525,9 @@ impl Daemon {
             // Those that cannot start leave everything as it was.
             make_output(output).map(drop)?;
         }
+        if let Some(settings) = &config.dependency {
+            source::sources(settings, &Shared::default())?;
+        }
         for running in &mut self.outputs {
             let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
             if let Some(new) = config.outputs.iter().find(other_sink) {
@@ -488,6 +538,7 @@ impl Daemon {
             }
         }
         let drain = self.config.drain_timeout;
+        let machine_changes = config.dependency != self.config.dependency;
         self.config = config;
         let wanted = |running: &RunningOutput| self.config.outputs.contains(&running.config);
         let (keep, stop): (Vec<_>, Vec<_>) = self.outputs.drain(..).partition(wanted);
@@ -499,16 +550,20 @@ impl Daemon {
         };
         let (keep, old): (Vec<_>, Vec<_>) = self.routers.drain(..).partition(wanted);
         self.routers = keep;
+        let machine_stops = machine_changes || outputs_change;
+        let machine = if machine_stops { std::mem::take(&mut self.sources) } else { Vec::new() };
         let federate = &self.config.federate;
         let unwanted = |running: &mut RunningFederation| {
             outputs_change || federate.as_ref() != Some(&running.config)
         };
         let old_federation = self.federation.take_if(unwanted);
         self.share();
+        stop_machine(machine, Instant::now() + drain);
         stop_federation(old_federation, Instant::now() + drain);
         stop_routers(old, Instant::now() + drain);
         stop_outputs(stop, Instant::now() + drain);
         self.start_outputs()?;
+        self.start_machine()?;
         self.start_sources()
     }
 
@@ -529,6 +584,7 @@ impl Daemon {
         *lock(&self.running) = Running::default();
         let deadline = Instant::now() + self.config.drain_timeout;
         log::info!("stopping");
+        stop_machine(self.sources, Instant::now() + self.config.drain_timeout / 4);
         stop_federation(self.federation, Instant::now() + self.config.drain_timeout / 2);
         stop_routers(self.routers, Instant::now() + self.config.drain_timeout / 2);
         stop_outputs(self.outputs, deadline);
@@ -539,6 +595,16 @@ impl Daemon {
 fn ends_by(done: &Done, deadline: Instant) -> bool {
     let left = deadline.saturating_duration_since(Instant::now());
     done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
+}
+
+/// One that still waits for an answer is left to its time limit.
+fn stop_machine(sources: Vec<RunningSource>, deadline: Instant) {
+    let stopping = |RunningSource { stop, done, .. }| {
+        drop(stop);
+        done
+    };
+    let stopping: Vec<Done> = sources.into_iter().map(stopping).collect();
+    stopping.iter().for_each(|done| _ = ends_by(done, deadline));
 }
 
 fn stop_routers(routers: Vec<RunningRouter>, deadline: Instant) {

@@ -11,6 +11,7 @@
 //! * `point` is what they make: measurements as tables of fields, and points in flat batches.
 //! * `labels` finds the labels that operators write into descriptions.
 //! * `schedule` says when a collector is due, `poller` asks one router.
+//! * `dependency` maps what the machine itself, or a router, talks to.
 //! * `output` has the queue, the retrying and the formats; `own_metrics` is what perijove reports
 //!   of itself.
 //! * `federate` asks Prometheus for a fleet's dependencies and rolls them up.
@@ -28,6 +29,7 @@ pub mod collector;
 pub mod collectors;
 pub mod config;
 pub mod daemon;
+pub mod dependency;
 pub mod element;
 pub mod federate;
 pub mod http_client;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::collector::Tally;
 use crate::config::Router;
+use crate::dependency::source;
 use crate::output::latest::Latest;
 use crate::output::{Output, Wanted, kafka};
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
@@ -168,6 +169,38 @@ static PROMETHEUS: Measurement<Latest> = Measurement {
     ],
 };
 
+static DEPENDENCY: Measurement<source::State> = Measurement {
+    name: "perijove_dependency",
+    help: "A source of the machine's dependency map.",
+    tags: &["source"],
+    fields: &[
+        level("success", "", "1 if the last run did not fail.", |s| {
+            (s.runs > 0).then_some(u64::from(s.failure.is_none()))
+        }),
+        gauge("duration_seconds", "s", "Time the last run took.", |s| {
+            (s.runs > 0).then_some(s.duration.as_secs_f64())
+        }),
+        gauge("last_success_age_seconds", "s", "Time since the last run that did not fail.", |s| {
+            Some(s.last_success?.elapsed().as_secs_f64())
+        }),
+        counter("runs_total", "", "Runs.", |s| Some(s.runs)),
+        counter("failed_runs_total", "", "Runs that failed.", |s| Some(s.failed_runs)),
+        counter("skipped_ticks_total", "", "Runs left out, the last one still ran.", |s| {
+            Some(s.skipped_ticks)
+        }),
+        level("items", "", "Sockets, inventory entries or peers of the last good run.", |s| {
+            s.last_success.map(|_| s.found.items)
+        }),
+        level("rejected_items", "", "Those of them that did not fit.", |s| {
+            s.last_success.map(|_| s.found.rejected)
+        }),
+        level("dropped_rows", "", "Rows of it beyond a limit.", |s| {
+            s.last_success.map(|_| s.found.dropped)
+        }),
+        text("error", "Why the last run failed.", |s| s.failure.as_deref()),
+    ],
+};
+
 /// What junos_exporter says of itself, for Prometheus only: elsewhere it would be there twice.
 static UP: Measurement<CollectorStatus> = Measurement {
     name: "",
@@ -210,7 +243,7 @@ static PROCESS: Measurement<sys::Usage> = Measurement {
 
 /// All of them, for the reference.
 pub const MEASUREMENTS: &[&dyn Schema] =
-    &[&COLLECTOR, &SESSION, &OUTPUT, &KAFKA, &PROMETHEUS, &FEDERATE, &PROCESS];
+    &[&COLLECTOR, &SESSION, &DEPENDENCY, &OUTPUT, &KAFKA, &PROMETHEUS, &FEDERATE, &PROCESS];
 
 /// What is known of one router; its poller writes, the daemon reads.
 pub struct RouterStatus {
@@ -436,6 +469,11 @@ pub fn output_points(output: &Output, points: &mut Points) {
         last_failure_age: output.last_failure().map(|at| at.elapsed().as_secs_f64()),
     };
     points.push(&OUTPUT, &[output.name], &status);
+}
+
+/// The point about a source of the dependency map.
+pub fn source_points(status: &source::Status, points: &mut Points) {
+    points.push(&DEPENDENCY, &[status.source], &status.state());
 }
 
 /// The point about the Kafka producer.

@@ -336,6 +336,23 @@ impl Points {
         !taken
     }
 
+    /// Gives points more tags, named at run time: `labels` is asked for each point.
+    pub fn add_labels(&mut self, labels: impl Fn(&Point) -> Vec<(&'static str, String)>) {
+        let more: Vec<_> = self.iter().map(|point| labels(&point)).collect();
+        let old = std::mem::take(&mut self.labels);
+        let ends = self.heads.iter().skip(1).map(|head| head.labels as usize);
+        let ends: Vec<usize> = ends.chain(Some(old.len())).collect();
+        let mut start = 0;
+        for (index, (end, more)) in ends.into_iter().zip(more).enumerate() {
+            self.heads[index].labels = self.labels.len() as u32;
+            self.labels.extend_from_slice(&old[start..end]);
+            start = end;
+            for (name, value) in more {
+                self.label(name, &value);
+            }
+        }
+    }
+
     /// The Routing Engine that points are from, from now on; empty where a reply names none.
     pub fn set_re_name(&mut self, re_name: &str) {
         self.re_name.clear();
@@ -457,6 +474,9 @@ impl<'a> Point<'a> {
     }
 }
 
+/// What the readings of the machine itself have in place of a collector begins with it.
+pub const OF_MACHINE: &str = "dependency_";
+
 /// Points of one poll and what is the same for all of them.
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
@@ -499,6 +519,31 @@ mod tests {
         assert_eq!(point.tags().collect::<Vec<_>>(), [("name", "ge-0/0/0")]);
         let fields: Vec<_> = point.fields().map(|(_, info, value)| (info.name, value)).collect();
         assert_eq!(fields, [("bytes", Value::Integer(u64::MAX))]);
+    }
+
+    #[test]
+    fn labels_are_added_to_points_that_are_there() {
+        let mut points = Points::default();
+        points.set_re_name("re0");
+        for name in ["a", "b", "c"] {
+            let port = Port { bytes: Some(1), dbm: None, description: String::new() };
+            points.push(&PORT, &[name, ""], &port);
+        }
+        points.add_labels(|point| {
+            let name = point.tags().next().unwrap().1;
+            if name == "b" {
+                Vec::new()
+            } else {
+                vec![("x", format!("{name}x")), ("y", "1".into())]
+            }
+        });
+        let tags = |at: usize| {
+            let tags: Vec<_> = points.get(at).tags().map(|(n, v)| format!("{n}={v}")).collect();
+            tags.join(" ")
+        };
+        assert_eq!(tags(0), "name=a re_name=re0 x=ax y=1");
+        assert_eq!(tags(1), "name=b re_name=re0");
+        assert_eq!(tags(2), "name=c re_name=re0 x=cx y=1");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::collector::{Poll, Reader, Reply, Tally, read_reply};
 use crate::collectors::mastership;
 use crate::config::{Link, Polled, Router};
+use crate::dependency::enrich::enrich;
+use crate::dependency::inventory::Shared;
 use crate::netconf::{self, Session, local, ssh};
 use crate::output::{self, Output, Wanted, jitter};
 use crate::own_metrics::{Outcome, RouterStatus};
@@ -65,6 +67,8 @@ pub struct RouterPoller {
     /// Where raw replies are saved: for `record`.
     pub record: Option<PathBuf>,
     pub status: Arc<RouterStatus>,
+    /// What is known of addresses.
+    inventory: Shared,
     /// Those that are told when a collector's poll has ended.
     outputs: Vec<Arc<Output>>,
 }
@@ -107,9 +111,14 @@ impl Work {
 }
 
 impl RouterPoller {
-    pub fn new(router: &Router, status: Arc<RouterStatus>) -> RouterPoller {
+    pub fn new(router: &Router, status: Arc<RouterStatus>, inventory: &Shared) -> RouterPoller {
+        let mut router = router.clone();
+        for polled in &mut router.collectors {
+            polled.settings.inventory = inventory.clone();
+        }
         RouterPoller {
-            router: router.clone(),
+            router,
+            inventory: inventory.clone(),
             session: None,
             reconnect: None,
             last_error: String::new(),
@@ -277,6 +286,9 @@ impl RouterPoller {
         }
         let Polled { entry, interval, .. } = &self.router.collectors[work.index];
         let node = self.router.identity.as_str();
+        if self.router.enrich {
+            enrich(&mut work.points, &self.inventory.get());
+        }
         if !work.points.is_empty() {
             let (collector, points) = (entry.name, &work.points);
             emit(&Batch { node, collector, time_ns: now_ns(), points });
@@ -340,7 +352,11 @@ impl RouterPoller {
         let roots: Vec<&str> = roots.copied().collect();
         let indexes: Vec<usize> = readers.iter().map(|(at, _)| work[*at].index).collect();
         let mut taking = take_readers(work, readers);
+        let inventory = router.enrich.then(|| self.inventory.get());
         let mut deliver = |reader: usize, points: &mut Points| {
+            if let Some(inventory) = &inventory {
+                enrich(points, inventory);
+            }
             let collector = router.collectors[indexes[reader]].entry.name;
             emit(&Batch { node: &router.identity, collector, time_ns, points });
             points.clear();

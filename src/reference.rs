@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use crate::collector::{Entry, Settings};
+use crate::dependency::{source, traffic};
 use crate::federate::jobs;
 use crate::output::exposition::metric;
 use crate::own_metrics;
@@ -124,6 +125,8 @@ pub fn markdown(entries: &[&Entry]) -> String {
         measurements(&mut out, entry.measurements);
     }
     if entries.len() > 1 {
+        let _ = writeln!(out, "\n## The machine\n\nWith `[dependency]`: docs/dependencies.md.");
+        measurements(&mut out, &machine());
         let _ =
             writeln!(out, "\n## perijove itself\n\nPoints about perijove, through every output.");
         measurements(&mut out, own_metrics::MEASUREMENTS);
@@ -132,6 +135,11 @@ pub fn markdown(entries: &[&Entry]) -> String {
         measurements(&mut out, jobs::MEASUREMENTS);
     }
     out
+}
+
+/// What the machine itself is asked for; what its sockets give is what a router's do.
+fn machine() -> Vec<&'static dyn Schema> {
+    [source::MEASUREMENTS, traffic::MEASUREMENTS].concat()
 }
 
 fn measurements(out: &mut String, schemas: &[&'static dyn Schema]) {
@@ -197,6 +205,7 @@ pub fn json(entries: &[&Entry]) -> String {
         schemas.extend(entry.measurements);
     }
     if entries.len() > 1 {
+        schemas.extend(machine());
         schemas.extend(own_metrics::MEASUREMENTS);
         schemas.extend(jobs::MEASUREMENTS);
     }

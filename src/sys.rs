@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The machine's name; empty if it has none.
 pub fn hostname() -> String {
@@ -87,4 +88,81 @@ pub fn syslog(level: log::Level, message: &str) {
     let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
     // SAFETY: both strings end with a zero; the format takes one string.
     unsafe { libc::syslog(priority, c"%s".as_ptr(), message.as_ptr()) }
+}
+
+/// The addresses of the interfaces that are up, in the kernel's order.
+pub fn interface_addresses() -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: the list is the call's own until it is freed, and its addresses are as long as their
+    // families say.
+    unsafe {
+        if libc::getifaddrs(&mut list) != 0 {
+            return addresses;
+        }
+        let mut next = list;
+        while let Some(interface) = next.as_ref() {
+            next = interface.ifa_next;
+            let is_up = interface.ifa_flags & libc::IFF_UP as libc::c_uint != 0;
+            let Some(address) = interface.ifa_addr.as_ref().filter(|_| is_up) else { continue };
+            let found = match i32::from(address.sa_family) {
+                libc::AF_INET => {
+                    let address = &*interface.ifa_addr.cast::<libc::sockaddr_in>();
+                    Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into()
+                }
+                libc::AF_INET6 => {
+                    let address = &*interface.ifa_addr.cast::<libc::sockaddr_in6>();
+                    Ipv6Addr::from(address.sin6_addr.s6_addr).into()
+                }
+                _ => continue,
+            };
+            addresses.push(found);
+        }
+        libc::freeifaddrs(list);
+    }
+    addresses
+}
+
+/// What the kernel says under that name.
+#[cfg(target_os = "freebsd")]
+pub fn sysctl(name: &std::ffi::CStr) -> std::io::Result<Vec<u8>> {
+    // SAFETY: the name ends with a zero; `grown` tells the room that there is.
+    grown(|room, bytes| unsafe {
+        libc::sysctlbyname(name.as_ptr(), room, bytes, std::ptr::null(), 0)
+    })
+}
+
+/// What it says of a process, by `KERN_PROC_PID` or `KERN_PROC_ARGS`.
+#[cfg(target_os = "freebsd")]
+pub fn sysctl_of_process(what: libc::c_int, process: u32) -> std::io::Result<Vec<u8>> {
+    let name = [libc::CTL_KERN, libc::KERN_PROC, what, process as libc::c_int];
+    // SAFETY: the name is as long as it is said to be; `grown` tells the room that there is.
+    grown(|room, bytes| unsafe {
+        libc::sysctl(name.as_ptr(), name.len() as u32, room, bytes, std::ptr::null(), 0)
+    })
+}
+
+/// Asks how much room is needed, and then for what it is about, which may have grown since.
+#[cfg(target_os = "freebsd")]
+fn grown(
+    get: impl Fn(*mut libc::c_void, *mut libc::size_t) -> libc::c_int,
+) -> std::io::Result<Vec<u8>> {
+    const TRIES: usize = 4;
+    for _ in 0..TRIES {
+        let mut bytes = 0;
+        if get(std::ptr::null_mut(), &mut bytes) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        let mut room = vec![0u8; bytes + bytes / 4 + 4096];
+        bytes = room.len();
+        if get(room.as_mut_ptr().cast(), &mut bytes) == 0 {
+            room.truncate(bytes);
+            return Ok(room);
+        }
+        let err = std::io::Error::last_os_error();
+        if err.raw_os_error() != Some(libc::ENOMEM) {
+            return Err(err);
+        }
+    }
+    Err(std::io::Error::from_raw_os_error(libc::ENOMEM))
 }

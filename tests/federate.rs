@@ -562,8 +562,8 @@ fn wrong_settings_are_refused_by_line_and_key() {
         ("[federate]\nurl = \"http://h\"\nevery = \"5s\"\ncron = \"@hourly\"\n", "either every or"),
         ("[federate]\nurl = \"http://h\"\njobs = [\"trafic\"]\n", "is none of traffic, ebpf"),
         (
-            "[federate]\nurl = \"http://h\"\n[federate.exclude]\nprefixes = [\"10.0.0.1\"]\n",
-            "is no prefix such as",
+            "[federate]\nurl = \"http://h\"\n[federate.exclude]\nprefixes = [\"10.0.0.0/33\"]\n",
+            "neither an address nor a prefix",
         ),
         (
             "[federate]\nurl = \"http://h\"\n[federate.exclude]\nnames = [\"(\"]\n",

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::broker::{self, Noida, Reader, Record, Stunnel, Tansu, make_certificates, path_in};
+use common::broker::{self, Noida, Reader, Record, TlsBroker};
 use common::perijove::{Daemon, FAST, local_router};
 use common::schema::Schemas;
-use common::{free_port, lines, wait_for};
+use common::{lines, wait_for};
 use serde_json::Value as Json;
 
 const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
@@ -86,28 +86,18 @@ fn the_producer_tells_of_itself() {
 
 #[test]
 fn tls_with_a_certificate_of_the_clients() {
-    let (port, certificates) = (free_port(), make_certificates());
-    let tansu = Tansu::start(Some(port), false);
-    let _stunnel = Stunnel::start(port, tansu.port, &certificates);
-    let file = |name| path_in(&certificates, name);
-    let brokers = format!("127.0.0.1:{port}");
-    let properties = [
-        ("security.protocol", "ssl".to_string()),
-        ("ssl.certificate.location", file("client.pem")),
-        ("ssl.key.location", file("client.key")),
-    ];
-    let ca = file("ca.pem");
-    let mut output = format!(
-        "{}ca_file = \"{ca}\"\nstatistics_interval = \"200ms\"\n",
-        broker::output(&brokers)
+    let broker = TlsBroker::start();
+    let all = broker.properties();
+    // perijove has a setting of its own for the authority.
+    let (ca, others): (Vec<_>, Vec<_>) =
+        all.iter().cloned().partition(|(name, _)| *name == "ssl.ca.location");
+    let output = format!(
+        "{}ca_file = \"{}\"\nstatistics_interval = \"200ms\"\n{}",
+        broker::output(&broker.brokers()),
+        ca[0].1,
+        broker::properties(&others)
     );
-    output += "[output.kafka.librdkafka]\n";
-    let mut reading: Vec<(&str, &str)> = vec![("ssl.ca.location", &ca)];
-    for (name, value) in &properties {
-        output += &format!("\"{name}\" = \"{value}\"\n");
-        reading.push((name, value));
-    }
-    let mut reader = Reader::new(&brokers, &reading);
+    let mut reader = Reader::new(&broker.brokers(), &all);
     assert!(records(&output, &mut reader).len() > 50);
 }
 

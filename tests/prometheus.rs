@@ -79,7 +79,7 @@ fn a_real_prometheus_has_what_once_prints() {
     let prometheus = Prometheus::start(port, "");
     prometheus.wait_scraped(2);
     let mut scraped = BTreeMap::new();
-    for (mut labels, value) in prometheus.query("{__name__=~\"junos_.*\"}") {
+    for (mut labels, value) in prometheus.query("{__name__=~\"(junos|planet)_.*\"}") {
         let name = labels.remove("__name__").expect("a name");
         if !is_of_exporter(&name) {
             scraped.insert((name, labels), value);

@@ -7,6 +7,7 @@ mod bfd;
 mod bgp;
 mod classofservice;
 mod cluster;
+mod connections;
 mod coredumps;
 mod ddosprotection;
 mod dhcp;
@@ -77,6 +78,7 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<bgp::Bgp>(),
     entry::<classofservice::ClassOfService>(),
     entry::<cluster::Cluster>(),
+    entry::<connections::Connections>(),
     entry::<coredumps::CoreDumps>(),
     entry::<ddosprotection::DdosProtection>(),
     entry::<dhcp::Dhcp>(),

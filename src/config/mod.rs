@@ -4,6 +4,7 @@
 //! line, the key and what is allowed there.
 
 mod bigquery;
+mod dependency;
 mod federate;
 mod remote_write;
 
@@ -17,6 +18,7 @@ use toml::Spanned;
 
 use crate::collector::{self, Entry};
 use crate::collectors::{self, COLLECTORS};
+use crate::dependency::source;
 use crate::http_client::Login;
 use crate::items::Limits;
 use crate::netconf::ssh;
@@ -26,6 +28,7 @@ use crate::sys;
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
 pub use bigquery::FileBigquery;
+pub use dependency::FileDependency;
 pub use federate::FileFederate;
 pub use remote_write::FileRemoteWrite;
 
@@ -54,6 +57,7 @@ pub struct File {
     pub collector: BTreeMap<String, Spanned<collector::Settings>>,
     pub output: FileOutputs,
     pub spool: Option<FileSpool>,
+    pub dependency: Option<FileDependency>,
     pub federate: Option<Spanned<FileFederate>>,
     pub bigquery: Option<Spanned<FileBigquery>>,
 }
@@ -250,16 +254,19 @@ pub struct Config {
     pub nice: i32,
     pub level: Level,
     pub destination: Destination,
+    /// What the machine itself talks to.
+    pub dependency: Option<source::Settings>,
 }
 
 impl Config {
-    /// The same without routers, for federation, which may run beside the one that polls them and
-    /// so has spools of its own.
+    /// The same without routers and the machine, for federation, which may run beside the one that
+    /// polls them and so has spools of its own.
     pub fn only_federate(mut self) -> Result<Config, String> {
         if self.federate.is_none() {
             return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
         }
         self.routers.clear();
+        self.dependency = None;
         for output in &mut self.outputs {
             let name = output.name();
             if let Some(spool) = &mut output.spool {
@@ -283,6 +290,8 @@ pub struct Router {
     pub master_only: bool,
     /// Which Routing Engine that is, where it cannot be told from the reply.
     pub re_slot: Option<u32>,
+    /// Whether points of a peer get what the inventory knows of it.
+    pub enrich: bool,
 }
 
 /// How a router is reached.
@@ -443,7 +452,9 @@ impl Source {
         for router in &file.router {
             routers.push(self.router(router.get_ref(), Some(router))?);
         }
-        if routers.is_empty() {
+        let dependency = self.dependency()?;
+        // A machine that is asked for its own dependencies need not be a router.
+        if routers.is_empty() && dependency.is_none() {
             routers.push(self.router(&FileRouter::default(), None)?);
         }
         let mut names = BTreeSet::new();
@@ -469,6 +480,7 @@ impl Source {
             nice: self.nice()?,
             level: file.log.level.unwrap_or(Level::Info),
             destination: file.log.destination.unwrap_or_default(),
+            dependency,
         })
     }
 
@@ -537,6 +549,7 @@ impl Source {
             poll_share_max: share / 100.0,
             master_only: file.master_only.unwrap_or(false),
             re_slot: file.re_slot,
+            enrich: self.enriches(),
         })
     }
 
@@ -616,9 +629,12 @@ impl Source {
         let file = &self.file;
         let default = || collectors::DEFAULT.iter().map(|name| name.to_string()).collect();
         let spanned = router.collectors.as_ref().or(file.collectors.as_ref());
-        let names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
+        let mut names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
         if let (Some(spanned), true) = (spanned, names.is_empty()) {
             return Err(self.at_value(spanned, "an empty list: name at least one collector"));
+        }
+        if self.wants_connections() {
+            names.push("connections".into());
         }
         let mut polled: Vec<Polled> = Vec::new();
         for name in names {

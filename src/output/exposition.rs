@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
-use crate::point::{Batch, FieldInfo, Kind, Point, Schema, Value, metric_prefix};
+use crate::point::{Batch, FieldInfo, Kind, OF_MACHINE, Point, Schema, Value, metric_prefix};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -87,7 +87,9 @@ struct Place {
 impl Place {
     fn find<'a>(&self, batches: &[Batch<'a>]) -> (&'a str, Point<'a>) {
         let batch = &batches[self.batch as usize];
-        (batch.node, batch.points.get(self.at as usize))
+        // Whoever scrapes a machine knows which one it is, and planet-exporter has no such label.
+        let node = if batch.collector.starts_with(OF_MACHINE) { "" } else { batch.node };
+        (node, batch.points.get(self.at as usize))
     }
 }
 
@@ -166,9 +168,11 @@ fn families(groups: &[Group]) -> Families {
     families
 }
 
-/// What Prometheus calls a field of a measurement. One without a name leaves it to the field.
+/// What Prometheus calls a field of a measurement. A measurement without a name leaves it to the
+/// field, and the field `value` to the measurement.
 pub fn metric(measurement: &str, field: &str) -> String {
-    let separator = if measurement.is_empty() { "" } else { "_" };
+    let field = if field == "value" { "" } else { field };
+    let separator = if measurement.is_empty() || field.is_empty() { "" } else { "_" };
     format!("{}{measurement}{separator}{field}", metric_prefix(measurement))
 }
 

@@ -22,6 +22,7 @@ use super::{Failure, Program, Sink, Wanted};
 use crate::point::Batch;
 use crate::secret::Secret;
 use crate::sync::lock;
+use crate::{collectors, dependency};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -462,7 +463,9 @@ fn wanted(request: &Request, targets: &[String]) -> Result<Wanted, (&'static str
             _ => {}
         }
     }
-    let unknown = wanted.collectors.iter().find(|name| crate::collectors::find(name).is_none());
+    let is_known =
+        |name: &str| collectors::find(name).is_some() || dependency::SOURCES.contains(&name);
+    let unknown = wanted.collectors.iter().find(|name| !is_known(name));
     match unknown {
         Some(name) => Err(("400 Bad Request", format!("there is no collector {name}\n"))),
         None => Ok(wanted),

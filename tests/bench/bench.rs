@@ -7,12 +7,14 @@ mod outputs;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use perijove::collector::{Reader, Settings, Tally, read_reply};
 use perijove::collectors;
+use perijove::dependency::inventory::{self, Bounds, Inventory};
 use perijove::items::Limits;
 use perijove::output::exposition::{self, Format};
 use perijove::output::latest::Latest;
@@ -78,6 +80,7 @@ const BENCHMARKS: &[(&str, Benchmark)] = &[
     }),
     ("line-protocol", |router| line_protocol(router)),
     ("exposition", |router| exposition(router)),
+    ("inventory", |_| inventory()),
     ("json", outputs::json),
     ("kafka", outputs::kafka),
     ("spool", outputs::spool),
@@ -92,6 +95,73 @@ fn main() {
             run(&router);
         }
     }
+}
+
+/// Lookups among 100,000 prefixes: beside a scan of all of them, and a trie.
+fn inventory() {
+    const PREFIXES: u32 = 100_000;
+    // Of all lengths from 8 on, within each other as they come.
+    let prefix = |n: u32| {
+        let mixed = n.wrapping_mul(0x9e37_79b1);
+        let bits = 8 + (n % 25) as u8;
+        (mixed & (u32::MAX << (32 - bits)), bits)
+    };
+    let prefixes: Vec<(u32, u8)> = (0..PREFIXES).map(prefix).collect();
+    let named = |(address, bits): &(u32, u8)| format!("{}/{bits}", Ipv4Addr::from_bits(*address));
+    let entry = |prefix: &(u32, u8)| {
+        let name = named(prefix);
+        format!("{{\"ip_address\":\"{name}\",\"domain\":\"{name}\"}}\n")
+    };
+    let text: String = prefixes.iter().map(entry).collect();
+    let in_use = IN_USE.load(Ordering::Relaxed);
+    let start = Instant::now();
+    let inventory =
+        Inventory::read(text.as_bytes(), inventory::Format::NdJson, Bounds::default()).unwrap();
+    let read = start.elapsed();
+    let bytes = IN_USE.load(Ordering::Relaxed) - in_use;
+    let mut trie = prefix_trie::PrefixMap::new();
+    for prefix in &prefixes {
+        trie.insert(*prefix, named(prefix));
+    }
+    let wanted: Vec<u32> = (0..PREFIXES).map(|n| n.wrapping_mul(0x85eb_ca6b)).collect();
+    let scan = |address: &u32| {
+        let inside = |(of, bits): &&(u32, u8)| (of ^ address).leading_zeros() >= u32::from(*bits);
+        prefixes.iter().filter(inside).max_by_key(|(_, bits)| *bits)
+    };
+    let find = |address: &u32| inventory.find(Ipv4Addr::from_bits(*address).into());
+    for address in &wanted[..200] {
+        let own = find(address).map(|host| host.domain.to_string());
+        let scanned = scan(address).map(named);
+        let trie = trie.get_lpm(&(*address, 32)).map(|(_, domain)| domain.clone());
+        assert_eq!((&own, &own), (&scanned, &trie), "{address}");
+    }
+    let each = |time: Duration, lookups: usize| time.as_nanos() as f64 / lookups as f64;
+    let own = best(|| {
+        for address in &wanted {
+            black_box(find(address));
+        }
+    });
+    let in_trie = best(|| {
+        for address in &wanted {
+            black_box(trie.get_lpm(&(*address, 32)));
+        }
+    });
+    let in_scan = best(|| {
+        for address in &wanted[..20] {
+            black_box(scan(address));
+        }
+    });
+    let (own, in_trie, in_scan) =
+        (each(own, wanted.len()), each(in_trie, wanted.len()), each(in_scan, 20));
+    println!(
+        "# inventory: {PREFIXES} prefixes read in {} ms, {:.1} MB; trie {in_trie:.0} ns, scan \
+         {in_scan:.0} ns",
+        read.as_millis(),
+        bytes as f64 / 1e6
+    );
+    print("inventory-lookup", own, "ns", 1000.0, false);
+    print("inventory-lookup-trie", own / in_trie, "of-trie", 1.0, false);
+    print("inventory-lookup-scan", own / in_scan, "of-scan", 0.01, false);
 }
 
 fn print(name: &str, figure: f64, unit: &str, target: f64, more_is_better: bool) {

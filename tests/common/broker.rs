@@ -1,7 +1,7 @@
 //! Kafka brokers, and a consumer that reads all that is in them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::process::{Process, run, signal};
+use super::process::{Process, run};
 use super::temporary::Directory;
 use super::{free_port, program, target_directory, wait_for};
 
@@ -57,16 +57,16 @@ impl Noida {
         self.server = Some(server);
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Ends it at once, as a power cut would.
     pub fn stop(&mut self) {
-        let server = self.server.take().expect("the broker runs");
-        signal(server.id(), "TERM");
-        server.finish();
+        self.server = None;
     }
 
-    /// As a power cut would.
-    pub fn kill(&mut self) {
-        self.server = None;
+    /// Asks it to end, and waits until it has.
+    pub fn end(&mut self) {
+        let server = self.server.take().expect("the broker runs");
+        server.signal("TERM");
+        server.finish();
     }
 
     pub fn brokers(&self) -> String {
@@ -104,32 +104,54 @@ impl Tansu {
     }
 }
 
-/// stunnel: TLS before a server that has none, asking for a certificate of the client's too.
-pub struct Stunnel {
+/// A tansu behind stunnel, which asks for a certificate of the client's too.
+pub struct TlsBroker {
     pub port: u16,
-    _server: Process,
+    certificates: Directory,
+    _servers: (Tansu, Process),
 }
 
-impl Stunnel {
-    /// Listens on `port`; the files are those that `make_certificates` makes.
-    pub fn start(port: u16, to: u16, certificates: &Directory) -> Stunnel {
+impl TlsBroker {
+    pub fn start() -> TlsBroker {
+        let (port, certificates) = (free_port(), make_certificates());
+        // It tells its clients to come through stunnel.
+        let tansu = Tansu::start(Some(port), false);
         let here = certificates.path().display();
         let settings = format!(
             "foreground = yes\npid =\n[kafka]\naccept = 127.0.0.1:{port}\n\
-             connect = 127.0.0.1:{to}\ncert = {here}/server.pem\nkey = {here}/server.key\n\
-             CAfile = {here}/ca.pem\nverifyChain = yes\n"
+             connect = 127.0.0.1:{}\ncert = {here}/server.pem\nkey = {here}/server.key\n\
+             CAfile = {here}/ca.pem\nverifyChain = yes\n",
+            tansu.port
         );
         let file = certificates.write("stunnel.conf", settings);
-        let mut server = Process::start(Command::new(program("stunnel4")).arg(file));
-        server.wait_for("stunnel listens", |_| {
+        let mut stunnel = Process::start(Command::new(program("stunnel4")).arg(file));
+        stunnel.wait_for("stunnel listens", |_| {
             std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
         });
-        Stunnel { port, _server: server }
+        TlsBroker { port, certificates, _servers: (tansu, stunnel) }
+    }
+
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// librdkafka's properties for a client that it takes, by what they are for.
+    pub fn properties(&self) -> [(&'static str, String); 4] {
+        let file = |name: &str| {
+            let path = self.certificates.join(name);
+            path.to_str().expect("a UTF-8 path").to_string()
+        };
+        [
+            ("security.protocol", "ssl".to_string()),
+            ("ssl.ca.location", file("ca.pem")),
+            ("ssl.certificate.location", file("client.pem")),
+            ("ssl.key.location", file("client.key")),
+        ]
     }
 }
 
 /// `ca.pem`, `other-ca.pem`, and `server` and `client` signed by the first.
-pub fn make_certificates() -> Directory {
+fn make_certificates() -> Directory {
     let directory = Directory::new();
     let openssl = |arguments: &str| {
         let mut command = Command::new(program("openssl"));
@@ -171,14 +193,14 @@ pub struct Reader {
 
 impl Reader {
     /// `more` are librdkafka's properties.
-    pub fn new(brokers: &str, more: &[(&str, &str)]) -> Reader {
+    pub fn new(brokers: &str, more: &[(&str, String)]) -> Reader {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers).set("group.id", "reader");
         config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
         config.set("auto.offset.reset", "error").set("reconnect.backoff.max.ms", "500");
         config.set("fetch.wait.max.ms", "50");
         for (name, value) in more {
-            config.set(*name, *value);
+            config.set(*name, value);
         }
         let consumer = config.create().expect("librdkafka takes the properties");
         Reader { consumer, next: BTreeMap::new(), records: Vec::new() }
@@ -257,8 +279,8 @@ pub fn output(brokers: &str) -> String {
     format!("[output.kafka]\nbrokers = \"{brokers}\"\n")
 }
 
-/// A file of `make_certificates` as a settings file has it.
-pub fn path_in(directory: &Directory, name: &str) -> String {
-    let path: &Path = &directory.join(name);
-    path.to_str().expect("a UTF-8 path").to_string()
+/// `[output.kafka.librdkafka]` with these properties.
+pub fn properties(properties: &[(&str, String)]) -> String {
+    let lines = properties.iter().map(|(name, value)| format!("\"{name}\" = \"{value}\"\n"));
+    lines.fold("[output.kafka.librdkafka]\n".into(), |text, line| text + &line)
 }

@@ -143,6 +143,11 @@ pub fn settings(router: &str, format: &str, output: &str) -> String {
     )
 }
 
+/// The same for InfluxDB; `more` are further settings of the output, then tables.
+pub fn to_influxdb(influxd: &Influxd, more: &str) -> String {
+    settings(ROUTER, "line", &format!("{}timeout = \"2s\"\n{more}", influxd.output()))
+}
+
 /// A table that gives the outputs a spool.
 pub const SPOOL: &str = "[spool]\ndirectory = \"DIRECTORY/spool\"\nsync_interval = \"500ms\"\n";
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::account::{Account, Polling, ROUTER, SPOOL, settings};
+use crate::account::{Account, Polling, SPOOL, to_influxdb};
 use crate::common::http_stub::{HttpStub, Reply, Request};
 use crate::common::influxd::{Influxd, Options};
 use crate::common::process::signal;
@@ -26,7 +26,7 @@ pub const FAULTS: &[&Fault] = &[
 ];
 
 fn output(influxd: &Influxd, more: &str) -> String {
-    settings(ROUTER, "line", &format!("{}timeout = \"2s\"\n{more}{SPOOL}", influxd.output()))
+    to_influxdb(influxd, &format!("{more}{SPOOL}"))
 }
 
 fn down_at_start(long: &Long) -> Account {

@@ -8,8 +8,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::account::{Account, COLLECTORS, FarEnd, Polling, ROUTER, SPOOL, settings};
-use crate::common::broker::{self, Noida, Reader, Stunnel, Tansu, make_certificates, path_in};
-use crate::common::free_port;
+use crate::common::broker::{self, Noida, Reader, Tansu, TlsBroker};
 use crate::common::process::signal;
 use crate::common::temporary::Directory;
 use crate::{Fault, Long};
@@ -34,12 +33,16 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "kafka-scram-refused", quick: true, run: scram_refused },
 ];
 
-/// Reconnects soon, so that a fault does not last longer than it is made to.
-const SOON: &str = "\"reconnect.backoff.max.ms\" = 500\n";
-
 fn output(brokers: &str, more: &str) -> String {
-    let output = format!("{}{more}", broker::output(brokers));
-    let output = format!("{output}[output.kafka.librdkafka]\n{SOON}{SPOOL}");
+    output_with(brokers, more, &[])
+}
+
+/// With these properties of librdkafka.
+fn output_with(brokers: &str, more: &str, properties: &[(&str, String)]) -> String {
+    // Reconnects soon, so that a fault does not last longer than it is made to.
+    let soon = [("reconnect.backoff.max.ms", "500".to_string())];
+    let properties = broker::properties(&[&soon, properties].concat());
+    let output = format!("{}{more}{properties}{SPOOL}", broker::output(brokers));
     settings(ROUTER, "json", &output)
 }
 
@@ -57,7 +60,7 @@ fn stopped(long: &Long) -> Account {
     let mut noida = Noida::start();
     let mut polling = Polling::start(&output(&noida.brokers(), ""));
     polling.poll(200);
-    noida.stop();
+    noida.end();
     polling.go_on(long.outage());
     noida.start_again();
     let mut reader = Reader::new(&noida.brokers(), &[]);
@@ -76,7 +79,7 @@ fn killed(long: &Long) -> Account {
         signal(polling.daemon.process.id(), "STOP");
         std::thread::sleep(Duration::from_secs(2));
         reader.read();
-        noida.kill();
+        noida.stop();
         signal(polling.daemon.process.id(), "CONT");
         polling.poll(50);
         noida.start_again();
@@ -198,8 +201,8 @@ fn batch_too_large(_: &Long) -> Account {
 /// Some records are larger than is allowed: these are dropped and counted, the others arrive.
 fn record_too_large(_: &Long) -> Account {
     let noida = Noida::start();
-    let output = output(&noida.brokers(), "")
-        .replace(SOON, &format!("{SOON}\"message.max.bytes\" = 1000\n"));
+    let size = [("message.max.bytes", "1000".to_string())];
+    let output = output_with(&noida.brokers(), "", &size);
     let output = output.replace(COLLECTORS, "[\"alarm\", \"routingengine\"]");
     let mut polling = Polling::start(&output);
     let mut reader = Reader::new(&noida.brokers(), &[]);
@@ -230,45 +233,11 @@ fn topic_not_allowed(_: &Long) -> Account {
     polling.finish(&mut reader)
 }
 
-/// Settings for stunnel before a broker.
-fn tls(port: u16, certificates: &Directory) -> String {
-    let file = |name| path_in(certificates, name);
-    let more = format!(
-        "\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"{}\"\n\
-         \"ssl.certificate.location\" = \"{}\"\n\"ssl.key.location\" = \"{}\"\n",
-        file("ca.pem"),
-        file("client.pem"),
-        file("client.key")
-    );
-    output(&format!("127.0.0.1:{port}"), "").replace(SOON, &format!("{SOON}{more}"))
-}
-
-/// A broker that tells its clients to come through stunnel.
-fn behind_stunnel() -> (Tansu, Stunnel, Directory) {
-    let port = free_port();
-    let certificates = make_certificates();
-    let tansu = Tansu::start(Some(port), false);
-    let stunnel = Stunnel::start(port, tansu.port, &certificates);
-    (tansu, stunnel, certificates)
-}
-
-/// Reads through stunnel too: the broker sends its clients there.
-fn reader_of(stunnel: &Stunnel, certificates: &Directory) -> Reader {
-    let file = |name| path_in(certificates, name);
-    let properties = [
-        ("security.protocol", "ssl"),
-        ("ssl.ca.location", &file("ca.pem")),
-        ("ssl.certificate.location", &file("client.pem")),
-        ("ssl.key.location", &file("client.key")),
-    ];
-    Reader::new(&format!("127.0.0.1:{}", stunnel.port), &properties)
-}
-
 fn tls_mutual(_: &Long) -> Account {
-    let (_tansu, stunnel, certificates) = behind_stunnel();
-    let mut polling = Polling::start(&tls(stunnel.port, &certificates));
+    let broker = TlsBroker::start();
+    let mut polling = Polling::start(&output_with(&broker.brokers(), "", &broker.properties()));
     polling.poll(300);
-    let mut reader = reader_of(&stunnel, &certificates);
+    let mut reader = Reader::new(&broker.brokers(), &broker.properties());
     polling.settle(&mut reader);
     polling.finish(&mut reader)
 }
@@ -276,27 +245,30 @@ fn tls_mutual(_: &Long) -> Account {
 /// Nothing goes to a server that an unknown authority vouches for; nothing is lost until the
 /// settings name the right one.
 fn tls_wrong_ca(_: &Long) -> Account {
-    tls_refused(|settings| settings.replace("/ca.pem", "/other-ca.pem"))
+    tls_refused(|(name, value)| (name, value.replace("/ca.pem", "/other-ca.pem")))
 }
 
 /// The server refuses who has no certificate.
 fn tls_no_certificate(_: &Long) -> Account {
-    tls_refused(|settings| {
-        let lines = settings.lines().filter(|line| !line.contains("client."));
-        lines.map(|line| format!("{line}\n")).collect()
+    // Empty is librdkafka's default.
+    tls_refused(|(name, value)| match value.contains("/client.") {
+        true => (name, String::new()),
+        false => (name, value),
     })
 }
 
+type Property = (&'static str, String);
+
 /// The settings are wrong at first, and mended later.
-fn tls_refused(spoil: fn(&str) -> String) -> Account {
-    let (_tansu, stunnel, certificates) = behind_stunnel();
-    let settings = tls(stunnel.port, &certificates);
-    let mut polling = Polling::start(&spoil(&settings));
+fn tls_refused(spoil: fn(Property) -> Property) -> Account {
+    let broker = TlsBroker::start();
+    let wrong = broker.properties().map(spoil);
+    let mut polling = Polling::start(&output_with(&broker.brokers(), "", &wrong));
     polling.daemon.process.wait_stderr("SSL");
     polling.poll(300);
-    let mut reader = reader_of(&stunnel, &certificates);
+    let mut reader = Reader::new(&broker.brokers(), &broker.properties());
     assert_eq!(reader.arrived().len(), 0, "points arrived in spite of wrong settings");
-    polling.reload(&settings);
+    polling.reload(&output_with(&broker.brokers(), "", &broker.properties()));
     polling.settle(&mut reader);
     polling.finish(&mut reader)
 }
@@ -306,9 +278,11 @@ fn scram_refused(_: &Long) -> Account {
     let tansu = Tansu::start(None, true);
     let noida = Noida::start();
     let login = "username = \"perijove\"\npassword_file = \"DIRECTORY/kafka.password\"\n";
-    let scram =
-        "\"security.protocol\" = \"sasl_plaintext\"\n\"sasl.mechanism\" = \"SCRAM-SHA-256\"\n";
-    let refused = output(&tansu.brokers(), login).replace(SOON, &format!("{SOON}{scram}"));
+    let scram = [
+        ("security.protocol", "sasl_plaintext".to_string()),
+        ("sasl.mechanism", "SCRAM-SHA-256".to_string()),
+    ];
+    let refused = output_with(&tansu.brokers(), login, &scram);
     let directory = Directory::new();
     directory.write_secret("kafka.password", "wr0ng");
     let mut polling = Polling::start_in(directory, &refused);

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::account::{
-    Account, COLLECTORS, FarEnd, OFTEN, Polling, ROUTER, SPOOL, polled, settings,
+    Account, COLLECTORS, FarEnd, OFTEN, Polling, ROUTER, SPOOL, polled, settings, to_influxdb,
 };
 use crate::common::broker::{self, Noida, Reader};
 use crate::common::influxd::Influxd;
@@ -33,15 +33,11 @@ pub const FAULTS: &[&Fault] = &[
         run: |_| spool_damaged(|bytes, records| corrupt(bytes, records)),
     },
     &Fault { name: "clock-back-an-hour", quick: true, run: clock_back },
-    &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7") },
-    &Fault { name: "router-slow", quick: true, run: |_| router("--fault slow --drip-ms 2") },
+    &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7", 3) },
+    &Fault { name: "router-slow", quick: true, run: |_| router(SLOW, 1) },
     &Fault { name: "memory-influxdb", quick: false, run: memory_influxdb },
     &Fault { name: "memory-kafka", quick: false, run: memory_kafka },
 ];
-
-fn to_influxdb(influxd: &Influxd, spool: &str) -> String {
-    settings(ROUTER, "line", &format!("{}timeout = \"2s\"\n{spool}", influxd.output()))
-}
 
 fn killed_influxdb(_: &Long) -> Account {
     let mut influxd = Influxd::start();
@@ -185,12 +181,9 @@ fn spool_full(_: &Long) -> Account {
     let tmpfs = Tmpfs::new("64k");
     let mut influxd = Influxd::start();
     influxd.stop();
-    let output = format!(
-        "{}timeout = \"2s\"\nqueue_bytes_max = \"50KB\"\nbatch_points_max = 50\n{}",
-        influxd.output(),
-        tmpfs.spool()
-    );
-    let mut polling = Polling::start(&settings(ROUTER, "line", &output));
+    let small = "queue_bytes_max = \"50KB\"\nbatch_points_max = 50\n";
+    let settings = to_influxdb(&influxd, &format!("{small}{}", tmpfs.spool()));
+    let mut polling = Polling::start(&settings);
     polling.daemon.process.wait_stderr("the spool cannot be written, memory it is");
     wait_for("dropped points", || (polling.dropped("influxdb") > 200).then_some(()));
     influxd.start_again();
@@ -348,17 +341,25 @@ fn libfaketime() -> String {
     found.expect("libfaketime is not installed: run tests/install")
 }
 
-/// The router breaks off sessions, or answers slowly: what was polled arrives.
-fn router(options: &str) -> Account {
+/// A reply takes about a second.
+const SLOW: &str = "--fault slow --drip-bytes 100";
+
+/// The router breaks off sessions, or answers slowly: what was polled arrives. `sessions_min` are
+/// opened.
+fn router(options: &str, sessions_min: usize) -> Account {
     let influxd = Influxd::start();
-    let output = format!("timeout = \"2s\"\n{SPOOL}");
-    let output = format!("{}{output}", influxd.output());
-    let mut polling = Polling::start(&settings(&format!("{ROUTER} {options}"), "line", &output));
+    let output = format!("{}timeout = \"2s\"\n{SPOOL}", influxd.output());
+    let settings = settings(&format!("{ROUTER} {options}"), "line", &output);
+    let mut polling = Polling::start(&settings);
     polling.go_on(Duration::from_secs(8));
     polling.poll(100);
     polling.settle(&mut &influxd);
-    let said = polling.daemon.process.stderr();
-    polling.finish(&mut &influxd).note(format!("{} lines in the log", said.lines().count()))
+    let sessions = polling.daemon.process.stderr().matches(" is open").count();
+    let mut account = polling.finish(&mut &influxd);
+    if sessions < sessions_min {
+        account.failures.push(format!("only {sessions} sessions were opened"));
+    }
+    account.note(format!("{sessions} sessions were opened"))
 }
 
 /// Half an hour at 1,000 points a second.

@@ -4,6 +4,7 @@
 //! events, a tree, a reader of the format that was written from its specification, a model.
 
 mod codecs;
+mod dependency;
 mod federation;
 mod framing;
 mod queue;

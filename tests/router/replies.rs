@@ -81,6 +81,10 @@ const REPLIES: &[Reply] = &[
         include_str!("replies/bfd.xml")),
     reply("get-chassis-cluster-status", &[], "show chassis cluster status",
         include_str!("replies/cluster-status.xml")).single(),
+    // connections
+    reply("get-system-process-information", &[], "show system processes",
+        include_str!("replies/system-processes.xml")),
+    reply("", &[], "show system connections", include_str!("replies/system-connections.xml")),
     // ddosprotection
     reply("get-ddos-protocols-statistics", &[], "show ddos-protection protocols statistics",
         include_str!("replies/ddos-statistics.xml")),

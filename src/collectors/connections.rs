@@ -1,0 +1,175 @@
+//! What a router talks to, in the words of planet-exporter, out of its Routing Engine's sockets.
+//!
+//! Junos has no RPC for them: the command's text is netstat's. Which process has a socket is not
+//! in it; the list of processes and a table of who serves which port have to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::dependency::inventory::{Prefix, Shared};
+use crate::dependency::map::{self, EPHEMERAL, Own, Rules};
+use crate::dependency::{Socket, State, netstat};
+use crate::items::Scope;
+use crate::point::{Points, Schema};
+
+pub struct Connections {
+    udp: bool,
+    internal: Vec<Prefix>,
+    /// Who serves a port, where the settings say so.
+    daemons: BTreeMap<u16, String>,
+    inventory: Shared,
+    /// The processes that run on each Routing Engine.
+    processes: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Between Routing Engines and line cards, and within itself.
+const INTERNAL: &[&str] = &["128.0.0.0/16", "127.0.0.0/8", "::1"];
+const ROWS_MAX: usize = 10_000;
+
+/// Who serves a port, or asks one elsewhere: the first of them that runs.
+const DAEMONS: &[(u16, &[&str])] = &[
+    (22, &["sshd"]),
+    (23, &["telnetd", "inetd"]),
+    (49, &["authd", "sshd"]),
+    (80, &["httpd"]),
+    (123, &["xntpd", "ntpd"]),
+    (161, &["snmpd"]),
+    (179, &["rpd"]),
+    (443, &["httpd"]),
+    (514, &["eventd"]),
+    (520, &["rpd"]),
+    (639, &["rpd"]),
+    (646, &["rpd"]),
+    (830, &["sshd"]),
+    (1812, &["authd"]),
+    (1813, &["authd"]),
+    (3000, &["lighttpd", "httpd"]),
+    (3443, &["lighttpd", "httpd"]),
+    (3784, &["bfdd", "ppmd"]),
+    (3785, &["bfdd", "ppmd"]),
+    (4784, &["bfdd", "ppmd"]),
+    (6514, &["eventd"]),
+    (9339, &["na-grpcd", "jsd"]),
+    (32767, &["jsd", "na-grpcd"]),
+    (32768, &["jsd", "na-grpcd"]),
+    (57400, &["na-grpcd", "jsd"]),
+];
+
+impl Collector for Connections {
+    const NAME: &'static str = "connections";
+    const HELP: &'static str = "What a router talks to, as planet-exporter names dependencies.";
+    const QUERIES: &'static [Query<Connections>] = &[
+        Query {
+            rpc: Rpc::Once("<get-system-process-information/>"),
+            command: "show system processes",
+            roots: &["system-process-information", "output"],
+            items: &[
+                item::<Connections, Process>("process"),
+                item::<Connections, ProcessText>("output"),
+            ],
+        },
+        Query {
+            // Never with `extensive`, which leaks memory on some releases.
+            rpc: Rpc::Once("<command format=\"text\">show system connections</command>"),
+            command: "show system connections",
+            roots: &["output"],
+            items: &[item::<Connections, Text>("output")],
+        },
+    ];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = map::MEASUREMENTS;
+    const KEYS: &'static [&'static str] = &["internal", "udp", "daemons"];
+
+    fn new(settings: &Settings) -> Connections {
+        let internal = || INTERNAL.iter().filter_map(|prefix| prefix.parse().ok()).collect();
+        Connections {
+            udp: settings.udp.unwrap_or(true),
+            internal: settings.internal.clone().unwrap_or_else(internal),
+            daemons: settings.daemons.0.clone(),
+            inventory: settings.inventory.clone(),
+            processes: BTreeMap::new(),
+        }
+    }
+}
+
+impl Connections {
+    fn runs(&mut self, scope: &Scope, command: &str) {
+        let words = command.split_ascii_whitespace().next().unwrap_or_default();
+        let name = words.rsplit('/').next().unwrap_or_default().trim_matches(['(', ')', ':']);
+        self.processes.entry(scope.re_name().to_string()).or_default().insert(name.to_string());
+    }
+
+    /// Who has the socket, by its port here, or by the one there if it made the connection.
+    fn daemon(&self, socket: &Socket, running: Option<&BTreeSet<String>>) -> Option<Arc<str>> {
+        let runs = |name: &str| running.is_none_or(|running| running.contains(name));
+        let of = |port: u16| {
+            if let Some(name) = self.daemons.get(&port) {
+                return Some(name.as_str());
+            }
+            let (_, names) = DAEMONS.iter().find(|(known, _)| *known == port)?;
+            names.iter().copied().find(|name| runs(name))
+        };
+        let remote = (socket.state != State::Listening).then_some(socket.remote.port);
+        of(socket.local.port).or_else(|| of(remote?)).map(Arc::from)
+    }
+}
+
+#[derive(Deserialize)]
+struct Process {
+    #[serde(default)]
+    command: String,
+}
+
+impl Item<Connections> for Process {
+    fn points(self, connections: &mut Connections, scope: &Scope, _: &mut Points) {
+        connections.runs(scope, &self.command);
+    }
+}
+
+/// What ps prints on older releases: number, terminal, state, time, command.
+#[derive(Deserialize)]
+struct ProcessText(String);
+
+impl Item<Connections> for ProcessText {
+    fn points(self, connections: &mut Connections, scope: &Scope, _: &mut Points) {
+        for line in self.0.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let is_row = words.next().is_some_and(|number| number.parse::<u32>().is_ok());
+            if let Some(command) = words.nth(3).filter(|_| is_row) {
+                connections.runs(scope, command);
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Text(String);
+
+impl Item<Connections> for Text {
+    fn points(self, connections: &mut Connections, scope: &Scope, points: &mut Points) {
+        let mut table = netstat::read(&self.0);
+        if let Some(first) = table.first_rejected {
+            log::debug!("connections: left out {} rows, first {first}", table.rejected);
+        }
+        let running = connections.processes.get(scope.re_name());
+        for socket in &mut table.sockets {
+            socket.process = connections.daemon(socket, running);
+        }
+        let rules = Rules {
+            inventory: &connections.inventory.get(),
+            own: &Own::default(),
+            udp: connections.udp,
+            loopback: false,
+            ignore: &connections.internal,
+            ephemeral: EPHEMERAL,
+            rows_max: ROWS_MAX,
+        };
+        let found = map::map(&table.sockets, &rules);
+        if found.dropped > 0 {
+            log::warn!("connections: {} rows are beyond {ROWS_MAX}", found.dropped);
+        }
+        found.points(points, &mut |_| ());
+    }
+}

@@ -1,0 +1,189 @@
+//! `[dependency]`: what the machine itself talks to.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{FileLogin, Source, sys};
+use crate::dependency::inventory::{self, Format, Prefix};
+use crate::dependency::source::{
+    Http, InventorySettings, Origin, ScrapeSettings, Settings, SocketSettings,
+};
+use crate::dependency::traffic;
+use crate::units::{Bytes, Interval, Timeout, or_seconds};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileDependency {
+    pub identity: Option<String>,
+    pub address: Option<Spanned<String>>,
+    pub bytes_as: Option<Kind>,
+    pub sockets: FileSockets,
+    pub inventory: Option<Spanned<FileInventory>>,
+    pub darkstat: Option<Spanned<FileScrape>>,
+    pub ebpf: Option<Spanned<FileScrape>>,
+}
+
+/// What byte counters are called; planet-exporter says gauge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Counter,
+    Gauge,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileSockets {
+    pub machine: Option<bool>,
+    pub routers: Option<bool>,
+    pub interval: Option<Interval>,
+    pub udp: Option<bool>,
+    pub loopback: Option<bool>,
+    pub ignore: Vec<Prefix>,
+    pub rows_max: Option<usize>,
+    pub proc: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileInventory {
+    pub url: Option<Spanned<String>>,
+    pub file: Option<PathBuf>,
+    pub format: Format,
+    pub interval: Option<Interval>,
+    pub timeout: Option<Timeout>,
+    pub bytes_max: Option<Bytes>,
+    pub entries_max: Option<usize>,
+    pub username: Option<String>,
+    pub password_file: Option<Spanned<PathBuf>>,
+    pub token_file: Option<Spanned<PathBuf>>,
+    pub ca_file: Option<PathBuf>,
+    pub enrich: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileScrape {
+    pub url: Option<Spanned<String>>,
+    pub interval: Option<Interval>,
+    pub timeout: Option<Timeout>,
+    pub bytes_max: Option<Bytes>,
+    pub peers_max: Option<usize>,
+    pub username: Option<String>,
+    pub password_file: Option<Spanned<PathBuf>>,
+    pub token_file: Option<Spanned<PathBuf>>,
+    pub ca_file: Option<PathBuf>,
+}
+
+const DARKSTAT_URL: &str = "http://127.0.0.1:11560/metrics";
+const EBPF_URL: &str = "http://localhost:9435/metrics";
+/// Of sockets, darkstat and ebpf_exporter; the inventory changes seldom.
+const INTERVAL_SECONDS: u64 = 7;
+const INVENTORY_INTERVAL_SECONDS: u64 = 180;
+
+impl Source {
+    /// Whether routers are asked for their connections.
+    pub(super) fn wants_connections(&self) -> bool {
+        let dependency = self.file.dependency.as_ref();
+        dependency.is_some_and(|dependency| dependency.sockets.routers.unwrap_or(true))
+    }
+
+    /// Whether collectors' points of a peer get its domain and hostgroup.
+    pub(super) fn enriches(&self) -> bool {
+        let inventory = self.file.dependency.as_ref().and_then(|file| file.inventory.as_ref());
+        inventory.is_some_and(|inventory| inventory.get_ref().enrich)
+    }
+
+    pub(super) fn dependency(&self) -> Result<Option<Settings>, String> {
+        let Some(file) = &self.file.dependency else { return Ok(None) };
+        let address =
+            match &file.address {
+                None => None,
+                Some(text) => Some(text.get_ref().parse::<IpAddr>().map_err(|_| {
+                    self.at_value(text, format!("`{}` is no address", text.get_ref()))
+                })?),
+            };
+        let sockets = &file.sockets;
+        let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
+        let of_machine = sockets.machine.unwrap_or(self.file.router.is_empty());
+        Ok(Some(Settings {
+            identity: file.identity.clone().unwrap_or_else(sys::hostname),
+            address: address.map(|address| address.to_canonical()),
+            bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),
+            host_interval: interval,
+            sockets: of_machine.then(|| SocketSettings {
+                interval,
+                udp: sockets.udp.unwrap_or(true),
+                loopback: sockets.loopback.unwrap_or(false),
+                ignore: sockets.ignore.clone(),
+                rows_max: sockets.rows_max.unwrap_or(20_000),
+                proc: sockets.proc.clone().unwrap_or("/proc".into()),
+            }),
+            inventory: file.inventory.as_ref().map(|file| self.inventory(file)).transpose()?,
+            darkstat: self.scrape(&file.darkstat, DARKSTAT_URL)?,
+            ebpf: self.scrape(&file.ebpf, EBPF_URL)?,
+        }))
+    }
+
+    fn inventory(&self, spanned: &Spanned<FileInventory>) -> Result<InventorySettings, String> {
+        let file = spanned.get_ref();
+        let login = FileLogin {
+            username: &file.username,
+            password_file: &file.password_file,
+            token_file: &file.token_file,
+        };
+        let from = match (&file.url, &file.file) {
+            (Some(_), None) => Origin::Http(Http {
+                url: self.url(&file.url, spanned)?,
+                timeout: or_seconds(file.timeout, 10),
+                authorization: self.login(login, spanned)?.header(),
+                ca_file: file.ca_file.clone(),
+            }),
+            (None, Some(path)) => Origin::File(path.clone()),
+            _ => return Err(self.at_value(spanned, "needs either a url or a file")),
+        };
+        let bounds = inventory::Bounds::default();
+        Ok(InventorySettings {
+            interval: or_seconds(file.interval, INVENTORY_INTERVAL_SECONDS),
+            from,
+            format: file.format,
+            bounds: inventory::Bounds {
+                bytes_max: file.bytes_max.map_or(bounds.bytes_max, |bytes| bytes.0),
+                entries_max: file.entries_max.unwrap_or(bounds.entries_max),
+            },
+            enrich: file.enrich,
+        })
+    }
+
+    fn scrape(
+        &self,
+        file: &Option<Spanned<FileScrape>>,
+        default: &str,
+    ) -> Result<Option<ScrapeSettings>, String> {
+        let Some(spanned) = file else { return Ok(None) };
+        let file = spanned.get_ref();
+        let login = FileLogin {
+            username: &file.username,
+            password_file: &file.password_file,
+            token_file: &file.token_file,
+        };
+        let url = file.url.as_ref().map(|_| self.url(&file.url, spanned)).transpose()?;
+        Ok(Some(ScrapeSettings {
+            interval: or_seconds(file.interval, INTERVAL_SECONDS),
+            from: Http {
+                url: url.unwrap_or(default.into()),
+                timeout: file.timeout.map_or(Duration::from_secs(5), |time| time.0),
+                authorization: self.login(login, spanned)?.header(),
+                ca_file: file.ca_file.clone(),
+            },
+            bounds: traffic::Bounds {
+                bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0),
+                peers_max: file.peers_max.unwrap_or(10_000),
+            },
+        }))
+    }
+}

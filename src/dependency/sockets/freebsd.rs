@@ -1,0 +1,403 @@
+//! FreeBSD: what sockstat(1) reads, `net.inet.{tcp,udp}.pcblist` and `kern.file`, joined by the
+//! address of the socket.
+//!
+//! The records are structures of the kernel, of FreeBSD 12 and later, and say their own lengths:
+//! those and some fields are checked on the way, and where they do not fit, as in a kernel that
+//! was changed, the text of netstat and sockstat is read instead. Decoding is plain work on bytes
+//! and is tested everywhere.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::dependency::{Endpoint, Protocol, Socket, State};
+
+/// A record's length stands in its first 8 bytes.
+const LENGTH_BYTES: usize = 8;
+/// `struct xinpgen`, before and behind the records.
+const XINPGEN_BYTES: usize = 64;
+/// `struct xsocket`: kernel address, protocol, family.
+const XSO_SO: usize = 8;
+const XSO_PROTOCOL: usize = 96;
+const XSO_FAMILY: usize = 100;
+/// `struct in_conninfo`: ports and addresses, the other end's first.
+const INC_PORTS: usize = 4;
+const INC_ADDRESSES: usize = 8;
+const IN_CONNINFO_BYTES: usize = 44;
+/// `struct xtcpcb`: the state stands so far behind the inner `struct xinpcb`.
+const T_STATE_BEHIND: usize = 160;
+const T_STATE_MAX: u32 = 10;
+const LISTEN: u32 = 1;
+const ESTABLISHED: u32 = 4;
+const TIME_WAIT: u32 = 10;
+/// `struct xfile`.
+const XFILE_BYTES: usize = 128;
+const XF_PID: usize = 8;
+const XF_TYPE: usize = 32;
+const XF_DATA: usize = 56;
+const DTYPE_SOCKET: u16 = 2;
+
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 28;
+
+/// A socket and its address in the kernel; 0 of one that nobody has any more.
+type Found = (Socket, u64);
+
+fn u16_at(record: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(record.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(record: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(record: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?))
+}
+
+fn length_at(record: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u64_at(record, at)?).ok()
+}
+
+/// The sockets in what `net.inet.tcp.pcblist` or the one of UDP gives.
+pub fn sockets(bytes: &[u8], protocol: Protocol) -> Result<Vec<Found>, String> {
+    let odd = |what: &str| {
+        format!("the kernel's {} records are of another kind: {what}", protocol.name())
+    };
+    let header = length_at(bytes, 0).ok_or_else(|| odd("no header"))?;
+    if header != XINPGEN_BYTES {
+        return Err(odd(&format!("a header of {header} bytes")));
+    }
+    let mut found = Vec::new();
+    let mut rest = bytes.get(header..).unwrap_or_default();
+    // The header again is the end.
+    while let Some(length) = length_at(rest, 0).filter(|length| *length > XINPGEN_BYTES) {
+        let record = rest.get(..length).ok_or_else(|| odd("one is cut off"))?;
+        let size = || odd(&format!("one of {length} bytes"));
+        found.extend(socket(record, protocol).ok_or_else(size)?);
+        rest = &rest[length..];
+    }
+    Ok(found)
+}
+
+/// One record; `None` if it does not fit, nothing in it for a state without a dependency.
+fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
+    // TCP's record has the one for any protocol inside.
+    let (inner, state) = match protocol {
+        Protocol::Udp => (record, None),
+        Protocol::Tcp => {
+            let inner = record.get(LENGTH_BYTES..)?;
+            let inner = inner.get(..length_at(inner, 0)?)?;
+            let state = u32_at(record, LENGTH_BYTES + inner.len() + T_STATE_BEHIND)?;
+            (inner, Some(state).filter(|state| *state <= T_STATE_MAX))
+        }
+    };
+    let xsocket = inner.get(LENGTH_BYTES..)?;
+    let xsocket = xsocket.get(..length_at(xsocket, 0)?)?;
+    let connection = inner.get(LENGTH_BYTES + xsocket.len()..)?.get(..IN_CONNINFO_BYTES)?;
+    let number = if protocol == Protocol::Tcp { 6 } else { 17 };
+    let kernel_address = u64_at(xsocket, XSO_SO)?;
+    let family = u32_at(xsocket, XSO_FAMILY)?;
+    // What has no socket any more says nothing of it.
+    if kernel_address != 0
+        && (u32_at(xsocket, XSO_PROTOCOL)? != number || !matches!(family, AF_INET | AF_INET6))
+    {
+        return None;
+    }
+    let is_v4 =
+        family == AF_INET || kernel_address == 0 && connection[INC_ADDRESSES..][..12] == [0; 12];
+    let end = |number: usize| {
+        let port = connection[INC_PORTS + 2 * number..][..2].try_into().ok()?;
+        let bytes: [u8; 16] = connection[INC_ADDRESSES + 16 * number..][..16].try_into().ok()?;
+        let address: IpAddr = if is_v4 {
+            Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15]).into()
+        } else {
+            Ipv6Addr::from(bytes).into()
+        };
+        Some(Endpoint::new(address, u16::from_be_bytes(port)))
+    };
+    let (remote, local) = (end(0)?, end(1)?);
+    let state = match (protocol, state) {
+        (Protocol::Tcp, None) => return None,
+        (_, Some(LISTEN)) => State::Listening,
+        (_, Some(ESTABLISHED)) => State::Connected,
+        (_, Some(TIME_WAIT)) => State::Waiting,
+        (Protocol::Udp, _) if remote.port == 0 => State::Listening,
+        (Protocol::Udp, _) => State::Connected,
+        _ => return Some(None),
+    };
+    if local.port == 0 {
+        return Some(None);
+    }
+    let remote = if state == State::Listening { Endpoint::NONE } else { remote };
+    Some(Some((Socket { protocol, state, local, remote, process: None }, kernel_address)))
+}
+
+/// Which process has which socket, by its address in the kernel, out of `kern.file`.
+pub fn owners(bytes: &[u8]) -> Result<Vec<(u64, u32)>, String> {
+    let mut owners = Vec::new();
+    let mut rest = bytes;
+    while let Some(length) = length_at(rest, 0) {
+        let record = rest.get(..length).filter(|_| length == XFILE_BYTES);
+        let record = record.ok_or_else(|| {
+            format!("the kernel's file records are of another kind: {length} bytes")
+        })?;
+        if u16_at(record, XF_TYPE) == Some(DTYPE_SOCKET) {
+            owners.extend(u64_at(record, XF_DATA).zip(u32_at(record, XF_PID)));
+        }
+        rest = &rest[length..];
+    }
+    Ok(owners)
+}
+
+/// `struct kinfo_proc`: the name of its command, of which the kernel keeps 19 bytes.
+const KI_COMM: usize = 447;
+const COMM_BYTES_MAX: usize = 19;
+
+/// The name of a process, out of `kern.proc.pid` and `kern.proc.args`.
+pub fn process_name(process: &[u8], arguments: &[u8]) -> String {
+    let comm = process.get(KI_COMM..KI_COMM + COMM_BYTES_MAX + 1).unwrap_or_default();
+    let comm = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+    let first = arguments.split(|byte| matches!(byte, 0 | b' ')).next().unwrap_or_default();
+    let first = String::from_utf8_lossy(first);
+    super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, &[&first])
+}
+
+#[cfg(target_os = "freebsd")]
+pub use kernel::Freebsd;
+
+#[cfg(target_os = "freebsd")]
+mod kernel {
+    use std::collections::HashMap;
+    use std::ffi::CStr;
+    use std::io::Read;
+    use std::ops::RangeInclusive;
+    use std::process::{Command, Stdio};
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::dependency::map::EPHEMERAL;
+    use crate::dependency::netstat;
+    use crate::sys;
+
+    const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+    const COMMAND_BYTES_MAX: u64 = 32 << 20;
+
+    /// Reads the machine's sockets.
+    #[derive(Default)]
+    pub struct Freebsd {
+        /// The kernel's own records are not read, and why was said.
+        records_do_not_fit: bool,
+    }
+
+    impl Freebsd {
+        pub fn ephemeral(&self) -> RangeInclusive<u16> {
+            let port = |name| u16::try_from(u32_at(&sys::sysctl(name).ok()?, 0)?).ok();
+            let first = port(c"net.inet.ip.portrange.first");
+            let ports = first.zip(port(c"net.inet.ip.portrange.last"));
+            ports.map_or(EPHEMERAL, |(first, last)| first..=last)
+        }
+
+        pub fn read(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
+            if !self.records_do_not_fit {
+                match self.read_records(udp) {
+                    Ok(sockets) => return Ok(sockets),
+                    Err(why) => {
+                        log::warn!("sockets: {why}; netstat and sockstat are asked instead");
+                        self.records_do_not_fit = true;
+                    }
+                }
+            }
+            self.read_text(udp)
+        }
+
+        fn read_records(&self, udp: bool) -> Result<Vec<Socket>, String> {
+            let get = |name: &CStr| {
+                sys::sysctl(name).map_err(|err| format!("sysctl {}: {err}", name.to_string_lossy()))
+            };
+            let mut found = sockets(&get(c"net.inet.tcp.pcblist")?, Protocol::Tcp)?;
+            if udp {
+                found.extend(sockets(&get(c"net.inet.udp.pcblist")?, Protocol::Udp)?);
+            }
+            let mut processes = HashMap::new();
+            for (address, process) in owners(&get(c"kern.file")?)? {
+                // The eldest has it; the first process of all has it for others.
+                let older = |have: &u32| *have == 1 || process < *have && process != 1;
+                let have = processes.entry(address).or_insert(process);
+                if older(have) {
+                    *have = process;
+                }
+            }
+            let mut names: HashMap<u32, Arc<str>> = HashMap::new();
+            let mut named = |(mut socket, address): Found| {
+                if let Some(process) = processes.get(&address).filter(|_| address != 0) {
+                    let name = names.entry(*process).or_insert_with(|| name_of(*process).into());
+                    socket.process = Some(name.clone()).filter(|name| !name.is_empty());
+                }
+                socket
+            };
+            Ok(found.into_iter().map(|found| named(found)).collect())
+        }
+
+        fn read_text(&self, udp: bool) -> Result<Vec<Socket>, String> {
+            let text = output_of("netstat", &["-an", "-W"])?;
+            let owners = output_of("sockstat", &["-46"]);
+            let owners = netstat::owners(&owners.unwrap_or_default());
+            let mut sockets = netstat::read(&text).sockets;
+            sockets.retain(|socket| udp || socket.protocol == Protocol::Tcp);
+            for socket in &mut sockets {
+                let key = (socket.protocol, socket.local, socket.remote);
+                socket.process = owners.get(&key).map(|(process, shown)| {
+                    let name = name_of(*process);
+                    if name.is_empty() { shown.as_str().into() } else { name.into() }
+                });
+            }
+            Ok(sockets)
+        }
+    }
+
+    /// What a command prints; one that does not end in time is killed.
+    fn output_of(command: &str, arguments: &[&str]) -> Result<String, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("{command}: {why}");
+        let mut asked = Command::new(command);
+        asked.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = asked.spawn().map_err(|err| failed(&err))?;
+        let output = child.stdout.take().ok_or_else(|| failed(&"no output"))?;
+        let (done, wait) = mpsc::channel();
+        let read = move || {
+            let mut text = Vec::new();
+            let read = output.take(COMMAND_BYTES_MAX).read_to_end(&mut text);
+            let _ = done.send(read.map(|_| text));
+        };
+        std::thread::Builder::new().spawn(read).map_err(|err| failed(&err))?;
+        let text = wait.recv_timeout(COMMAND_TIMEOUT);
+        let _ = child.kill();
+        let _ = child.wait();
+        match text {
+            Ok(Ok(text)) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Ok(Err(err)) => Err(failed(&err)),
+            Err(_) => Err(failed(&"does not end in time")),
+        }
+    }
+
+    fn name_of(process: u32) -> String {
+        let of = |what| sys::sysctl_of_process(what, process).unwrap_or_default();
+        process_name(&of(libc::KERN_PROC_PID), &of(libc::KERN_PROC_ARGS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const XSOCKET_BYTES: usize = 240;
+    const XINPCB_BYTES: usize = 400;
+    const XTCPCB_BYTES: usize = 744;
+
+    fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
+        record[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn xinpcb(kernel: u64, number: u32, family: u32, ends: [(&[u8], u16); 2]) -> Vec<u8> {
+        let mut record = vec![0; XINPCB_BYTES];
+        put(&mut record, 0, &(XINPCB_BYTES as u64).to_ne_bytes());
+        put(&mut record, 8, &(XSOCKET_BYTES as u64).to_ne_bytes());
+        put(&mut record, 16, &kernel.to_ne_bytes());
+        put(&mut record, 8 + 96, &number.to_ne_bytes());
+        put(&mut record, 8 + 100, &family.to_ne_bytes());
+        for (at, (address, port)) in ends.iter().enumerate() {
+            put(&mut record, 252 + 2 * at, &port.to_be_bytes());
+            put(&mut record, 256 + 16 * at + 16 - address.len(), address);
+        }
+        record
+    }
+
+    fn xtcpcb(state: u32, inner: &[u8]) -> Vec<u8> {
+        let mut record = vec![0; XTCPCB_BYTES];
+        put(&mut record, 0, &(XTCPCB_BYTES as u64).to_ne_bytes());
+        put(&mut record, 8, inner);
+        put(&mut record, 568, &state.to_ne_bytes());
+        record
+    }
+
+    fn list(records: &[Vec<u8>]) -> Vec<u8> {
+        let mut header = vec![0; XINPGEN_BYTES];
+        put(&mut header, 0, &(XINPGEN_BYTES as u64).to_ne_bytes());
+        [header.clone(), records.concat(), header].concat()
+    }
+
+    #[test]
+    fn records_of_a_kernel() {
+        let remote = [10, 0, 0, 9];
+        let own = [10, 0, 0, 2];
+        let six = |last| [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        let bytes = list(&[
+            xtcpcb(4, &xinpcb(0xabc, 6, AF_INET, [(&remote, 443), (&own, 50000)])),
+            xtcpcb(1, &xinpcb(0xdef, 6, AF_INET6, [(&[], 0), (&[], 22)])),
+            xtcpcb(10, &xinpcb(0, 0, 0, [(&remote, 443), (&own, 50001)])),
+            xtcpcb(4, &xinpcb(0x123, 6, AF_INET6, [(&six(1), 443), (&six(2), 50002)])),
+            xtcpcb(5, &xinpcb(0x124, 6, AF_INET, [(&remote, 443), (&own, 50003)])),
+        ]);
+        let found = super::sockets(&bytes, Protocol::Tcp).unwrap();
+        let end = |address: &str, port| Endpoint::new(address.parse().unwrap(), port);
+        let ends: Vec<_> = found.iter().map(|(s, a)| (s.state, s.local, s.remote, *a)).collect();
+        let expected = [
+            (State::Connected, end("10.0.0.2", 50000), end("10.0.0.9", 443), 0xabc),
+            (State::Listening, end("::", 22), Endpoint::NONE, 0xdef),
+            (State::Waiting, end("10.0.0.2", 50001), end("10.0.0.9", 443), 0),
+            (State::Connected, end("2001:db8::2", 50002), end("2001:db8::1", 443), 0x123),
+        ];
+        assert_eq!(ends, expected);
+        let bytes = list(&[
+            xinpcb(1, 17, AF_INET, [(&[], 0), (&own, 123)]),
+            xinpcb(2, 17, AF_INET, [(&remote, 53), (&own, 50000)]),
+            xinpcb(3, 17, AF_INET, [(&[], 0), (&[], 0)]),
+        ]);
+        let found = super::sockets(&bytes, Protocol::Udp).unwrap();
+        let states: Vec<_> = found.iter().map(|(socket, _)| socket.state).collect();
+        assert_eq!(states, [State::Listening, State::Connected]);
+    }
+
+    #[test]
+    fn records_of_another_kind_are_refused() {
+        let good = xtcpcb(4, &xinpcb(1, 6, AF_INET, [(&[1, 2, 3, 4], 1), (&[1, 2, 3, 4], 1)]));
+        let changed = |at: usize, bytes: &[u8]| {
+            let mut record = good.clone();
+            put(&mut record, at, bytes);
+            list(&[record])
+        };
+        for (bytes, why) in [
+            (Vec::new(), "no header"),
+            (vec![9; 64], "a header of"),
+            (changed(568, &99u32.to_ne_bytes()), "one of 744 bytes"),
+            (changed(8, &4000u64.to_ne_bytes()), "one of 744 bytes"),
+            (changed(16, &4000u64.to_ne_bytes()), "one of 744 bytes"),
+            (changed(8 + 8 + 100, &7u32.to_ne_bytes()), "one of 744 bytes"),
+            (changed(0, &9999u64.to_ne_bytes()), "one is cut off"),
+        ] {
+            let err = super::sockets(&bytes, Protocol::Tcp).unwrap_err();
+            assert!(err.starts_with("the kernel's tcp records are of another kind: "), "{err}");
+            assert!(err.contains(why), "{err}");
+        }
+    }
+
+    #[test]
+    fn files_and_names() {
+        let file = |process: u32, kind: u16, data: u64| {
+            let mut record = vec![0; XFILE_BYTES];
+            put(&mut record, 0, &(XFILE_BYTES as u64).to_ne_bytes());
+            put(&mut record, XF_PID, &process.to_ne_bytes());
+            put(&mut record, XF_TYPE, &kind.to_ne_bytes());
+            put(&mut record, XF_DATA, &data.to_ne_bytes());
+            record
+        };
+        let bytes = [file(7, 2, 0xabc), file(7, 1, 0xfff), file(8, 2, 0xdef)].concat();
+        assert_eq!(super::owners(&bytes).unwrap(), [(0xabc, 7), (0xdef, 8)]);
+        assert!(super::owners(&bytes[..200]).is_err());
+        let mut process = vec![0; 1088];
+        put(&mut process, KI_COMM, b"a_name_of_19_bytes_");
+        let name = process_name(&process, b"/usr/local/bin/a_name_of_19_bytes_and_more\0-v\0");
+        assert_eq!(name, "a_name_of_19_bytes_and_more");
+        assert_eq!(process_name(&process, b"nginx: worker"), "a_name_of_19_bytes_");
+        assert_eq!(process_name(&[], b""), "");
+    }
+}

@@ -1,0 +1,289 @@
+//! Bytes for each peer, out of what darkstat and ebpf_exporter count.
+//!
+//! A peer's rows are added up: darkstat has one for each interface, ebpf_exporter one for each
+//! process and port, and the labels have neither.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::IpAddr;
+
+use crate::dependency::exposition_text::{self, Tally};
+use crate::dependency::inventory::Inventory;
+use crate::dependency::map::Own;
+use crate::point::{Measurement, Points, Schema, counter, level};
+
+/// Which way bytes go, as the machine sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    Ingress,
+    Egress,
+    /// darkstat says neither.
+    Unknown,
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+            Direction::Unknown => "",
+        }
+    }
+}
+
+/// What is read of a text, and from whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Darkstat,
+    Ebpf,
+}
+
+const DARKSTAT: &[&str] = &["host_bytes_total"];
+const EBPF: &[&str] = &[
+    "ebpf_exporter_ipv4_recv_bytes",
+    "ebpf_exporter_ipv6_recv_bytes",
+    "ebpf_exporter_ipv4_send_bytes",
+    "ebpf_exporter_ipv6_send_bytes",
+];
+
+/// What is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub bytes_max: usize,
+    pub peers_max: usize,
+}
+
+/// Bytes by peer and direction.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    bytes: BTreeMap<(IpAddr, Direction), u64>,
+    /// Rows left out because there were `peers_max` already.
+    pub dropped: u64,
+    pub tally: Tally,
+}
+
+const TAGS: &[&str] = &[
+    "direction",
+    "local_hostgroup",
+    "local_domain",
+    "remote_hostgroup",
+    "remote_domain",
+    "remote_ip",
+];
+
+type Table = Measurement<u64>;
+
+/// Counters, and the gauges that planet-exporter says they are.
+static DARKSTAT_TRAFFIC: [Table; 2] = [
+    Measurement {
+        name: "planet_traffic",
+        help: "Total network traffic with peers",
+        tags: TAGS,
+        fields: &[counter("bytes_total", "bytes", "Total network traffic with peers", |v| {
+            Some(*v)
+        })],
+    },
+    Measurement {
+        name: "planet_traffic",
+        help: "Total network traffic with peers",
+        tags: TAGS,
+        fields: &[level("bytes_total", "bytes", "Total network traffic with peers", |v| Some(*v))],
+    },
+];
+
+static EBPF_TRAFFIC: [Table; 2] = [
+    Measurement {
+        name: "planet_ebpf_traffic",
+        help: EBPF_HELP,
+        tags: TAGS,
+        fields: &[counter("bytes_total", "bytes", EBPF_HELP, |v| Some(*v))],
+    },
+    Measurement {
+        name: "planet_ebpf_traffic",
+        help: EBPF_HELP,
+        tags: TAGS,
+        fields: &[level("bytes_total", "bytes", EBPF_HELP, |v| Some(*v))],
+    },
+];
+
+const EBPF_HELP: &str = "Total network traffic with peers from ebpf_exporter";
+
+/// What traffic gives, for the reference.
+pub const MEASUREMENTS: &[&dyn Schema] = &[&DARKSTAT_TRAFFIC[0], &EBPF_TRAFFIC[0]];
+
+impl Traffic {
+    /// Reads the bytes of all peers but the machine itself.
+    pub fn read(
+        input: impl Read,
+        dialect: Dialect,
+        own: &Own,
+        bounds: Bounds,
+    ) -> Result<Traffic, String> {
+        let families = if dialect == Dialect::Darkstat { DARKSTAT } else { EBPF };
+        let mut traffic = Traffic::default();
+        let mut wrong = Tally::default();
+        let tally =
+            exposition_text::read(input, families, bounds.bytes_max, |family, labels, v| {
+                let (peer, direction) = match dialect {
+                    Dialect::Darkstat => (labels.get("ip"), darkstat_direction(labels.get("dir"))),
+                    Dialect::Ebpf if family < 2 => (labels.get("daddr"), Direction::Ingress),
+                    Dialect::Ebpf => (labels.get("daddr"), Direction::Egress),
+                };
+                let address = peer.and_then(|peer| peer.parse::<IpAddr>().ok());
+                let (Some(address), true) = (address, v.is_finite() && v >= 0.0) else {
+                    wrong.rejected += 1;
+                    let why = || format!("{} of peer `{}`", v, peer.unwrap_or_default());
+                    wrong.first_rejected.get_or_insert_with(why);
+                    return;
+                };
+                let address = address.to_canonical();
+                if !own.addresses.contains(&address) {
+                    traffic.add(address, direction, v as u64, bounds.peers_max);
+                }
+            })?;
+        // ebpf_exporter has no family for an empty table, darkstat has its own at any time.
+        let is_there = match dialect {
+            Dialect::Darkstat => tally.has[0],
+            Dialect::Ebpf => tally.samples > 0,
+        };
+        if !is_there {
+            return Err(format!("there is no {} in what it answers", families.join(", ")));
+        }
+        traffic.tally = tally;
+        traffic.tally.rejected += wrong.rejected;
+        traffic.tally.first_rejected = traffic.tally.first_rejected.or(wrong.first_rejected);
+        Ok(traffic)
+    }
+
+    fn add(&mut self, address: IpAddr, direction: Direction, bytes: u64, peers_max: usize) {
+        let is_full = self.bytes.len() >= peers_max.saturating_mul(2);
+        if let Some(sum) = self.bytes.get_mut(&(address, direction)) {
+            *sum = sum.saturating_add(bytes);
+        } else if is_full {
+            self.dropped += 1;
+        } else {
+            self.bytes.insert((address, direction), bytes);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Makes points of all peers, as gauges where that is wanted; `full` may take them after each.
+    pub fn points(
+        &self,
+        dialect: Dialect,
+        as_gauge: bool,
+        own: &Own,
+        inventory: &Inventory,
+        points: &mut Points,
+        full: &mut dyn FnMut(&mut Points),
+    ) {
+        let tables: &'static [Table; 2] = match dialect {
+            Dialect::Darkstat => &DARKSTAT_TRAFFIC,
+            Dialect::Ebpf => &EBPF_TRAFFIC,
+        };
+        let measurement = &tables[usize::from(as_gauge)];
+        let local = own.primary.map(|address| inventory.host(address)).unwrap_or_default();
+        // Like the local_address of a dependency: the domain, or the address itself.
+        let address = own.primary.map(|address| address.to_string()).unwrap_or_default();
+        let local_domain = if local.domain.is_empty() { &address } else { local.domain };
+        for ((peer, direction), bytes) in &self.bytes {
+            let remote = inventory.host(*peer);
+            let remote_ip = peer.to_string();
+            let tags = [
+                direction.name(),
+                local.hostgroup,
+                local_domain,
+                remote.hostgroup,
+                remote.domain,
+                &*remote_ip,
+            ];
+            points.push(measurement, &tags, bytes);
+            full(points);
+        }
+    }
+}
+
+/// darkstat speaks for the peer: what it sent comes in here.
+fn darkstat_direction(dir: Option<&str>) -> Direction {
+    match dir {
+        Some("out") => Direction::Ingress,
+        Some("in") => Direction::Egress,
+        _ => Direction::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { bytes_max: 64 << 20, peers_max: 1000 };
+
+    fn read(text: &str, dialect: Dialect) -> Result<Vec<String>, String> {
+        let own = Own { addresses: ["10.0.0.5".parse().unwrap()].into(), primary: None };
+        let traffic = Traffic::read(text.as_bytes(), dialect, &own, BOUNDS)?;
+        let show = |((peer, direction), bytes): (&(IpAddr, Direction), &u64)| {
+            format!("{peer} {} {bytes}", direction.name())
+        };
+        Ok(traffic.bytes.iter().map(show).collect())
+    }
+
+    #[test]
+    fn rows_of_a_peer_are_added_up() {
+        let text = "ebpf_exporter_ipv4_recv_bytes{daddr=\"10.2.3.4\",pid=\"1\",saddr=\"x\"} 1024\n\
+            ebpf_exporter_ipv4_recv_bytes{daddr=\"10.2.3.4\",pid=\"2\"} 4096\n\
+            ebpf_exporter_ipv4_send_bytes{daddr=\"10.2.3.4\",pid=\"1\"} 300\n\
+            ebpf_exporter_ipv4_send_bytes{daddr=\"10.2.3.4\",pid=\"2\"} 200\n\
+            ebpf_exporter_ipv4_send_bytes{daddr=\"10.0.0.5\",pid=\"2\"} 7\n\
+            ebpf_exporter_ipv4_send_bytes{daddr=\"nobody\",pid=\"2\"} 7\n\
+            ebpf_exporter_ipv6_send_bytes{daddr=\"::ffff:10.2.3.4\"} 1\n";
+        let rows = read(text, Dialect::Ebpf).unwrap();
+        assert_eq!(rows, ["10.2.3.4 ingress 5120", "10.2.3.4 egress 501"]);
+        // Any of the families will do, and none of them.
+        assert!(read("ebpf_exporter_enabled_programs 1\n", Dialect::Ebpf).unwrap().is_empty());
+        assert!(read("<html>\n", Dialect::Ebpf).is_err());
+    }
+
+    #[test]
+    fn darkstat_speaks_for_the_peer() {
+        let text = "# TYPE host_bytes_total counter\n\
+            host_bytes_total{interface=\"eth0\",ip=\"10.0.0.9\",dir=\"in\"} 100\n\
+            host_bytes_total{interface=\"eth1\",ip=\"10.0.0.9\",dir=\"in\"} 10\n\
+            host_bytes_total{interface=\"eth0\",ip=\"10.0.0.9\",mac=\"x\",dir=\"out\"} 5\n\
+            host_bytes_total{interface=\"eth0\",ip=\"10.0.0.9\"} 1\n\
+            host_bytes_total{interface=\"eth0\",ip=\"10.0.0.5\",dir=\"in\"} 5\n";
+        let rows = read(text, Dialect::Darkstat).unwrap();
+        assert_eq!(rows, ["10.0.0.9 ingress 5", "10.0.0.9 egress 110", "10.0.0.9  1"]);
+        let err = read("up 1\n", Dialect::Darkstat).unwrap_err();
+        assert_eq!(err, "there is no host_bytes_total in what it answers");
+        assert!(read("# TYPE host_bytes_total counter\n", Dialect::Darkstat).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_million_peers_are_bounded_and_counted() {
+        struct Endless(u32, Vec<u8>);
+        impl Read for Endless {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                if self.1.is_empty() && self.0 < 1_000_000 {
+                    let ip = std::net::Ipv4Addr::from_bits(0x0b00_0000 + self.0);
+                    self.1 = format!("host_bytes_total{{ip=\"{ip}\",dir=\"in\"}} 1\n").into();
+                    self.0 += 1;
+                }
+                let bytes = self.1.len().min(into.len());
+                into[..bytes].copy_from_slice(&self.1[..bytes]);
+                self.1.drain(..bytes);
+                Ok(bytes)
+            }
+        }
+        let endless = Endless(0, Vec::new());
+        let bounds = Bounds { bytes_max: 64 << 20, peers_max: 500 };
+        let traffic = Traffic::read(endless, Dialect::Darkstat, &Own::default(), bounds).unwrap();
+        assert_eq!((traffic.len(), traffic.dropped), (1000, 999_000));
+    }
+}
