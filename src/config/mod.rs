@@ -172,6 +172,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The same without federation, which has a command of its own.
+    pub fn without_federate(self) -> Result<Config, String> {
+        if self.routers.is_empty() && self.dependency.is_none() {
+            return Err("the settings have neither a [[router]] nor [dependency] to poll; \
+                        `perijove federate` and `perijove bigquery` take theirs"
+                .into());
+        }
+        Ok(Config { federate: None, ..self })
+    }
+
     /// The same without routers and the machine, for federation, which may run beside the one that
     /// polls them and so has spools of its own.
     pub fn only_federate(mut self) -> Result<Config, String> {
@@ -366,8 +376,10 @@ impl Source {
             routers.push(self.router(router.get_ref(), Some(router))?);
         }
         let dependency = self.dependency()?;
-        // A machine that is asked for its own dependencies need not be a router.
-        if routers.is_empty() && dependency.is_none() {
+        // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
+        let is_for_routers =
+            dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
+        if routers.is_empty() && is_for_routers {
             routers.push(self.router(&FileRouter::default(), None)?);
         }
         let mut names = BTreeSet::new();
