@@ -3,39 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use perijove::collectors::COLLECTORS;
+use perijove::dependency::{map, source, traffic};
+use perijove::federate::jobs;
 use perijove::output::exposition::metric;
 use perijove::own_metrics;
 use perijove::point::{Kind, Schema};
 
 use super::queries::Query;
-
-/// What the dependency dashboards ask for: planet_exporter's metrics with their labels, and the
-/// measurements that their roll-up has in InfluxDB.
-const PLANET: &[(&str, &str)] = &[
-    ("planet_upstream", PEER),
-    ("planet_downstream", PEER),
-    ("planet_server_process", "local_hostgroup bind port process_name"),
-    (
-        "planet_traffic_bytes_total",
-        "direction local_hostgroup local_domain remote_hostgroup remote_domain remote_ip",
-    ),
-];
-const PEER: &str = "local_hostgroup local_address remote_hostgroup remote_address port protocol \
-                    process_name";
-const FEDERATED: &[(&str, &str)] = &[
-    ("ingress", "service address remote_service remote_address bandwidth_bps"),
-    ("egress", "service address remote_service remote_address bandwidth_bps"),
-    (
-        "upstream",
-        "service address upstream_service upstream_address upstream_port process_name protocol \
-         service_dependency",
-    ),
-    (
-        "downstream",
-        "service address downstream_service downstream_address port process_name protocol \
-         service_dependency",
-    ),
-];
 
 /// The names that there are: labels by metric, tags and fields by measurement.
 pub struct Known {
@@ -45,15 +19,13 @@ pub struct Known {
 
 impl Known {
     pub fn new() -> Known {
-        let words = |text: &str| text.split(' ').map(String::from).collect::<BTreeSet<String>>();
-        let table = |rows: &[(&str, &str)]| {
-            rows.iter().map(|(name, names)| (name.to_string(), words(names))).collect()
-        };
-        let mut known = Known { metrics: table(PLANET), measurements: table(FEDERATED) };
+        let mut known = Known { metrics: BTreeMap::new(), measurements: BTreeMap::new() };
         // junos_exporter's own, which only the Prometheus output has.
-        known.metrics.insert("junos_up".into(), words("target"));
-        let of_collectors = COLLECTORS.iter().flat_map(|entry| entry.measurements.iter());
-        for schema in of_collectors.chain(own_metrics::MEASUREMENTS) {
+        known.metrics.insert("junos_up".into(), BTreeSet::from(["target".into()]));
+        let of_collectors = COLLECTORS.iter().flat_map(|entry| entry.measurements);
+        let others = [source::MEASUREMENTS, map::MEASUREMENTS, traffic::MEASUREMENTS];
+        let others = others.into_iter().chain([jobs::MEASUREMENTS, own_metrics::MEASUREMENTS]);
+        for schema in of_collectors.chain(others.flatten()) {
             known.add(*schema);
         }
         known
