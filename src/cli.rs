@@ -7,14 +7,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
 use toml::Spanned;
 
+use crate::bigquery::load::{Loader, Options};
 use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
 use crate::config::{
     self, Config, File, FileInfluxdb, FilePrometheus, FileRouter, Level, Source, nearest,
 };
 use crate::dependency::inventory::Shared;
 use crate::dependency::source;
+use crate::federate::query::Client;
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json};
@@ -69,6 +73,12 @@ const COMMANDS: &[Command] = &[
         help: "roll up a fleet's dependencies from Prometheus, until told to stop",
         run: federate,
     },
+    Command {
+        name: "bigquery",
+        arguments: "",
+        help: "load the roll-up from InfluxDB into BigQuery, until told to stop",
+        run: bigquery,
+    },
 ];
 
 struct Flag {
@@ -88,6 +98,10 @@ struct Flags {
     verbose: usize,
     quiet: bool,
     once: bool,
+    create: bool,
+    dry_run: bool,
+    from: Option<Date>,
+    to: Option<Date>,
     file: File,
 }
 
@@ -125,6 +139,11 @@ impl Flags {
 
 fn value<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is not {what}"))
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    let midnight = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
+    midnight.map(OffsetDateTime::date).map_err(|_| format!("`{text}` is no day such as 2026-03-31"))
 }
 
 /// A value that has no place in a settings file.
@@ -222,8 +241,24 @@ const FLAGS: &[Flag] = &[
             Ok(())
         }
     ),
-    flag!("once", None, "", "federate: write what is due, and end", |f, _| {
+    flag!("once", None, "", "federate, bigquery: write what is due, and end", |f, _| {
         f.once = true;
+        Ok(())
+    }),
+    flag!("create", None, "", "bigquery: make the tables that are not there", |f, _| {
+        f.create = true;
+        Ok(())
+    }),
+    flag!("dry-run", None, "", "bigquery: print the rows and write nothing", |f, _| {
+        f.dry_run = true;
+        Ok(())
+    }),
+    flag!("from", None, "DAY", "bigquery: load the days from this one (UTC) …", |f, v| {
+        f.from = Some(day(v)?);
+        Ok(())
+    }),
+    flag!("to", None, "DAY", "… to this one, such as 2026-03-31", |f, v| {
+        f.to = Some(day(v)?);
         Ok(())
     }),
     flag!("verbose", Some('v'), "", "log more; twice: even more", |f, _| {
@@ -418,6 +453,33 @@ fn federate(arguments: &Arguments) -> Result<(), Exit> {
     daemon::federate_once(config).map_err(Exit::Failed)
 }
 
+fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
+    let none = || "the settings have no [bigquery]: it needs a project and a dataset".to_string();
+    let read = || arguments.config()?.bigquery.ok_or_else(none);
+    let config = arguments.start()?;
+    let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
+    let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
+    let options = Options { create, dry_run };
+    let days = match (from, to) {
+        (None, None) if !once && !dry_run => {
+            return daemon::bigquery(settings, options, &read).map_err(Exit::Failed);
+        }
+        (None, None) => None,
+        (Some(from), to) => Some((from, to.unwrap_or(from))),
+        (None, Some(_)) => return Err(Exit::Usage("--to: goes with --from".into())),
+    };
+    let mut loader = Loader::new(&settings, options).map_err(Exit::Failed)?;
+    let loaded = match days {
+        None => loader.once(),
+        Some((from, to)) => {
+            let start = |day: Date| day.midnight().assume_utc().unix_timestamp() as u64 * 1000;
+            let end = to.next_day().map_or(u64::MAX, start);
+            loader.range(start(from), end)
+        }
+    };
+    loaded.map_err(Exit::Failed)
+}
+
 fn run_daemon(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), Exit> {
     log_to::start(config.destination, config.level);
     if let Err(err) = sys::set_nice(config.nice) {
@@ -582,6 +644,10 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
             }
             Err(why) => say("sources", Err(why)),
         }
+    }
+    if let Some(federate) = &config.federate {
+        let checked = Client::new(&federate.query).and_then(|client| client.check());
+        say("federate", checked);
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::bigquery;
+use crate::bigquery::load::{Loader, Options};
 use crate::config::{self, Config, Format, OutputKind};
 use crate::dependency::inventory::{Inventory, Shared};
 use crate::dependency::source::{self, Status};
@@ -107,6 +109,34 @@ pub fn federate_once(config: Config) -> Result<(), String> {
     let result = end.recv().unwrap_or_else(|_| Err("federation has ended early".into()));
     daemon.stop();
     result
+}
+
+/// Loads into BigQuery what is due until a signal says to stop.
+pub fn bigquery(
+    settings: bigquery::Settings,
+    options: Options,
+    reload: &dyn Fn() -> Result<bigquery::Settings, String>,
+) -> Result<(), String> {
+    let mut loader = Loader::new(&settings, options)?;
+    let (events, wait) = mpsc::channel();
+    watch_signals(events)?;
+    let (change, changed) = mpsc::channel();
+    let load = move || loop {
+        match changed.recv_timeout(loader.due()) {
+            Ok(new) => loader = new,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    };
+    spawn("bigquery", load)?;
+    // A load that is under way at the end is not noted, and done again by the next run.
+    while let Ok(Event::Reload) = wait.recv() {
+        match reload().and_then(|settings| Loader::new(&settings, options)) {
+            Ok(loader) => _ = change.send(loader),
+            Err(why) => log::error!("the old settings stay in use: {why}"),
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a second copy from running with the same state; `None` where there is no state directory,

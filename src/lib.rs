@@ -15,6 +15,7 @@
 //! * `output` has the queue, the retrying and the formats; `own_metrics` is what perijove reports
 //!   of itself.
 //! * `federate` asks Prometheus for a fleet's dependencies and rolls them up.
+//! * `bigquery` loads that from InfluxDB into BigQuery.
 //! * `config` turns what was written into what runs, `daemon` runs it, `cli` is the command line,
 //!   `reference` the documentation that the code knows.
 //! * `http_client` is what all that asks over HTTP shares; `units`, `secret`, `sync`, `sys` and
@@ -22,6 +23,7 @@
 //!
 //! A module imports only from those that stand below it; ARCHITECTURE.md has the floors.
 
+pub mod bigquery;
 pub mod cli;
 pub mod collector;
 pub mod collectors;

@@ -562,8 +562,8 @@ fn wrong_settings_are_refused_by_line_and_key() {
         ("[federate]\nurl = \"http://h\"\nevery = \"5s\"\ncron = \"@hourly\"\n", "either every or"),
         ("[federate]\nurl = \"http://h\"\njobs = [\"trafic\"]\n", "is none of traffic, ebpf"),
         (
-            "[federate]\nurl = \"http://h\"\n[federate.exclude]\nprefixes = [\"10.0.0.1\"]\n",
-            "is no prefix such as",
+            "[federate]\nurl = \"http://h\"\n[federate.exclude]\nprefixes = [\"10.0.0.0/33\"]\n",
+            "neither an address nor a prefix",
         ),
         (
             "[federate]\nurl = \"http://h\"\n[federate.exclude]\nnames = [\"(\"]\n",
@@ -574,5 +574,110 @@ fn wrong_settings_are_refused_by_line_and_key() {
         let finished = run_with(table, &["federate"]);
         assert_eq!(finished.code, 2, "{table}: {}", finished.stderr);
         assert!(finished.stderr.contains(expected), "{table}: {}", finished.stderr);
+    }
+}
+
+/// perijove itself as the exporter: a machine, its inventory and its darkstat.
+fn exporter(number: u32, machine: &fleet::Machine, inventory: &str, peer: &str) -> Exporter {
+    let (begun, peer) = (std::time::Instant::now(), peer.to_string());
+    let darkstat = HttpStub::start(move |_, _| {
+        let bytes = |rate: f64| (begun.elapsed().as_secs_f64() * rate) as u64 + 1000;
+        Reply::message(
+            200,
+            &format!(
+                "# TYPE host_bytes_total counter\n\
+                 host_bytes_total{{interface=\"e\",ip=\"{peer}\",dir=\"out\"}} {}\n\
+                 host_bytes_total{{interface=\"e\",ip=\"{peer}\",dir=\"in\"}} {}\n",
+                bytes(90_000.0),
+                bytes(30_000.0)
+            ),
+        )
+    });
+    let port = common::free_port();
+    let here = machine.directory.path().display();
+    let inventory = machine.directory.write("inventory.json", inventory);
+    let settings = format!(
+        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n[dependency]\n\
+         identity = \"m{number}\"\naddress = \"10.9.0.{number}\"\n\
+         [dependency.sockets]\nproc = \"{here}/proc\"\ninterval = \"300ms\"\n\
+         [dependency.inventory]\nfile = \"{}\"\n\
+         [dependency.darkstat]\nurl = \"{}\"\ninterval = \"300ms\"\n",
+        inventory.display(),
+        darkstat.url(),
+    );
+    let file = machine.directory.write("perijove.toml", settings);
+    let process = Process::start(perijove(&["run", "--config"]).arg(file));
+    Exporter { port, _process: process, _darkstat: darkstat }
+}
+
+struct Exporter {
+    port: u16,
+    _process: Process,
+    _darkstat: HttpStub,
+}
+
+fn inventory(entries: &[(&str, &str, &str)]) -> String {
+    let entry = |known: &(&str, &str, &str)| {
+        let (address, domain, hostgroup) = known;
+        serde_json::json!({"ip_address": address, "domain": domain, "hostgroup": hostgroup})
+    };
+    serde_json::Value::from(entries.iter().map(entry).collect::<Vec<_>>()).to_string()
+}
+
+#[test]
+fn what_two_exporters_say_of_their_machines_is_rolled_up() {
+    // A web server and its database; each machine has an inventory of its own.
+    let web = fleet::Machine::new()
+        .process("app", &[("10.9.0.1:40000", "10.9.0.2:5432"), ("10.9.0.1:40001", "10.9.0.2:5432")])
+        .process("nginx", &[("0.0.0.0:443", ""), ("10.9.0.1:443", "10.9.7.7:50000")])
+        .process("sshd", &[("0.0.0.0:22", ""), ("10.9.0.1:22", "10.9.7.7:50001")]);
+    let db = fleet::Machine::new().process(
+        "postgres",
+        &[
+            ("0.0.0.0:5432", ""),
+            ("10.9.0.2:5432", "10.9.0.1:40000"),
+            ("10.9.0.2:5432", "10.9.0.1:40001"),
+        ],
+    );
+    let known = [
+        ("10.9.0.1", "web-1.example", "web"),
+        ("10.9.0.2", "db-1.example", "db"),
+        ("10.9.7.0/24", "office.example", "office"),
+    ];
+    let exporters = [
+        exporter(1, &web, &inventory(&known), "10.9.0.2"),
+        exporter(2, &db, &inventory(&known[..2]), "10.9.0.1"),
+    ];
+    let ports = exporters.each_ref().map(|exporter| exporter.port);
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let mut federation = Federation::start(&settings(&source.url(), ""));
+    federation.wait("windows", |lines| {
+        let every = ["ingress", "egress", "upstream", "downstream"];
+        every.iter().all(|name| ends(lines, name).len() >= 3).then_some(())
+    });
+    let printed = lines::readings(&lines::read(&federation.stop().stdout));
+    let rows = |measurement: &str| -> BTreeSet<String> {
+        let of = printed.iter().filter(|line| line.measurement == measurement);
+        let tags = |line: &Line| line.tags.values().cloned().collect::<Vec<_>>().join(" ");
+        of.map(tags).collect()
+    };
+    let expected = |rows: &[&str]| rows.iter().map(|row| row.to_string()).collect::<BTreeSet<_>>();
+    // The tags' values, by the tags' names in the alphabet's order.
+    assert_eq!(rows("upstream"), expected(&["web-1.example app tcp web db-1.example 5432 db"]));
+    let found = expected(&[
+        "web-1.example office.example office 443 nginx tcp web",
+        "db-1.example web-1.example web 5432 postgres tcp db",
+    ]);
+    assert_eq!(rows("downstream"), found);
+    let found =
+        expected(&["db-1.example web-1.example web db", "web-1.example db-1.example db web"]);
+    assert_eq!(rows("ingress"), found);
+    assert_eq!(rows("egress"), found);
+    // Each side sends what its darkstat says of the other, bytes for bytes.
+    let second = *ends(&printed, "ingress").iter().nth(1).expect("windows");
+    let ingress = printed.iter().filter(|line| line.measurement == "ingress");
+    for line in ingress.filter(|line| line.timestamp > second) {
+        let bits = line.number("bandwidth_bps");
+        assert!((bits - 720_000.0).abs() < 200_000.0, "{line:?}");
     }
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{FileLogin, Source};
+use crate::dependency::inventory::Prefix;
 use crate::federate;
-use crate::federate::exclusions::{Exclusions, Prefix, name_pattern};
+use crate::federate::exclusions::{Exclusions, name_pattern};
 use crate::federate::jobs::{Job, Query};
 use crate::federate::query;
 use crate::federate::windows::{Schedule, Windows};
@@ -27,7 +28,7 @@ pub struct FileFederate {
     pub partial: bool,
     pub every: Option<Spanned<Interval>>,
     pub cron: Option<Spanned<String>>,
-    pub offset: Option<Time>,
+    pub offset: Option<Time<1000>>,
     pub window_max: Option<Interval>,
     pub catch_up_max: Option<Time>,
     pub jobs: Option<Spanned<Vec<String>>>,
@@ -41,7 +42,7 @@ pub struct FileFederate {
 #[serde(deny_unknown_fields, default)]
 pub struct FileExclude {
     pub ports: Option<Vec<u16>>,
-    pub prefixes: Option<Spanned<Vec<String>>>,
+    pub prefixes: Option<Vec<Prefix>>,
     pub names: Option<Spanned<Vec<String>>>,
     pub bandwidth_min: Option<f64>,
     pub unnamed: Option<bool>,
@@ -146,23 +147,19 @@ impl Source {
     }
 
     fn exclusions(&self, file: &FileExclude) -> Result<Exclusions, String> {
-        let texts = |file: &Option<Spanned<Vec<String>>>, or: &[&str]| -> Vec<String> {
-            let or = || or.iter().map(|text| text.to_string()).collect();
-            file.as_ref().map_or_else(or, |texts| texts.get_ref().clone())
-        };
-        let at = |file: &Option<Spanned<Vec<String>>>, why: String| match file {
-            Some(file) => self.at_value(file, why),
-            None => why,
-        };
-        let prefixes = texts(&file.prefixes, PREFIXES);
-        let prefixes: Result<Vec<Prefix>, String> =
-            prefixes.iter().map(|text| text.parse()).collect();
-        let names = texts(&file.names, NAMES);
+        let names = || NAMES.iter().map(|text| text.to_string()).collect();
+        let names: Vec<String> =
+            file.names.as_ref().map_or_else(names, |names| names.get_ref().clone());
         let names: Result<_, String> = names.iter().map(|text| name_pattern(text)).collect();
+        let names = names.map_err(|why| match &file.names {
+            Some(names) => self.at_value(names, why),
+            None => why,
+        })?;
+        let prefixes = || PREFIXES.iter().filter_map(|text| text.parse().ok()).collect();
         Ok(Exclusions {
             ports: file.ports.clone().unwrap_or_else(|| PORTS.to_vec()),
-            prefixes: prefixes.map_err(|why| at(&file.prefixes, why))?,
-            names: names.map_err(|why| at(&file.names, why))?,
+            prefixes: file.prefixes.clone().unwrap_or_else(prefixes),
+            names,
             bandwidth_min: file.bandwidth_min.unwrap_or(1000.0),
             unnamed: file.unnamed == Some(false),
         })

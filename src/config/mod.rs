@@ -3,6 +3,7 @@
 //! Nothing else reads settings files, flags or the environment. Every error says the file, the
 //! line, the key and what is allowed there.
 
+mod bigquery;
 mod dependency;
 mod federate;
 mod remote_write;
@@ -26,6 +27,7 @@ use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
+pub use bigquery::FileBigquery;
 pub use dependency::FileDependency;
 pub use federate::FileFederate;
 pub use remote_write::FileRemoteWrite;
@@ -57,6 +59,7 @@ pub struct File {
     pub spool: Option<FileSpool>,
     pub dependency: Option<FileDependency>,
     pub federate: Option<Spanned<FileFederate>>,
+    pub bigquery: Option<Spanned<FileBigquery>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -244,6 +247,7 @@ pub struct Config {
     pub routers: Vec<Router>,
     pub outputs: Vec<Output>,
     pub federate: Option<crate::federate::Settings>,
+    pub bigquery: Option<crate::bigquery::Settings>,
     pub self_interval: Duration,
     pub drain_timeout: Duration,
     pub state_directory: PathBuf,
@@ -463,10 +467,13 @@ impl Source {
         let state_directory = file.state_directory.clone().unwrap_or("/var/db/perijove".into());
         let federate = file.federate.as_ref();
         let federate = federate.map(|federate| self.federate(federate, &state_directory));
+        let bigquery = file.bigquery.as_ref();
+        let bigquery = bigquery.map(|bigquery| self.bigquery(bigquery, &state_directory));
         Ok(Config {
             routers,
             outputs: self.outputs()?,
             federate: federate.transpose()?,
+            bigquery: bigquery.transpose()?,
             self_interval: or_seconds(file.self_interval, 30),
             drain_timeout: or_seconds(file.drain_timeout, 5),
             state_directory,

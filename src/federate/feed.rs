@@ -24,6 +24,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// How long a full queue may hold up a window.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an output is left alone that dropped what it was given.
+const DROPPED_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is looked whether points were delivered.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -254,14 +256,18 @@ impl Feed {
     /// Notes what was delivered meanwhile; whether that is all.
     fn settle(&mut self) -> bool {
         let (mut changed, mut is_settled) = (false, true);
-        for Running { places, .. } in &mut self.jobs {
+        for Running { places, retry, .. } in &mut self.jobs {
             for (place, output) in places.iter_mut().zip(&self.outputs) {
                 let level = output.queue.level();
                 if level.dropped > place.dropped {
-                    // Some of it may have been of these windows: they are written again.
                     place.dropped = level.dropped;
-                    place.marks.clear();
-                    place.sent = place.done;
+                    if place.sent > place.done {
+                        // Some of it may have been of these windows: they are written again.
+                        log::debug!("federate: {} has dropped points of a window", output.name);
+                        place.marks.clear();
+                        place.sent = place.done;
+                        *retry = Some((Instant::now() + DROPPED_PAUSE, 0));
+                    }
                 }
                 let gone = level.pushed.saturating_sub(level.points);
                 while let Some((mark, end)) = place.marks.front().copied()

@@ -38,6 +38,15 @@ impl Client {
         Ok(Client { agent, settings: settings.clone() })
     }
 
+    /// Whether it answers: for `check`.
+    pub fn check(&self) -> Result<String, String> {
+        let rest = self.ask("vector(1)", 0, &[], &mut |_| Ok(()))?;
+        match rest.series {
+            1 => Ok(format!("{} answers", self.settings.url)),
+            series => Err(format!("{} gives {series} series for one", self.settings.url)),
+        }
+    }
+
     /// What an expression gives at a time, in milliseconds since 1970: each series goes to `each`.
     /// After an error, what was given out is to be thrown away.
     pub fn ask(

@@ -12,7 +12,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    fn last(&self, at: u64) -> Option<u64> {
+    /// The last tick at or before that time, in milliseconds since 1970.
+    pub fn last(&self, at: u64) -> Option<u64> {
         match self {
             Schedule::Every { ms } => Some(at / ms * ms),
             Schedule::Cron(cron) => Some(cron.last((at / 1000) as i64)? as u64 * 1000),

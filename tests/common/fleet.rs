@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::http_stub::{HttpStub, Reply};
+use super::temporary::Directory;
 
 /// A machine of the service `web` that asks `db`, and a second one with other peers.
 pub fn exporters() -> [HttpStub; 2] {
@@ -57,4 +58,48 @@ pub fn exposition(number: u32, seconds: f64) -> String {
         }
     }
     text
+}
+
+/// A machine as Linux shows it below `proc`: its processes and their TCP connections.
+pub struct Machine {
+    pub directory: Directory,
+    rows: String,
+    processes: u32,
+}
+
+impl Machine {
+    pub fn new() -> Machine {
+        let directory = Directory::new();
+        let heading = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt";
+        let rows = format!("{heading}   uid  timeout inode\n");
+        Machine { directory, rows, processes: 1 }
+    }
+
+    /// A process with sockets from one end to the other; a listening one has no other end.
+    pub fn process(mut self, name: &str, sockets: &[(&str, &str)]) -> Machine {
+        self.processes += 1;
+        let folder = self.directory.join(&format!("proc/{}", self.processes));
+        std::fs::create_dir_all(folder.join("fd")).expect("a folder");
+        std::fs::write(folder.join("comm"), format!("{name}\n")).expect("a file");
+        for (number, (local, remote)) in sockets.iter().enumerate() {
+            let inode = self.processes as usize * 1000 + number;
+            let state = if remote.is_empty() { "0A" } else { "01" };
+            let remote = if remote.is_empty() { "0.0.0.0:0" } else { remote };
+            let ends = format!("{} {}", kernels(local), kernels(remote));
+            let rest = "00000000:00000000 00:00000000 00000000     0        0";
+            self.rows += &format!("{number:4}: {ends} {state} {rest} {inode} 1\n");
+            let descriptor = folder.join(format!("fd/{number}"));
+            std::os::unix::fs::symlink(format!("socket:[{inode}]"), descriptor).expect("a link");
+        }
+        let network = self.directory.join("proc/1/net");
+        std::fs::create_dir_all(&network).expect("a folder");
+        std::fs::write(network.join("tcp"), &self.rows).expect("a file");
+        self
+    }
+}
+
+/// `10.9.0.1:80` as /proc/net/tcp has it.
+fn kernels(end: &str) -> String {
+    let end: std::net::SocketAddrV4 = end.parse().expect("an address and a port");
+    format!("{:08X}:{:04X}", u32::from_ne_bytes(end.ip().octets()), end.port())
 }

@@ -10,6 +10,7 @@ mod account;
 mod influxdb;
 mod kafka;
 mod perijove;
+mod spool;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     let names: Vec<&String> = arguments.iter().filter(|name| !name.starts_with("--")).collect();
     // `cargo test` gives its own flags, or none.
     let all = has("--all");
-    let faults = [influxdb::FAULTS, kafka::FAULTS, perijove::FAULTS].concat();
+    let faults = [influxdb::FAULTS, kafka::FAULTS, perijove::FAULTS, spool::FAULTS].concat();
     let wanted = |fault: &&Fault| {
         (all || fault.quick)
             && (names.is_empty() || names.iter().any(|name| fault.name.starts_with(*name)))

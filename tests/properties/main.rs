@@ -5,6 +5,7 @@
 
 mod codecs;
 mod dependency;
+mod federation;
 mod framing;
 mod queue;
 mod xml;

@@ -1,0 +1,112 @@
+//! Asks InfluxDB in InfluxQL: version 1, and version 2 through its compatibility endpoint.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+use ureq::Agent;
+
+use super::rows::Series;
+use crate::http_client;
+use crate::reply::first_line;
+use crate::secret::Secret;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub url: String,
+    /// Of version 2, the name that its bucket is mapped to.
+    pub database: String,
+    pub authorization: Option<Secret>,
+    pub timeout: Duration,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Series that come in one piece.
+const CHUNK_ROWS: &str = "1000";
+/// An answer of more is a mistake; only a piece of it is in memory at a time.
+const ANSWER_BYTES_MAX: u64 = 4 << 30;
+const ERROR_BYTES_MAX: u64 = 64 << 10;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    results: Vec<AnswerResult>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AnswerResult {
+    #[serde(default)]
+    series: Vec<AnswerSeries>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AnswerSeries {
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    columns: Vec<String>,
+    #[serde(default)]
+    values: Vec<Vec<Json>>,
+}
+
+pub struct Client {
+    agent: Agent,
+    settings: Settings,
+}
+
+impl Client {
+    /// Fails if the file with the roots of trust cannot be read.
+    pub fn new(settings: &Settings) -> Result<Client, String> {
+        let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
+        Ok(Client { agent, settings: settings.clone() })
+    }
+
+    /// Gives each row of a statement's answer to `each`. No series at all is an answer, too.
+    pub fn ask(
+        &self,
+        statement: &str,
+        each: &mut dyn FnMut(&Series) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let Settings { url, database, authorization, .. } = &self.settings;
+        let fail = |why: String| format!("{url}: {why}");
+        let mut request = self.agent.post(format!("{url}/query")).query("db", database);
+        request = request.query("epoch", "ns");
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization.expose());
+        }
+        let form = [("q", statement), ("chunked", "true"), ("chunk_size", CHUNK_ROWS)];
+        let response = request.send_form(form);
+        let response = response.map_err(|err| fail(http_client::describe(&err)))?;
+        let (head, body) = response.into_parts();
+        let body = body.into_reader();
+        if !head.status.is_success() {
+            let mut words = Vec::new();
+            let _ = body.take(ERROR_BYTES_MAX).read_to_end(&mut words);
+            let words = String::from_utf8_lossy(&words).into_owned();
+            let words = serde_json::from_str::<Answer>(&words).ok().and_then(|a| a.error);
+            let words = first_line(words.as_deref().unwrap_or("no reason given"));
+            return Err(fail(format!("InfluxDB answered {} ({words})", head.status.as_u16())));
+        }
+        // In pieces it is one document after another.
+        let body = BufReader::new(body.take(ANSWER_BYTES_MAX));
+        for answer in serde_json::Deserializer::from_reader(body).into_iter::<Answer>() {
+            let answer = answer.map_err(|err| fail(format!("the answer cannot be read: {err}")))?;
+            let errors = answer.results.iter().filter_map(|result| result.error.as_ref());
+            if let Some(error) = answer.error.iter().chain(errors).next() {
+                return Err(fail(format!("InfluxDB says: {}", first_line(error))));
+            }
+            for AnswerSeries { tags, columns, values } in
+                answer.results.iter().flat_map(|result| &result.series)
+            {
+                for values in values {
+                    each(&Series { tags, columns, values })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

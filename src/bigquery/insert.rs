@@ -1,0 +1,260 @@
+//! BigQuery's REST interface: streaming inserts, and making tables.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use ureq::Agent;
+use ureq::http::HeaderMap;
+
+use super::Settings;
+use super::rows::{Row, Table};
+use super::token::{SCOPE_ALL, SCOPE_INSERT, Tokens};
+use crate::http_client;
+use crate::output::jitter;
+use crate::reply::first_line;
+
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+pub struct Client {
+    agent: Agent,
+    settings: Settings,
+    tokens: Tokens,
+    /// A table that was just made may not be known everywhere yet.
+    made: bool,
+}
+
+/// How a request came out.
+enum Outcome {
+    Answer(Json),
+    /// May do better later, not before `after`.
+    Later {
+        after: Option<Duration>,
+        why: String,
+    },
+    Refused {
+        status: u16,
+        why: String,
+    },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Inserted {
+    insert_errors: Vec<InsertError>,
+}
+
+#[derive(Deserialize)]
+struct InsertError {
+    index: usize,
+    #[serde(default)]
+    errors: Vec<RowError>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RowError {
+    reason: String,
+    location: String,
+    message: String,
+}
+
+impl Client {
+    /// `makes_tables`: ask for the right to do so. Fails if the file with the roots of trust
+    /// cannot be read.
+    pub fn new(settings: &Settings, makes_tables: bool) -> Result<Client, String> {
+        let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
+        let scope = if makes_tables { SCOPE_ALL } else { SCOPE_INSERT };
+        let tokens = Tokens::new(agent.clone(), settings.credentials.clone(), scope);
+        Ok(Client { agent, settings: settings.clone(), tokens, made: false })
+    }
+
+    fn tables(&self) -> String {
+        let Settings { url, project, dataset, .. } = &self.settings;
+        format!("{url}/bigquery/v2/projects/{project}/datasets/{dataset}/tables")
+    }
+
+    /// The table's id in the dataset.
+    pub fn table_id(&self, table: &Table) -> &str {
+        match table.name {
+            "traffic" => &self.settings.traffic_table,
+            _ => &self.settings.dependency_table,
+        }
+    }
+
+    /// Makes the table if it is not there: partitioned by day, clustered by what is asked for.
+    pub fn make_table(&mut self, table: &Table) -> Result<(), String> {
+        let mode = |required| if required { "REQUIRED" } else { "NULLABLE" };
+        let fields = table.columns.iter();
+        let fields = fields
+            .map(|column| {
+                json!({
+                    "name": column.name,
+                    "type": column.kind,
+                    "mode": mode(column.required),
+                })
+            })
+            .collect::<Vec<_>>();
+        let id = self.table_id(table).to_string();
+        let Settings { project, dataset, .. } = &self.settings;
+        let body = json!({
+            "tableReference": {"projectId": project, "datasetId": dataset, "tableId": id},
+            "schema": {"fields": fields},
+            "timePartitioning": {"type": "DAY", "field": "inventory_date"},
+            "clustering": {"fields": table.clustering},
+        });
+        let url = self.tables();
+        match self.persist(&url, &body)? {
+            Ok(_) => {
+                log::info!("bigquery: made the table {id}");
+                self.made = true;
+                Ok(())
+            }
+            Err((409, _)) => Ok(()),
+            Err((_, why)) => Err(format!("cannot make the table {id}: {why}")),
+        }
+    }
+
+    /// Inserts rows; how many were refused for good, and why the first of them was.
+    pub fn insert(&mut self, table: &Table, rows: &[Row]) -> Result<(u64, String), String> {
+        let id = self.table_id(table).to_string();
+        let url = format!("{}/{id}/insertAll", self.tables());
+        let mut left: Vec<&Row> = rows.iter().collect();
+        let (mut refused, mut first) = (0, String::new());
+        let until = Instant::now() + self.settings.retry_max;
+        let mut tries = 0;
+        while !left.is_empty() {
+            let body = json!({
+                // One bad row costs that row.
+                "skipInvalidRows": true,
+                "ignoreUnknownValues": false,
+                "rows": left.iter().map(|row| json!({"insertId": row.id, "json": row.json}))
+                    .collect::<Vec<_>>(),
+            });
+            let answer = match self.persist(&url, &body)? {
+                Ok(answer) => answer,
+                Err((413, _)) if left.len() > 1 => {
+                    let (one, two) = rows.split_at(rows.len() / 2);
+                    let (one, two) = (self.insert(table, one)?, self.insert(table, two)?);
+                    return Ok((one.0 + two.0, one.1 + &two.1));
+                }
+                Err((_, why)) => return Err(format!("cannot insert into {id}: {why}")),
+            };
+            let inserted: Inserted = serde_json::from_value(answer).unwrap_or_default();
+            let mut again = Vec::new();
+            for InsertError { index, errors } in &inserted.insert_errors {
+                let Some(row) = left.get(*index) else { continue };
+                // `stopped`: nothing is wrong with this one.
+                let may_pass = |error: &RowError| {
+                    matches!(
+                        &*error.reason,
+                        "stopped" | "backendError" | "internalError" | "timeout"
+                    )
+                };
+                if errors.iter().all(may_pass) {
+                    again.push(*row);
+                    continue;
+                }
+                refused += 1;
+                if let (true, Some(error)) =
+                    (first.is_empty(), errors.iter().find(|e| !may_pass(e)))
+                {
+                    let RowError { reason, location, message } = error;
+                    first = first_line(&format!("{reason}: {location}: {message}"));
+                }
+            }
+            left = again;
+            if !left.is_empty() {
+                tries += 1;
+                let wait = backoff(tries);
+                if Instant::now() + wait >= until {
+                    return Err(format!("{} rows of {id} do not get in", left.len()));
+                }
+                std::thread::sleep(wait);
+            }
+        }
+        Ok((refused, first))
+    }
+
+    /// Posts until there is an answer, for as long as it may be tried. The inner error is the
+    /// status and the words of a refusal.
+    #[allow(clippy::type_complexity)]
+    fn persist(&mut self, url: &str, body: &Json) -> Result<Result<Json, (u16, String)>, String> {
+        let until = Instant::now() + self.settings.retry_max;
+        let mut tries = 0;
+        let mut renewed = false;
+        loop {
+            let (after, why) = match self.post(url, body)? {
+                Outcome::Answer(answer) => return Ok(Ok(answer)),
+                Outcome::Refused { status: 401, .. } if !std::mem::replace(&mut renewed, true) => {
+                    self.tokens.forget();
+                    continue;
+                }
+                Outcome::Refused { status: 404, why } if self.made => (None, why),
+                Outcome::Refused { status, why } => return Ok(Err((status, why))),
+                Outcome::Later { after, why } => (after, why),
+            };
+            tries += 1;
+            let wait = backoff(tries).max(after.unwrap_or_default());
+            if Instant::now() + wait >= until {
+                return Err(format!("{url}: {why}"));
+            }
+            log::debug!("bigquery: {why}; trying again in {wait:?}");
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn post(&mut self, url: &str, body: &Json) -> Result<Outcome, String> {
+        let mut request = self.agent.post(url).header("Content-Type", "application/json");
+        if let Some(token) = self.tokens.header()? {
+            request = request.header("Authorization", token.expose());
+        }
+        let response = match request.send(body.to_string()) {
+            Ok(response) => response,
+            Err(err) => {
+                return Ok(Outcome::Later { after: None, why: http_client::describe(&err) });
+            }
+        };
+        let (head, body) = response.into_parts();
+        let mut text = Vec::new();
+        let read = body.into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut text);
+        if let Err(err) = read {
+            return Ok(Outcome::Later { after: None, why: err.to_string() });
+        }
+        if head.status.is_success() {
+            return Ok(match serde_json::from_slice(&text) {
+                Ok(answer) => Outcome::Answer(answer),
+                Err(_) => Outcome::Later { after: None, why: "the answer is not JSON".into() },
+            });
+        }
+        Ok(refusal(head.status.as_u16(), &head.headers, &text))
+    }
+}
+
+fn backoff(tries: u32) -> Duration {
+    jitter((RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST))
+}
+
+/// What a status other than success means.
+fn refusal(status: u16, headers: &HeaderMap, text: &[u8]) -> Outcome {
+    let json: Json = serde_json::from_slice(text).unwrap_or_default();
+    let reason = json["error"]["errors"][0]["reason"].as_str().unwrap_or_default();
+    let plain = String::from_utf8_lossy(text);
+    let words = json["error"]["message"].as_str().unwrap_or(&plain);
+    let advice = match status {
+        401 => ": check the credentials",
+        403 => ": the account needs the role roles/bigquery.dataEditor on the dataset",
+        404 => ": check project, dataset and table, or make the tables with --create",
+        _ => "",
+    };
+    let why = format!("BigQuery answered {status} ({}){advice}", first_line(words));
+    let busy = matches!(reason, "rateLimitExceeded" | "quotaExceeded" | "backendError");
+    match status {
+        408 | 429 | 500..=599 => Outcome::Later { after: http_client::retry_after(headers), why },
+        403 if busy => Outcome::Later { after: http_client::retry_after(headers), why },
+        _ => Outcome::Refused { status, why },
+    }
+}

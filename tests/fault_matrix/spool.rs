@@ -1,0 +1,198 @@
+//! What can happen to the spool and its disk.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::account::{Account, Polling, SPOOL, to_influxdb};
+use crate::common::influxd::Influxd;
+use crate::common::process::run;
+use crate::common::temporary::Directory;
+use crate::common::wait_for;
+use crate::perijove::{after_kills, kill_often};
+use crate::{Fault, Long};
+
+pub const FAULTS: &[&Fault] = &[
+    &Fault { name: "spool-limit", quick: true, run: spool_limit },
+    &Fault { name: "spool-full", quick: true, run: spool_full },
+    &Fault { name: "spool-read-only", quick: true, run: spool_read_only },
+    &Fault { name: "spool-read-only-at-start", quick: true, run: spool_read_only_at_start },
+    &Fault { name: "spool-deleted", quick: true, run: spool_deleted },
+    &Fault { name: "spool-truncated", quick: true, run: |_| spool_damaged(truncate) },
+    &Fault {
+        name: "spool-corrupted",
+        quick: true,
+        run: |_| spool_damaged(|bytes, records| corrupt(bytes, records)),
+    },
+];
+
+/// The spool may hold less than the outage brings: the oldest go, and are counted.
+fn spool_limit(_: &Long) -> Account {
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let spool = format!("{SPOOL}bytes_max = \"100KB\"\n");
+    let polling = Polling::start(&to_influxdb(&influxd, &spool));
+    wait_for("dropped points", || (polling.dropped("influxdb") > 200).then_some(()));
+    influxd.start_again();
+    recover_with_loss(polling, &influxd)
+}
+
+/// Once the newest points arrive nothing more is dropped, and the count is final.
+fn recover_with_loss(polling: Polling, influxd: &Influxd) -> Account {
+    polling.arrive(&mut &*influxd);
+    let dropped = polling.dropped("influxdb");
+    let mut account = polling.finish_with(&mut &*influxd, true);
+    account.dropped = dropped;
+    account.has_limit = true;
+    account
+}
+
+/// A small file system of its own, gone with its handle.
+struct Tmpfs(Directory);
+
+impl Tmpfs {
+    fn new(bytes: &str) -> Tmpfs {
+        let directory = Directory::new();
+        let options = format!("size={bytes}");
+        mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], directory.path());
+        Tmpfs(directory)
+    }
+
+    fn remount(&self, how: &str) {
+        mount(&["-o", &format!("remount,{how}")], self.0.path());
+    }
+
+    fn spool(&self) -> String {
+        let path = self.0.path().display();
+        SPOOL.replace("DIRECTORY/spool", &path.to_string())
+    }
+}
+
+fn mount(arguments: &[&str], place: &Path) {
+    let mounted = run(Command::new("mount").args(arguments).arg(place));
+    assert_eq!(mounted.code, 0, "mount needs to be root: {}", mounted.stderr);
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// The disk takes a part of the outage, the memory more of it; then the oldest there go.
+fn spool_full(_: &Long) -> Account {
+    let tmpfs = Tmpfs::new("64k");
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let small = "queue_bytes_max = \"50KB\"\nbatch_points_max = 50\n";
+    let settings = to_influxdb(&influxd, &format!("{small}{}", tmpfs.spool()));
+    let mut polling = Polling::start(&settings);
+    polling.daemon.process.wait_stderr("the spool cannot be written, memory it is");
+    wait_for("dropped points", || (polling.dropped("influxdb") > 200).then_some(()));
+    influxd.start_again();
+    polling.daemon.process.wait_stderr("again");
+    let said = polling.daemon.process.stderr().matches("memory it is").count();
+    let mut account = recover_with_loss(polling, &influxd);
+    if said > 3 {
+        account.failures.push(format!("the full disk was said {said} times"));
+    }
+    account
+}
+
+/// The kernel lets a file system become read-only while nobody writes there: before the outage.
+fn spool_read_only(long: &Long) -> Account {
+    let tmpfs = Tmpfs::new("4m");
+    let mut influxd = Influxd::start();
+    let mut polling = Polling::start(&to_influxdb(&influxd, &tmpfs.spool()));
+    polling.poll(100);
+    tmpfs.remount("ro");
+    influxd.stop();
+    polling.daemon.process.wait_stderr("the spool cannot be written, memory it is");
+    polling.go_on(long.outage());
+    tmpfs.remount("rw");
+    polling.daemon.process.wait_stderr("the spool can be written again");
+    polling.poll(100);
+    influxd.start_again();
+    polling.settle(&mut &influxd);
+    polling.finish(&mut &influxd)
+}
+
+fn spool_read_only_at_start(_: &Long) -> Account {
+    let tmpfs = Tmpfs::new("4m");
+    tmpfs.remount("ro");
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let mut polling = Polling::start(&to_influxdb(&influxd, &tmpfs.spool()));
+    polling.daemon.process.wait_stderr("no spool, memory it is");
+    polling.poll(200);
+    tmpfs.remount("rw");
+    polling.daemon.process.wait_stderr("can be used now");
+    polling.poll(200);
+    let polling = kill_often(polling, 1);
+    influxd.start_again();
+    after_kills(polling, &mut &influxd)
+}
+
+fn spool_deleted(_: &Long) -> Account {
+    let mut influxd = Influxd::start();
+    let mut polling = Polling::start(&to_influxdb(&influxd, SPOOL));
+    polling.poll(100);
+    influxd.stop();
+    polling.daemon.process.wait_stderr("points wait");
+    for _ in 0..2 {
+        polling.poll(200);
+        std::fs::remove_dir_all(polling.daemon.directory.join("spool")).expect("delete the spool");
+    }
+    polling.poll(100);
+    influxd.start_again();
+    polling.settle(&mut &influxd);
+    polling.finish(&mut &influxd)
+}
+
+/// The last segment loses its end, as when power fails.
+fn truncate(bytes: &mut Vec<u8>, records: &[usize]) -> usize {
+    bytes.truncate(bytes.len() - 20);
+    records[records.len() - 1]
+}
+
+/// A bit of the last record but one is wrong.
+fn corrupt(bytes: &mut [u8], records: &[usize]) -> usize {
+    let start = records[records.len() - 2];
+    bytes[start + 40] ^= 1;
+    start
+}
+
+/// Killed, and then the disk turns out to be damaged: that record is lost, no other, and the log
+/// says so. `damage` is given the last segment and where its records start; it tells which one it
+/// has damaged.
+fn spool_damaged(damage: fn(&mut Vec<u8>, &[usize]) -> usize) -> Account {
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let mut polling = Polling::start(&to_influxdb(&influxd, SPOOL));
+    polling.daemon.process.wait_stderr("points wait");
+    polling.poll(300);
+    polling.rest();
+    let mut damaged_points = 0;
+    let mut polling = polling.kill_and_start_again(|directory| {
+        let mut segments: Vec<_> = std::fs::read_dir(directory.join("spool/influxdb"))
+            .expect("the spool")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .collect();
+        segments.sort();
+        let last = segments.last().expect("a segment");
+        let mut bytes = std::fs::read(last).expect("a segment");
+        let records: Vec<usize> = memchr::memmem::find_iter(&bytes, b"PJ1\n").collect();
+        let start = damage(&mut bytes, &records);
+        // Magic, length, checksum, points.
+        let points = bytes[start + 12..start + 16].try_into().expect("four bytes");
+        damaged_points = u32::from_le_bytes(points);
+        std::fs::write(last, bytes).expect("damage a segment");
+    });
+    polling.daemon.process.wait_stderr("are damaged and left out");
+    polling.poll(100);
+    influxd.start_again();
+    polling.arrive(&mut &influxd);
+    let mut account = polling.finish_with(&mut &influxd, true);
+    (account.dropped, account.has_limit) = (damaged_points.into(), true);
+    account
+}
