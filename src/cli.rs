@@ -439,7 +439,7 @@ impl Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config().map(|config| Config { federate: None, ..config });
+    let read = || arguments.config()?.without_federate();
     run_daemon(read().map_err(Exit::Usage)?, &read)
 }
 

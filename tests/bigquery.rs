@@ -503,3 +503,41 @@ fn on_its_schedule_it_loads_what_is_due_and_remembers() {
     let progress = std::fs::read_to_string(progress).expect("what was loaded");
     assert!(progress.contains("traffic bigquery 1"), "{progress}");
 }
+
+#[test]
+fn the_second_influxdb_is_asked_with_its_token_and_answers_in_pieces() {
+    let google = Google::start(|_, _| None);
+    let piece = |service: &str, at: i64| {
+        let series = json!({
+            "name": "ingress",
+            "tags": {"service": service, "address": "", "remote_service": "db"},
+            "columns": ["time", "min", "max", "mean"],
+            "values": [[at, 1.0, 2.0, 1.5]],
+        });
+        json!({"results": [{"statement_id": 0, "series": [series], "partial": true}]}).to_string()
+    };
+    let influxdb = HttpStub::start(move |_, request| {
+        assert_eq!(request.headers["authorization"], "Token t0ken");
+        assert!(request.target.starts_with("/query?db=bucket%2Frp&epoch=ns"), "{request:?}");
+        let statement = request.body.replace('+', " ").replace("%22", "\"");
+        match statement.contains("FROM \"ingress\"") {
+            true => Reply::message(200, &format!("{}\n{}\n", piece("a", 1), piece("b", 2))),
+            false => Reply::message(200, "{\"results\":[{\"statement_id\":0}]}\n"),
+        }
+    });
+    google.directory.write_secret("token", "t0ken");
+    let here = google.directory.path().display();
+    let settings = format!(
+        "state_directory = \"{here}/state\"\n[bigquery]\nproject = \"p\"\ndataset = \"d\"\n\
+         url = \"{}\"\nservice_account_file = \"{here}/account.json\"\n[bigquery.influxdb]\n\
+         url = \"{}\"\ndatabase = \"bucket/rp\"\ntoken_file = \"{here}/token\"\n",
+        google.stub.url(),
+        influxdb.url(),
+    );
+    let finished = google.run(&settings, &["--once", "--create"]);
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let rows = google.rows("planet_exporter_traffic");
+    let services: BTreeSet<&str> =
+        rows.iter().map(|row| row["local_hostgroup"].as_str().expect("a text")).collect();
+    assert_eq!(services, ["a", "b"].into());
+}

@@ -32,6 +32,11 @@ fn settings(url: &str, more: &str) -> String {
     )
 }
 
+fn write(directory: &Directory, settings: &str) -> std::path::PathBuf {
+    let path = directory.path().to_str().expect("a UTF-8 path");
+    directory.write("perijove.toml", settings.replace("DIRECTORY", path))
+}
+
 struct Federation {
     process: Process,
     directory: Directory,
@@ -43,10 +48,14 @@ impl Federation {
     }
 
     fn start_in(directory: Directory, settings: &str) -> Federation {
-        let path = directory.path().to_str().expect("a UTF-8 path").to_string();
-        let file = directory.write("perijove.toml", settings.replace("DIRECTORY", &path));
+        let file = write(&directory, settings);
         let mut command = perijove(&["federate", "--verbose", "--config"]);
         Federation { process: Process::start(command.arg(file)), directory }
+    }
+
+    fn reload(&self, settings: &str) {
+        write(&self.directory, settings);
+        self.process.signal("HUP");
     }
 
     fn wait<T>(&mut self, what: &str, probe: impl Fn(&[Line]) -> Option<T>) -> T {
@@ -314,8 +323,7 @@ fn once_from(directory: &Directory, url: &str, from_s: i64) -> Finished {
     std::fs::create_dir_all(directory.join("state")).expect("a directory");
     directory.write("state/federate.progress", progress);
     let settings = settings(url, "").replace("\"2s\"", "\"30s\"").replace("\"3s\"", "\"75s\"");
-    let path = directory.path().to_str().expect("a UTF-8 path");
-    let file = directory.write("perijove.toml", settings.replace("DIRECTORY", path));
+    let file = write(directory, &settings);
     run(perijove(&["federate", "--once", "--config"]).arg(file))
 }
 
@@ -351,6 +359,7 @@ fn a_scrape_interval_of_a_minute_loses_nothing_and_the_same_windows_are_the_same
     // It remembers, and has nothing to write until the next window's end.
     let progress = std::fs::read_to_string(directory.join("state/federate.progress")).unwrap();
     assert_eq!(progress.lines().count(), 4, "{progress}");
+    assert!(!progress.contains(&format!(" {begin}000")), "nothing was noted: {progress}");
 }
 
 #[test]
@@ -411,6 +420,71 @@ fn an_output_that_is_down_stops_no_other_and_is_caught_up() {
         printed.is_subset(&ends(&influxd.points(), "upstream")).then_some(())
     });
     federation.stop();
+}
+
+/// Until when a job's windows are noted as done for InfluxDB, in nanoseconds.
+fn noted(directory: &Directory, job: &str) -> Option<i64> {
+    let text = std::fs::read_to_string(directory.join("state/federate.progress")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{job} influxdb ")))?;
+    Some(line.parse::<i64>().ok()? * 1_000_000)
+}
+
+#[test]
+fn what_is_in_the_spool_is_done_and_needs_no_prometheus() {
+    let machines = fleet::exporters();
+    let ports = [machines[0].port, machines[1].port];
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let spool = "[spool]\ndirectory = \"DIRECTORY/spool\"\nsync_interval = \"200ms\"\n";
+    let settings = settings(&source.url(), &format!("{}{spool}", influxd.output()));
+    let mut federation = Federation::start(&settings);
+    federation.wait("windows", |lines| has_windows(lines, 3));
+    let Federation { mut process, directory } = federation;
+    let printed = whole_lines(&process.stdout());
+    let last = *ends(&printed, "upstream").last().expect("windows");
+    wait_for("the windows in the spool are noted", || {
+        (noted(&directory, "upstream")? >= last).then_some(())
+    });
+    process.kill();
+    drop((source, machines));
+    influxd.start_again();
+    let mut federation = Federation::start_in(directory, &settings);
+    let expected: BTreeSet<i64> =
+        ends(&printed, "upstream").into_iter().filter(|end| *end <= last).collect();
+    wait_for("the windows of the spool", || {
+        expected.is_subset(&ends(&influxd.points(), "upstream")).then_some(())
+    });
+    // And it was the spool that had them.
+    federation.process.wait_stderr("the window is tried again");
+    federation.stop();
+}
+
+#[test]
+fn other_settings_take_over_where_the_old_ones_were() {
+    let machines = fleet::exporters();
+    let ports = [machines[0].port, machines[1].port];
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let influxd = Influxd::start();
+    let before = settings(&source.url(), &influxd.output());
+    let mut federation = Federation::start(&before);
+    federation.process.wait_for("windows", |_| has_windows(&influxd.points(), 2));
+    // What cannot be changes nothing.
+    federation.reload(&before.replace("every = \"2s\"", "every = \"2\""));
+    federation.process.wait_stderr("the old settings stay in use");
+    let so_far = ends(&influxd.points(), "upstream").len();
+    let now = |number| has_windows(&influxd.points(), number);
+    federation.process.wait_for("windows as before", |_| now(so_far + 1));
+    federation.reload(&before.replace("every = \"2s\"", "every = \"1s\""));
+    federation.process.wait_stderr("the settings were read again");
+    let so_far = ends(&influxd.points(), "upstream").len();
+    federation.process.wait_for("windows of the other length", |_| now(so_far + 4));
+    federation.stop();
+    let found: Vec<i64> = ends(&influxd.points(), "upstream").into_iter().collect();
+    let steps: Vec<i64> = found.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let change = steps.iter().position(|step| *step == SECOND).expect("a shorter window");
+    assert!(change > 0 && steps[..change].iter().all(|step| *step == 2 * SECOND), "{steps:?}");
+    assert!(steps[change..].iter().all(|step| *step == SECOND), "{steps:?}");
 }
 
 #[test]
@@ -534,8 +608,7 @@ fn other_series_become_points_if_asked_for() {
     let settings = settings(&source.url(), "")
         .replace("every = \"2s\"\n", "every = \"60s\"\n")
         .replace("timeout = \"5s\"\n", &format!("timeout = \"5s\"\n{query}"));
-    let path = directory.path().to_str().expect("a UTF-8 path");
-    let file = directory.write("perijove.toml", settings.replace("DIRECTORY", path));
+    let file = write(&directory, &settings);
     let once = run(perijove(&["federate", "--once", "--config"]).arg(file));
     assert_eq!(once.code, 0, "{}", once.stderr);
     let printed = lines::read(&once.stdout);
@@ -569,6 +642,7 @@ fn wrong_settings_are_refused_by_line_and_key() {
             "[federate]\nurl = \"http://h\"\n[federate.exclude]\nnames = [\"(\"]\n",
             "not a regular expression",
         ),
+        ("[federate]\nurl = \"http://h\"\njobs = []\n", "there is nothing to ask"),
         ("[federate]\nurl = \"http://h\"\noffest = \"1s\"\n", "did you mean `offset`?"),
     ] {
         let finished = run_with(table, &["federate"]);

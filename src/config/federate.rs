@@ -143,6 +143,9 @@ impl Source {
             }
             jobs.push(Job::Query(Query::leak(measurement, field, expression)));
         }
+        if let (Some(names), true) = (&file.jobs, jobs.is_empty()) {
+            return Err(self.at_value(names, "there is nothing to ask: no job and no query"));
+        }
         Ok(jobs)
     }
 

@@ -6,7 +6,11 @@
 mod bigquery;
 mod dependency;
 mod federate;
+mod influxdb;
+mod kafka;
+mod prometheus;
 mod remote_write;
+mod router;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -22,7 +26,7 @@ use crate::dependency::source;
 use crate::http_client::Login;
 use crate::items::Limits;
 use crate::netconf::ssh;
-use crate::output::{self, influxdb, kafka, prometheus, spool};
+use crate::output::{self, spool};
 use crate::secret::Secret;
 use crate::sys;
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
@@ -30,7 +34,11 @@ use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 pub use bigquery::FileBigquery;
 pub use dependency::FileDependency;
 pub use federate::FileFederate;
+pub use influxdb::FileInfluxdb;
+pub use kafka::FileKafka;
+pub use prometheus::FilePrometheus;
 pub use remote_write::FileRemoteWrite;
+pub use router::{FileRouter, Transport};
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
@@ -104,39 +112,6 @@ pub enum Destination {
     Syslog,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    Local,
-    Ssh,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileRouter {
-    pub identity: Option<String>,
-    pub transport: Option<Transport>,
-    pub target: Option<String>,
-    pub port: Option<u16>,
-    pub username: Option<String>,
-    pub password_file: Option<Spanned<PathBuf>>,
-    pub password_env: Option<Spanned<String>>,
-    pub private_key: Option<Spanned<PathBuf>>,
-    pub passphrase_file: Option<Spanned<PathBuf>>,
-    pub passphrase_env: Option<Spanned<String>>,
-    pub agent: bool,
-    pub known_hosts: Option<PathBuf>,
-    pub host_key_check: Option<bool>,
-    pub legacy_algorithms: bool,
-    pub command: Option<Vec<String>>,
-    pub connect_timeout: Option<Timeout>,
-    pub keepalive_interval: Option<Time>,
-    pub interval: Option<Interval>,
-    pub timeout: Option<Timeout>,
-    pub collectors: Option<Spanned<Vec<String>>>,
-    pub limits: FileLimits,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileOutputs {
@@ -172,68 +147,6 @@ pub struct FileFile {
     pub queue_bytes_max: Option<Bytes>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileInfluxdb {
-    pub url: Option<Spanned<String>>,
-    pub version: Option<Spanned<u8>>,
-    pub database: Option<String>,
-    pub retention_policy: Option<String>,
-    pub username: Option<String>,
-    pub password_file: Option<Spanned<PathBuf>>,
-    pub org: Option<String>,
-    pub bucket: Option<String>,
-    pub token_file: Option<Spanned<PathBuf>>,
-    pub batch_points_max: Option<Spanned<usize>>,
-    pub batch_bytes_max: Option<Bytes>,
-    pub flush_interval: Option<Time>,
-    pub precision: Option<influxdb::Precision>,
-    pub gzip: Option<bool>,
-    pub integers: Option<influxdb::Integers>,
-    pub timeout: Option<Timeout>,
-    pub ca_file: Option<PathBuf>,
-    pub host_tag: Option<String>,
-    pub layout: Option<influxdb::Layout>,
-    pub queue_bytes_max: Option<Bytes>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileKafka {
-    pub brokers: Option<String>,
-    pub topic: Option<Spanned<String>>,
-    pub key: Option<Spanned<String>>,
-    pub value: Option<kafka::Value>,
-    pub layout: Option<kafka::Layout>,
-    pub compression: Option<String>,
-    pub producer_bytes_max: Option<Bytes>,
-    pub linger: Option<Time>,
-    pub statistics_interval: Option<Interval>,
-    pub username: Option<String>,
-    pub password_file: Option<Spanned<PathBuf>>,
-    pub ca_file: Option<PathBuf>,
-    pub queue_bytes_max: Option<Bytes>,
-    pub librdkafka: BTreeMap<String, toml::Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FilePrometheus {
-    pub listen: Option<Spanned<String>>,
-    pub cert_file: Option<PathBuf>,
-    pub key_file: Option<PathBuf>,
-    pub users: BTreeMap<String, Spanned<String>>,
-    pub users_file: Option<Spanned<PathBuf>>,
-    pub connections_max: Option<Spanned<usize>>,
-    pub request_timeout: Option<Time>,
-    pub response_timeout: Option<Time>,
-    pub expire_intervals: Option<Spanned<u32>>,
-    pub points_bytes_max: Option<Bytes>,
-    pub gzip: Option<bool>,
-    pub mode: prometheus::Mode,
-    pub age_min: Option<Time>,
-}
-
 /// How a table of settings says who logs in.
 struct FileLogin<'a> {
     username: &'a Option<String>,
@@ -259,6 +172,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The same without federation, which has a command of its own.
+    pub fn without_federate(self) -> Result<Config, String> {
+        if self.routers.is_empty() && self.dependency.is_none() {
+            return Err("the settings have neither a [[router]] nor [dependency] to poll; \
+                        `perijove federate` and `perijove bigquery` take theirs"
+                .into());
+        }
+        Ok(Config { federate: None, ..self })
+    }
+
     /// The same without routers and the machine, for federation, which may run beside the one that
     /// polls them and so has spools of its own.
     pub fn only_federate(mut self) -> Result<Config, String> {
@@ -343,7 +266,7 @@ impl Output {
     pub fn differs_in_sink(&self, other: &Output) -> bool {
         let like_ours = match (&self.kind, &other.kind) {
             (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
-                OutputKind::Influxdb(influxdb::Settings {
+                OutputKind::Influxdb(output::influxdb::Settings {
                     url: ours.url.clone(),
                     target: ours.target.clone(),
                     gzip: ours.gzip,
@@ -353,7 +276,7 @@ impl Output {
                 })
             }
             (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
-                OutputKind::Kafka(kafka::Settings {
+                OutputKind::Kafka(output::kafka::Settings {
                     topic: theirs.topic.clone(),
                     key: theirs.key.clone(),
                     value: theirs.value,
@@ -381,9 +304,9 @@ impl Output {
 pub enum OutputKind {
     Stdout { format: Format },
     File { path: PathBuf, format: Format },
-    Influxdb(influxdb::Settings),
-    Kafka(kafka::Settings),
-    Prometheus(prometheus::Settings),
+    Influxdb(output::influxdb::Settings),
+    Kafka(output::kafka::Settings),
+    Prometheus(output::prometheus::Settings),
     RemoteWrite(output::remote_write::Settings),
 }
 
@@ -453,8 +376,10 @@ impl Source {
             routers.push(self.router(router.get_ref(), Some(router))?);
         }
         let dependency = self.dependency()?;
-        // A machine that is asked for its own dependencies need not be a router.
-        if routers.is_empty() && dependency.is_none() {
+        // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
+        let is_for_routers =
+            dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
+        if routers.is_empty() && is_for_routers {
             routers.push(self.router(&FileRouter::default(), None)?);
         }
         let mut names = BTreeSet::new();
@@ -510,149 +435,11 @@ impl Source {
         Ok(())
     }
 
-    fn router(
-        &self,
-        router: &FileRouter,
-        place: Option<&Spanned<FileRouter>>,
-    ) -> Result<Router, String> {
-        let fail = |message: &str| match place {
-            Some(place) => self.at_value(place, message),
-            None => message.to_string(),
-        };
-        let link = self.link(router, &fail)?;
-        let identity = match (&router.identity, &link) {
-            (Some(identity), _) => identity.clone(),
-            (None, Link::Ssh(ssh)) => ssh.target.clone(),
-            (None, Link::Local { .. }) => sys::hostname(),
-        };
-        let file = &self.file;
-        let limits = |of: fn(&FileLimits) -> Option<Bytes>, or: usize| {
-            of(&router.limits).or(of(&file.limits)).map_or(or, |bytes| bytes.0)
-        };
-        let default = Limits::default();
-        let depth = router.limits.depth_max.or(file.limits.depth_max);
-        let share = match &file.poll_share_max {
-            Some(share) if !(1.0..=100.0).contains(share.get_ref()) => {
-                return Err(self.at_value(share, "a share of time is from 1 to 100 percent"));
-            }
-            share => share.as_ref().map_or(25.0, |share| *share.get_ref()),
-        };
-        Ok(Router {
-            identity,
-            link,
-            limits: Limits {
-                message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),
-                item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max).max(1024),
-                depth_max: depth.map_or(default.depth_max, NonZeroUsize::get),
-            },
-            collectors: self.polled(router)?,
-            poll_share_max: share / 100.0,
-            master_only: file.master_only.unwrap_or(false),
-            re_slot: file.re_slot,
-            enrich: self.enriches(),
-        })
-    }
-
-    fn link(&self, router: &FileRouter, fail: &dyn Fn(&str) -> String) -> Result<Link, String> {
-        let ssh = router.target.is_some() || router.transport == Some(Transport::Ssh);
-        if !ssh || router.transport == Some(Transport::Local) {
-            let cli = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
-            let cli = || cli.iter().map(|word| word.to_string()).collect();
-            let command = router.command.clone().unwrap_or_else(cli);
-            if command.is_empty() {
-                return Err(fail("command is empty: it needs a program"));
-            }
-            return Ok(Link::Local { command });
-        }
-        let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
-        let username = router.username.clone();
-        let username =
-            username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
-        if let Some(path) = &router.private_key {
-            let opened = std::fs::File::open(path.get_ref()).map_err(|err| {
-                let shown = path.get_ref().display();
-                self.at_value(path, format!("the private key {shown} cannot be read: {err}"))
-            });
-            opened.map(drop)?;
-        }
-        let home = std::env::var_os("HOME").unwrap_or_default();
-        let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
-        Ok(Link::Ssh(ssh::Settings {
-            target,
-            port: router.port.unwrap_or(830),
-            username,
-            password: self.secret(
-                &router.password_file,
-                &router.password_env,
-                PASSWORD_VARIABLE,
-            )?,
-            private_key: router.private_key.as_ref().map(|path| path.get_ref().clone()),
-            passphrase: self.secret(
-                &router.passphrase_file,
-                &router.passphrase_env,
-                PASSPHRASE_VARIABLE,
-            )?,
-            agent: router.agent,
-            known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
-            host_key_check: router.host_key_check.unwrap_or(true),
-            legacy_algorithms: router.legacy_algorithms,
-            connect_timeout: or_seconds(router.connect_timeout, 10),
-            keepalive_interval: or_seconds(router.keepalive_interval, 15),
-        }))
-    }
-
     fn secret_file(&self, path: &Option<Spanned<PathBuf>>) -> Result<Option<Secret>, String> {
         let read = |path: &Spanned<PathBuf>| {
             Secret::from_file(path.get_ref()).map_err(|why| self.at_value(path, why))
         };
         path.as_ref().map(read).transpose()
-    }
-
-    /// A secret from its file, its named variable, or the variable that needs no setting.
-    fn secret(
-        &self,
-        file: &Option<Spanned<PathBuf>>,
-        variable: &Option<Spanned<String>>,
-        default: &str,
-    ) -> Result<Option<Secret>, String> {
-        match (file, variable) {
-            (Some(_), _) => self.secret_file(file),
-            (None, Some(name)) => {
-                let secret = Secret::from_environment(name.get_ref());
-                secret.map(Some).map_err(|why| self.at_value(name, why))
-            }
-            (None, None) => Ok(Secret::from_environment(default).ok()),
-        }
-    }
-
-    fn polled(&self, router: &FileRouter) -> Result<Vec<Polled>, String> {
-        let file = &self.file;
-        let default = || collectors::DEFAULT.iter().map(|name| name.to_string()).collect();
-        let spanned = router.collectors.as_ref().or(file.collectors.as_ref());
-        let mut names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
-        if let (Some(spanned), true) = (spanned, names.is_empty()) {
-            return Err(self.at_value(spanned, "an empty list: name at least one collector"));
-        }
-        if self.wants_connections() {
-            names.push("connections".into());
-        }
-        let mut polled: Vec<Polled> = Vec::new();
-        for name in names {
-            let Some(entry) = collectors::find(&name) else {
-                let message = unknown_collector(&name);
-                return Err(spanned.map_or(message.clone(), |names| self.at_value(names, message)));
-            };
-            if polled.iter().any(|polled| polled.entry.name == entry.name) {
-                continue;
-            }
-            let settings = file.collector.get(&name).map(|settings| settings.get_ref().clone());
-            let settings = settings.unwrap_or_default();
-            let interval = settings.interval.or(router.interval).or(file.interval);
-            let timeout = settings.timeout.or(router.timeout).or(file.timeout);
-            let (interval, timeout) = (or_seconds(interval, 30), or_seconds(timeout, 30));
-            polled.push(Polled { entry, interval, timeout, settings });
-        }
-        Ok(polled)
     }
 
     fn outputs(&self) -> Result<Vec<Output>, String> {
@@ -706,126 +493,6 @@ impl Source {
         })
     }
 
-    fn prometheus(
-        &self,
-        spanned: &Spanned<FilePrometheus>,
-    ) -> Result<prometheus::Settings, String> {
-        let file = spanned.get_ref();
-        let default = || "127.0.0.1:9100".to_string();
-        let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
-        let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
-        if let (Some(spanned), true) = (&file.listen, host.is_empty() || !is_port(port)) {
-            let message = "an address to listen on is host:port, such as 127.0.0.1:9100; \
-                           0.0.0.0:9100 or [::]:9100 for all";
-            return Err(self.at_value(spanned, message));
-        }
-        let tls = match (&file.cert_file, &file.key_file) {
-            (Some(cert_file), Some(key_file)) => {
-                let (cert_file, key_file) = (cert_file.clone(), key_file.clone());
-                Some(prometheus::Tls { cert_file, key_file })
-            }
-            (None, None) => None,
-            _ => return Err(self.at_value(spanned, "cert_file and key_file go together")),
-        };
-        let connections_max = match &file.connections_max {
-            Some(max) if *max.get_ref() == 0 => {
-                return Err(self.at_value(max, "at least 1 connection"));
-            }
-            max => max.as_ref().map_or(16, |max| *max.get_ref()),
-        };
-        let expire_intervals = match &file.expire_intervals {
-            Some(number) if !(1..=1000).contains(number.get_ref()) => {
-                return Err(self.at_value(number, "points are kept for 1 to 1000 intervals"));
-            }
-            number => number.as_ref().map_or(3, |number| *number.get_ref()),
-        };
-        Ok(prometheus::Settings {
-            listen,
-            tls,
-            users: self.users(file)?,
-            connections_max,
-            request_timeout: or_seconds(file.request_timeout, 10),
-            response_timeout: or_seconds(file.response_timeout, 30),
-            expire_intervals,
-            points_bytes_max: file.points_bytes_max.map_or(128 << 20, |bytes| bytes.0),
-            gzip: file.gzip.unwrap_or(true),
-            mode: file.mode,
-            age_min: or_seconds(file.age_min, 5),
-        })
-    }
-
-    /// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
-    fn users(&self, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
-        let wrong = |name: &str| {
-            format!(
-                "the password of `{name}` is no bcrypt hash such as `htpasswd -nB {name}` prints"
-            )
-        };
-        let mut users = Vec::new();
-        for (name, hash) in &file.users {
-            if !is_bcrypt(hash.get_ref()) {
-                return Err(self.at_value(hash, wrong(name)));
-            }
-            users.push((name.clone(), Secret::new(hash.get_ref())));
-        }
-        let Some(spanned) = &file.users_file else { return Ok(users) };
-        let path = spanned.get_ref();
-        let shown = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|err| self.at_value(spanned, format!("cannot read {shown}: {err}")))?;
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (name, hash) = line.split_once(':').unwrap_or((line, ""));
-            if !is_bcrypt(hash) {
-                return Err(format!("{shown}:{}: {}", number + 1, wrong(name)));
-            }
-            users.push((name.into(), Secret::new(hash)));
-        }
-        if users.is_empty() {
-            // An empty file must not let in everyone.
-            return Err(self.at_value(spanned, format!("{shown} has no users")));
-        }
-        Ok(users)
-    }
-
-    fn kafka(&self, spanned: &Spanned<FileKafka>) -> Result<kafka::Settings, String> {
-        let file = spanned.get_ref();
-        let fail = |message: &str| self.at_value(spanned, message);
-        let template = |template: &Option<Spanned<String>>, or: &str| match template {
-            None => Ok(or.to_string()),
-            Some(template) => kafka::check_template(template.get_ref())
-                .map(|()| template.get_ref().clone())
-                .map_err(|message| self.at_value(template, message)),
-        };
-        if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
-            return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
-        }
-        let mut librdkafka = Vec::new();
-        for (name, value) in &file.librdkafka {
-            let value = property(value)
-                .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
-            librdkafka.push((name.clone(), value));
-        }
-        Ok(kafka::Settings {
-            brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
-            topic: template(&file.topic, "{collector}")?,
-            key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,
-            layout: file.layout,
-            value: file.value.unwrap_or_default(),
-            compression: file.compression.clone().unwrap_or("lz4".into()),
-            producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
-            linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
-            statistics_interval: or_seconds(file.statistics_interval, 30),
-            username: file.username.clone(),
-            password: self.secret_file(&file.password_file)?,
-            ca_file: file.ca_file.clone(),
-            librdkafka,
-        })
-    }
-
     /// A server's URL, which has to be there, without the slash at its end.
     fn url<T>(&self, url: &Option<Spanned<String>>, table: &Spanned<T>) -> Result<String, String> {
         let url = url.as_ref().ok_or_else(|| self.at_value(table, "needs a url"))?;
@@ -862,67 +529,6 @@ impl Source {
             }
             points => Ok(points.as_ref().map_or(or, |points| *points.get_ref())),
         }
-    }
-
-    fn influxdb(&self, spanned: &Spanned<FileInfluxdb>) -> Result<influxdb::Settings, String> {
-        let file = spanned.get_ref();
-        let fail = |message: &str| self.at_value(spanned, message);
-        let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
-        let target = match version {
-            1 => influxdb::Target::V1 {
-                database: file.database.clone().unwrap_or("perijove".into()),
-                retention_policy: file.retention_policy.clone().unwrap_or_default(),
-                username: file.username.clone(),
-                password: self.secret_file(&file.password_file)?,
-            },
-            2 => influxdb::Target::V2 {
-                token: self.secret_file(&file.token_file)?,
-                org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
-                bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
-            },
-            _ => {
-                let version = file.version.as_ref().unwrap_or_else(|| unreachable!());
-                return Err(self.at_value(version, "version is 1 or 2"));
-            }
-        };
-        if file.username.is_some() != file.password_file.is_some() && version == 1 {
-            return Err(fail("username and password_file go together"));
-        }
-        Ok(influxdb::Settings {
-            url: self.url(&file.url, spanned)?,
-            target,
-            batch_points_max: self.batch_points(&file.batch_points_max, 5000)?,
-            batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),
-            flush_interval: or_seconds(file.flush_interval, 1),
-            precision: file.precision.unwrap_or_default(),
-            gzip: file.gzip.unwrap_or(true),
-            integers: file.integers.unwrap_or_default(),
-            timeout: or_seconds(file.timeout, 10),
-            ca_file: file.ca_file.clone(),
-            host_tag: file.host_tag.clone().unwrap_or("host".into()),
-            layout: file.layout,
-        })
-    }
-}
-
-fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok()
-}
-
-/// `$2b$12$` and 53 characters of salt and hash.
-fn is_bcrypt(hash: &str) -> bool {
-    let version = ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version));
-    version && hash.len() == 60 && hash.is_ascii()
-}
-
-/// What librdkafka takes its properties as.
-fn property(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
-        toml::Value::Boolean(flag) => Some(flag.to_string()),
-        _ => None,
     }
 }
 

@@ -96,7 +96,10 @@ impl Feed {
         };
         let jobs = settings.jobs.iter().map(running).collect();
         let (settings, said_forgetful, scratch) = (settings.clone(), false, Vec::new());
-        Ok(Feed { settings, client, outputs, status, jobs, said_forgetful, scratch })
+        let mut feed = Feed { settings, client, outputs, status, jobs, said_forgetful, scratch };
+        // Where it began is where the next run goes on if this one gets nothing done.
+        feed.save();
+        Ok(feed)
     }
 
     /// Writes what is due until `stop` is closed, and then waits that long for the outputs.
@@ -242,6 +245,10 @@ impl Feed {
             !taking.is_empty()
         };
         let rows = found.points(window, &self.settings.exclusions, &mut hand_on);
+        if takers.is_empty() {
+            self.status.failed(name, "no output has room for the window's points");
+            return false;
+        }
         for index in &takers {
             let (place, output) = (&mut running.places[*index], &outputs[*index]);
             place.sent = window.end;
@@ -250,7 +257,7 @@ impl Feed {
             output::end(std::slice::from_ref(output), "", name, interval, false);
         }
         self.status.written(name, window.end, series, rows, begun.elapsed());
-        !takers.is_empty()
+        true
     }
 
     /// Notes what was delivered meanwhile; whether that is all.
@@ -274,7 +281,7 @@ impl Feed {
                     && mark <= gone
                 {
                     place.marks.pop_front();
-                    place.done = end;
+                    place.done = place.done.max(end);
                     changed = true;
                 }
                 is_settled &= place.marks.is_empty();

@@ -1,0 +1,80 @@
+//! `[output.influxdb]`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Source;
+use crate::output::influxdb;
+use crate::units::{Bytes, Time, Timeout, or_seconds};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileInfluxdb {
+    pub url: Option<Spanned<String>>,
+    pub version: Option<Spanned<u8>>,
+    pub database: Option<String>,
+    pub retention_policy: Option<String>,
+    pub username: Option<String>,
+    pub password_file: Option<Spanned<PathBuf>>,
+    pub org: Option<String>,
+    pub bucket: Option<String>,
+    pub token_file: Option<Spanned<PathBuf>>,
+    pub batch_points_max: Option<Spanned<usize>>,
+    pub batch_bytes_max: Option<Bytes>,
+    pub flush_interval: Option<Time>,
+    pub precision: Option<influxdb::Precision>,
+    pub gzip: Option<bool>,
+    pub integers: Option<influxdb::Integers>,
+    pub timeout: Option<Timeout>,
+    pub ca_file: Option<PathBuf>,
+    pub host_tag: Option<String>,
+    pub layout: Option<influxdb::Layout>,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+impl Source {
+    pub(super) fn influxdb(
+        &self,
+        spanned: &Spanned<FileInfluxdb>,
+    ) -> Result<influxdb::Settings, String> {
+        let file = spanned.get_ref();
+        let fail = |message: &str| self.at_value(spanned, message);
+        let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
+        let target = match version {
+            1 => influxdb::Target::V1 {
+                database: file.database.clone().unwrap_or("perijove".into()),
+                retention_policy: file.retention_policy.clone().unwrap_or_default(),
+                username: file.username.clone(),
+                password: self.secret_file(&file.password_file)?,
+            },
+            2 => influxdb::Target::V2 {
+                token: self.secret_file(&file.token_file)?,
+                org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
+                bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
+            },
+            _ => {
+                let version = file.version.as_ref().unwrap_or_else(|| unreachable!());
+                return Err(self.at_value(version, "version is 1 or 2"));
+            }
+        };
+        if file.username.is_some() != file.password_file.is_some() && version == 1 {
+            return Err(fail("username and password_file go together"));
+        }
+        Ok(influxdb::Settings {
+            url: self.url(&file.url, spanned)?,
+            target,
+            batch_points_max: self.batch_points(&file.batch_points_max, 5000)?,
+            batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),
+            flush_interval: or_seconds(file.flush_interval, 1),
+            precision: file.precision.unwrap_or_default(),
+            gzip: file.gzip.unwrap_or(true),
+            integers: file.integers.unwrap_or_default(),
+            timeout: or_seconds(file.timeout, 10),
+            ca_file: file.ca_file.clone(),
+            host_tag: file.host_tag.clone().unwrap_or("host".into()),
+            layout: file.layout,
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! `[output.prometheus]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Source;
+use crate::output::prometheus;
+use crate::secret::Secret;
+use crate::units::{Bytes, Time, or_seconds};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilePrometheus {
+    pub listen: Option<Spanned<String>>,
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub users: BTreeMap<String, Spanned<String>>,
+    pub users_file: Option<Spanned<PathBuf>>,
+    pub connections_max: Option<Spanned<usize>>,
+    pub request_timeout: Option<Time>,
+    pub response_timeout: Option<Time>,
+    pub expire_intervals: Option<Spanned<u32>>,
+    pub points_bytes_max: Option<Bytes>,
+    pub gzip: Option<bool>,
+    pub mode: prometheus::Mode,
+    pub age_min: Option<Time>,
+}
+
+impl Source {
+    pub(super) fn prometheus(
+        &self,
+        spanned: &Spanned<FilePrometheus>,
+    ) -> Result<prometheus::Settings, String> {
+        let file = spanned.get_ref();
+        let default = || "127.0.0.1:9100".to_string();
+        let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
+        let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
+        if let (Some(spanned), true) = (&file.listen, host.is_empty() || !is_port(port)) {
+            let message = "an address to listen on is host:port, such as 127.0.0.1:9100; \
+                           0.0.0.0:9100 or [::]:9100 for all";
+            return Err(self.at_value(spanned, message));
+        }
+        let tls = match (&file.cert_file, &file.key_file) {
+            (Some(cert_file), Some(key_file)) => {
+                let (cert_file, key_file) = (cert_file.clone(), key_file.clone());
+                Some(prometheus::Tls { cert_file, key_file })
+            }
+            (None, None) => None,
+            _ => return Err(self.at_value(spanned, "cert_file and key_file go together")),
+        };
+        let connections_max = match &file.connections_max {
+            Some(max) if *max.get_ref() == 0 => {
+                return Err(self.at_value(max, "at least 1 connection"));
+            }
+            max => max.as_ref().map_or(16, |max| *max.get_ref()),
+        };
+        let expire_intervals = match &file.expire_intervals {
+            Some(number) if !(1..=1000).contains(number.get_ref()) => {
+                return Err(self.at_value(number, "points are kept for 1 to 1000 intervals"));
+            }
+            number => number.as_ref().map_or(3, |number| *number.get_ref()),
+        };
+        Ok(prometheus::Settings {
+            listen,
+            tls,
+            users: self.users(file)?,
+            connections_max,
+            request_timeout: or_seconds(file.request_timeout, 10),
+            response_timeout: or_seconds(file.response_timeout, 30),
+            expire_intervals,
+            points_bytes_max: file.points_bytes_max.map_or(128 << 20, |bytes| bytes.0),
+            gzip: file.gzip.unwrap_or(true),
+            mode: file.mode,
+            age_min: or_seconds(file.age_min, 5),
+        })
+    }
+
+    /// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
+    fn users(&self, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
+        let wrong = |name: &str| {
+            format!(
+                "the password of `{name}` is no bcrypt hash such as `htpasswd -nB {name}` prints"
+            )
+        };
+        let mut users = Vec::new();
+        for (name, hash) in &file.users {
+            if !is_bcrypt(hash.get_ref()) {
+                return Err(self.at_value(hash, wrong(name)));
+            }
+            users.push((name.clone(), Secret::new(hash.get_ref())));
+        }
+        let Some(spanned) = &file.users_file else { return Ok(users) };
+        let path = spanned.get_ref();
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|err| self.at_value(spanned, format!("cannot read {shown}: {err}")))?;
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (name, hash) = line.split_once(':').unwrap_or((line, ""));
+            if !is_bcrypt(hash) {
+                return Err(format!("{shown}:{}: {}", number + 1, wrong(name)));
+            }
+            users.push((name.into(), Secret::new(hash)));
+        }
+        if users.is_empty() {
+            // An empty file must not let in everyone.
+            return Err(self.at_value(spanned, format!("{shown} has no users")));
+        }
+        Ok(users)
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+/// `$2b$12$` and 53 characters of salt and hash.
+fn is_bcrypt(hash: &str) -> bool {
+    let version = ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version));
+    version && hash.len() == 60 && hash.is_ascii()
+}
