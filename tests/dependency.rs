@@ -276,7 +276,8 @@ fn connections_that_are_over_invent_nothing() {
     assert_eq!(invented.iter().filter(ephemeral).count(), 0, "{invented:?}");
 }
 
-/// Names and labels are planet-exporter's, in the text that promtool likes.
+/// Names and labels are planet-exporter's, in the text that promtool likes. Defect 19: bytes are
+/// counters, unless somebody wants gauges.
 #[test]
 fn names_and_labels_are_those_of_planet_exporter() {
     let server = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
@@ -577,7 +578,7 @@ fn a_million_series_are_bounded_and_counted() {
     assert_eq!(daemon.stop().code, 0);
 }
 
-/// Defects 12, 13, 19 and 21: one server a port, nothing open but what is named, no TLS in vain.
+/// Defects 12 and 13: one server a port, and nothing open but what is named.
 #[test]
 fn it_stands_in_for_planet_exporter() {
     let port = free_port();
@@ -682,6 +683,42 @@ fn credentials_come_from_a_file() {
     assert!(finished.stderr.contains("status 401"), "{finished:?}");
     let all = once(&settings(&format!("username = \"me\"\npassword_file = {password:?}\n")));
     assert_eq!(named(&all, "planet_traffic_bytes_total").len(), 3);
+}
+
+/// Defect 21: nobody who cannot show a good certificate is believed. The server is a perijove.
+#[test]
+fn certificates_are_checked() {
+    let directory = Directory::new();
+    let file = |name: &str| directory.join(name).display().to_string();
+    let (key, cert) = (file("key.pem"), file("cert.pem"));
+    let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=me"];
+    let openssl = run(Command::new("openssl").args(new).args([
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        &key,
+        "-out",
+        &cert,
+    ]));
+    assert_eq!(openssl.code, 0, "{openssl:?}");
+    let port = free_port();
+    let tls = format!("cert_file = {cert:?}\nkey_file = {key:?}\n[dependency]\n");
+    let settings = served(port, "").replace("[dependency]\n", &tls);
+    let mut daemon = Daemon::start(&settings);
+    daemon.process.wait_stderr("serves https://");
+    let asked = |how: &str| {
+        once_finished(&format!(
+            "[dependency.sockets]\nmachine = false\n\
+             [dependency.darkstat]\nurl = \"https://127.0.0.1:{port}/metrics\"\n{how}"
+        ))
+    };
+    let refused = asked("");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("certificate"), "{refused:?}");
+    // One that is trusted is asked, and has other metrics.
+    let trusted = asked(&format!("ca_file = {cert:?}\n"));
+    assert!(trusted.stderr.contains("there is no host_bytes_total"), "{trusted:?}");
+    assert_eq!(daemon.stop().code, 0);
 }
 
 /// A router's connections over NETCONF, and what the inventory knows of its peers.

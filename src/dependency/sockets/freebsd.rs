@@ -240,8 +240,12 @@ mod kernel {
 
         fn read_text(&self, udp: bool) -> Result<Vec<Socket>, String> {
             let text = output_of("netstat", &["-an", "-W"])?;
-            let owners = output_of("sockstat", &["-46"]);
-            let owners = netstat::owners(&owners.unwrap_or_default());
+            // Long addresses are cut off, but for the option that older releases do not know.
+            let owners = |option: &&str| {
+                netstat::owners(&output_of("sockstat", &[option]).unwrap_or_default())
+            };
+            let owners = ["-46w", "-46"].iter().map(owners).find(|owners| !owners.is_empty());
+            let owners = owners.unwrap_or_default();
             let mut sockets = netstat::read(&text).sockets;
             sockets.retain(|socket| udp || socket.protocol == Protocol::Tcp);
             for socket in &mut sockets {

@@ -1,8 +1,6 @@
 //! The machine's own sockets, and the processes that have them.
 
-#[cfg_attr(not(target_os = "freebsd"), allow(dead_code))]
 pub mod freebsd;
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub mod linux;
 
 use std::net::IpAddr;
