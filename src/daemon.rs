@@ -359,7 +359,9 @@ impl Program for Mutex<Running> {
 
     fn is_ready(&self) -> bool {
         let running = lock(self);
-        running.routers.iter().all(|(status, _)| status.is_polled())
+        // There is always an output: without one, not everything has been started yet.
+        !running.outputs.is_empty()
+            && running.routers.iter().all(|(status, _)| status.is_polled())
             && running.sources.iter().all(|status| status.state().runs > 0)
             && running.federation.as_ref().is_none_or(|status| status.is_tried())
     }

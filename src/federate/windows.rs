@@ -16,7 +16,10 @@ impl Schedule {
     pub fn last(&self, at: u64) -> Option<u64> {
         match self {
             Schedule::Every { ms } => Some(at / ms * ms),
-            Schedule::Cron(cron) => Some(cron.last((at / 1000) as i64)? as u64 * 1000),
+            // A tick before 1970 is none.
+            Schedule::Cron(cron) => {
+                Some(u64::try_from(cron.last((at / 1000) as i64)?).ok()? * 1000)
+            }
         }
     }
 
