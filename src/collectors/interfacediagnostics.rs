@@ -1,6 +1,7 @@
 //! Optics: temperature, voltage, laser bias and power, and the transceivers themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -17,6 +18,9 @@ pub struct InterfaceDiagnostics {
     satellite: bool,
     /// From the inventory and the PICs, for the ports that the last query names.
     transceivers: BTreeMap<Place, Transceiver>,
+    /// What many of them have in common, once: a large chassis has tens of thousands of them.
+    descriptions: BTreeSet<Arc<str>>,
+    makes: BTreeSet<Arc<Make>>,
 }
 
 const TAGS: &[&str] = &["name", "if_index"];
@@ -124,25 +128,29 @@ const fn threshold(
     gauge(name, unit, "Beyond it the module reports an alarm or a warning.", get)
 }
 
-static TRANSCEIVER: Measurement<Transceiver> = Measurement {
+static TRANSCEIVER: Measurement<Fitted> = Measurement {
     name: "interface",
     help: "The transceiver that an interface uses.",
     tags: TAGS,
     fields: &[
-        info("serial_number", "Serial number.", |t| Some(&t.serial_number)),
+        info("serial_number", "Serial number.", |f| Some(&f.transceiver.serial_number)),
         labelled(
             "description",
-            info("transceiver_type", "What the inventory calls it.", |t| Some(&t.description)),
+            info("transceiver_type", "What the inventory calls it.", |f| {
+                Some(&f.transceiver.description)
+            }),
         ),
         labelled(
             "speed",
-            info("transceiver_speed", "The port's speed as Junos writes it.", |t| Some(&t.speed)),
+            info("transceiver_speed", "The port's speed as Junos writes it.", |f| Some(&f.speed)),
         ),
-        info("fiber_type", "SM, MM or none.", |t| Some(&t.detail.fiber_mode)),
-        info("vendor_name", "Its vendor.", |t| Some(&t.detail.sfp_vendor_name)),
-        info("vendor_part_number", "The vendor's part number.", |t| Some(&t.detail.sfp_vendor_pno)),
-        info("wavelength", "As Junos writes it.", |t| Some(&t.detail.wavelength)),
-        level("transceiver", "", "1 if the interface is up.", |t| t.up),
+        info("fiber_type", "SM, MM or none.", |f| Some(&f.make()?.fiber_mode)),
+        info("vendor_name", "Its vendor.", |f| Some(&f.make()?.vendor_name)),
+        info("vendor_part_number", "The vendor's part number.", |f| {
+            Some(&f.make()?.vendor_part_number)
+        }),
+        info("wavelength", "As Junos writes it.", |f| Some(&f.make()?.wavelength)),
+        level("transceiver", "", "1 if the interface is up.", |f| f.up),
     ],
 };
 
@@ -329,11 +337,11 @@ fn place(interface: &str) -> Option<Place> {
 
 impl Item<InterfaceDiagnostics> for Port {
     fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
-        let found = place(&self.name).and_then(|place| diagnostics.transceivers.get_mut(&place));
-        if let Some(transceiver) = found {
-            transceiver.speed = self.speed;
-            transceiver.up = is(self.oper_status.as_deref(), "up");
-            points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], transceiver);
+        let found = place(&self.name).and_then(|place| diagnostics.transceivers.get(&place));
+        if let Some(transceiver) = found.cloned() {
+            let up = is(self.oper_status.as_deref(), "up");
+            let fitted = Fitted { transceiver, speed: self.speed, up };
+            points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], &fitted);
         }
     }
 }
@@ -356,18 +364,18 @@ struct Module {
 }
 
 impl Module {
-    fn walk(self, mut fpc: u32, mut pic: u32, found: &mut BTreeMap<Place, Transceiver>) {
+    fn walk(self, mut fpc: u32, mut pic: u32, found: &mut InterfaceDiagnostics) {
         if let Some((kind, Ok(number))) = self.name.split_once(' ').map(|(k, n)| (k, n.parse())) {
             match kind {
                 "FPC" => fpc = number,
                 "PIC" => pic = number,
                 "Xcvr" => {
                     let transceiver = Transceiver {
-                        serial_number: self.serial_number,
-                        description: self.description,
-                        ..Transceiver::default()
+                        serial_number: self.serial_number.into(),
+                        description: shared(&mut found.descriptions, self.description.into()),
+                        make: None,
                     };
-                    found.insert((fpc, pic, number), transceiver);
+                    found.transceivers.insert((fpc, pic, number), transceiver);
                 }
                 _ => {}
             }
@@ -381,17 +389,46 @@ impl Module {
 
 impl Item<InterfaceDiagnostics> for Module {
     fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
-        self.walk(0, 0, &mut diagnostics.transceivers);
+        self.walk(0, 0, diagnostics);
     }
 }
 
-#[derive(Default)]
+#[derive(Clone)]
 struct Transceiver {
-    serial_number: String,
-    description: String,
+    serial_number: Box<str>,
+    description: Arc<str>,
+    /// What its PIC says of it, if that is known.
+    make: Option<Arc<Make>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Make {
+    fiber_mode: String,
+    vendor_name: String,
+    vendor_part_number: String,
+    wavelength: String,
+}
+
+/// A transceiver in its interface.
+struct Fitted {
+    transceiver: Transceiver,
     speed: String,
     up: Option<u64>,
-    detail: PortDetail,
+}
+
+impl Fitted {
+    fn make(&self) -> Option<&Make> {
+        self.transceiver.make.as_deref()
+    }
+}
+
+/// The one of those that are known already, which the new one may become.
+fn shared<T: Ord + ?Sized>(known: &mut BTreeSet<Arc<T>>, new: Arc<T>) -> Arc<T> {
+    if let Some(known) = known.get(&new) {
+        return known.clone();
+    }
+    known.insert(new.clone());
+    new
 }
 
 #[derive(Deserialize)]
@@ -432,7 +469,13 @@ impl Item<InterfaceDiagnostics> for Fpc {
         for port in port_information.port {
             let place = (slot, pic_slot, port.port_number);
             if let Some(transceiver) = diagnostics.transceivers.get_mut(&place) {
-                transceiver.detail = port;
+                let make = Make {
+                    fiber_mode: port.fiber_mode,
+                    vendor_name: port.sfp_vendor_name,
+                    vendor_part_number: port.sfp_vendor_pno,
+                    wavelength: port.wavelength,
+                };
+                transceiver.make = Some(shared(&mut diagnostics.makes, Arc::new(make)));
             }
         }
     }
