@@ -266,6 +266,15 @@ mod tests {
     }
 
     #[test]
+    fn other_families_are_passed_over_however_many_there_are() {
+        // planet-exporter hangs for good at the 1,025th.
+        let other = |n: u32| format!("# TYPE other_{n} gauge\nother_{n}{{ip=\"10.0.0.7\"}} {n}\n");
+        let mut text: String = (0..5000).map(other).collect();
+        text += "host_bytes_total{ip=\"10.0.0.9\",dir=\"out\"} 5\n";
+        assert_eq!(read(&text, Dialect::Darkstat).unwrap(), ["10.0.0.9 ingress 5"]);
+    }
+
+    #[test]
     fn a_million_peers_are_bounded_and_counted() {
         struct Endless(u32, Vec<u8>);
         impl Read for Endless {
