@@ -182,7 +182,9 @@ impl<'de> Element<'de> {
             let before = self.all.len() - reader.get_ref().len();
             match reader.read_event() {
                 Ok(Event::Start(_) | Event::End(_) | Event::Empty(_)) => {
-                    self.at = before;
+                    // What quick-xml takes for a byte order mark may stand before the tag.
+                    let tag = memchr::memchr(b'<', &self.all.as_bytes()[before..]);
+                    self.at = before + tag.ok_or(Error::Short)?;
                     return Ok(());
                 }
                 Ok(Event::Text(text)) => self.text.push(text.into_inner()),
@@ -791,6 +793,13 @@ mod tests {
 
     fn unit(name: &str) -> Unit {
         Unit { name: name.into() }
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_the_middle_is_passed_over() {
+        let mut element = Element::new("<a><b>\u{feff}</b><b>1</b>\u{feff}</a>", 8);
+        let read: Result<std::collections::BTreeMap<String, String>> = element.read();
+        assert_eq!(read.unwrap().get("b").map(String::as_str), Some("1"));
     }
 
     #[test]
