@@ -18,6 +18,8 @@ pub struct InterfaceDiagnostics {
     satellite: bool,
     /// From the inventory and the PICs, for the ports that the last query names.
     transceivers: BTreeMap<Place, Transceiver>,
+    /// One behind another.
+    serial_numbers: String,
     /// What many of them have in common, once: a large chassis has tens of thousands of them.
     descriptions: BTreeSet<Arc<str>>,
     makes: BTreeSet<Arc<Make>>,
@@ -133,7 +135,7 @@ static TRANSCEIVER: Measurement<Fitted> = Measurement {
     help: "The transceiver that an interface uses.",
     tags: TAGS,
     fields: &[
-        info("serial_number", "Serial number.", |f| Some(&f.transceiver.serial_number)),
+        info("serial_number", "Serial number.", |f| Some(&f.serial_number)),
         labelled(
             "description",
             info("transceiver_type", "What the inventory calls it.", |f| {
@@ -339,8 +341,10 @@ impl Item<InterfaceDiagnostics> for Port {
     fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
         let found = place(&self.name).and_then(|place| diagnostics.transceivers.get(&place));
         if let Some(transceiver) = found.cloned() {
+            let (start, end) = transceiver.serial_number;
+            let serial_number = diagnostics.serial_numbers[start..end].to_string();
             let up = is(self.oper_status.as_deref(), "up");
-            let fitted = Fitted { transceiver, speed: self.speed, up };
+            let fitted = Fitted { transceiver, serial_number, speed: self.speed, up };
             points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], &fitted);
         }
     }
@@ -370,8 +374,10 @@ impl Module {
                 "FPC" => fpc = number,
                 "PIC" => pic = number,
                 "Xcvr" => {
+                    let start = found.serial_numbers.len();
+                    found.serial_numbers += &self.serial_number;
                     let transceiver = Transceiver {
-                        serial_number: self.serial_number.into(),
+                        serial_number: (start, found.serial_numbers.len()),
                         description: shared(&mut found.descriptions, self.description.into()),
                         make: None,
                     };
@@ -395,7 +401,8 @@ impl Item<InterfaceDiagnostics> for Module {
 
 #[derive(Clone)]
 struct Transceiver {
-    serial_number: Box<str>,
+    /// Where it begins and ends in `serial_numbers`.
+    serial_number: (usize, usize),
     description: Arc<str>,
     /// What its PIC says of it, if that is known.
     make: Option<Arc<Make>>,
@@ -412,6 +419,7 @@ struct Make {
 /// A transceiver in its interface.
 struct Fitted {
     transceiver: Transceiver,
+    serial_number: String,
     speed: String,
     up: Option<u64>,
 }
