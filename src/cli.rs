@@ -14,7 +14,7 @@ use toml::Spanned;
 use crate::bigquery::load::{Loader, Options};
 use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
 use crate::config::{
-    self, Config, File, FileInfluxdb, FilePrometheus, FileRouter, Level, Source, nearest,
+    self, Config, File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Source, nearest,
 };
 use crate::dependency::inventory::Shared;
 use crate::dependency::source;
@@ -129,6 +129,13 @@ impl Flags {
         Ok(())
     }
 
+    /// The Kafka output.
+    fn kafka(&mut self, set: impl FnOnce(&mut FileKafka)) -> Result<(), String> {
+        let kafka = &mut self.file.output.kafka;
+        set(kafka.get_or_insert_with(|| typed(FileKafka::default())).as_mut());
+        Ok(())
+    }
+
     /// The Prometheus output.
     fn prometheus(&mut self, set: impl FnOnce(&mut FilePrometheus)) -> Result<(), String> {
         let prometheus = &mut self.file.output.prometheus;
@@ -223,6 +230,9 @@ const FLAGS: &[Flag] = &[
     }),
     flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
         f.influxdb(|i| i.database = Some(v.into()))
+    }),
+    flag!("kafka", None, "BROKERS", "push to Kafka there: host:port, …", |f, v| {
+        f.kafka(|k| k.brokers = Some(v.into()))
     }),
     flag!("dependency", None, "", "map what this machine talks to", |f, _| {
         f.file.dependency.get_or_insert_default();
