@@ -7,7 +7,7 @@ mod outputs;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use perijove::output::exposition::{self, Format};
 use perijove::output::latest::Latest;
 use perijove::output::line_protocol::LineProtocol;
 use perijove::point::{Batch, Points, Value};
+use prefix_trie::{Prefix, PrefixMap};
 use quick_xml::events::Event;
 
 /// The system's allocator, how often it was asked, and what is in use now and was at most.
@@ -99,69 +100,86 @@ fn main() {
 
 /// Lookups among 100,000 prefixes: beside a scan of all of them, and a trie.
 fn inventory() {
-    const PREFIXES: u32 = 100_000;
     // Of all lengths from 8 on, within each other as they come.
-    let prefix = |n: u32| {
-        let mixed = n.wrapping_mul(0x9e37_79b1);
-        let bits = 8 + (n % 25) as u8;
-        (mixed & (u32::MAX << (32 - bits)), bits)
-    };
-    let prefixes: Vec<(u32, u8)> = (0..PREFIXES).map(prefix).collect();
-    let named = |(address, bits): &(u32, u8)| format!("{}/{bits}", Ipv4Addr::from_bits(*address));
-    let entry = |prefix: &(u32, u8)| {
+    lookups(
+        "v4",
+        |n| (n.wrapping_mul(0x9e37_79b1) & (u32::MAX << (24 - n % 25)), 8 + (n % 25) as u8),
+        |n| n.wrapping_mul(0x85eb_ca6b),
+        |address| Ipv4Addr::from_bits(address).into(),
+    );
+    // Of /32 to /128 below 2001:db8::/32, as they are given out.
+    let mixed = |n: u32| u128::from(n.wrapping_mul(0x9e37_79b1)) << 64 | u128::from(n) << 32;
+    let below = |n: u32| 0x2001_0db8 << 96 | mixed(n);
+    lookups(
+        "v6",
+        |n| (below(n) & (u128::MAX << (96 - n % 97)), 32 + (n % 97) as u8),
+        |n| below(n) | 1,
+        |address| Ipv6Addr::from_bits(address).into(),
+    );
+}
+
+fn lookups<A: Copy + Ord + std::fmt::Display>(
+    version: &str,
+    prefix: impl Fn(u32) -> (A, u8),
+    wanted: impl Fn(u32) -> A,
+    address: impl Fn(A) -> IpAddr,
+) where
+    (A, u8): Prefix,
+{
+    const PREFIXES: u32 = 100_000;
+    let prefixes: Vec<(A, u8)> = (0..PREFIXES).map(prefix).collect();
+    let named = |of: &(A, u8)| format!("{}/{}", address(of.0), of.1);
+    let entry = |prefix: &(A, u8)| {
         let name = named(prefix);
         format!("{{\"ip_address\":\"{name}\",\"domain\":\"{name}\"}}\n")
     };
     let text: String = prefixes.iter().map(entry).collect();
-    let in_use = IN_USE.load(Ordering::Relaxed);
-    let start = Instant::now();
+    let in_use = || IN_USE.load(Ordering::Relaxed);
+    let (start, before) = (Instant::now(), in_use());
     let inventory =
         Inventory::read(text.as_bytes(), inventory::Format::NdJson, Bounds::default()).unwrap();
-    let read = start.elapsed();
-    let bytes = IN_USE.load(Ordering::Relaxed) - in_use;
-    let mut trie = prefix_trie::PrefixMap::new();
-    for prefix in &prefixes {
-        trie.insert(*prefix, named(prefix));
+    let (read, bytes) = (start.elapsed(), in_use() - before);
+    let before = in_use();
+    let mut trie = PrefixMap::new();
+    for (index, prefix) in prefixes.iter().enumerate() {
+        trie.insert(*prefix, index as u32);
     }
-    let wanted: Vec<u32> = (0..PREFIXES).map(|n| n.wrapping_mul(0x85eb_ca6b)).collect();
-    let scan = |address: &u32| {
-        let inside = |(of, bits): &&(u32, u8)| (of ^ address).leading_zeros() >= u32::from(*bits);
+    let trie_bytes = in_use() - before;
+    let wanted: Vec<A> = (0..PREFIXES).map(wanted).collect();
+    let whole = if version == "v4" { 32 } else { 128 };
+    let scan = |wanted: A| {
+        let inside = |of: &&(A, u8)| of.contains(&(wanted, whole));
         prefixes.iter().filter(inside).max_by_key(|(_, bits)| *bits)
     };
-    let find = |address: &u32| inventory.find(Ipv4Addr::from_bits(*address).into());
-    for address in &wanted[..200] {
-        let own = find(address).map(|host| host.domain.to_string());
-        let scanned = scan(address).map(named);
-        let trie = trie.get_lpm(&(*address, 32)).map(|(_, domain)| domain.clone());
-        assert_eq!((&own, &own), (&scanned, &trie), "{address}");
+    let find = |wanted: A| inventory.find(address(wanted));
+    let find_in_trie = |wanted: A| trie.get_lpm(&(wanted, whole)).map(|(_, index)| *index);
+    for wanted in &wanted[..200] {
+        let own = find(*wanted).map(|host| host.domain.to_string());
+        let in_trie = find_in_trie(*wanted).map(|index| named(&prefixes[index as usize]));
+        assert_eq!((&own, &own), (&scan(*wanted).map(named), &in_trie), "{wanted}");
     }
-    let each = |time: Duration, lookups: usize| time.as_nanos() as f64 / lookups as f64;
-    let own = best(|| {
-        for address in &wanted {
-            black_box(find(address));
-        }
+    let each = |lookups: usize, find: &dyn Fn(A)| {
+        let time = best(|| wanted[..lookups].iter().copied().for_each(find));
+        time.as_nanos() as f64 / lookups as f64
+    };
+    let own = each(wanted.len(), &|wanted| {
+        black_box(find(wanted));
     });
-    let in_trie = best(|| {
-        for address in &wanted {
-            black_box(trie.get_lpm(&(*address, 32)));
-        }
+    let in_trie = each(wanted.len(), &|wanted| {
+        black_box(find_in_trie(wanted));
     });
-    let in_scan = best(|| {
-        for address in &wanted[..20] {
-            black_box(scan(address));
-        }
+    let in_scan = each(20, &|wanted| {
+        black_box(scan(wanted));
     });
-    let (own, in_trie, in_scan) =
-        (each(own, wanted.len()), each(in_trie, wanted.len()), each(in_scan, 20));
     println!(
-        "# inventory: {PREFIXES} prefixes read in {} ms, {:.1} MB; trie {in_trie:.0} ns, scan \
-         {in_scan:.0} ns",
+        "# inventory-{version}: {PREFIXES} prefixes read in {} ms, {:.1} MB with their words; \
+         prefix-trie {in_trie:.0} ns, {:.1} MB without; scan {in_scan:.0} ns",
         read.as_millis(),
-        bytes as f64 / 1e6
+        bytes as f64 / 1e6,
+        trie_bytes as f64 / 1e6
     );
-    print("inventory-lookup", own, "ns", 1000.0, false);
-    print("inventory-lookup-trie", own / in_trie, "of-trie", 1.0, false);
-    print("inventory-lookup-scan", own / in_scan, "of-scan", 0.01, false);
+    print(&format!("inventory-{version}"), own, "ns", 1000.0, false);
+    print(&format!("inventory-{version}-scan"), own / in_scan, "of-scan", 0.01, false);
 }
 
 fn print(name: &str, figure: f64, unit: &str, target: f64, more_is_better: bool) {
@@ -272,7 +290,6 @@ fn exposition(router: &str) {
     const SERIES: usize = 440_000;
     let options = ["--interfaces", "9600", "--units", "2"];
     let reply = router_prints(router, "get-interface-information extensive", &options);
-    let before = IN_USE.load(Ordering::Relaxed);
     let latest = Latest::new(3, usize::MAX);
     let node = "router";
     points("interfaces", &reply, &mut |points| {
@@ -295,11 +312,6 @@ fn exposition(router: &str) {
     }
     assert!(series >= SERIES, "only {series} series");
     let kept: usize = batches.iter().map(|batch| batch.points.bytes()).sum();
-    println!(
-        "# exposition: {} MB in use for {} MB of points",
-        (IN_USE.load(Ordering::Relaxed) - before) / 1_000_000,
-        latest.level().bytes / 1_000_000
-    );
 
     let mut text = Vec::new();
     exposition::write(&batches, &mut text).unwrap();
