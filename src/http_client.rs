@@ -1,13 +1,14 @@
 //! What everything that asks or writes over HTTP has in common: one TLS stack, a time limit for the
 //! whole exchange, and errors that hold no secrets.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use openssl::base64;
-use ureq::Agent;
 use ureq::http::HeaderMap;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::{Agent, Body};
 
 use crate::secret::Secret;
 
@@ -73,6 +74,16 @@ impl Login {
 pub fn basic(username: &str, password: &Secret) -> Secret {
     let both = format!("{username}:{}", password.expose());
     Secret::new(format!("Basic {}", base64::encode_block(both.as_bytes())))
+}
+
+/// Longer words of a server are cut.
+const WORDS_BYTES_MAX: u64 = 64 << 10;
+
+/// What a server says of an error, as far as it can be read.
+pub fn words(body: Body) -> String {
+    let mut words = Vec::new();
+    let _ = body.into_reader().take(WORDS_BYTES_MAX).read_to_end(&mut words);
+    String::from_utf8_lossy(&words).into_owned()
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date.

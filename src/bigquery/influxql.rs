@@ -28,7 +28,6 @@ pub struct Settings {
 const CHUNK_ROWS: &str = "1000";
 /// An answer of more is a mistake; only a piece of it is in memory at a time.
 const ANSWER_BYTES_MAX: u64 = 4 << 30;
-const ERROR_BYTES_MAX: u64 = 64 << 10;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -82,17 +81,15 @@ impl Client {
         let response = request.send_form(form);
         let response = response.map_err(|err| fail(http_client::describe(&err)))?;
         let (head, body) = response.into_parts();
-        let body = body.into_reader();
         if !head.status.is_success() {
-            let mut words = Vec::new();
-            let _ = body.take(ERROR_BYTES_MAX).read_to_end(&mut words);
-            let words = String::from_utf8_lossy(&words).into_owned();
-            let words = serde_json::from_str::<Answer>(&words).ok().and_then(|a| a.error);
+            let words = serde_json::from_str::<Answer>(&http_client::words(body))
+                .ok()
+                .and_then(|a| a.error);
             let words = first_line(words.as_deref().unwrap_or("no reason given"));
             return Err(fail(format!("InfluxDB answered {} ({words})", head.status.as_u16())));
         }
         // In pieces it is one document after another.
-        let body = BufReader::new(body.take(ANSWER_BYTES_MAX));
+        let body = BufReader::new(body.into_reader().take(ANSWER_BYTES_MAX));
         for answer in serde_json::Deserializer::from_reader(body).into_iter::<Answer>() {
             let answer = answer.map_err(|err| fail(format!("the answer cannot be read: {err}")))?;
             let errors = answer.results.iter().filter_map(|result| result.error.as_ref());

@@ -42,6 +42,9 @@ impl Source {
         let file = spanned.get_ref();
         let fail = |message: &str| self.at_value(spanned, message);
         let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
+        if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
+            return Err(self.at_value(spanned, "version is 1 or 2"));
+        }
         let target = match version {
             1 => influxdb::Target::V1 {
                 database: file.database.clone().unwrap_or("perijove".into()),
@@ -49,15 +52,11 @@ impl Source {
                 username: file.username.clone(),
                 password: self.secret_file(&file.password_file)?,
             },
-            2 => influxdb::Target::V2 {
+            _ => influxdb::Target::V2 {
                 token: self.secret_file(&file.token_file)?,
                 org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
                 bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
             },
-            _ => {
-                let version = file.version.as_ref().unwrap_or_else(|| unreachable!());
-                return Err(self.at_value(version, "version is 1 or 2"));
-            }
         };
         if file.username.is_some() != file.password_file.is_some() && version == 1 {
             return Err(fail("username and password_file go together"));

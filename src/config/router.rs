@@ -1,11 +1,21 @@
 //! `[[router]]`: how a router is reached, and what it is asked.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::*;
+use super::{
+    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source,
+    unknown_collector,
+};
+use crate::collectors;
+use crate::items::Limits;
+use crate::netconf::ssh;
+use crate::secret::Secret;
+use crate::sys;
+use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

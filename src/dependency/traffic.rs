@@ -62,7 +62,8 @@ pub struct Traffic {
     pub tally: Tally,
 }
 
-const TAGS: &[&str] = &[
+/// The labels of planet-exporter's traffic.
+pub const TAGS: &[&str] = &[
     "direction",
     "local_hostgroup",
     "local_domain",

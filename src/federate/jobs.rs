@@ -6,6 +6,7 @@ use super::exclusions::Exclusions;
 use super::query::Client;
 use super::roll_up::{RollUp, growth};
 use super::windows::Window;
+use crate::dependency::traffic::TAGS as TRAFFIC_TAGS;
 use crate::point::{Measurement, Points, Schema, gauge, level};
 
 /// Traffic of one direction.
@@ -143,15 +144,6 @@ pub enum Found {
 const TRAFFIC: &[&Measurement<f64>; 3] = &[&INGRESS, &EGRESS, &UNKNOWN];
 const EBPF: &[&Measurement<f64>; 3] = &[&EBPF_INGRESS, &EBPF_EGRESS, &EBPF_UNKNOWN];
 
-const TRAFFIC_LABELS: &[&str] = &[
-    "direction",
-    "local_hostgroup",
-    "local_domain",
-    "remote_hostgroup",
-    "remote_domain",
-    "remote_ip",
-];
-
 const UPSTREAM_LABELS: &[&str; 7] = &[
     "local_hostgroup",
     "local_address",
@@ -228,7 +220,7 @@ fn traffic(
         }
         limit(sums.len(), asking.rows_max)
     };
-    let rest = asking.client.ask(&expression, window.end + around_ms, TRAFFIC_LABELS, &mut each)?;
+    let rest = asking.client.ask(&expression, window.end + around_ms, TRAFFIC_TAGS, &mut each)?;
     Ok((Found::Traffic(measurements, sums), rest.series))
 }
 

@@ -1,6 +1,5 @@
 //! Asks Prometheus.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,9 +21,6 @@ pub struct Settings {
     /// Take an answer with warnings, of which a part may be missing.
     pub partial: bool,
 }
-
-/// Longer errors are cut.
-const ERROR_BYTES_MAX: u64 = 64 << 10;
 
 pub struct Client {
     agent: Agent,
@@ -73,11 +69,8 @@ impl Client {
         let fail = |why: String| format!("{url}: {why}");
         let response = request.send_form(form).map_err(|err| fail(http_client::describe(&err)))?;
         let (head, body) = response.into_parts();
-        let mut body = body.into_reader();
         if !head.status.is_success() {
-            let mut words = Vec::new();
-            let _ = body.take(ERROR_BYTES_MAX).read_to_end(&mut words);
-            let words = answer::error_words(&String::from_utf8_lossy(&words));
+            let words = answer::error_words(&http_client::words(body));
             let advice = match head.status.as_u16() {
                 401 | 403 => ": check username, password_file or token_file",
                 404 => ": check the url, which goes without /api/v1",
@@ -90,7 +83,7 @@ impl Client {
             return Err(fail(format!("Prometheus answered {status} ({words}){advice}")));
         }
         let bytes_max = self.settings.answer_bytes_max;
-        let rest = answer::read(&mut body, bytes_max, wanted, each).map_err(fail)?;
+        let rest = answer::read(&mut body.into_reader(), bytes_max, wanted, each).map_err(fail)?;
         match rest.warnings.first() {
             Some(warning) if !self.settings.partial => Err(fail(format!(
                 "the answer comes with a warning, a part may be missing: {}",

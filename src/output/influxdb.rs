@@ -1,6 +1,6 @@
 //! InfluxDB over HTTP: the write API of version 1 and of version 2.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,9 +90,6 @@ impl Settings {
     }
 }
 
-/// Longer answers are cut.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
-
 pub struct Influxdb {
     agent: Agent,
     settings: Settings,
@@ -166,9 +163,7 @@ impl Sink for Influxdb {
         if head.status.is_success() {
             return Ok(());
         }
-        let mut answer = Vec::new();
-        let _ = body.into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
-        Err(failure(head.status, &head.headers, &String::from_utf8_lossy(&answer)))
+        Err(failure(head.status, &head.headers, &http_client::words(body)))
     }
 
     /// Writing nothing is allowed, and tells whether writing something would be.

@@ -4,7 +4,6 @@
 //! empty field, and its samples as `metric value`, with tabs between them. So the labels that a
 //! point's samples share wait only once, and a request can be cut in two between any two points.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -189,9 +188,6 @@ fn next<'a>(labels: &'a mut Vec<Label>, used: &mut usize, name: &str) -> &'a mut
     &mut label.value
 }
 
-/// Longer answers are cut.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
-
 pub struct RemoteWrite {
     agent: Agent,
     settings: Settings,
@@ -228,9 +224,7 @@ impl Sink for RemoteWrite {
         if head.status.is_success() {
             return Ok(());
         }
-        let mut answer = Vec::new();
-        let _ = body.into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
-        Err(failure(head.status, &head.headers, &String::from_utf8_lossy(&answer), records))
+        Err(failure(head.status, &head.headers, &http_client::words(body), records))
     }
 
     /// A request without series is a good one.
