@@ -1,23 +1,50 @@
 //! Where log lines go: standard error in the foreground, syslog by setting.
 
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroU8;
+
 use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
+use time::OffsetDateTime;
+use time::format_description::well_known::Iso8601;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 
 use crate::config::{Destination, Level};
 use crate::sys;
 
-struct Syslog;
+/// Passes on what perijove itself says, at the level that is set.
+struct Logger {
+    write: fn(&Record),
+}
 
-impl Log for Syslog {
+impl Log for Logger {
     fn enabled(&self, metadata: &Metadata) -> bool {
         metadata.level() <= log::max_level()
     }
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) && is_ours(record.target()) {
-            sys::syslog(record.level(), &record.args().to_string());
+            (self.write)(record);
         }
     }
     fn flush(&self) {}
+}
+
+fn to_syslog(record: &Record) {
+    sys::syslog(record.level(), &record.args().to_string());
+}
+
+const MILLISECONDS: EncodedConfig = Config::DEFAULT
+    .set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) })
+    .encode();
+
+/// For standard error that is no terminal. A full disk or a pipe without a reader costs the line;
+/// simple_logger, which uses `eprintln!`, would end the program.
+fn to_stderr(record: &Record) {
+    let time = OffsetDateTime::now_utc().format(&Iso8601::<MILLISECONDS>).unwrap_or_default();
+    let (level, target, words) = (record.level(), record.target(), record.args());
+    // In one piece: others may write to the same file.
+    let line = format!("{time} {level:<5} [{target}] {words}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 fn is_ours(target: &str) -> bool {
@@ -26,22 +53,26 @@ fn is_ours(target: &str) -> bool {
 
 /// Libraries stay silent at any level: their traces show what goes over the wire, passwords too.
 pub fn start(destination: Destination, level: Level) {
-    let level = match level {
+    match destination {
+        Destination::Syslog => {
+            sys::open_syslog();
+            let _ = log::set_logger(&Logger { write: to_syslog });
+        }
+        Destination::Stderr if io::stderr().is_terminal() => {
+            let logger = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Off);
+            let _ = logger.with_module_level("perijove", LevelFilter::Trace).init();
+        }
+        Destination::Stderr => _ = log::set_logger(&Logger { write: to_stderr }),
+    }
+    set_level(level);
+}
+
+pub fn set_level(level: Level) {
+    log::set_max_level(match level {
         Level::Error => LevelFilter::Error,
         Level::Warn => LevelFilter::Warn,
         Level::Info => LevelFilter::Info,
         Level::Debug => LevelFilter::Debug,
         Level::Trace => LevelFilter::Trace,
-    };
-    match destination {
-        Destination::Syslog => {
-            sys::open_syslog();
-            log::set_max_level(level);
-            let _ = log::set_logger(&Syslog);
-        }
-        Destination::Stderr => {
-            let logger = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Off);
-            let _ = logger.with_module_level("perijove", level).init();
-        }
-    }
+    });
 }
