@@ -289,6 +289,13 @@ enum Exit {
     Usage(String),
 }
 
+/// What the command line comes to.
+enum Typed {
+    Command(&'static Command, Arguments),
+    /// `--help` or `--version`, and the answer.
+    Question(String),
+}
+
 /// What was typed.
 struct Arguments {
     typed: Vec<(&'static Flag, String)>,
@@ -299,8 +306,8 @@ struct Arguments {
 /// Does what the command line says.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let result = match read_arguments(arguments) {
-        Ok(Some((command, arguments))) => (command.run)(&arguments),
-        Ok(None) => Ok(()),
+        Ok(Typed::Command(command, arguments)) => (command.run)(&arguments),
+        Ok(Typed::Question(answer)) => say(&answer),
         Err(message) => Err(Exit::Usage(message)),
     };
     let (message, code) = match result {
@@ -309,14 +316,13 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(Exit::Usage(message)) => (message, 2),
     };
     if !message.is_empty() {
-        eprintln!("perijove: {message}");
+        // Where nobody can be told, the exit code says it alone.
+        let _ = writeln!(io::stderr(), "perijove: {message}");
     }
     ExitCode::from(code)
 }
 
-fn read_arguments(
-    arguments: impl Iterator<Item = OsString>,
-) -> Result<Option<(&'static Command, Arguments)>, String> {
+fn read_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Typed, String> {
     let mut parser = lexopt::Parser::from_iter(arguments);
     let mut typed = Vec::new();
     let mut positional = Vec::new();
@@ -327,12 +333,11 @@ fn read_arguments(
                 continue;
             }
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
-                print!("{}", help());
-                return Ok(None);
+                return Ok(Typed::Question(help()));
             }
             lexopt::Arg::Short('V') | lexopt::Arg::Long("version") => {
-                println!("perijove {}", env!("CARGO_PKG_VERSION"));
-                return Ok(None);
+                let version = concat!("perijove ", env!("CARGO_PKG_VERSION"), "\n");
+                return Ok(Typed::Question(version.into()));
             }
             lexopt::Arg::Short(short) => FLAGS.iter().find(|flag| flag.short == Some(*short)),
             lexopt::Arg::Long(long) => FLAGS.iter().find(|flag| flag.name == *long),
@@ -363,7 +368,7 @@ fn read_arguments(
         return Err(format!("something is missing: perijove {name} {arguments}"));
     }
     let flags = apply(&typed, File::default())?;
-    Ok(Some((command, Arguments { typed, flags, positional })))
+    Ok(Typed::Command(command, Arguments { typed, flags, positional }))
 }
 
 /// The settings with what was typed.
@@ -562,11 +567,21 @@ impl Printer {
                 self.out.flush()
             }),
         };
-        match written {
-            // The reader has seen enough (`perijove once | head`).
-            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(|err| Exit::Failed(format!("cannot print: {err}"))),
-        }
+        printed(written)
+    }
+}
+
+/// Prints a text at once.
+fn say(text: &str) -> Result<(), Exit> {
+    let mut out = io::stdout().lock();
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn printed(written: io::Result<()>) -> Result<(), Exit> {
+    match written {
+        // The reader has seen enough (`perijove once | head`).
+        Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|err| Exit::Failed(format!("cannot print: {err}"))),
     }
 }
 
@@ -623,11 +638,11 @@ fn poll_once(
 fn check(arguments: &Arguments) -> Result<(), Exit> {
     let config = arguments.start()?;
     let mut failed = false;
-    let mut say = |what: &str, result: Result<String, String>| match result {
-        Ok(words) => println!("ok      {what}: {words}"),
+    let mut report = |what: &str, result: Result<String, String>| match result {
+        Ok(words) => say(&format!("ok      {what}: {words}\n")),
         Err(why) => {
             failed = true;
-            println!("FAILED  {what}: {why}");
+            say(&format!("FAILED  {what}: {why}\n"))
         }
     };
     for router in &config.routers {
@@ -637,7 +652,7 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
             session.close();
             words
         });
-        say(&format!("router {}", router.identity), session);
+        report(&format!("router {}", router.identity), session)?;
     }
     if let Some(settings) = &config.dependency {
         match source::sources(settings, &Shared::default()) {
@@ -649,20 +664,20 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
                         let source::Found { items, rejected, .. } = found;
                         format!("{items} found, {rejected} left out, {points} points")
                     };
-                    say(&format!("source {}", source.status.source), found.map(words));
+                    report(&format!("source {}", source.status.source), found.map(words))?;
                 }
             }
-            Err(why) => say("sources", Err(why)),
+            Err(why) => report("sources", Err(why))?,
         }
     }
     if let Some(federate) = &config.federate {
         let checked = Client::new(&federate.query).and_then(|client| client.check());
-        say("federate", checked);
+        report("federate", checked)?;
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);
         let checked = checked.and_then(|mut parts| parts.sink.check());
-        say(&format!("output {}", output.name()), checked);
+        report(&format!("output {}", output.name()), checked)?;
     }
     if failed { Err(Exit::Failed(String::new())) } else { Ok(()) }
 }
@@ -676,8 +691,7 @@ fn show_collectors(arguments: &Arguments) -> Result<(), Exit> {
         Some(name) => vec![find_collector(name)?],
         None => collectors::COLLECTORS.iter().collect(),
     };
-    print!("{}", format(&entries));
-    Ok(())
+    say(&format(&entries))
 }
 
 fn find_collector(name: &str) -> Result<&'static crate::collector::Entry, Exit> {

@@ -369,18 +369,40 @@ fn check_says_what_works() {
     assert!((fails.stdout + &fails.stderr).contains("influxdb"));
 }
 
+/// What it says and how it ends with this as its standard output.
+fn printing_to(
+    stdout: impl Into<std::process::Stdio>,
+    arguments: &[&str],
+) -> (Option<i32>, String) {
+    let mut command = perijove(arguments);
+    let output = command.stdin(std::process::Stdio::null()).stdout(stdout).output();
+    let output = output.expect("run perijove");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_crash() {
-    // `perijove once | head -1`: the rest of the lines has no reader.
+    // `perijove once | head -1`: the rest has no reader.
     let directory = Directory::new();
     let file = directory.write("perijove.toml", local_router("r1", "--interfaces 200"));
-    let program = env!("CARGO_BIN_EXE_perijove");
-    let script = format!("\"{program}\" once --config {} 2>stderr | head -n 1", file.display());
-    let finished =
-        run(std::process::Command::new("sh").args(["-c", &script]).current_dir(directory.path()));
-    assert_eq!(lines::read(&finished.stdout).len(), 1, "{finished:?}");
-    let stderr = std::fs::read_to_string(directory.join("stderr")).expect("stderr");
-    assert!(!stderr.contains("panicked"), "{stderr}");
+    let file = file.to_str().expect("a UTF-8 path");
+    for arguments in [
+        ["once", "--quiet", "--config", file].as_slice(),
+        &["check", "--quiet", "--config", file],
+        &["collectors"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = printing_to(writer, arguments);
+        assert_eq!(ended, (Some(0), String::new()), "{arguments:?}");
+
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let (code, said) = printing_to(full, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("cannot print"), "{arguments:?}: {said}");
+    }
 }
 
 #[test]
