@@ -759,7 +759,11 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
     points.set_re_name("");
     match (last.refusal(), &last.root) {
         (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
-        (Some((_, why)), _) => log::warn!("no data: {why}"),
+        // A poller, too, ends a collector's poll that nothing runs for.
+        (Some((_, why)), _) => {
+            log::warn!("no data: {why}");
+            poll.finish(points);
+        }
         (None, Some(root)) if last.items == 0 && !roots.contains(&root.as_str()) => {
             return Err(format!("<{root}> is not its reply, which is <{}>", roots.join("> or <")));
         }

@@ -18,8 +18,10 @@ use crate::sys;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Data,
-    /// Nothing of the kind runs on the router, or it does not know the request.
+    /// Nothing of the kind runs on the router.
     NoData(String),
+    /// The router does not know the request: there is nothing to tell of it.
+    Unsupported,
     Failed(String),
     /// There is no session; why, is said once for all collectors.
     NoSession(String),
@@ -30,7 +32,7 @@ impl Outcome {
     pub fn failure(&self) -> Option<&str> {
         match self {
             Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
-            Outcome::Data | Outcome::NoData(_) => None,
+            Outcome::Data | Outcome::NoData(_) | Outcome::Unsupported => None,
         }
     }
 }
@@ -61,7 +63,8 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
             Some(u64::from(c.outcome.as_ref()?.failure().is_none()))
         }),
         level("no_data", "", "1 if the router has nothing of the kind.", |c| {
-            Some(u64::from(matches!(c.outcome.as_ref()?, Outcome::NoData(_))))
+            let outcome = c.outcome.as_ref()?;
+            Some(u64::from(matches!(outcome, Outcome::NoData(_) | Outcome::Unsupported)))
         }),
         gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
             c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
@@ -288,7 +291,8 @@ impl RouterStatus {
                 Outcome::NoSession(why) => log::debug!("{identity}: {name}: {why}"),
                 Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
                 Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
-                Outcome::Data => {}
+                // It was said by whoever asked.
+                Outcome::Data | Outcome::Unsupported => {}
             }
             if let (Some(why), false) = (&tally.first_rejected, status.said_rejected) {
                 log::warn!("{identity}: {name}: left out an item that does not fit: {why}");

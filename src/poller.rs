@@ -22,7 +22,6 @@ use crate::schedule::Schedule;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
-const UNSUPPORTED: &str = "the router does not know the request";
 const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
 const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -97,12 +96,13 @@ struct Work {
 
 impl Work {
     fn note(&mut self, outcome: Outcome) {
-        // A failure says more than data, and data more than none.
+        // A failure says more than data, data more than none, and none more than no answer.
         let rank = |outcome: &Outcome| match outcome {
-            Outcome::NoData(_) => 0,
-            Outcome::Data => 1,
-            Outcome::NoSession(_) => 2,
-            Outcome::Failed(_) => 3,
+            Outcome::Unsupported => 0,
+            Outcome::NoData(_) => 1,
+            Outcome::Data => 2,
+            Outcome::NoSession(_) => 3,
+            Outcome::Failed(_) => 4,
         };
         if self.outcome.as_ref().is_none_or(|have| rank(&outcome) > rank(have)) {
             self.outcome = Some(outcome);
@@ -277,8 +277,11 @@ impl RouterPoller {
     }
 
     fn finish(&mut self, work: &mut Work, emit: &mut dyn FnMut(&Batch)) {
-        // What takes all replies to make would be wrong if one of them is missing.
-        if work.outcome.as_ref().is_none_or(|outcome| outcome.failure().is_none()) {
+        let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
+        let failed = outcome.failure().is_some();
+        // What takes all replies to make would be wrong if one of them is missing, and made up if
+        // there was none.
+        if !failed && *outcome != Outcome::Unsupported {
             let before = work.points.len();
             work.points.set_re_name("");
             work.poll.finish(&mut work.points);
@@ -293,9 +296,7 @@ impl RouterPoller {
             let (collector, points) = (entry.name, &work.points);
             emit(&Batch { node, collector, time_ns: now_ns(), points });
         }
-        let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
         self.status.polled(work.index, outcome, &work.tally, work.spent);
-        let failed = matches!(outcome, Outcome::Failed(_));
         output::end(&self.outputs, node, entry.name, *interval, failed);
     }
 
@@ -309,7 +310,7 @@ impl RouterPoller {
         let now = Instant::now();
         let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
             // Said when it was found out.
-            Outcome::NoData(UNSUPPORTED.into())
+            Outcome::Unsupported
         } else {
             let had_session = self.session.is_some();
             let mut result = self.exchange(rpc, first, work, &readers, emit);
@@ -398,7 +399,7 @@ impl RouterPoller {
                     self.router.identity
                 );
                 self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
-                Outcome::NoData(UNSUPPORTED.into())
+                Outcome::Unsupported
             }
             (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
             (Some((_, why)), _) => Outcome::NoData(why),

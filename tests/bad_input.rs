@@ -230,6 +230,17 @@ fn an_rpc_error_is_said_in_the_routers_words() {
 }
 
 #[test]
+fn nothing_is_counted_where_no_request_is_known() {
+    let alarms = |fault: &str| {
+        let finished = once_finished("alarm", fault);
+        assert_eq!(finished.code, 0, "{fault}: {finished:?}");
+        alarm_polls(&lines::read(&finished.stdout))
+    };
+    assert_eq!(alarms("--fault unsupported"), 0, "nobody said that there are no alarms");
+    assert_eq!(alarms("--fault unsupported:get-system-alarm"), 1);
+}
+
+#[test]
 fn a_router_that_hangs_costs_the_time_limit_and_a_new_session() {
     let mut daemon = Daemon::start(&format!(
         "collectors = [\"alarm\", \"route\"]\n{FAST}{}[collector.route]\ntimeout = \"2s\"\n",

@@ -351,13 +351,18 @@ fn what_is_too_old_is_not_shown() {
         "[[router]]\nidentity = \"r1\"\ncollectors = [\"alarm\"]\n\
          command = [\"sh\", \"-c\", {once:?}]\n"
     );
-    let daemon = start(port, &settings(port, "expire_intervals = 2\n", &router));
-    let alarms = |port| own(port, "junos_alarms_yellow_count", &[]);
-    assert!(alarms(port).is_some());
-    wait_for("the router does not answer", || {
-        (own(port, "junos_up", &[]) == Some(0.0)).then_some(())
+    let daemon = start(port, &settings(port, "expire_intervals = 20\n", &router));
+    let value = |all: &[Series], name: &str| {
+        all.iter().find(|series| series.name == name).map(|series| series.value)
+    };
+    let alarms = |all: &[Series]| value(all, "junos_alarms_yellow_count");
+    assert!(alarms(&metrics(port, "")).is_some());
+    let lost = wait_for("the router does not answer", || {
+        let all = metrics(port, "");
+        (value(&all, "junos_up") == Some(0.0)).then_some(all)
     });
-    wait_for("its readings are gone", || alarms(port).is_none().then_some(()));
+    assert!(alarms(&lost).is_some(), "its last readings are gone at once");
+    wait_for("its readings are gone", || alarms(&metrics(port, "")).is_none().then_some(()));
     assert_eq!(own(port, "perijove_collector_success", &[("collector", "alarm")]), Some(0.0));
     daemon.stop();
 }
