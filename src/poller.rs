@@ -18,7 +18,7 @@ use crate::output::{self, Output, Wanted, jitter};
 use crate::own_metrics::{Outcome, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::reply::Meaning;
-use crate::schedule::Schedule;
+use crate::schedule::{self, Schedule};
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
@@ -130,10 +130,14 @@ impl RouterPoller {
     }
 
     /// Polls the router when it is asked to, until `asks` is closed. A poll serves all who asked
-    /// before it ended.
+    /// before it ended; while the router rests from one, what is kept has to do.
     pub fn run_when_asked(mut self, outputs: &[Arc<Output>], asks: &Receiver<Ask>) {
         self.outputs = outputs.to_vec();
         let mut ended: Vec<Option<Instant>> = vec![None; self.router.collectors.len()];
+        // Asked for in vain, so that the next poll is theirs too: else those who always come while
+        // the router rests from another's poll would never have one.
+        let mut owed = vec![false; ended.len()];
+        let mut rest_until = Instant::now();
         let mut scratch = Vec::new();
         loop {
             let ask = match asks.recv_timeout(self.idle().unwrap_or(IDLE_LONGEST)) {
@@ -141,15 +145,21 @@ impl RouterPoller {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let is_old = |at: usize| ended[at].is_none_or(|ended| ended + ask.age_min < ask.made);
-            let collectors = self.router.collectors.iter().enumerate();
-            let wanted = collectors.filter(|(_, c)| ask.wanted.has_collector(c.entry.name));
-            let due: Vec<usize> = wanted.map(|(at, _)| at).filter(|at| is_old(*at)).collect();
-            if due.is_empty() || Instant::now() >= ask.until {
+            for (at, polled) in self.router.collectors.iter().enumerate() {
+                let is_old = ended[at].is_none_or(|ended| ended + ask.age_min < ask.made);
+                owed[at] |= is_old && ask.wanted.has_collector(polled.entry.name);
+            }
+            let now = Instant::now();
+            let due: Vec<usize> = (0..owed.len()).filter(|at| owed[*at]).collect();
+            if due.is_empty() || now < rest_until || now >= ask.until {
                 continue;
             }
             self.poll_or_stand_by(&due, outputs, &mut scratch);
-            due.iter().for_each(|at| ended[*at] = Some(Instant::now()));
+            let end = Instant::now();
+            rest_until = end + schedule::rest(end - now, self.router.poll_share_max);
+            for at in due {
+                (ended[at], owed[at]) = (Some(end), false);
+            }
         }
         self.close();
     }

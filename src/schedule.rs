@@ -2,6 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+/// However long a poll took, the router is asked again after that.
+const REST_LONGEST: Duration = Duration::from_secs(600);
+
+/// How long to leave a router alone after a poll that took so long, for polls to take no more than
+/// that share of the time, 0 to 1.
+pub fn rest(spent: Duration, share_max: f64) -> Duration {
+    let rest = spent.as_secs_f64() * (1.0 / share_max - 1.0);
+    Duration::from_secs_f64(rest.min(REST_LONGEST.as_secs_f64()))
+}
+
 /// The collectors of one router, by index.
 pub struct Schedule {
     slots: Vec<Slot>,
@@ -57,12 +67,9 @@ impl Schedule {
         self.slots.iter().map(|slot| slot.due).min().map(|due| due.max(self.rest_until))
     }
 
-    /// A poll took so long: the router rests until its share of time is kept again, but no longer
-    /// than the longest interval.
+    /// A poll took so long: the router rests until its share of time is kept again.
     pub fn rest(&mut self, spent: Duration, now: Instant) {
-        let longest = self.slots.iter().map(|slot| slot.interval).max().unwrap_or_default();
-        let rest = spent.as_secs_f64() * (1.0 / self.share_max - 1.0);
-        self.rest_until = now + Duration::from_secs_f64(rest).min(longest);
+        self.rest_until = now + rest(spent, self.share_max);
     }
 }
 
@@ -107,8 +114,16 @@ mod tests {
         assert_eq!(schedule.next(), Some(start + 12 * S));
         assert!(schedule.due(start + 11 * S).is_empty());
         assert_eq!(indexes(schedule.due(start + 12 * S)), [0]);
-        // A poll that ran into its time limit does not silence the router for minutes.
+        // One that takes longer than its interval has its share, too.
         schedule.rest(30 * S, start + 42 * S);
-        assert_eq!(schedule.next(), Some(start + 52 * S));
+        assert_eq!(schedule.next(), Some(start + 132 * S));
+    }
+
+    #[test]
+    fn a_router_that_takes_ever_so_long_is_asked_again() {
+        assert_eq!(rest(2 * S, 0.25), 6 * S);
+        assert_eq!(rest(9 * S, 1.0), Duration::ZERO);
+        assert_eq!(rest(3600 * S, 0.01), REST_LONGEST);
+        assert_eq!(rest(Duration::MAX, 0.01), REST_LONGEST);
     }
 }
