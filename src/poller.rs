@@ -61,6 +61,8 @@ pub struct RouterPoller {
     /// After failures: not before then, and how many there were.
     reconnect: Option<(Instant, u32)>,
     last_error: String,
+    /// Whether the Routing Engine is the master, as last heard; else why that is not known.
+    mastership: Result<bool, String>,
     /// RPCs that the router does not know, and until when not to ask again.
     unsupported: HashMap<String, Instant>,
     /// Where raw replies are saved: for `record`.
@@ -122,6 +124,7 @@ impl RouterPoller {
             session: None,
             reconnect: None,
             last_error: String::new(),
+            mastership: Err(String::new()),
             unsupported: HashMap::new(),
             record: None,
             status,
@@ -211,20 +214,30 @@ impl RouterPoller {
         if !self.router.master_only {
             return true;
         }
-        let mut why = String::from("the reply does not tell which Routing Engine this is");
-        for rpc in [mastership::RPC_LOCAL, mastership::RPC_ALL] {
-            match self.ask_mastership(rpc) {
-                Ok(Some(master)) => return master,
-                Ok(None) => {}
-                Err(err) => why = err,
+        let had_session = self.session.is_some();
+        let mut heard = self.ask_mastership(mastership::RPC_LOCAL);
+        if heard.is_err() && had_session {
+            // The router had ended the session while nothing was asked.
+            heard = self.ask_mastership(mastership::RPC_LOCAL);
+        }
+        if heard == Ok(None) {
+            heard = self.ask_mastership(mastership::RPC_ALL);
+        }
+        let unclear = || String::from("the reply does not tell which Routing Engine this is");
+        let identity = &self.router.identity;
+        match (heard.and_then(|master| master.ok_or_else(unclear)), &self.mastership) {
+            (Ok(master), known) if known.as_ref() != Ok(&master) => {
+                let role = if master { "the master" } else { "not the master: it is not polled" };
+                log::info!("{identity}: this Routing Engine is {role}");
+                self.mastership = Ok(master);
             }
+            (Err(why), Err(said)) if why != *said => {
+                log::warn!("{identity}: master_only: {why}; it is polled (re_slot may help)");
+                self.mastership = Err(why);
+            }
+            _ => {}
         }
-        if self.last_error != why {
-            let identity = &self.router.identity;
-            log::warn!("{identity}: master_only: {why}; it is polled (re_slot may help)");
-            self.last_error = why;
-        }
-        true
+        *self.mastership.as_ref().unwrap_or(&true)
     }
 
     fn ask_mastership(&mut self, rpc: &str) -> Result<Option<bool>, String> {
