@@ -399,13 +399,14 @@ impl RouterPoller {
             }
         }
         let timeout = polled.timeout;
+        let timed_out = session.is_lost() && Instant::now() >= deadline;
         if session.is_lost() {
             let why = result.as_ref().err().map_or("its framing was lost", Broken::why).to_string();
             self.lose(why);
         }
         match result {
             Ok(reply) => Ok(self.judge(rpc, &roots, &reply)),
-            Err(broken) if broken.why().contains(netconf::NO_ANSWER) => {
+            Err(_) if timed_out => {
                 let why = format!("{} (timeout = {timeout:?}): {rpc}", netconf::NO_ANSWER);
                 Err(Broken::Failed(why))
             }
