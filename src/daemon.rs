@@ -17,6 +17,7 @@ use crate::dependency::inventory::{Inventory, Shared};
 use crate::dependency::source::{self, Status};
 use crate::federate;
 use crate::federate::feed::Feed;
+use crate::netconf::local;
 use crate::output::influxdb::Influxdb;
 use crate::output::kafka::{self, Kafka};
 use crate::output::latest::Latest;
@@ -176,6 +177,7 @@ fn watch_signals(events: Sender<Event>) -> Result<(), String> {
         for signal in signals.forever() {
             let event = if signal == SIGHUP { Event::Reload } else { Event::Terminate };
             if signal != SIGHUP && std::mem::replace(&mut stopping, true) {
+                local::end_all();
                 std::process::exit(1);
             }
             if events.send(event).is_err() {
@@ -590,6 +592,8 @@ impl Daemon {
         stop_federation(self.federation, Instant::now() + self.config.drain_timeout / 2);
         stop_routers(self.routers, Instant::now() + self.config.drain_timeout / 2);
         stop_outputs(self.outputs, deadline);
+        // Of routers that still answer.
+        local::end_all();
     }
 }
 

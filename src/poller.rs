@@ -31,8 +31,8 @@ const IDLE_LONGEST: Duration = Duration::from_secs(3600);
 /// Opens a session with the router.
 pub fn connect(router: &Router) -> Result<Session, netconf::Error> {
     let (transport, timeout) = match &router.link {
-        Link::Local { command } => {
-            (local::start(command, &router.identity)?, Duration::from_secs(30))
+        Link::Local { command, connect_timeout } => {
+            (local::start(command, &router.identity)?, *connect_timeout)
         }
         Link::Ssh(settings) => (ssh::connect(settings)?, settings.connect_timeout),
     };

@@ -3,6 +3,8 @@
 
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The machine's name; empty if it has none.
 pub fn hostname() -> String {
@@ -15,9 +17,33 @@ pub fn hostname() -> String {
 
 /// Lowers (or, as root, raises) this process's priority to that nice value.
 pub fn set_nice(nice: i32) -> std::io::Result<()> {
-    // SAFETY: takes numbers only; 0 means this process.
-    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
-    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    // SAFETY: takes numbers only.
+    let set = |id| unsafe { libc::setpriority(libc::PRIO_PROCESS, id, nice) };
+    // 0 means this process; on Linux this thread, and each of the others has a value of its own.
+    if set(0) != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        thread.file_name().to_str().and_then(|id| id.parse().ok()).map(set);
+    }
+    Ok(())
+}
+
+/// Whether this user may make files in that directory.
+pub fn may_write(directory: &Path) -> bool {
+    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the path ends with a zero.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
+}
+
+/// Kills a process and those that it has started, by the group that it leads; one that has gone
+/// is no error.
+pub fn kill_group(leader: u32) {
+    // 0 and 1 would stand for others.
+    if let Some(group) = i32::try_from(leader).ok().filter(|group| *group > 1) {
+        // SAFETY: takes numbers only.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
 }
 
 /// What this process has used.

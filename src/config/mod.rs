@@ -220,7 +220,7 @@ pub struct Router {
 /// How a router is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
-    Local { command: Vec<String> },
+    Local { command: Vec<String>, connect_timeout: Duration },
     Ssh(ssh::Settings),
 }
 

@@ -103,7 +103,10 @@ impl Source {
             if command.is_empty() {
                 return Err(fail("command is empty: it needs a program"));
             }
-            return Ok(Link::Local { command });
+            // A router that takes its time for its replies may need it for its first words.
+            let timeout = router.timeout.or(self.file.timeout);
+            let connect_timeout = or_seconds(router.connect_timeout.or(timeout), 30);
+            return Ok(Link::Local { command, connect_timeout });
         }
         let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
         let username = router.username.clone();

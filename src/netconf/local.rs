@@ -3,20 +3,36 @@
 //! A socket, unlike a pipe, has time limits of its own; it is also what sshd gives the same
 //! program when it runs it as a subsystem.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{Error, Transport};
+use crate::sync::lock;
+use crate::sys;
 
 /// Longer lines of the child's standard error are cut in the log.
 const STDERR_LINE_BYTES_MAX: u64 = 1000;
 
+/// The children that run, each the leader of a group of its own; `None` once there are to be no
+/// more. A thread that still waits for an answer when the program ends drops nothing.
+static LIVE: Mutex<Option<BTreeSet<u32>>> = Mutex::new(Some(BTreeSet::new()));
+
+/// Kills all children that run, and lets no other be started.
+pub fn end_all() {
+    lock(&LIVE).take().into_iter().flatten().for_each(sys::kill_group);
+}
+
 pub struct Local {
     program: String,
     child: Child,
+    /// How it has ended, once that is known.
+    status: Option<ExitStatus>,
     socket: UnixStream,
     deadline: Instant,
 }
@@ -26,19 +42,24 @@ pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Err
     let (program, arguments) = command.split_first().ok_or(Error("no command is set".into()))?;
     let run = || -> io::Result<Local> {
         let (socket, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .stdin(Stdio::from(OwnedFd::from(theirs.try_clone()?)))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .stderr(Stdio::piped())
-            .spawn()?;
+            .process_group(0);
+        let mut live = lock(&LIVE);
+        let live = live.as_mut().ok_or_else(|| io::Error::other("perijove ends"))?;
+        let mut child = command.spawn()?;
+        live.insert(child.id());
         if let Some(stderr) = child.stderr.take() {
             let (router, program) = (router.to_string(), program.clone());
             let log = move || log_lines(stderr, &router, &program);
             std::thread::Builder::new().name("stderr".into()).stack_size(64 << 10).spawn(log)?;
         }
         let program = program.clone();
-        Ok(Local { program, child, socket, deadline: Instant::now() })
+        Ok(Local { program, child, status: None, socket, deadline: Instant::now() })
     };
     match run() {
         Ok(local) => Ok(Box::new(local)),
@@ -82,10 +103,23 @@ fn limit(err: io::Error) -> io::Error {
 impl Local {
     /// Why nothing more comes.
     fn ended(&mut self) -> io::Error {
-        let status = self.child.try_wait().ok().flatten();
-        let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
+        self.reap(|child| child.try_wait().ok().flatten());
+        let status = self.status.map(|status| format!(" ({status})")).unwrap_or_default();
         let what = format!("the command {} has ended{status}", self.program);
         io::Error::new(io::ErrorKind::UnexpectedEof, what)
+    }
+
+    /// Takes the child's end, once, and what it has started with it.
+    fn reap(&mut self, wait: impl Fn(&mut Child) -> Option<ExitStatus>) {
+        if self.status.is_none() {
+            let mut live = lock(&LIVE);
+            self.status = wait(&mut self.child);
+            if self.status.is_some() {
+                let id = self.child.id();
+                sys::kill_group(id);
+                live.as_mut().map(|live| live.remove(&id));
+            }
+        }
     }
 }
 
@@ -119,7 +153,9 @@ impl Transport for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if self.status.is_none() {
+            sys::kill_group(self.child.id());
+        }
+        self.reap(|child| child.wait().ok());
     }
 }
