@@ -26,7 +26,7 @@ use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
 use crate::poller::{self, RouterPoller};
 use crate::reply::Meaning;
-use crate::{collectors, daemon, log_to, reference, sys};
+use crate::{collectors, daemon, lock_file, log_to, reference};
 
 struct Command {
     name: &'static str,
@@ -475,6 +475,14 @@ fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
     let options = Options { create, dry_run };
+    // Days that are asked for are loaded whoever else runs: nothing is remembered of them.
+    let _lock = match from {
+        None if !dry_run => {
+            let lock = lock_file::hold(&config.state_directory, "bigquery.lock");
+            lock.map_err(Exit::Failed)?
+        }
+        _ => None,
+    };
     let days = match (from, to) {
         (None, None) if !once && !dry_run => {
             return daemon::bigquery(settings, options, &read).map_err(Exit::Failed);

@@ -1,7 +1,6 @@
 //! The running program: a thread for each router and each output, and one that waits for signals.
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::File;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -30,6 +29,7 @@ use crate::own_metrics::{self, FederateStatus, RouterStatus};
 use crate::point::{Batch, Points};
 use crate::poller::{Ask, RouterPoller};
 use crate::sync::lock;
+use crate::{lock_file, log_to, sys};
 
 /// What the main thread waits for.
 enum Event {
@@ -140,31 +140,15 @@ pub fn bigquery(
     Ok(())
 }
 
-/// Keeps a second copy from running with the same state; `None` where there is no state directory,
-/// as in the foreground on another machine.
+/// Federation may run beside the one that polls: what it keeps there has other names.
 fn lock_state(config: &Config) -> Result<Option<File>, String> {
-    let directory: &Path = &config.state_directory;
-    if !directory.is_dir() {
-        return Ok(None);
-    }
-    // Federation may run beside the one that polls: what it keeps there has other names.
-    let path = directory.join(if config.federate.is_some() { "federate.lock" } else { "lock" });
-    let shown = path.display();
-    let file = File::options().create(true).append(true).open(&path);
-    let file = match file {
-        Ok(file) => file,
-        // Whoever may not write there has no state there either.
-        Err(err) => {
-            log::warn!("cannot lock {shown}: {err}");
-            return Ok(None);
-        }
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => {
-            Err(format!("another perijove runs with this state directory ({shown} is locked)"))
-        }
-        Err(TryLockError::Error(err)) => Err(format!("cannot lock {shown}: {err}")),
+    let name = if config.federate.is_some() { "federate.lock" } else { "lock" };
+    lock_file::hold(&config.state_directory, name)
+}
+
+fn set_nice(nice: i32) {
+    if let Err(err) = sys::set_nice(nice) {
+        log::warn!("cannot set nice = {nice}: {err}");
     }
 }
 

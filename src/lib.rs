@@ -18,8 +18,8 @@
 //! * `bigquery` loads that from InfluxDB into BigQuery.
 //! * `config` turns what was written into what runs, `daemon` runs it, `cli` is the command line,
 //!   `reference` the documentation that the code knows.
-//! * `http_client` is what all that asks over HTTP shares; `units`, `secret`, `sync`, `sys` and
-//!   `log_to` are small things that several of these need.
+//! * `http_client` is what all that asks over HTTP shares; `units`, `secret`, `sync`, `sys`,
+//!   `lock_file` and `log_to` are small things that several of these need.
 //!
 //! A module imports only from those that stand below it; ARCHITECTURE.md has the floors.
 
@@ -35,6 +35,7 @@ pub mod federate;
 pub mod http_client;
 pub mod items;
 pub mod labels;
+pub mod lock_file;
 pub mod log_to;
 pub mod netconf;
 pub mod output;

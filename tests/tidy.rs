@@ -55,6 +55,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "edges",
         &[
             "sys",
+            "lock_file",
             "secret",
             "http_client",
             "netconf",
