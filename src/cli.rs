@@ -505,9 +505,6 @@ fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
 
 fn run_daemon(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), Exit> {
     log_to::start(config.destination, config.level);
-    if let Err(err) = sys::set_nice(config.nice) {
-        log::warn!("cannot set nice = {}: {err}", config.nice);
-    }
     daemon::run(config, reload).map_err(Exit::Failed)
 }
 

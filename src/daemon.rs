@@ -80,6 +80,8 @@ type Done = Receiver<()>;
 
 /// Polls until a signal says to stop. `reload` reads the settings again.
 pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), String> {
+    // Before any thread is started, which inherits it.
+    set_nice(config.nice);
     let _lock = lock_state(&config)?;
     let (events, wait) = mpsc::channel();
     watch_signals(events.clone())?;
@@ -303,7 +305,7 @@ impl Running {
             let node = match (&self.routers[..], &self.machine) {
                 ([(only, _)], _) => only.identity().to_string(),
                 (_, Some(machine)) => machine.clone(),
-                _ => crate::sys::hostname(),
+                _ => sys::hostname(),
             };
             own.push((node, time_ns, self.own_outputs()));
         }
@@ -507,15 +509,51 @@ impl Daemon {
         spools.map(|spool| spool.sync_interval).min()
     }
 
-    /// Goes over to other settings; what they do not change goes on as it is.
+    /// Goes over to other settings, or stays with those that there are.
     fn change(&mut self, config: Config) -> Result<(), String> {
         for output in &config.outputs {
             // Those that cannot start leave everything as it was.
-            make_output(output).map(drop)?;
+            let mut parts = make_output(output)?;
+            if self.listens_elsewhere(output) {
+                parts.sink.check()?;
+            }
         }
         if let Some(settings) = &config.dependency {
             source::sources(settings, &Shared::default())?;
         }
+        let before = self.config.clone();
+        self.go_over(config).inspect_err(|_| {
+            if let Err(why) = self.go_over(before.clone()) {
+                log::error!("the old settings cannot be gone back to either, perijove ends: {why}");
+                let _ = self.events.send(Event::Terminate);
+            }
+        })?;
+        if (&self.config.state_directory, self.config.destination)
+            != (&before.state_directory, before.destination)
+        {
+            log::warn!("another state_directory or [log] destination needs a restart");
+        }
+        log_to::set_level(self.config.level);
+        if self.config.nice != before.nice {
+            set_nice(self.config.nice);
+        }
+        Ok(())
+    }
+
+    /// Whether that output serves at a port that perijove does not have yet.
+    fn listens_elsewhere(&self, output: &config::Output) -> bool {
+        let port = |output: &config::Output| match &output.kind {
+            OutputKind::Prometheus(settings) => {
+                settings.listen.rsplit_once(':').map(|(_, port)| port.to_string())
+            }
+            _ => None,
+        };
+        let running = || self.outputs.iter().filter_map(|running| port(&running.config));
+        port(output).is_some_and(|wanted| running().all(|port| port != wanted))
+    }
+
+    /// What other settings do not change goes on as it is.
+    fn go_over(&mut self, config: Config) -> Result<(), String> {
         for running in &mut self.outputs {
             let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
             if let Some(new) = config.outputs.iter().find(other_sink) {

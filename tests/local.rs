@@ -5,7 +5,8 @@ mod common;
 use common::http_stub::{HttpStub, Reply};
 use common::lines::{self, Line, Value};
 use common::perijove::{
-    Daemon, FAST, alarm_polls, hosts, local_router, once, once_finished, seen, whole_lines,
+    Daemon, FAST, alarm_polls, hosts, local_router, once, once_finished, run_with, seen,
+    whole_lines,
 };
 use common::process::descendants;
 use common::wait_for;
@@ -132,8 +133,9 @@ fn an_error_of_one_routing_engine_keeps_the_points_of_the_others() {
 fn the_childs_stderr_is_in_the_log() {
     let finished = once_finished("alarm", "--fault stderr");
     assert_eq!(finished.code, 0, "{finished:?}");
-    assert!(finished.stderr.contains("r1"), "{}", finished.stderr);
-    assert!(finished.stderr.lines().count() > 0);
+    let said = "mgd: warning: <this> is a line & no XML";
+    let line = finished.stderr.lines().find(|line| line.contains(said));
+    assert!(line.is_some_and(|line| line.contains("r1: ")), "{}", finished.stderr);
 }
 
 #[test]
@@ -177,6 +179,50 @@ fn term_and_int_end_it_and_its_child() {
             (!proc.exists()).then_some(())
         });
     }
+}
+
+/// A router's command in a shell that waits for it, with this limit for an RPC.
+fn hanging_behind_a_shell(timeout: &str) -> (Daemon, Vec<u32>) {
+    let router = common::perijove::router("--fault hang").join(" ");
+    let shell = format!("{router}; true");
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}drain_timeout = \"1s\"\ntimeout = \"{timeout}\"\n[log]\n\
+         level = \"debug\"\n[[router]]\nidentity = \"r1\"\ncommand = [\"sh\", \"-c\", {shell:?}]\n"
+    ));
+    daemon.process.wait_stderr("is open");
+    let children = descendants(daemon.process.id());
+    assert_eq!(children.len(), 2, "a shell and a router");
+    (daemon, children)
+}
+
+fn wait_gone(processes: &[u32]) {
+    let gone = |id: &u32| !std::path::PathBuf::from(format!("/proc/{id}")).exists();
+    wait_for("the children's end", || processes.iter().all(gone).then_some(()));
+}
+
+#[test]
+fn a_child_that_hangs_outlives_neither_its_time_limit_nor_perijove() {
+    let (daemon, children) = hanging_behind_a_shell("1s");
+    wait_gone(&children);
+    daemon.stop();
+
+    let (daemon, children) = hanging_behind_a_shell("10m");
+    assert_eq!(daemon.stop().code, 0);
+    wait_gone(&children);
+}
+
+#[test]
+fn a_child_that_says_nothing_has_the_time_limit() {
+    let started = std::time::Instant::now();
+    for limit in ["timeout = \"1s\"", "connect_timeout = \"1s\""] {
+        let settings =
+            format!("[[router]]\nidentity = \"r1\"\n{limit}\ncommand = [\"sleep\", \"600\"]\n");
+        let finished = run_with(&settings, &["once", "--collectors", "alarm"]);
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert!(finished.stderr.contains("no <hello>"), "{finished:?}");
+    }
+    // Half a minute each, if there is none.
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
 }
 
 #[test]
@@ -276,6 +322,41 @@ fn hup_reads_the_settings_again() {
         .wait_lines("points after a bad file", |lines| hosts(lines).contains("last").then_some(()));
     wait_for("the old routers' ends", || {
         (descendants(daemon.process.id()).len() == 1).then_some(())
+    });
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn settings_that_cannot_be_started_keep_the_old_ones_running() {
+    let first = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = first.local_addr().expect("an address").port();
+    let settings = |router: &str, listen: &str| {
+        let listen = format!("[output.prometheus]\nlisten = \"{listen}\"\n");
+        let router = local_router(router, "");
+        format!("collectors = [\"alarm\"]\n{FAST}{router}[output.stdout]\n{listen}")
+    };
+    let free = common::free_port();
+    let mut daemon = Daemon::start(&settings("before", &format!("127.0.0.1:{free}")));
+    daemon.wait_lines("points", |lines| hosts(lines).contains("before").then_some(()));
+    // Where another listens; and where only the end of the old output can tell that one does.
+    let second = std::net::TcpListener::bind(("127.0.0.2", free)).expect("bind");
+    for taken in [format!("127.0.0.1:{port}"), format!("127.0.0.2:{free}")] {
+        daemon.reload(&settings("after", &taken));
+        daemon.process.wait_stderr(&format!("cannot listen on {taken}"));
+        let so_far = whole_lines(&daemon.process.stdout()).len();
+        daemon.wait_lines("points under the old settings", |lines| {
+            hosts(&lines[so_far..]).contains("before").then_some(())
+        });
+        let metrics = format!("http://127.0.0.1:{free}/metrics");
+        let (status, _) = wait_for("the old output", || {
+            common::http_agent().get(&metrics).call().and_then(common::answer).ok()
+        });
+        assert_eq!(status, 200);
+    }
+    drop(second);
+    daemon.reload(&settings("after", &format!("127.0.0.2:{free}")));
+    daemon.wait_lines("points of the new settings", |lines| {
+        hosts(lines).contains("after").then_some(())
     });
     assert_eq!(daemon.stop().code, 0);
 }
