@@ -1,7 +1,7 @@
 //! The command line: one table of commands, one of flags; help and checks iterate over them.
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -316,8 +316,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(Exit::Usage(message)) => (message, 2),
     };
     if !message.is_empty() {
-        // Where nobody can be told, the exit code says it alone.
-        let _ = writeln!(io::stderr(), "perijove: {message}");
+        log_to::last_words(&message);
     }
     ExitCode::from(code)
 }
@@ -443,6 +442,19 @@ impl Arguments {
         Ok(config)
     }
 
+    /// Settings that `read` gives. If nobody watches, what is wrong with them is said in syslog too,
+    /// where they want their log there.
+    fn unwatched(&self, read: &dyn Fn() -> Result<Config, String>) -> Result<Config, Exit> {
+        read().map_err(|why| {
+            let path = self.flags.config.as_deref().unwrap_or(Path::new(config::DEFAULT_PATH));
+            let destination = Source::log_destination(path);
+            if destination == config::Destination::Syslog && !io::stderr().is_terminal() {
+                log_to::start(destination, Level::Error);
+            }
+            Exit::Usage(why)
+        })
+    }
+
     fn format<T: Copy>(&self, formats: &[(&str, T)]) -> Result<T, Exit> {
         let Some(name) = &self.flags.format else { return Ok(formats[0].1) };
         let found = formats.iter().find(|(known, _)| known == name);
@@ -455,12 +467,12 @@ impl Arguments {
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
     let read = || arguments.config()?.without_federate();
-    run_daemon(read().map_err(Exit::Usage)?, &read)
+    run_daemon(arguments.unwatched(&read)?, &read)
 }
 
 fn federate(arguments: &Arguments) -> Result<(), Exit> {
     let read = || arguments.config()?.only_federate();
-    let config = read().map_err(Exit::Usage)?;
+    let config = arguments.unwatched(&read)?;
     if !arguments.flags.once {
         return run_daemon(config, &read);
     }
@@ -471,7 +483,8 @@ fn federate(arguments: &Arguments) -> Result<(), Exit> {
 fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     let none = || "the settings have no [bigquery]: it needs a project and a dataset".to_string();
     let read = || arguments.config()?.bigquery.ok_or_else(none);
-    let config = arguments.start()?;
+    let config = arguments.unwatched(&|| arguments.config())?;
+    log_to::start(config.destination, config.level);
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
     let options = Options { create, dry_run };

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroU8;
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
@@ -28,6 +30,8 @@ impl Log for Logger {
     }
     fn flush(&self) {}
 }
+
+static IS_SYSLOG: AtomicBool = AtomicBool::new(false);
 
 fn to_syslog(record: &Record) {
     sys::syslog(record.level(), &record.args().to_string());
@@ -57,6 +61,12 @@ pub fn start(destination: Destination, level: Level) {
         Destination::Syslog => {
             sys::open_syslog();
             let _ = log::set_logger(&Logger { write: to_syslog });
+            IS_SYSLOG.store(true, Ordering::Relaxed);
+            let to_stderr = panic::take_hook();
+            panic::set_hook(Box::new(move |panic| {
+                sys::syslog(log::Level::Error, &panic.to_string());
+                to_stderr(panic);
+            }));
         }
         Destination::Stderr if io::stderr().is_terminal() => {
             let logger = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Off);
@@ -65,6 +75,15 @@ pub fn start(destination: Destination, level: Level) {
         Destination::Stderr => _ = log::set_logger(&Logger { write: to_stderr }),
     }
     set_level(level);
+}
+
+/// Says why the program ends: on standard error, and in syslog if the log goes there. Where nobody
+/// can be told, the exit code says it alone.
+pub fn last_words(message: &str) {
+    let _ = writeln!(io::stderr(), "perijove: {message}");
+    if IS_SYSLOG.load(Ordering::Relaxed) {
+        sys::syslog(log::Level::Error, message);
+    }
 }
 
 pub fn set_level(level: Level) {

@@ -337,6 +337,18 @@ impl Source {
         Ok(source)
     }
 
+    /// Where a settings file wants its log, as far as that can be made out if the rest is wrong.
+    pub fn log_destination(path: &Path) -> Destination {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct OnlyLog {
+            log: FileLog,
+        }
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let only: OnlyLog = toml::from_str(&text).unwrap_or_default();
+        only.log.destination.unwrap_or_default()
+    }
+
     /// An error at that byte of the file: file, line, key and message.
     fn at(&self, offset: usize, message: &str) -> String {
         let Some(path) = &self.path else { return message.to_string() };
