@@ -106,6 +106,16 @@ struct Flags {
 }
 
 impl Flags {
+    /// How much is logged, if they say so.
+    fn level(&self) -> Option<Level> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some(Level::Error),
+            (false, 0) => None,
+            (false, 1) => Some(Level::Debug),
+            (false, _) => Some(Level::Trace),
+        }
+    }
+
     /// Changes the one router that there is.
     fn router(&mut self, set: impl FnOnce(&mut FileRouter)) -> Result<(), String> {
         let routers = &mut self.file.router;
@@ -424,14 +434,9 @@ impl Arguments {
             None => Source::empty(),
         };
         let flags = apply(&self.typed, std::mem::take(&mut source.file))?;
+        let level = flags.level();
         source.file = flags.file;
-        let level = match (flags.quiet, flags.verbose) {
-            (true, _) => Some(Level::Error),
-            (false, 0) => source.file.log.level,
-            (false, 1) => Some(Level::Debug),
-            (false, _) => Some(Level::Trace),
-        };
-        source.file.log.level = level;
+        source.file.log.level = level.or(source.file.log.level);
         source.into_config()
     }
 
@@ -719,7 +724,7 @@ fn find_collector(name: &str) -> Result<&'static crate::collector::Entry, Exit> 
 fn parse(arguments: &Arguments) -> Result<(), Exit> {
     let format = arguments.format(POINT_FORMATS)?;
     let entry = find_collector(&arguments.positional[0])?;
-    let level = if arguments.flags.verbose > 0 { Level::Debug } else { Level::Warn };
+    let level = arguments.flags.level().unwrap_or(Level::Warn);
     log_to::start(config::Destination::Stderr, level);
     let mut reply = Vec::new();
     let (name, read) = match arguments.positional.get(1) {
@@ -730,6 +735,7 @@ fn parse(arguments: &Arguments) -> Result<(), Exit> {
     let settings = match &arguments.flags.config {
         Some(path) => {
             let mut source = Source::read(path).map_err(Exit::Usage)?;
+            source.check_collector_tables().map_err(Exit::Usage)?;
             source.file.collector.remove(entry.name).map(Spanned::into_inner).unwrap_or_default()
         }
         None => Settings::default(),

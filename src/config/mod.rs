@@ -430,7 +430,7 @@ impl Source {
         }
     }
 
-    fn check_collector_tables(&self) -> Result<(), String> {
+    pub fn check_collector_tables(&self) -> Result<(), String> {
         for (name, settings) in &self.file.collector {
             let entry = collectors::find(name)
                 .ok_or_else(|| self.at_value(settings, unknown_collector(name)))?;
