@@ -5,8 +5,9 @@ mod common;
 use common::lines::{self, Line};
 use common::perijove::{
     Daemon, FAST, alarm_polls, hosts, local_router, once_finished, own, perijove, run_with, seen,
+    whole_lines,
 };
-use common::process::{Finished, run};
+use common::process::{Finished, peak_bytes, run};
 use common::temporary::Directory;
 use common::{program, wait_for};
 
@@ -201,9 +202,17 @@ fn what_is_over_a_limit_is_refused_with_the_settings_name() {
 
 #[test]
 fn a_huge_reply_within_the_limits_is_read_in_little_memory() {
-    let finished = once_finished("interfaces", "--fault huge:interface");
-    assert_eq!(finished.code, 0, "{}", finished.stderr);
-    assert!(seen(&lines::read(&finished.stdout), "interface") > 100);
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"interfaces\"]\n{FAST}{}[output.stdout]\nqueue_bytes_max = \"4MB\"\n",
+        local_router("r1", "--fault huge:interface")
+    ));
+    let peak = daemon.process.wait_for("a poll", |process| {
+        process.stdout().contains("polls_total=1").then(|| peak_bytes(process.id()))
+    });
+    // The reply is of 50 MB.
+    assert!(peak < 40 << 20, "{peak} bytes");
+    assert!(seen(&whole_lines(&daemon.process.stdout()), "interface") > 100);
+    assert_eq!(daemon.stop().code, 0);
 }
 
 #[test]
@@ -222,14 +231,6 @@ fn a_request_that_the_platform_lacks_is_paused() {
 }
 
 #[test]
-fn an_rpc_error_is_said_in_the_routers_words() {
-    let finished = once_finished("alarm,route", "--fault rpc-error:route");
-    assert_eq!(finished.code, 1, "{finished:?}");
-    assert!(finished.stderr.contains("route"), "{}", finished.stderr);
-    assert!(alarm_polls(&lines::read(&finished.stdout)) > 0);
-}
-
-#[test]
 fn nothing_is_counted_where_no_request_is_known() {
     let alarms = |fault: &str| {
         let finished = once_finished("alarm", fault);
@@ -238,6 +239,14 @@ fn nothing_is_counted_where_no_request_is_known() {
     };
     assert_eq!(alarms("--fault unsupported"), 0, "nobody said that there are no alarms");
     assert_eq!(alarms("--fault unsupported:get-system-alarm"), 1);
+}
+
+#[test]
+fn an_rpc_error_is_said_in_the_routers_words() {
+    let finished = once_finished("alarm,route", "--fault rpc-error:route");
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert!(finished.stderr.contains("route"), "{}", finished.stderr);
+    assert!(alarm_polls(&lines::read(&finished.stdout)) > 0);
 }
 
 #[test]

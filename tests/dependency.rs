@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::http_stub::{HttpStub, Reply};
 use common::perijove::{Daemon, local_router, perijove, run_with};
-use common::process::{Finished, Process, run};
+use common::process::{Finished, Process, peak_bytes, run};
 use common::prometheus::promtool;
 use common::temporary::Directory;
 use common::{answer, free_port, http_agent, lines, program, wait_for};
@@ -506,13 +506,6 @@ fn endless(text: &'static str) -> String {
         }
     });
     url
-}
-
-/// The most memory that a process ever had resident, in bytes.
-fn peak_bytes(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 /// Defect 6, and what has no end at all.

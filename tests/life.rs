@@ -2,11 +2,17 @@
 
 mod common;
 
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use common::perijove::{FAST, alarm_polls, hosts, local_router, whole_lines};
-use common::process::{Process, run};
+use common::lines::Line;
+use common::perijove::{
+    Daemon, FAST, alarm_polls, hosts, local_router, own, perijove, whole_lines,
+};
+use common::process::{Process, descendants, run};
 use common::temporary::Directory;
+use common::{answer, http_agent, program, wait_for};
 
 /// Settings for polls of one quick collector.
 fn polling(identity: &str) -> String {
@@ -52,4 +58,212 @@ fn a_reader_of_the_log_that_goes_away_ends_nothing() {
     });
     process.signal("TERM");
     assert_eq!(process.finish().code, 0);
+}
+
+/// A text that is replaced at once.
+fn replace(directory: &Directory, name: &str, text: &str) {
+    let new = directory.write("new", text);
+    std::fs::rename(new, directory.join(name)).expect("rename");
+}
+
+#[test]
+fn the_backup_is_quiet_and_takes_over() {
+    let directory = Directory::new();
+    replace(&directory, "role", "backup");
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/two_engines.py");
+    let command = [program("python3").to_str().expect("UTF-8"), server].map(String::from);
+    let settings = format!(
+        "master_only = true\ncollectors = [\"alarm\"]\n{FAST}[[router]]\nidentity = \"r1\"\n\
+         command = [{:?}, {:?}, \"DIRECTORY\"]\n",
+        command[0], command[1]
+    );
+    let mut daemon = Daemon::start_in(directory, &settings, &[]);
+    let count = |lines: &[Line], field: &str| own(lines, ("host", "r1"), field).unwrap_or(0.0);
+    daemon.wait_lines("sessions lost while it stands by", |lines| {
+        (count(lines, "losses_total") >= 3.0).then_some(())
+    });
+    let asked = std::fs::read_to_string(daemon.directory.join("asked")).expect("what was asked");
+    assert!(!asked.contains("alarm"), "the backup was polled:\n{asked}");
+    // Nor is the question answered for both, which does not tell which one this is.
+    assert!(!asked.contains("<get-route-engine-information/>"), "{asked}");
+
+    replace(&daemon.directory, "role", "master");
+    daemon.wait_lines("polls by the new master", |lines| (alarm_polls(lines) >= 3).then_some(()));
+    replace(&daemon.directory, "role", "backup");
+    daemon.wait_lines("it stands by again", |lines| {
+        (own(lines, ("collector", "alarm"), "no_data") == Some(1.0)).then_some(())
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(finished.stderr.contains("is the master"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_second_copy_with_the_same_state_is_refused() {
+    let settings = format!("state_directory = \"DIRECTORY\"\n{}", polling("r1"));
+    let mut daemon = Daemon::start(&settings);
+    daemon.wait_lines("polls", |lines| (alarm_polls(lines) > 0).then_some(()));
+    let file = daemon.directory.join("perijove.toml");
+    let second = run(perijove(&["run", "--config"]).arg(&file));
+    assert_eq!(second.code, 1, "{second:?}");
+    assert!(second.stderr.contains("another perijove runs"), "{second:?}");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// An account that is nobody's, for programs that are not to be root's.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn the_lock_holds_whoever_has_made_it() {
+    let directory = Directory::new();
+    if std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).is_err() {
+        println!("skipped: only root can be two users");
+        return;
+    }
+    let path = directory.path().to_path_buf();
+    let program = directory.join("perijove");
+    // Where another account can run it.
+    std::fs::copy(env!("CARGO_BIN_EXE_perijove"), &program).expect("copy the program");
+    let settings = format!("state_directory = \"DIRECTORY\"\n{}", polling("r1"));
+    let mut daemon = Daemon::start_in(directory, &settings, &[]);
+    daemon.wait_lines("polls", |lines| (alarm_polls(lines) > 0).then_some(()));
+    let second = |words: &str| {
+        let mut command = Command::new(&program);
+        command.args(["run", "--config"]).arg(path.join("perijove.toml"));
+        let finished = run(command.uid(NOBODY).gid(NOBODY));
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert!(finished.stderr.contains(words), "{finished:?}");
+    };
+    second("another perijove runs");
+    // Not even readable: whether the lock is held cannot be told.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path.join("lock"), mode).expect("set mode");
+    second("cannot lock");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// The nice value of each thread of a process: see proc_pid_stat(5).
+fn nice(id: u32) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("read /proc").flatten();
+    let stats = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")));
+    let after_name = stats.flatten().map(|s| s.rsplit(") ").next().expect("stat").to_string());
+    after_name.map(|fields| fields.split(' ').nth(16).expect("nice").to_string()).collect()
+}
+
+#[test]
+fn nice_and_the_logs_level_are_as_set_and_follow_hup() {
+    let settings = |identity: &str, nice: u32, log: &str| {
+        // Of which something is to be said at that level.
+        let router = local_router(identity, "--fault not-running");
+        format!("nice = {nice}\ncollectors = [\"alarm\"]\n{FAST}{router}[log]\n{log}\n")
+    };
+    let mut daemon = Daemon::start(&settings("r1", 11, ""));
+    daemon.wait_lines("polls", |lines| (alarm_polls(lines) > 0).then_some(()));
+    let id = daemon.process.id();
+    assert!(nice(id).iter().all(|nice| nice == "11"), "{:?}", nice(id));
+    for child in descendants(id) {
+        assert_eq!(nice(child), ["11"]);
+    }
+    assert!(!daemon.process.stderr().contains(" DEBUG "));
+
+    daemon.reload(&settings("r2", 13, "level = \"debug\"\ndestination = \"syslog\""));
+    daemon.process.wait_stderr("needs a restart");
+    wait_for("the new nice value", || nice(id).iter().all(|nice| nice == "13").then_some(()));
+    daemon.process.wait_stderr(" DEBUG ");
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// A socket, and `perijove run` where that is /dev/log: in a mount namespace of its own, which not
+/// everybody may have.
+fn with_syslog(directory: &Directory) -> Option<(UnixDatagram, Command)> {
+    let path = directory.path().display();
+    let mount = format!(
+        "mkdir -p {path}/dev && mount --rbind /dev {path}/dev && mount -t tmpfs none /dev && \
+         for d in null zero random urandom; do \
+         : >/dev/$d && mount --bind {path}/dev/$d /dev/$d || exit; done && \
+         ln -s {path}/syslog /dev/log"
+    );
+    let unshared = |script: String| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]);
+        command
+    };
+    if run(&mut unshared(mount.clone())).code != 0 {
+        println!("skipped: there is no mount namespace to be had");
+        return None;
+    }
+    let socket = UnixDatagram::bind(directory.join("syslog")).expect("bind");
+    socket.set_read_timeout(Some(common::DEADLINE)).expect("set a time limit");
+    let program = env!("CARGO_BIN_EXE_perijove");
+    let run = format!("{mount} && exec \"{program}\" run --config {path}/perijove.toml");
+    Some((socket, unshared(run)))
+}
+
+/// Reads until a message holds these words.
+fn wait_syslog(socket: &UnixDatagram, words: &str) -> String {
+    let mut message = [0; 4096];
+    loop {
+        let length = socket.recv(&mut message).unwrap_or_else(|err| panic!("{words:?}: {err}"));
+        let text = String::from_utf8_lossy(&message[..length]);
+        if text.contains(words) {
+            return text.into_owned();
+        }
+    }
+}
+
+const SYSLOG: &str = "[log]\ndestination = \"syslog\"\n";
+
+#[test]
+fn syslog_has_the_log_and_why_the_program_ends() {
+    let directory = Directory::new();
+    let Some((socket, mut command)) = with_syslog(&directory) else { return };
+    directory.write("perijove.toml", polling("r1") + SYSLOG);
+    let mut process = Process::start(&mut command);
+    let said = wait_syslog(&socket, "r1: session");
+    // Facility daemon, severity info.
+    assert!(said.starts_with("<30>") && said.contains("perijove["), "{said}");
+    process.wait_for("polls", |process| {
+        (alarm_polls(&whole_lines(&process.stdout())) > 0).then_some(())
+    });
+    process.signal("TERM");
+    wait_syslog(&socket, "stopping");
+    let finished = process.finish();
+    assert_eq!((finished.code, finished.stderr.as_str()), (0, ""));
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("an address");
+    let prometheus = format!("[output.prometheus]\nlisten = \"{address}\"\n");
+    directory.write("perijove.toml", polling("r1") + SYSLOG + &prometheus);
+    assert_eq!(run(&mut command).code, 1);
+    wait_syslog(&socket, &format!("cannot listen on {address}"));
+
+    directory.write("perijove.toml", format!("intervall = \"1s\"\n{SYSLOG}"));
+    assert_eq!(run(&mut command).code, 2);
+    wait_syslog(&socket, "perijove.toml:1: intervall");
+}
+
+#[test]
+fn a_slow_router_rests_between_scrapes() {
+    let port = common::free_port();
+    let slow = local_router("r1", "--fault slow --drip-bytes 20 --drip-ms 20");
+    let daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\npoll_share_max = 1\n{slow}[output.prometheus]\n\
+         listen = \"127.0.0.1:{port}\"\nmode = \"scrape\"\nage_min = \"0s\"\n"
+    ));
+    let scrape = || {
+        let request = http_agent().get(format!("http://127.0.0.1:{port}/metrics"));
+        request.call().and_then(answer).ok().filter(|(status, _)| *status == 200)
+    };
+    let polls = |text: &str| {
+        let series = text.lines().find(|line| line.starts_with("perijove_collector_polls_total{"));
+        series.and_then(|series| series.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    wait_for("a poll", || polls(&scrape()?.1).filter(|polls| *polls == 1.0));
+    // It takes a second at least, and so has its rest for minutes.
+    for _ in 0..3 {
+        let (_, text) = scrape().expect("an answer");
+        assert_eq!(polls(&text), Some(1.0), "{text}");
+        assert!(text.contains("junos_alarms_yellow_count{"), "{text}");
+    }
+    assert_eq!(daemon.stop().code, 0);
 }

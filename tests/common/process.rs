@@ -171,6 +171,13 @@ pub fn descendants(ancestor: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// The most memory that a process ever had resident, in bytes.
+pub fn peak_bytes(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("read /proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("kB") * 1024
+}
+
 /// What a pipe has given so far.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<(Vec<u8>, bool)>>);
