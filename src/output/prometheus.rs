@@ -257,11 +257,7 @@ impl Server {
         let result = match &self.tls {
             None => self.converse(&mut { timed }, is_refused),
             Some(certificate) => match certificate.acceptor().accept(timed) {
-                Ok(mut tls) => {
-                    let result = self.converse(&mut tls, is_refused);
-                    let _ = tls.shutdown();
-                    result
-                }
+                Ok(mut tls) => self.converse(&mut tls, is_refused),
                 Err(HandshakeError::Failure(failed)) => {
                     Err(io::Error::other(format!("no TLS session: {}", failed.error())))
                 }
@@ -280,7 +276,7 @@ impl Server {
             connection.set_deadline(Instant::now() + self.settings.request_timeout);
             let request = match http::read_request(connection, &mut buffer) {
                 Ok(Some(request)) => request,
-                Ok(None) => return Ok(()),
+                Ok(None) => return connection.end(),
                 Err(Refusal::Gone(err)) => return Err(err),
                 Err(Refusal::Status(status)) => {
                     connection.set_deadline(Instant::now() + DRAIN);
@@ -289,7 +285,7 @@ impl Server {
                 }
             };
             if self.stopping.load(Ordering::Relaxed) {
-                return Ok(());
+                return connection.end();
             }
             connection.set_deadline(Instant::now() + self.settings.response_timeout);
             let keep_alive = !is_refused && request.keeps_alive();
@@ -523,6 +519,9 @@ impl Write for Timed {
 trait Connection: Read + Write {
     fn timed(&mut self) -> &mut Timed;
 
+    /// Says that nothing more comes.
+    fn end(&mut self) -> io::Result<()>;
+
     fn set_deadline(&mut self, deadline: Instant) {
         self.timed().deadline = deadline;
     }
@@ -530,8 +529,8 @@ trait Connection: Read + Write {
     /// Ends it: what the client still sends is read for a moment, for a socket that is closed with
     /// something unread is reset, and the answer may be lost.
     fn drain(&mut self) -> io::Result<()> {
-        self.timed().stream.shutdown(std::net::Shutdown::Write)?;
         self.set_deadline(Instant::now() + DRAIN);
+        self.end()?;
         let mut rest = [0; 1024];
         while matches!(self.timed().read(&mut rest), Ok(1..)) {}
         Ok(())
@@ -544,11 +543,21 @@ impl Connection for Timed {
     fn timed(&mut self) -> &mut Timed {
         self
     }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.stream.shutdown(std::net::Shutdown::Write)
+    }
 }
 
 impl Connection for SslStream<Timed> {
     fn timed(&mut self) -> &mut Timed {
         self.get_mut()
+    }
+
+    /// Without TLS's own end, the client would have to take the answer for one that was cut off.
+    fn end(&mut self) -> io::Result<()> {
+        self.shutdown().map_err(io::Error::other)?;
+        self.timed().end()
     }
 }
 
