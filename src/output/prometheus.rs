@@ -4,7 +4,6 @@
 //! connection has its time for a request and for a response; whoever is slower is cut off. Pollers
 //! know nothing of all this: they leave their points in `Latest`.
 
-use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use super::exposition::{self, Format};
 use super::http::{self, Manner, Refusal, Request, ranges};
 use super::latest::Latest;
+use super::logins::Logins;
 use super::{Failure, Program, Sink, Wanted};
 use crate::point::Batch;
 use crate::secret::Secret;
@@ -67,8 +67,6 @@ const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections beyond the limit are told so, up to that many at once.
 const REFUSALS_MAX: usize = 8;
-/// Logins that were checked lately: bcrypt takes its time, on purpose.
-const LOGINS_MAX: usize = 64;
 const STACK_BYTES: usize = 512 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -108,7 +106,7 @@ impl Sink for Prometheus {
             latest: self.latest.clone(),
             tls: self.tls.clone(),
             program: program.clone(),
-            logins: Mutex::default(),
+            logins: Logins::new(self.settings.users.clone()),
             connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
@@ -203,8 +201,7 @@ struct Server {
     latest: Arc<Latest>,
     tls: Option<Arc<Certificate>>,
     program: Arc<dyn Program>,
-    /// Digests of the headers that were found good.
-    logins: Mutex<HashSet<[u8; 32]>>,
+    logins: Logins,
     connections: AtomicUsize,
     stopping: AtomicBool,
 }
@@ -310,7 +307,7 @@ impl Server {
     ) -> io::Result<()> {
         // Whether it runs is no secret, and those who ask have no passwords.
         let is_probe = matches!(&*request.path, "/healthz" | "/-/ready");
-        if !is_probe && !self.admits(request.header("authorization")) {
+        if !is_probe && !self.logins.admit(request.header("authorization")) {
             let challenge = ("WWW-Authenticate", "Basic realm=\"perijove\", charset=\"UTF-8\"");
             let headers = [PLAIN[0], challenge];
             return http::respond(out, "401 Unauthorized", &headers, "unauthorized\n", manner);
@@ -376,38 +373,6 @@ impl Server {
             self.latest.scraped(duplicates);
         }
         Ok(())
-    }
-
-    /// Whether this `Authorization` header lets in (RFC 7617).
-    fn admits(&self, header: Option<&str>) -> bool {
-        let users = &self.settings.users;
-        let Some((_, any_hash)) = users.first() else { return true };
-        let Some((scheme, encoded)) = header.and_then(|header| header.split_once(' ')) else {
-            return false;
-        };
-        let decoded = openssl::base64::decode_block(encoded.trim()).unwrap_or_default();
-        let decoded = String::from_utf8(decoded).unwrap_or_default();
-        let Some((name, password)) = decoded.split_once(':') else { return false };
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return false;
-        }
-        // One at a time: whoever tries passwords takes no more than a core.
-        let mut logins = lock(&self.logins);
-        let digest = openssl::sha::sha256(encoded.as_bytes());
-        if logins.contains(&digest) {
-            return true;
-        }
-        let user = users.iter().find(|(known, _)| known == name);
-        // An unknown name takes as long as a known one.
-        let hash = user.map_or(any_hash, |(_, hash)| hash);
-        let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false) && user.is_some();
-        if is_right {
-            if logins.len() >= LOGINS_MAX {
-                logins.clear();
-            }
-            logins.insert(digest);
-        }
-        is_right
     }
 
     fn index(&self) -> String {
