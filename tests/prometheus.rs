@@ -147,6 +147,12 @@ fn paths_methods_and_forms() {
     assert_eq!(get(port, "/metric", &[]).0, 404);
     assert_eq!(get(port, "/metrics?target=r3", &[]).0, 404);
     assert_eq!(get(port, "/metrics?collect[]=bpg", &[]).0, 400);
+    assert_eq!(get(port, "/metrics?target=r1&target=r1", &[]).0, 400);
+    let (status, words) = get(port, "/metrics?target=r1&ls=blue", &[]);
+    assert!(status == 400 && words.contains("logical_systems"), "{words}");
+    // Empty is as good as absent.
+    let all = metrics(port, "?target=&ls=&collect[]=");
+    assert!(["r1", "r 2&<"].map(|r| all.iter().any(|s| s.label("target") == r)) == [true; 2]);
 
     let one = metrics(port, "?target=r%202%26%3C&collect[]=alarm&collect[]=route");
     assert!(one.iter().all(|series| series.label("target") == "r 2&<"));

@@ -407,30 +407,37 @@ impl Server {
 }
 
 const PLAIN: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
+const BAD_REQUEST: &str = "400 Bad Request";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
-/// What a scrape asks for.
+/// What a scrape asks for. What is empty is as good as absent.
 fn wanted(request: &Request, targets: &[String]) -> Result<Wanted, (&'static str, String)> {
+    let is_known =
+        |name: &str| collectors::find(name).is_some() || dependency::SOURCES.contains(&name);
     let mut wanted = Wanted::default();
-    for (name, value) in &request.query {
+    for (name, value) in request.query.iter().filter(|(_, value)| !value.is_empty()) {
         match &**name {
+            "target" if wanted.target.is_some() => {
+                return Err((BAD_REQUEST, "one target, or none for all routers\n".into()));
+            }
             "target" if targets.contains(value) => wanted.target = Some(value.clone()),
             "target" => {
                 let words = format!("no router has the identity {value}\n");
                 return Err(("404 Not Found", words));
             }
-            "collect[]" => wanted.collectors.push(value.clone()),
+            "collect[]" if is_known(value) => wanted.collectors.push(value.clone()),
+            "collect[]" => return Err((BAD_REQUEST, format!("there is no collector {value}\n"))),
+            // junos_exporter's: it would be wrong to answer with more than was asked for.
+            "ls" => {
+                let words = "ls: logical systems are chosen in the settings of the collectors that \
+                             ask for them (logical_systems)\n";
+                return Err((BAD_REQUEST, words.into()));
+            }
             // Prometheus and people may add what they like.
             _ => {}
         }
     }
-    let is_known =
-        |name: &str| collectors::find(name).is_some() || dependency::SOURCES.contains(&name);
-    let unknown = wanted.collectors.iter().find(|name| !is_known(name));
-    match unknown {
-        Some(name) => Err(("400 Bad Request", format!("there is no collector {name}\n"))),
-        None => Ok(wanted),
-    }
+    Ok(wanted)
 }
 
 /// The format that the client likes best; text where it likes both.
