@@ -209,7 +209,8 @@ impl RouterPoller {
     }
 
     /// Whether to poll: always, but for a Routing Engine that is to be quiet while it is the
-    /// backup. One that cannot tell polls, and says so.
+    /// backup. What was heard last holds while it cannot be asked; one that never could tell
+    /// polls, and says so.
     fn is_master(&mut self) -> bool {
         if !self.router.master_only {
             return true;
