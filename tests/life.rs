@@ -110,6 +110,28 @@ fn a_second_copy_with_the_same_state_is_refused() {
     assert_eq!(daemon.stop().code, 0);
 }
 
+#[test]
+fn the_load_into_bigquery_has_a_lock_of_its_own() {
+    let directory = Directory::new();
+    let here = directory.path().display();
+    let nobody = format!("http://127.0.0.1:{}", common::free_port());
+    let settings = format!(
+        "state_directory = \"{here}\"\n[bigquery]\nproject = \"p\"\ndataset = \"d\"\n\
+         url = \"{nobody}\"\nretry_max = \"0s\"\n[bigquery.influxdb]\nurl = \"{nobody}\"\n"
+    );
+    let file = directory.write("perijove.toml", settings);
+    let held = std::fs::File::create(directory.join("bigquery.lock")).expect("make the lock");
+    held.try_lock().expect("lock");
+    let refused = |arguments: &[&str]| {
+        let finished = run(perijove(&["bigquery", "--config"]).arg(&file).args(arguments));
+        assert_eq!(finished.code, 1, "{finished:?}");
+        finished.stderr.contains("another perijove runs")
+    };
+    assert!(refused(&[]) && refused(&["--once"]));
+    // What is not remembered may be done beside it.
+    assert!(!refused(&["--once", "--dry-run"]) && !refused(&["--from", "2026-03-01"]));
+}
+
 /// An account that is nobody's, for programs that are not to be root's.
 const NOBODY: u32 = 65534;
 
