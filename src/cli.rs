@@ -698,7 +698,7 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
         report("federate", checked)?;
     }
     if let Some(bigquery) = &config.bigquery {
-        say("bigquery", load::check(bigquery));
+        report("bigquery", load::check(bigquery))?;
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);
