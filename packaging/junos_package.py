@@ -350,22 +350,32 @@ def mode_bits(text):
 
 
 def write_tgz(files, epoch):
-    """A gzip tar of path → (data, mode), with each directory before what is in it."""
+    """A gzip tar of path → data."""
+    return write_gzip(write_tar(files, epoch))
+
+
+def write_gzip(data):
+    output = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=output, mode="wb", compresslevel=9, mtime=0) as file:
+        file.write(data)
+    return output.getvalue()
+
+
+def write_tar(files, epoch):
+    """A tar of path → data in its order, each directory before what is in it; scripts can run."""
     members = io.BytesIO()
     with tarfile.open(fileobj=members, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         made = set()
-        for path, (data, mode) in files.items():
+        for path, data in files.items():
             folder = os.path.dirname(path)
             if folder and folder not in made:
                 made.add(folder)
                 tar.addfile(tar_header(folder, 0o755, epoch, tarfile.DIRTYPE))
+            mode = 0o755 if folder == "scripts" else 0o644
             header = tar_header(path, mode, epoch, tarfile.REGTYPE)
             header.size = len(data)
             tar.addfile(header, io.BytesIO(data))
-    output = io.BytesIO()
-    with gzip.GzipFile(filename="", fileobj=output, mode="wb", compresslevel=9, mtime=0) as file:
-        file.write(members.getvalue())
-    return output.getvalue()
+    return members.getvalue()
 
 
 def tar_header(path, mode, epoch, kind):
@@ -375,9 +385,20 @@ def tar_header(path, mode, epoch, kind):
     return header
 
 
-def read_tgz(data):
-    """path → data of the files in a package; fails where a byte is not accounted for."""
-    inflate = zlib.decompressobj(wbits=31)  # one gzip member, its CRC checked
+def altered_member(members, expected):
+    """The first member in which a tar differs from the expected one; None if in none."""
+    if members == expected:
+        return None
+    at = next((at for at, pair in enumerate(zip(members, expected)) if pair[0] != pair[1]), None)
+    if at is None:
+        return "the end"
+    with tarfile.open(fileobj=io.BytesIO(expected), mode="r:") as tar:
+        return [member.name for member in tar if member.offset <= at][-1]
+
+
+def read_gzip(data):
+    """What one gzip member holds, its CRC checked; fails where anything follows it."""
+    inflate = zlib.decompressobj(wbits=31)
     try:
         members = inflate.decompress(data, PACKAGE_BYTES_MAX)
     except zlib.error as error:
@@ -386,34 +407,52 @@ def read_tgz(data):
         raise Failure(f"the package: unpacks to more than {PACKAGE_BYTES_MAX >> 20} MB")
     if not inflate.eof or inflate.unused_data:
         raise Failure("the package: its gzip file is cut short, or something follows it")
-    files, end = {}, 0
+    return members
+
+
+def read_tgz(data):
+    """path → data of the files in a package; fails where a byte is not accounted for."""
+    members = read_gzip(data)
+    files, folders, end = {}, set(), 0
     try:
         with tarfile.open(fileobj=io.BytesIO(members), mode="r:") as tar:
             for member in tar:
                 check_member(member, members[member.offset : member.offset_data])
-                if member.name in files:
+                if member.name in files or member.name in folders:
                     raise Failure(f"{member.name}: is in the package twice")
                 end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 if member.isreg():
                     files[member.name] = tar.extractfile(member).read()
+                else:
+                    folders.add(member.name)
                 if members[member.offset_data + member.size : end].strip(b"\0"):
                     raise Failure(f"{member.name}: bytes after its end in the package")
     except tarfile.TarError as error:
         raise Failure(f"the package: is not a whole tar file: {error}") from None
     if members[end:].strip(b"\0") or len(members) - end < 2 * tarfile.BLOCKSIZE:
         raise Failure("the package: the end of its tar file is missing, or something follows it")
+    for folder in folders - {os.path.dirname(path) for path in files}:
+        raise Failure(f"{folder}: an empty directory in the package")
     return files
 
 
 def check_member(member, header):
-    """A plain file or directory, its header as tar writes it for what it says."""
-    if not (member.isreg() or member.isdir()):
+    """A plain file or a package's directory, its header as tar writes it for what it says."""
+    if member.type not in (tarfile.REGTYPE, tarfile.DIRTYPE) or member.linkname:
         raise Failure(f"{member.name}: is neither a file nor a directory")
-    if member.name.startswith(("/", "./")):
-        raise Failure(f"{member.name}: its path in the package begins with / or ./")
+    check_name(member.name, f"the package: {member.name}")
+    if member.isdir() and member.name not in ("contents", "scripts"):
+        raise Failure(f"{member.name}: a directory that does not belong into a package")
+    if member.mode & 0o7002:
+        raise Failure(f"{member.name}: its mode in the package is {member.mode:o}")
     written = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT)
     if header not in [member.tobuf(format=format) for format in written]:
         raise Failure(f"{member.name}: its header in the package is not as tar writes it")
+
+
+def mount_id(iso):
+    """The last part of a package's mount name: Juniper's packager takes eight random digits."""
+    return hexdigest("sha256", iso)[:8]
 
 
 def write_package_xml(settings, version, epoch, iso, symlinks, script):
@@ -426,8 +465,7 @@ def write_package_xml(settings, version, epoch, iso, symlinks, script):
         "comment": f"{settings['comment']} [{version}]",
         "copyright": settings["copyright"],
         "description": settings["description"],
-        # Juniper's packager takes eight random digits; these follow from what is mounted.
-        "mntname": f"{settings['basename']}{settings['abi']}-{hexdigest('sha256', iso)[:8]}",
+        "mntname": f"{settings['basename']}{settings['abi']}-{mount_id(iso)}",
         "require": settings["require"],
         "version": strftime("%Y%m%d", gmtime(epoch)),
         "spin": strftime("%H%M%S", gmtime(epoch)),
