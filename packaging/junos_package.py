@@ -25,6 +25,7 @@ from xml.sax.saxutils import escape
 # No package of ours comes near it; it keeps a hostile file from filling the memory.
 PACKAGE_BYTES_MAX = 256 << 20
 SYSTEM_ID = "JUNOS"
+ISO_BLOCK = 2048
 MOUNT_POINT = "/packages/mnt"
 TOGGLES = ("schema", "config-validate", "veriexec-ext", "mountlate", "umount-busy")
 # Fast inflate everywhere, no time, no name: the same bytes on every machine.
@@ -256,9 +257,12 @@ def check_name(path, where):
         raise Failure(f"{where}: the path {path!r} has an empty part, . or ..")
 
 
+FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9.+~-]*"
+
+
 def check_file_name(name, where):
     """Refuses what cannot be part of the package's file name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~-]*", name):
+    if not re.fullmatch(FILE_NAME, name):
         raise Failure(
             f"{where}: {name!r} must be letters, digits, '.', '+', '~' and '-', and begin with"
             " a letter or digit"
@@ -285,6 +289,8 @@ def read_manifest(data, where):
             check_name(path, f"{where}:{number}")
         if any(not name or not equals or not value for name, equals, value in pairs):
             raise Failure(f"{where}:{number}: is not a path and attributes: {line!r}")
+        if len({name for name, _, _ in pairs}) < len(pairs):
+            raise Failure(f"{where}:{number} ({path}): gives an attribute twice")
         lines.append((path, {name: value for name, _, value in pairs}))
     return lines
 
@@ -315,19 +321,27 @@ class IsoFile:
 
 def read_iso(image, where):
     """(system id, path → IsoFile) of an ISO image, directories included."""
+    volume, next_volume = image[16 * ISO_BLOCK : 17 * ISO_BLOCK], image[17 * ISO_BLOCK :][:1]
+    if volume[:6] != b"\x01CD001" or next_volume != b"\xff":
+        raise Failure(f"{where}: does not hold an ISO 9660 volume and no other")
+    system_id = volume[8:40].decode("ascii", errors="replace").rstrip()
+    if len(image) != int.from_bytes(volume[80:84], "little") * ISO_BLOCK:
+        raise Failure(f"{where}: is cut short, or something follows the image")
+    xorriso = ("xorriso", "-no_rc", "-indev")
+    listing = (r"([-a-z])([-rwxstST]{9}) +\d+ +(\d+) +(\d+) +\d+ [A-Z][a-z]+ .{8} '/(.*?)'"
+               r"(?: -> '.*')?")
     with tempfile.TemporaryDirectory() as scratch:
         file, tree = Path(scratch, "image"), Path(scratch, "tree")
         file.write_bytes(image)
-        said = run(
-            *("xorriso", "-no_rc", "-indev", f"stdio:{file}", "-pvd_info"),
-            *("-find", "/", "-exec", "lsdl", "--"),
-            *("-osirrox", "on", "-extract", "/", tree),
-            problem=f"{where}: cannot be read",
-        ).decode(errors="replace")
-        system = re.search(r"^System Id *: (.*?) *$", said, re.MULTILINE)
+        problem = f"{where}: cannot be read"
+        listed = run(*xorriso, f"stdio:{file}", "-find", "/", "-exec", "lsdl", problem=problem)
+        run(*xorriso, f"stdio:{file}", "-osirrox", "on", "-extract", "/", tree, problem=problem)
         files = {}
-        listing = r"^([-a-z])([-rwxstST]{9}) +\d+ +(\d+) +(\d+) +\d.* '/(.*)'$"
-        for kind, mode, uid, gid, path in re.findall(listing, said, re.MULTILINE):
+        for line in listed.decode(errors="surrogateescape").splitlines():
+            found = re.fullmatch(listing, line)
+            if not found or found[5] in files or not os.path.lexists(tree / found[5]):
+                raise Failure(f"{where}: holds what is no plain name, or one twice: {line!r}")
+            kind, mode, uid, gid, path = found.groups()
             extracted = tree / path
             data = b""
             if kind == "-":
@@ -336,7 +350,10 @@ def read_iso(image, where):
             elif kind == "d":
                 os.chmod(extracted, 0o700)
             files[path] = IsoFile(kind, mode_bits(mode), int(uid), int(gid), data)
-        return system[1] if system else "", files
+        there = {"", *(str(path.relative_to(tree)) for path in tree.rglob("*"))}
+        for path in sorted(there ^ files.keys()):
+            raise Failure(f"{where}: {path!r} is not in its list of files as it is in the image")
+        return system_id, files
 
 
 def mode_bits(text):
