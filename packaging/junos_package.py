@@ -248,10 +248,11 @@ def read_signature(data, where):
 def check_name(path, where):
     """Refuses a path that veriexec's manifest reader would take for something else."""
     # Its path token: a letter, digit, dot or slash, then anything but space, tab, newline and =.
-    if not re.fullmatch(r"[A-Za-z0-9.][^\s=]*", path) or "/_" in path:
+    # The quotes are what xorriso writes in another way in its list of files.
+    if not re.fullmatch(r"[A-Za-z0-9.][!-~]*", path) or re.search(r"[='\"\\]|/_", path):
         raise Failure(
-            f"{where}: the path {path!r} would be mangled by the device's manifest reader: no"
-            " space, tab or =, no name that begins with _, and relative to the root"
+            f"{where}: the path {path!r} would be mangled by the device's manifest reader: ASCII"
+            " without space, =, quote or \\, no name that begins with _, and relative to the root"
         )
     if any(part in ("", ".", "..") for part in path.split("/")):
         raise Failure(f"{where}: the path {path!r} has an empty part, . or ..")
