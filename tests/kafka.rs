@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::broker::{self, Noida, Reader, Record, TlsBroker};
-use common::perijove::{Daemon, FAST, local_router};
+use common::broker::{self, Noida, Reader, Record, Relay, TlsBroker};
+use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::schema::Schemas;
 use common::{lines, wait_for};
 use serde_json::Value as Json;
@@ -91,6 +91,54 @@ fn tls_with_a_certificate_of_the_clients() {
     // perijove has a setting of its own for the authority.
     let (ca, others): (Vec<_>, Vec<_>) =
         all.iter().cloned().partition(|(name, _)| *name == "ssl.ca.location");
+#[test]
+fn a_property_that_is_wrong_is_named_without_its_value() {
+    for (name, why) in
+        [("ssl.key.pasword", "No such"), ("ssl.key.password.", "No such"), ("acks", "Invalid")]
+    {
+        let wrong = broker::properties(&[(name, "hunter2".into())]);
+        let output = format!("{}{wrong}", broker::output("127.0.0.1:1"));
+        for command in ["check", "run"] {
+            let finished = run_with(&settings(&output), &[command, "-v"]);
+            assert_ne!(finished.code, 0);
+            let said = finished.stdout + &finished.stderr;
+            assert!(said.contains(name) && said.contains(why), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
+/// librdkafka waits for a broker as long as it must; that is no secret.
+#[test]
+fn a_broker_that_is_away_is_a_failure_and_loses_nothing() {
+    let mut noida = Noida::stopped();
+    let output = format!(
+        "{}[output.kafka.librdkafka]\n\"reconnect.backoff.max.ms\" = 500\n\
+         [output.file]\npath = \"DIRECTORY/lines\"\n",
+        broker::output(&noida.brokers())
+    );
+    let mut daemon = Daemon::start(&settings(&output));
+    let own = |daemon: &Daemon| {
+        let text = std::fs::read_to_string(daemon.directory.join("lines")).unwrap_or_default();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let is_own = |line: &lines::Line| {
+            line.measurement == "perijove_output" && line.tag("output") == "kafka"
+        };
+        lines::read(whole).into_iter().rfind(is_own)
+    };
+    wait_for("the failure is counted", || {
+        own(&daemon).filter(|line| line.number("failures_total") > 0.0).map(drop)
+    });
+    daemon.process.wait_stderr("points wait, 0 dropped");
+    noida.start_again();
+    wait_for("all is delivered", || {
+        own(&daemon).filter(|line| line.number("sent_points_total") > 0.0).map(drop)
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(Reader::new(&noida.brokers(), &[]).read().len() > 50);
+}
+
     let output = format!(
         "{}ca_file = \"{}\"\nstatistics_interval = \"200ms\"\n{}",
         broker::output(&broker.brokers()),

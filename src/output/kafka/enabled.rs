@@ -146,10 +146,14 @@ fn start_producer(
         config.set("ssl.ca.location", path.to_string_lossy());
     }
     for (name, value) in &settings.librdkafka {
-        config.set(name, value);
+        config.set(name, value.expose());
     }
     let producer = config.create_with_context(Context(shared.clone()));
-    producer.map_err(|err| format!("librdkafka: {err}"))
+    producer.map_err(|err| match err {
+        // Its own words have the value in them, which may be a password.
+        KafkaError::ClientConfig(_, why, name, _) => format!("librdkafka: {name}: {why}"),
+        err => format!("librdkafka: {err}"),
+    })
 }
 
 pub struct Kafka {

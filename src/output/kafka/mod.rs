@@ -41,8 +41,8 @@ pub struct Settings {
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub ca_file: Option<PathBuf>,
-    /// Any of librdkafka's properties; they have the last word.
-    pub librdkafka: Vec<(String, String)>,
+    /// Any of librdkafka's properties; they have the last word. Some are secret.
+    pub librdkafka: Vec<(String, Secret)>,
 }
 
 /// What a record's value is.
