@@ -8,6 +8,8 @@ use common::schema::Schemas;
 use common::{lines, wait_for};
 use serde_json::Value as Json;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
                      \"interfaces\", \"route\", \"routingengine\"]";
 
@@ -48,6 +50,9 @@ fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
         assert_eq!(value["collector"], record.topic.as_str());
         assert_eq!(value["node"], "r1");
         checked += 1;
+        let time = OffsetDateTime::parse(value["time"].as_str().expect("a time"), &Rfc3339);
+        let time_ms = time.expect("RFC 3339").unix_timestamp_nanos() / 1_000_000;
+        assert_eq!(i128::from(record.time_ms), time_ms);
     }
     assert!(checked > 100, "{checked} records");
 }
@@ -68,6 +73,7 @@ fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
         assert_eq!(record.headers["schema"], line.measurement);
         assert_eq!(line.tag("host"), "r1");
     }
+        assert_eq!(record.time_ms, line.timestamp / 1_000_000);
 }
 
 #[test]
@@ -179,3 +185,4 @@ fn the_layout_of_jkafkaexporter() {
         assert!(seconds > 1_700_000_000, "{seconds}");
     }
 }
+        assert_eq!(i128::from(record.time_ms / 1000), i128::from(seconds));

@@ -257,10 +257,12 @@ impl Reader {
             let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
             let headers =
                 headers.map(|header| (header.key.to_string(), text(header.value))).collect();
+    pub time_ms: i64,
             let topic = message.topic().to_string();
             self.next.insert((topic.clone(), message.partition()), message.offset() + 1);
             let (key, value) = (text(message.key()), text(message.payload()));
-            each(Record { topic, key, headers, value });
+            let time_ms = message.timestamp().to_millis().expect("a time");
+            each(Record { topic, key, headers, time_ms, value });
         }
     }
 

@@ -201,6 +201,7 @@ impl Kafka {
                 .insert(header("collector", record.collector));
             let mut message = BaseRecord::with_opaque_to(record.topic, Box::new((attempt, *line)))
                 .key(record.key)
+                .timestamp(record.time_ms)
                 .payload(record.value)
                 .headers(headers);
             while let Err((err, back)) = self.producer.send(message) {
