@@ -1,7 +1,8 @@
 //! JSON records: one point, one line.
 //!
 //! `{"measurement","node","collector","time","tags":{},"fields":{}}`, the time as RFC 3339 with
-//! nanoseconds, all nine digits of them, the fields typed as the schema says: whole numbers are exact up to 2^64.
+//! nanoseconds, all nine digits of them, the fields typed as the schema says: whole numbers are
+//! exact up to 2^64.
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use time::OffsetDateTime;

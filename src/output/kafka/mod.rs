@@ -1,8 +1,8 @@
 //! Kafka: one record for each point.
 //!
-//! In the queue a record is a line `milliseconds TAB topic TAB key TAB measurement TAB collector TAB
-//! value`; none of the six can hold a tab or a newline. The first is the point's time since 1970,
-//! which becomes the record's. The producer itself is in `enabled.rs`, or, in a build
+//! In the queue a record is a line `time TAB topic TAB key TAB measurement TAB collector TAB
+//! value`; none of the six can hold a tab or a newline. The time is the point's, in milliseconds
+//! since 1970, and becomes the record's. The producer itself is in `enabled.rs`, or, in a build
 //! without the feature `kafka`, the refusal in `disabled.rs`.
 
 use std::path::PathBuf;
