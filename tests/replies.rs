@@ -53,8 +53,14 @@ const DIFFERENCES: &[Difference] = &[
         explains: |theirs, ours| {
             let ours = ours.iter().filter(|our| !our.label("table").is_empty());
             theirs.label("table").is_empty()
-                && ours.map(|o| o.without("table")).any(|o| o == *theirs)
+                && ours.map(|o| o.without("table").without("instance")).any(|o| o == *theirs)
         },
+    },
+    Difference {
+        collector: "bgp",
+        title: "Peers name their routing instance",
+        metrics: &["junos_bgp_session_*"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("instance") == *theirs),
     },
     Difference {
         collector: "evpn",
