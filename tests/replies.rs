@@ -173,9 +173,11 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The points that a collector makes of a reply that answers its queries.
+/// The points that a collector makes of a reply that answers its queries, without the labels of
+/// descriptions, which junos_exporter's output here was made without.
 fn parse(entry: &Entry, reply: &[u8]) -> (Points, Result<(), String>) {
-    let mut poll = (entry.start)(&Settings::default());
+    let description_labels = Some(String::new().try_into().unwrap());
+    let mut poll = (entry.start)(&Settings { description_labels, ..Settings::default() });
     let mut points = Points::default();
     let result = cli::parse_reply(&mut *poll, reply, &mut points);
     (points, result)
