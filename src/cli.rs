@@ -447,8 +447,8 @@ impl Arguments {
         Ok(config)
     }
 
-    /// Settings that `read` gives. If nobody watches, what is wrong with them is said in syslog too,
-    /// where they want their log there.
+    /// Settings that `read` gives. If nobody watches, what is wrong with them is said in syslog
+    /// too, where they want their log there.
     fn unwatched(&self, read: &dyn Fn() -> Result<Config, String>) -> Result<Config, Exit> {
         read().map_err(|why| {
             let path = self.flags.config.as_deref().unwrap_or(Path::new(config::DEFAULT_PATH));

@@ -50,7 +50,10 @@ fn a_reader_of_the_log_that_goes_away_ends_nothing() {
     directory.write("perijove.toml", polling("before"));
     let reader = "mkfifo log; (head -n 1 log >first; : >gone) &";
     let mut process = Process::start(&mut run_by_shell(&directory, reader, "log"));
-    process.wait_for("the reader's end", |_| directory.join("gone").exists().then_some(()));
+    process.wait_for("the reader's end, and polls", |process| {
+        let polls = alarm_polls(&whole_lines(&process.stdout()));
+        (directory.join("gone").exists() && polls > 0).then_some(())
+    });
     directory.write("perijove.toml", polling("after"));
     process.signal("HUP");
     process.wait_for("polls of the new settings", |process| {
