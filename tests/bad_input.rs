@@ -102,7 +102,12 @@ fn mixed_up_tags_in_what_no_field_asks_for_fail_the_poll() {
     ] {
         let finished = once_canned("route", HELLO, &table(within));
         assert_eq!(finished.code, code, "{}", finished.stderr);
-        assert_eq!(finished.stderr.contains("malformed at byte "), code == 1, "{}", finished.stderr);
+        assert_eq!(
+            finished.stderr.contains("malformed at byte "),
+            code == 1,
+            "{}",
+            finished.stderr
+        );
     }
 }
 

@@ -73,7 +73,7 @@ impl Source {
             false => format!("http://{host}"),
         });
         let url = match (&file.url, &emulator) {
-            (Some(_), _) => self.url(&file.url, spanned)?,
+            (Some(_), _) => self.base_url(&file.url, spanned)?,
             (None, Some(emulator)) => emulator.clone(),
             (None, None) => "https://bigquery.googleapis.com".into(),
         };
@@ -82,7 +82,7 @@ impl Source {
             (Some(path), None, None) => Credentials::ServiceAccount(path.clone()),
             (None, Some(path), None) => Credentials::TokenFile(path.clone()),
             (None, None, Some(_)) => {
-                Credentials::Metadata { url: self.url(&file.metadata_url, spanned)? }
+                Credentials::Metadata { url: self.base_url(&file.metadata_url, spanned)? }
             }
             (None, None, None) if emulator.is_some() => Credentials::None,
             (None, None, None) => Credentials::Metadata { url: metadata },
@@ -125,7 +125,7 @@ impl Source {
             login => login.header(),
         };
         Ok(influxql::Settings {
-            url: self.url(&file.url, spanned)?,
+            url: self.base_url(&file.url, spanned)?,
             database: file.database.clone().unwrap_or("perijove".into()),
             authorization,
             timeout: or_seconds(file.timeout, 300),

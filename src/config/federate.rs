@@ -98,7 +98,7 @@ impl Source {
         let ms = |time: std::time::Duration| time.as_millis() as u64;
         Ok(federate::Settings {
             query: query::Settings {
-                url: self.url(&file.url, spanned)?,
+                url: self.base_url(&file.url, spanned)?,
                 login: self.login(login, spanned)?,
                 tenant: file.tenant.clone(),
                 timeout: or_seconds(file.timeout, 60),

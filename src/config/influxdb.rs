@@ -62,7 +62,7 @@ impl Source {
             return Err(fail("username and password_file go together"));
         }
         Ok(influxdb::Settings {
-            url: self.url(&file.url, spanned)?,
+            url: self.base_url(&file.url, spanned)?,
             target,
             batch_points_max: self.batch_points(&file.batch_points_max, 5000)?,
             batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),

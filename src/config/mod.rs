@@ -493,19 +493,32 @@ impl Source {
         })
     }
 
-    /// A server's URL, which has to be there, without the slash at its end.
+    /// A URL, which has to be there, as it is written.
     fn url<T>(&self, url: &Option<Spanned<String>>, table: &Spanned<T>) -> Result<String, String> {
         let url = url.as_ref().ok_or_else(|| self.at_value(table, "needs a url"))?;
         let text = url.get_ref();
-        if !text.starts_with("http://") && !text.starts_with("https://") {
-            let message = format!("`{text}` does not begin with http:// or https://");
-            return Err(self.at_value(url, message));
-        }
-        if text.contains('@') {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let is_http = ["http", "https"].contains(&scheme);
+        // First: no other error may show the password.
+        if authority.contains('@') || !is_http && text.contains('@') {
             let message = "a password does not belong into the url: use username, password_file";
             return Err(self.at_value(url, message));
         }
-        Ok(text.trim_end_matches('/').to_string())
+        if !is_http {
+            let message = format!("`{text}` does not begin with http:// or https://");
+            return Err(self.at_value(url, message));
+        }
+        Ok(text.clone())
+    }
+
+    /// A server's URL, which paths are added to: without the slash at its end.
+    fn base_url<T>(
+        &self,
+        url: &Option<Spanned<String>>,
+        table: &Spanned<T>,
+    ) -> Result<String, String> {
+        Ok(self.url(url, table)?.trim_end_matches('/').to_string())
     }
 
     fn login<T>(&self, file: FileLogin, table: &Spanned<T>) -> Result<Login, String> {
