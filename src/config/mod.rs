@@ -340,23 +340,34 @@ impl Source {
     /// An error at that byte of the file: file, line, key and message.
     fn at(&self, offset: usize, message: &str) -> String {
         let Some(path) = &self.path else { return message.to_string() };
-        let offset =
-            (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
-        let before = &self.text[..offset.unwrap_or(0)];
-        let line = before.matches('\n').count() + 1;
-        let text = self.text.lines().nth(line - 1).unwrap_or_default();
-        let key = match text.trim_start().strip_prefix('[') {
-            Some(table) => table.trim_matches(|c| c == '[' || c == ']' || c == ' ').to_string(),
-            None => {
-                let table = before.lines().rev().skip(1).find_map(|line| {
-                    let table = line.trim().strip_prefix('[')?;
-                    Some(table.trim_matches(|c| c == '[' || c == ']').to_string())
-                });
-                let key = text.split(['=', '#']).next().unwrap_or_default().trim();
-                table.map_or(key.to_string(), |table| format!("{table}.{key}"))
-            }
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count();
+        let key = match self.key(line) {
+            key if key.is_empty() => key,
+            key => format!("{key}: "),
         };
-        format!("{}:{line}: {key}: {message}", path.display())
+        format!("{}:{}: {key}{message}", path.display(), line + 1)
+    }
+
+    /// What stands in that line, counted from 0: a table, or a key with its table; nothing where
+    /// the line is empty and no table's.
+    fn key(&self, line: usize) -> String {
+        let lines: Vec<&str> = self.text.lines().take(line + 1).map(str::trim).collect();
+        let own = lines.get(line).copied().unwrap_or_default();
+        if let Some(table) = header(own) {
+            return table.to_string();
+        }
+        // A list may go on over several lines; all are the key's that is set in the first.
+        let set = lines.iter().rposition(|line| assigned(line).is_some());
+        let list = set.filter(|set| is_open_list(&lines[*set..line.min(lines.len())]));
+        let of_list = list.and_then(|set| assigned(lines[set]));
+        let plain = || own.split(['=', '#']).next().unwrap_or_default().trim();
+        let key = of_list.or(assigned(own)).unwrap_or_else(plain);
+        let above = &lines[..list.unwrap_or(line).min(lines.len())];
+        let table = above.iter().rev().find_map(|line| header(line));
+        let path: Vec<&str> =
+            table.into_iter().chain([key]).filter(|part| !part.is_empty()).collect();
+        path.join(".")
     }
 
     fn at_value<T>(&self, value: &Spanned<T>, message: impl AsRef<str>) -> String {
@@ -543,6 +554,27 @@ impl Source {
             points => Ok(points.as_ref().map_or(or, |points| *points.get_ref())),
         }
     }
+}
+
+/// The name in a table's header: `[table]` or `[[table]]`, with or without a comment.
+fn header(line: &str) -> Option<&str> {
+    let name = line.strip_prefix('[')?.trim_start_matches('[');
+    Some(name.split([']', '#']).next().unwrap_or_default().trim())
+}
+
+/// The key that a line sets.
+fn assigned(line: &str) -> Option<&str> {
+    let key = line.split_once('=')?.0.trim();
+    let bare = key.trim_matches('"');
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    (bare.chars().all(is_key) && !bare.is_empty() && (key.len() - bare.len()) % 2 == 0)
+        .then_some(key)
+}
+
+/// Whether a list that begins in these lines does not end in them.
+fn is_open_list(lines: &[&str]) -> bool {
+    let count = |bracket| lines.iter().map(|line| line.matches(bracket).count()).sum::<usize>();
+    count('[') > count(']')
 }
 
 /// What to say of a collector that does not exist.
