@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source, sys};
+use super::{FileLogin, Source, named_file, sys};
 use crate::dependency::inventory::{self, Format, Prefix};
 use crate::dependency::source::{
     Http, InventorySettings, Origin, ScrapeSettings, Settings, SocketSettings,
@@ -141,7 +141,7 @@ impl Source {
                 url: self.url(&file.url, spanned)?,
                 timeout: or_seconds(file.timeout, 10),
                 authorization: self.login(login, spanned)?.header(),
-                ca_file: file.ca_file.clone(),
+                ca_file: file.ca_file.as_deref().map(named_file),
             }),
             (None, Some(path)) => Origin::File(path.clone()),
             _ => return Err(self.at_value(spanned, "needs either a url or a file")),
@@ -178,7 +178,7 @@ impl Source {
                 url: url.unwrap_or(default.into()),
                 timeout: file.timeout.map_or(Duration::from_secs(5), |time| time.0),
                 authorization: self.login(login, spanned)?.header(),
-                ca_file: file.ca_file.clone(),
+                ca_file: file.ca_file.as_deref().map(named_file),
             },
             bounds: traffic::Bounds {
                 bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0),

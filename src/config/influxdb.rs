@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Source;
+use super::{Source, named_file};
 use crate::output::influxdb;
 use crate::units::{Bytes, Time, Timeout, or_seconds};
 
@@ -71,7 +71,7 @@ impl Source {
             gzip: file.gzip.unwrap_or(true),
             integers: file.integers.unwrap_or_default(),
             timeout: or_seconds(file.timeout, 10),
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
             layout: file.layout,
         })

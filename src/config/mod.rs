@@ -44,6 +44,9 @@ pub use router::{FileRouter, Transport};
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
 pub const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
 pub const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
+/// systemd.exec(5): of LoadCredential= and StateDirectory=.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+const STATE_VARIABLE: &str = "STATE_DIRECTORY";
 
 /// A settings file as it is written; flags change it before it is looked at.
 #[derive(Debug, Default, Deserialize)]
@@ -169,36 +172,6 @@ pub struct Config {
     pub destination: Destination,
     /// What the machine itself talks to.
     pub dependency: Option<source::Settings>,
-}
-
-impl Config {
-    /// The same without federation, which has a command of its own.
-    pub fn without_federate(self) -> Result<Config, String> {
-        if self.routers.is_empty() && self.dependency.is_none() {
-            return Err("the settings have neither a [[router]] nor [dependency] to poll; \
-                        `perijove federate` and `perijove bigquery` take theirs"
-                .into());
-        }
-        Ok(Config { federate: None, ..self })
-    }
-
-    /// The same without routers and the machine, for federation, which may run beside the one that
-    /// polls them and so has spools of its own.
-    pub fn only_federate(mut self) -> Result<Config, String> {
-        if self.federate.is_none() {
-            return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
-        }
-        self.routers.clear();
-        self.dependency = None;
-        for output in &mut self.outputs {
-            let name = output.name();
-            if let Some(spool) = &mut output.spool {
-                spool.directory.pop();
-                spool.directory.extend(["federate", name]);
-            }
-        }
-        Ok(self)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -378,6 +351,42 @@ impl Source {
         }
     }
 
+    /// What polls: without federation and the load into BigQuery, which have commands of their own,
+    /// and perhaps secrets that this one cannot read.
+    pub fn only_polling(mut self) -> Result<Source, String> {
+        let file = &mut self.file;
+        let elsewhere = file.federate.take().is_some() | file.bigquery.take().is_some();
+        if elsewhere && file.router.is_empty() && file.dependency.is_none() {
+            return Err("the settings have neither a [[router]] nor [dependency] to poll; \
+                        `perijove federate` and `perijove bigquery` take theirs"
+                .into());
+        }
+        Ok(self)
+    }
+
+    /// Federation and its outputs. It may run beside what polls, and so has spools of its own.
+    pub fn only_federate(mut self) -> Result<Source, String> {
+        let file = &mut self.file;
+        if file.federate.is_none() {
+            return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
+        }
+        (file.bigquery, file.dependency) = (None, None);
+        file.router.clear();
+        if let Some(spool) = &mut file.spool {
+            spool.directory.push("federate");
+        }
+        Ok(self)
+    }
+
+    /// The load into BigQuery, which has no outputs.
+    pub fn only_bigquery(mut self) -> Source {
+        let file = &mut self.file;
+        (file.federate, file.dependency, file.spool) = (None, None, None);
+        file.output = FileOutputs::default();
+        file.router.clear();
+        self
+    }
+
     /// Checks everything and fills in what is not set.
     pub fn into_config(self) -> Result<Config, String> {
         let file = &self.file;
@@ -400,7 +409,7 @@ impl Source {
                 return Err(self.at_value(&file.router[index], message));
             }
         }
-        let state_directory = file.state_directory.clone().unwrap_or("/var/db/perijove".into());
+        let state_directory = file.state_directory.clone().unwrap_or_else(default_state_directory);
         let federate = file.federate.as_ref();
         let federate = federate.map(|federate| self.federate(federate, &state_directory));
         let bigquery = file.bigquery.as_ref();
@@ -448,7 +457,7 @@ impl Source {
 
     fn secret_file(&self, path: &Option<Spanned<PathBuf>>) -> Result<Option<Secret>, String> {
         let read = |path: &Spanned<PathBuf>| {
-            Secret::from_file(path.get_ref()).map_err(|why| self.at_value(path, why))
+            Secret::from_file(&named_file(path.get_ref())).map_err(|why| self.at_value(path, why))
         };
         path.as_ref().map(read).transpose()
     }
@@ -554,6 +563,20 @@ impl Source {
             points => Ok(points.as_ref().map_or(or, |points| *points.get_ref())),
         }
     }
+}
+
+/// The file that a `*_file` key names. systemd gives a unit its secrets in a directory of its own:
+/// a path that is not absolute is in there, so that the units of one settings file can share it.
+fn named_file(path: &Path) -> PathBuf {
+    let directory = std::env::var_os(CREDENTIALS_VARIABLE).unwrap_or_default();
+    Path::new(&directory).join(path)
+}
+
+/// systemd's, if it has made one for the unit; it may name several.
+fn default_state_directory() -> PathBuf {
+    let directories = std::env::var(STATE_VARIABLE).unwrap_or_default();
+    let first = directories.split(':').next().filter(|first| !first.is_empty());
+    first.unwrap_or("/var/db/perijove").into()
 }
 
 /// The name in a table's header: `[table]` or `[[table]]`, with or without a comment.

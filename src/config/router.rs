@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source,
+    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source, named_file,
     unknown_collector,
 };
 use crate::collectors;
@@ -109,10 +109,11 @@ impl Source {
         let username = router.username.clone();
         let username =
             username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
-        if let Some(path) = &router.private_key {
-            let opened = std::fs::File::open(path.get_ref()).map_err(|err| {
-                let shown = path.get_ref().display();
-                self.at_value(path, format!("the private key {shown} cannot be read: {err}"))
+        let private_key = router.private_key.as_ref().map(|path| named_file(path.get_ref()));
+        if let (Some(spanned), Some(path)) = (&router.private_key, &private_key) {
+            let opened = std::fs::File::open(path).map_err(|err| {
+                let shown = path.display();
+                self.at_value(spanned, format!("the private key {shown} cannot be read: {err}"))
             });
             opened.map(drop)?;
         }
@@ -127,7 +128,7 @@ impl Source {
                 &router.password_env,
                 PASSWORD_VARIABLE,
             )?,
-            private_key: router.private_key.as_ref().map(|path| path.get_ref().clone()),
+            private_key,
             passphrase: self.secret(
                 &router.passphrase_file,
                 &router.passphrase_env,
