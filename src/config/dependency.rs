@@ -18,7 +18,7 @@ use crate::units::{Bytes, Interval, Timeout, or_seconds};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileDependency {
-    pub identity: Option<String>,
+    pub identity: Option<Spanned<String>>,
     pub address: Option<Spanned<String>>,
     pub bytes_as: Option<Kind>,
     pub sockets: FileSockets,
@@ -107,11 +107,17 @@ impl Source {
                     self.at_value(text, format!("`{}` is no address", text.get_ref()))
                 })?),
             };
+        let identity = match &file.identity {
+            Some(name) if name.get_ref().trim().is_empty() => {
+                return Err(self.at_value(name, "identity is empty"));
+            }
+            name => name.as_ref().map_or_else(sys::hostname, |name| name.get_ref().clone()),
+        };
         let sockets = &file.sockets;
         let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
         let of_machine = sockets.machine.unwrap_or(self.file.router.is_empty());
         Ok(Some(Settings {
-            identity: file.identity.clone().unwrap_or_else(sys::hostname),
+            identity,
             address: address.map(|address| address.to_canonical()),
             bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),
             host_interval: interval,

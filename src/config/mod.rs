@@ -8,6 +8,7 @@ mod dependency;
 mod federate;
 mod influxdb;
 mod kafka;
+mod place;
 mod prometheus;
 mod remote_write;
 mod router;
@@ -299,7 +300,11 @@ impl Source {
     pub fn read(path: &Path) -> Result<Source, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|err| format!("cannot read the settings file {}: {err}", path.display()))?;
-        let mut source = Source { path: Some(path.into()), text, file: File::default() };
+        Source::parse(Some(path.into()), text)
+    }
+
+    fn parse(path: Option<PathBuf>, text: String) -> Result<Source, String> {
+        let mut source = Source { path, text, file: File::default() };
         match toml::from_str(&source.text) {
             Ok(file) => source.file = file,
             Err(err) => {
@@ -308,47 +313,6 @@ impl Source {
             }
         }
         Ok(source)
-    }
-
-    /// An error at that byte of the file: file, line, key and message.
-    fn at(&self, offset: usize, message: &str) -> String {
-        let Some(path) = &self.path else { return message.to_string() };
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count();
-        let key = match self.key(line) {
-            key if key.is_empty() => key,
-            key => format!("{key}: "),
-        };
-        format!("{}:{}: {key}{message}", path.display(), line + 1)
-    }
-
-    /// What stands in that line, counted from 0: a table, or a key with its table; nothing where
-    /// the line is empty and no table's.
-    fn key(&self, line: usize) -> String {
-        let lines: Vec<&str> = self.text.lines().take(line + 1).map(str::trim).collect();
-        let own = lines.get(line).copied().unwrap_or_default();
-        if let Some(table) = header(own) {
-            return table.to_string();
-        }
-        // A list may go on over several lines; all are the key's that is set in the first.
-        let set = lines.iter().rposition(|line| assigned(line).is_some());
-        let list = set.filter(|set| is_open_list(&lines[*set..line.min(lines.len())]));
-        let of_list = list.and_then(|set| assigned(lines[set]));
-        let plain = || own.split(['=', '#']).next().unwrap_or_default().trim();
-        let key = of_list.or(assigned(own)).unwrap_or_else(plain);
-        let above = &lines[..list.unwrap_or(line).min(lines.len())];
-        let table = above.iter().rev().find_map(|line| header(line));
-        let path: Vec<&str> =
-            table.into_iter().chain([key]).filter(|part| !part.is_empty()).collect();
-        path.join(".")
-    }
-
-    fn at_value<T>(&self, value: &Spanned<T>, message: impl AsRef<str>) -> String {
-        // A span of 0 is a flag's: it has no place in the file.
-        match value.span() {
-            span if span.is_empty() => message.as_ref().to_string(),
-            span => self.at(span.start, message.as_ref()),
-        }
     }
 
     /// What polls: without federation and the load into BigQuery, which have commands of their own,
@@ -393,14 +357,14 @@ impl Source {
         self.check_collector_tables()?;
         let mut routers = Vec::new();
         for router in &file.router {
-            routers.push(self.router(router.get_ref(), Some(router))?);
+            routers.push(self.router(router)?);
         }
         let dependency = self.dependency()?;
         // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
         let is_for_routers =
             dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
         if routers.is_empty() && is_for_routers {
-            routers.push(self.router(&FileRouter::default(), None)?);
+            routers.push(self.router(&Spanned::new(0..0, FileRouter::default()))?);
         }
         let mut names = BTreeSet::new();
         for (index, router) in routers.iter().enumerate() {
@@ -579,27 +543,6 @@ fn default_state_directory() -> PathBuf {
     first.unwrap_or("/var/db/perijove").into()
 }
 
-/// The name in a table's header: `[table]` or `[[table]]`, with or without a comment.
-fn header(line: &str) -> Option<&str> {
-    let name = line.strip_prefix('[')?.trim_start_matches('[');
-    Some(name.split([']', '#']).next().unwrap_or_default().trim())
-}
-
-/// The key that a line sets.
-fn assigned(line: &str) -> Option<&str> {
-    let key = line.split_once('=')?.0.trim();
-    let bare = key.trim_matches('"');
-    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    (bare.chars().all(is_key) && !bare.is_empty() && (key.len() - bare.len()) % 2 == 0)
-        .then_some(key)
-}
-
-/// Whether a list that begins in these lines does not end in them.
-fn is_open_list(lines: &[&str]) -> bool {
-    let count = |bracket| lines.iter().map(|line| line.matches(bracket).count()).sum::<usize>();
-    count('[') > count(']')
-}
-
 /// What to say of a collector that does not exist.
 pub fn unknown_collector(name: &str) -> String {
     let names: Vec<&str> = COLLECTORS.iter().map(|entry| entry.name).collect();
@@ -655,14 +598,12 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn read(name: &str, text: &str) -> Result<Config, String> {
-        let path = format!("perijove-config-{name}-{}.toml", std::process::id());
-        let path = std::env::temp_dir().join(path);
-        std::fs::write(&path, text).unwrap();
-        let config = Source::read(&path).and_then(Source::into_config);
-        std::fs::remove_file(&path).unwrap();
-        let shown = path.display().to_string();
-        config.map_err(|err| err.replace(&shown, "FILE"))
+    fn source(text: &str) -> Result<Source, String> {
+        Source::parse(Some("FILE".into()), text.into())
+    }
+
+    pub(super) fn read(text: &str) -> Result<Config, String> {
+        source(text).and_then(Source::into_config)
     }
 
     /// The shipped file is all comments; what stands behind a `#` without a space is a setting.
@@ -718,8 +659,122 @@ mod tests {
                 "FILE:3: router: two routers have the identity `a`",
             ),
         ] {
-            let err = read(name, text).unwrap_err();
+            let err = read(text).unwrap_err();
             assert!(err.starts_with(expected), "{name}: {err}");
+        }
+    }
+
+    /// Each case: settings, the line that is wrong, and the key with what is said of it.
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let v1 = "[output.influxdb]\nurl = \"http://h\"\n";
+        let v2 = &format!("{v1}version = 2\norg = \"o\"\nbucket = \"b\"\n");
+        let ssh = "[[router]]\ntarget = \"r\"\nusername = \"u\"\n";
+        let local = "[[router]]\ncommand = [\"c\"]\n";
+        let not_1 = "is for version = 2, and this is version 1";
+        let not_2 = "is for version = 1, and this is version 2";
+        let not_local = "is for a router that is reached over SSH, by its target";
+        let empty = "is empty";
+        let taken = "has the name of a tag that points have";
+        for (before, setting, why) in [
+            (v1, "org = \"o\"", not_1),
+            (v1, "bucket = \"b\"", not_1),
+            (v1, "token_file = \"/nonexistent\"", not_1),
+            (v1, "database = \"\"", empty),
+            (v1, "host_tag = \"\"", empty),
+            (v1, "host_tag = \"table\"", taken),
+            (v1, "host_tag = \"re_name\"", taken),
+            (v1, "host_tag = \"remote_hostgroup\"", taken),
+            (v1, "host_tag = \"collector\"", taken),
+            (v2, "username = \"u\"", not_2),
+            (v2, "password_file = \"/nonexistent\"", not_2),
+            (v2, "database = \"d\"", not_2),
+            (v2, "retention_policy = \"p\"", not_2),
+            (local, "target = \"r\"", "is for transport = \"local\""),
+            (local, "target = \"\"", empty),
+            (local, "identity = \" \"", empty),
+            (local, "port = 830", not_local),
+            (local, "username = \"u\"", not_local),
+            (local, "password_file = \"/nonexistent\"", not_local),
+            (local, "password_env = \"PERIJOVE_NOT_SET\"", not_local),
+            (local, "private_key = \"/nonexistent\"", not_local),
+            (local, "agent = true", not_local),
+            (ssh, "command = [\"c\"]", "is for transport = \"local\""),
+            (ssh, "transport = \"local\"", not_local),
+            ("[dependency]\n", "identity = \"\"", empty),
+            ("[limits]\n", "message_bytes_max = \"0\"", "too small"),
+            ("[limits]\n", "item_bytes_max = \"1023\"", "too small"),
+            (v1, "batch_bytes_max = \"0\"", "too small"),
+            (v1, "queue_bytes_max = \"0kB\"", "too small"),
+        ] {
+            let err = read(&format!("{before}{setting}\n")).unwrap_err();
+            assert!(err.starts_with("FILE:") && err.contains(why), "{setting}: {err}");
+        }
+        for fine in [v1, v2, ssh, local, &format!("{v1}host_tag = \"router\"\n")] {
+            assert!(read(fine).is_ok(), "{:?}", read(fine));
+        }
+    }
+
+    #[test]
+    fn own_tags_are_known() {
+        let own = crate::own_metrics::MEASUREMENTS.iter().flat_map(|schema| schema.tags());
+        let unknown: Vec<_> = own.filter(|tag| !influxdb::OWN_TAGS.contains(tag)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_url_is_taken_as_it_is_written() {
+        let origin = |url: &str| {
+            let config = read(&format!("[dependency.inventory]\nurl = \"{url}\"\n"))?;
+            match config.dependency.and_then(|dependency| dependency.inventory) {
+                Some(source::InventorySettings { from: source::Origin::Http(http), .. }) => {
+                    Ok(http.url)
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        for url in ["http://h/hosts/", "https://h/hosts?owner=a@b", "http://h#@"] {
+            assert_eq!(origin(url).as_deref(), Ok(url));
+        }
+        for url in ["http://u:secret@h/", "ftp://u:secret@h", "u:secret@h", "ftp://u:se/secret@h"] {
+            let why = "a password does not belong into the url: use username, password_file";
+            let expected = format!("FILE:2: dependency.inventory.url: {why}");
+            assert_eq!(origin(url), Err(expected));
+        }
+        // Paths are added to this one.
+        let config = read("[output.influxdb]\nurl = \"http://h/influx/\"\n").unwrap();
+        let OutputKind::Influxdb(settings) = &config.outputs[0].kind else { panic!("{config:?}") };
+        assert_eq!(settings.url, "http://h/influx");
+    }
+
+    /// Each command can do without the secrets of the others, which may run as another unit.
+    #[test]
+    fn a_command_looks_at_its_own_tables() {
+        let secret = "username = \"u\"\npassword_file = \"/nonexistent\"\n";
+        let text = |broken: &str| {
+            let secret = |table: &str| if table == broken { secret } else { "" };
+            format!(
+                "[[router]]\ntarget = \"r\"\n{}\n[federate]\nurl = \"http://p\"\n{}\n\
+                 [output.influxdb]\nurl = \"http://h\"\n{}\n[bigquery]\nproject = \"p\"\n\
+                 dataset = \"d\"\n[bigquery.influxdb]\nurl = \"http://h\"\n{}",
+                if broken == "router" { secret("router") } else { "username = \"u\"" },
+                secret("federate"),
+                secret("output"),
+                secret("bigquery"),
+            )
+        };
+        for (table, polling, federate, bigquery) in [
+            ("router", false, true, true),
+            ("federate", true, false, true),
+            ("output", false, false, true),
+            ("bigquery", true, true, false),
+        ] {
+            let source = || source(&text(table)).unwrap();
+            let does = |source: Source| source.into_config().is_ok();
+            assert_eq!(does(source().only_polling().unwrap()), polling, "{table}");
+            assert_eq!(does(source().only_federate().unwrap()), federate, "{table}");
+            assert_eq!(does(source().only_bigquery()), bigquery, "{table}");
+            assert!(!does(source()), "{table}");
         }
     }
 }
