@@ -9,9 +9,10 @@
 //! * a list's elements may stand apart from each other, a repeated scalar's first value counts;
 //! * an empty element is a flag: `bool` or `Option<()>`.
 //!
-//! Tags are found by searching for their brackets, also in elements that no field asks for: they
-//! are passed over, but a tag that is mixed up in them is found out. All else, text with references,
-//! comments, CDATA and instructions, is read by quick-xml, to whose reading a test holds the search.
+//! Tags are found by searching for their brackets, also in elements that no field asks for: those
+//! are passed over, but tags that are mixed up in them are found out. All else, text with
+//! references, comments, CDATA and instructions, is read by quick-xml, to whose reading a test
+//! holds the search.
 //!
 //! What does not depend on the struct that is read is kept out of line (`inline(never)`): copied
 //! into every struct's reading it would be the greater part of the program.

@@ -133,7 +133,7 @@ mod tests {
                 "5: log.level: wanted string or table",
             ),
             (
-                "[output.kafka]\nbrokers = \"b\"\n[output.kafka.librdkafka]\n\"a.b\" = 1979-05-27\n",
+                "[output.kafka]\nbrokers = \"b\"\nlibrdkafka = { \"a.b\" = 1979-05-27 }\n",
                 "1: output.kafka: librdkafka.a.b is no text, number or boolean",
             ),
             (

@@ -355,7 +355,7 @@ proptest! {
         prop_assert_eq!(read, Err(element::Error::Short), "{}", &text[..at]);
     }
 
-    /// Wherever a close tag is another element's, also in what no field asks for, its place is said.
+    /// A close tag of another name is found where it stands, also in what no field asks for.
     #[test]
     fn a_mixed_up_tag_is_found_out(node in node(), which in any::<proptest::sample::Index>()) {
         let mut text = String::new();
