@@ -186,7 +186,8 @@ pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Durat
 
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
-const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
+/// What a server asks for beyond that is not heard.
+pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
 /// A failure that goes on is logged that often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
