@@ -61,7 +61,7 @@ pub struct Settings {
     /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
     /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
-    /// What in a description is a label: for `interfaces` and `bgp`.
+    /// What in a description is a label: for peers and interfaces.
     pub description_labels: Option<DescriptionLabels>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
@@ -308,10 +308,12 @@ impl Tally {
         self.first_rejected.get_or_insert(why);
     }
 
-    fn take_misfits(&mut self, element: &mut Element) {
-        self.misfits += element.misfits;
+    fn take_misfits(&mut self, element: &mut Element, points: &mut Points) {
+        let labels = std::mem::take(&mut points.refused_labels);
+        self.misfits += element.misfits + labels;
         if self.first_misfit.is_none() {
-            self.first_misfit = element.first_misfit.take();
+            let label = (labels > 0).then(|| "a description's label".to_string());
+            self.first_misfit = element.first_misfit.take().or(label);
         }
     }
 }
@@ -452,7 +454,7 @@ fn read_item_for_all<R: Read>(
                     reader.tally.reject(why);
                 }
             }
-            reader.tally.take_misfits(&mut element);
+            reader.tally.take_misfits(&mut element, reader.points);
         }
         return Ok(());
     }
