@@ -301,7 +301,7 @@ enum Exit {
 
 /// What the command line comes to.
 enum Typed {
-    Command(&'static Command, Arguments),
+    Command(&'static Command, Box<Arguments>),
     /// `--help` or `--version`, and the answer.
     Question(String),
 }
@@ -377,7 +377,7 @@ fn read_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Typed, St
         return Err(format!("something is missing: perijove {name} {arguments}"));
     }
     let flags = apply(&typed, File::default())?;
-    Ok(Typed::Command(command, Arguments { typed, flags, positional }))
+    Ok(Typed::Command(command, Box::new(Arguments { typed, flags, positional })))
 }
 
 /// The settings with what was typed.
@@ -426,7 +426,7 @@ fn help() -> String {
 
 impl Arguments {
     /// The settings file with what the flags change.
-    fn config(&self) -> Result<Config, String> {
+    fn source(&self) -> Result<Source, String> {
         let default = Path::new(config::DEFAULT_PATH);
         let mut source = match &self.flags.config {
             Some(path) => Source::read(path)?,
@@ -437,12 +437,12 @@ impl Arguments {
         let level = flags.level();
         source.file = flags.file;
         source.file.log.level = level.or(source.file.log.level);
-        source.into_config()
+        Ok(source)
     }
 
     /// The settings, and logging as they say.
     fn start(&self) -> Result<Config, Exit> {
-        let config = self.config().map_err(Exit::Usage)?;
+        let config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
         log_to::start(config.destination, config.level);
         Ok(config)
     }
@@ -471,12 +471,12 @@ impl Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config()?.without_federate();
+    let read = || arguments.source()?.only_polling()?.into_config();
     run_daemon(arguments.unwatched(&read)?, &read)
 }
 
 fn federate(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config()?.only_federate();
+    let read = || arguments.source()?.only_federate()?.into_config();
     let config = arguments.unwatched(&read)?;
     if !arguments.flags.once {
         return run_daemon(config, &read);
@@ -487,8 +487,9 @@ fn federate(arguments: &Arguments) -> Result<(), Exit> {
 
 fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     let none = || "the settings have no [bigquery]: it needs a project and a dataset".to_string();
-    let read = || arguments.config()?.bigquery.ok_or_else(none);
-    let config = arguments.unwatched(&|| arguments.config())?;
+    let all = || arguments.source()?.only_bigquery().into_config();
+    let read = || all()?.bigquery.ok_or_else(none);
+    let config = arguments.unwatched(&all)?;
     log_to::start(config.destination, config.level);
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
