@@ -6,7 +6,8 @@
 //!
 //! A TIME_WAIT socket is what is left of a connection, and nobody's. It names a downstream while
 //! somebody still listens, and an upstream where its ports say who called whom: a port of the range
-//! that the kernel gives to callers here, another one there. It never takes a live row's place.
+//! that the kernel gives to callers here, and one there that no system gives to them. It never takes
+//! a live row's place.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,6 +21,9 @@ use crate::point::{Measurement, Points, Schema, level};
 
 /// What IANA gives to callers; Linux's own range is a setting of the kernel.
 pub const EPHEMERAL: RangeInclusive<u16> = 49152..=65535;
+
+/// No system gives lower ones to callers, unless somebody told it to: FreeBSD begins here.
+const CALLERS_MIN: u16 = 10_000;
 
 /// The addresses of the machine that the sockets are of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -201,7 +205,7 @@ impl Rules<'_> {
     fn called(&self, socket: &Socket) -> bool {
         socket.state == State::Connected
             || self.ephemeral.contains(&socket.local.port)
-                && !self.ephemeral.contains(&socket.remote.port)
+                && socket.remote.port < CALLERS_MIN.min(*self.ephemeral.start())
     }
 
     /// The machine's own address in place of its loopback.
@@ -405,6 +409,9 @@ mod tests {
             // Of a listener that has gone: the other side called.
             socket(Tcp, Waiting, "192.0.2.2:8080>10.9.0.1:50000", ""),
             socket(Tcp, Waiting, "192.0.2.2:45000>10.9.0.1:50001", ""),
+            // And its system's range for callers is another one than ours.
+            socket(Tcp, Waiting, "192.0.2.2:45000>10.9.0.1:61500", ""),
+            socket(Tcp, Waiting, "192.0.2.2:45000>10.9.0.1:12000", ""),
             // A short call, and one to us.
             socket(Tcp, Waiting, "192.0.2.2:40002>10.9.0.1:443", ""),
             socket(Tcp, Waiting, "192.0.2.2:80>10.9.0.1:50002", ""),
