@@ -157,7 +157,9 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
     }
     // Many sockets make one row: names and inventory are looked up once for all of them.
     let mut seen = HashSet::new();
-    for socket in sockets.iter().filter(|socket| socket.state != State::Listening) {
+    // What is over takes the room that what is not leaves.
+    let in_state = |state| sockets.iter().filter(move |socket| socket.state == state);
+    for socket in in_state(State::Connected).chain(in_state(State::Waiting)) {
         if !rules.counts(socket) {
             continue;
         }
@@ -404,6 +406,7 @@ mod tests {
     fn a_waiting_socket_hides_and_invents_nothing() {
         let sockets = [
             // First in the table, as the one that hid the live one.
+            socket(Tcp, Waiting, "192.0.2.2:40003>10.9.0.1:443", ""),
             socket(Tcp, Waiting, "192.0.2.2:40000>10.9.0.1:5432", ""),
             socket(Tcp, Connected, "192.0.2.2:40001>10.9.0.1:5432", "app"),
             // Of a listener that has gone: the other side called.
@@ -424,6 +427,9 @@ mod tests {
             "server_process me 0.0.0.0:80 80 nginx",
         ];
         assert_eq!(rows(&sockets, |_| ()), expected);
+        // Where there is room for one row of each kind, it is the live one's.
+        let expected = [expected[1], expected[3]];
+        assert_eq!(rows(&sockets, |rules| rules.rows_max = 1), expected);
     }
 
     #[test]
