@@ -149,8 +149,8 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
     for socket in sockets.iter().filter(|socket| rules.counts(socket)) {
         if socket.state != State::Listening {
             seen_here.insert(socket.local.address);
-        } else if socket.protocol == Protocol::Tcp || !rules.ephemeral.contains(&socket.local.port)
-        {
+        } else if socket.protocol == Protocol::Tcp || socket.local.port < *rules.ephemeral.start() {
+            // Resolvers take any port above those of servers, whatever the kernel's range ends with.
             listeners.entry((socket.protocol, socket.local.port)).or_default().push(socket);
             found.add_server(socket, rules);
         }
@@ -365,6 +365,7 @@ mod tests {
             socket(Tcp, Listening, ":::443", "nginx"),
             socket(Tcp, Listening, "127.0.0.1:40000", "local"),
             socket(Udp, Listening, "0.0.0.0:40001", "caller"),
+            socket(Udp, Listening, "0.0.0.0:63000", "resolver"),
             socket(Udp, Listening, "0.0.0.0:53", "named"),
             socket(Tcp, Connected, "192.0.2.2:80>10.2.0.9:50000", "nginx"),
             socket(Tcp, Connected, "192.0.2.2:443>10.9.0.1:50000", ""),
