@@ -145,10 +145,10 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
     let mut found = Dependencies::default();
     let mut listeners = Listeners::new();
     // Both ends of what the machine asks of itself are here, whatever its interfaces say.
-    let mut seen_here = HashSet::new();
+    let mut ends = HashSet::new();
     for socket in sockets.iter().filter(|socket| rules.counts(socket)) {
         if socket.state != State::Listening {
-            seen_here.insert(socket.local.address);
+            ends.insert((socket.protocol, socket.local, socket.remote));
         } else if socket.protocol == Protocol::Tcp || socket.local.port < *rules.ephemeral.start() {
             // Resolvers take any port above those of servers, whatever the kernel's range ends with.
             listeners.entry((socket.protocol, socket.local.port)).or_default().push(socket);
@@ -172,8 +172,9 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
             }
             None => (Direction::Upstream, socket.remote.port, process),
         };
-        let is_own =
-            rules.own.has(socket.remote.address) || seen_here.contains(&socket.remote.address);
+        let is_own = rules.own.has(socket.remote.address)
+            || socket.remote.address == socket.local.address
+            || ends.contains(&(socket.protocol, socket.remote, socket.local));
         let is_upstream = direction == Direction::Upstream;
         if is_upstream && (is_own && !rules.loopback || !rules.called(socket)) {
             continue;
@@ -442,16 +443,21 @@ mod tests {
             socket(Tcp, Connected, "::1:40001>::1:5001", "app"),
             socket(Tcp, Connected, "127.0.0.2:40002>127.0.0.2:5001", "app"),
             socket(Tcp, Connected, "192.0.2.2:40003>192.0.2.2:5002", "app"),
-            // An address that no interface tells of: its other end shows that it is ours.
+            // Addresses that no interface tells of: the other end shows that they are ours.
             socket(Tcp, Connected, "192.0.2.3:40004>192.0.2.3:5003", "app"),
+            socket(Tcp, Connected, "192.0.2.3:40005>192.0.2.4:5004", "app"),
+            socket(Tcp, Connected, "192.0.2.4:5004>192.0.2.3:40005", "api"),
+            socket(Tcp, Listening, "192.0.2.4:5004", "api"),
         ];
         let expected = [
+            "downstream 192.0.2.4 192.0.2.3 5004 tcp api",
             "downstream me me.example localhost localhost 5000 tcp api",
+            "server_process 192.0.2.4:5004 5004 api",
             "server_process me 127.0.0.1:5000 5000 api",
         ];
         assert_eq!(rows(&sockets, |_| ()), expected);
         let found = rows(&sockets, |rules| rules.loopback = true);
-        assert_eq!(found.iter().filter(|row| row.starts_with("upstream")).count(), 4, "{found:?}");
+        assert_eq!(found.iter().filter(|row| row.starts_with("upstream")).count(), 5, "{found:?}");
         // Without an address of its own it still has a map.
         static NOBODY: LazyLock<Own> = LazyLock::new(Own::default);
         let rows = rows(&sockets[1..4], |rules| {
@@ -459,6 +465,19 @@ mod tests {
             rules.loopback = true;
         });
         assert_eq!(rows.len(), 3, "{rows:?}");
+    }
+
+    /// A transparent proxy takes connections at addresses that are its upstreams'.
+    #[test]
+    fn an_address_that_a_proxy_answers_for_is_an_upstream_all_the_same() {
+        let sockets = [
+            socket(Tcp, Listening, "0.0.0.0:3129", "squid"),
+            socket(Tcp, Connected, "10.9.0.1:443>10.2.0.9:50000", "squid"),
+            socket(Tcp, Connected, "192.0.2.2:40000>10.9.0.1:443", "squid"),
+        ];
+        let found = rows(&sockets, |_| ());
+        let expected = "upstream me me.example db db.example 443 tcp squid";
+        assert!(found.iter().any(|row| row == expected), "{found:?}");
     }
 
     #[test]
