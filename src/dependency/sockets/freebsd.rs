@@ -185,9 +185,7 @@ const COMM_BYTES_MAX: usize = 19;
 pub fn process_name(process: &[u8], arguments: &[u8]) -> String {
     let comm = process.get(KI_COMM..KI_COMM + COMM_BYTES_MAX + 1).unwrap_or_default();
     let comm = comm.split(|byte| *byte == 0).next().unwrap_or_default();
-    let first = arguments.split(|byte| matches!(byte, 0 | b' ')).next().unwrap_or_default();
-    let first = String::from_utf8_lossy(first);
-    super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, &[&first])
+    super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, arguments, "")
 }
 
 #[cfg(target_os = "freebsd")]
@@ -475,6 +473,8 @@ mod tests {
         put(&mut process, KI_COMM, b"a_name_of_19_bytes_");
         let name = process_name(&process, b"/usr/local/bin/a_name_of_19_bytes_and_more\0-v\0");
         assert_eq!(name, "a_name_of_19_bytes_and_more");
+        let script = b"/bin/sh\0-e\0/opt/a_name_of_19_bytes_and.sh\0";
+        assert_eq!(process_name(&process, script), "a_name_of_19_bytes_and.sh");
         assert_eq!(process_name(&process, b"nginx: worker"), "a_name_of_19_bytes_");
         assert_eq!(process_name(&[], b""), "");
     }

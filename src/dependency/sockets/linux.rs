@@ -146,11 +146,8 @@ fn process_name(folder: &Path) -> String {
         return comm;
     }
     let arguments = fs::read(folder.join("cmdline")).unwrap_or_default();
-    let first = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
-    // A process may write its whole title there: `sshd: root@pts/0`.
-    let first = String::from_utf8_lossy(first.split(|byte| *byte == b' ').next().unwrap_or(first));
     let program = fs::read_link(folder.join("exe")).unwrap_or_default();
-    full_name(&comm, COMM_BYTES_MAX, &[&first, &program.to_string_lossy()])
+    full_name(&comm, COMM_BYTES_MAX, &arguments, &program.to_string_lossy())
 }
 
 /// Adds the sockets of one of the kernel's tables; without IPv6 there is none for it.
@@ -257,6 +254,24 @@ mod tests {
         for (at, inode) in inodes.iter().enumerate() {
             symlink(format!("socket:[{inode}]"), folder.join(format!("fd/{}", at + 3))).unwrap();
         }
+    }
+
+    #[test]
+    fn whole_names() {
+        let root = machine("names");
+        let name = |arguments: &str| {
+            fs::write(root.join("77/cmdline"), arguments).unwrap();
+            process_name(&root.join("77"))
+        };
+        let whole = "process_exporter.py";
+        assert_eq!(name(&format!("/usr/bin/python3\0-u\0/opt/{whole}\0--port\09\0")), whole);
+        assert_eq!(name("/opt/process_exporter.py --title\0"), whole);
+        // What it calls itself, or others, is not its name.
+        assert_eq!(name("java\0-x\0-y\0-z\0/opt/process_exporter.py\0"), "process_exporte");
+        assert_eq!(name("worker\0/var/log/other\0"), "process_exporte");
+        symlink("/opt/process_exporter-1", root.join("77/exe")).unwrap();
+        assert_eq!(name("worker\0"), "process_exporter-1");
+        fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]
