@@ -17,7 +17,8 @@ use crate::dependency::{Endpoint, Protocol, Socket, State};
 
 /// The kernel keeps that much of a process's name.
 const COMM_BYTES_MAX: usize = 15;
-/// Sockets whose owner was not found are looked for again after so many rounds.
+/// Sockets whose owner was not found, or is the first process, which has them until others come to
+/// take them, are looked for again after so many rounds.
 const OWNERLESS_ROUNDS: u32 = 20;
 
 pub struct Linux {
@@ -77,20 +78,20 @@ impl Linux {
         self.rounds += 1;
         if self.rounds.is_multiple_of(OWNERLESS_ROUNDS) {
             self.ownerless.clear();
+            self.owners.retain(|process| *process != FIRST);
         }
         self.ownerless.retain(|inode| wanted.remove(inode).is_some());
-        let known = std::mem::take(&mut self.owners);
+        let mut known = std::mem::take(&mut self.owners);
+        eldest_first(&mut known);
         for process in &known {
             self.look_into(*process, sockets, &mut wanted);
         }
         if wanted.is_empty() {
             return;
         }
-        // A socket that several processes have is the eldest's; the first process of all has them
-        // for others, which come to take them.
         let mut others = self.processes();
         others.retain(|process| !known.contains(process));
-        others.sort_unstable_by_key(|process| if *process == 1 { u32::MAX } else { *process });
+        eldest_first(&mut others);
         for process in others {
             if wanted.is_empty() {
                 return;
@@ -132,6 +133,14 @@ impl Linux {
             self.owners.push(process);
         }
     }
+}
+
+/// Where systemd starts services by their sockets, it has these.
+const FIRST: u32 = 1;
+
+/// A socket that several processes have is the eldest's, and the first process's last of all.
+fn eldest_first(processes: &mut [u32]) {
+    processes.sort_unstable_by_key(|process| if *process == FIRST { u32::MAX } else { *process });
 }
 
 /// The number in `socket:[12345]`.
@@ -254,6 +263,23 @@ mod tests {
         for (at, inode) in inodes.iter().enumerate() {
             symlink(format!("socket:[{inode}]"), folder.join(format!("fd/{}", at + 3))).unwrap();
         }
+    }
+
+    #[test]
+    fn a_service_that_its_socket_started_gets_its_name() {
+        let root = machine("activated");
+        symlink("socket:[99]", root.join("1/fd/9")).unwrap();
+        let mut linux = Linux::new(root.clone());
+        let mut owner = || {
+            let sockets = linux.read(false).unwrap();
+            let found = sockets.iter().find(|socket| socket.local.port == 50003).unwrap();
+            found.process.as_deref().unwrap_or_default().to_string()
+        };
+        assert_eq!(owner(), "systemd");
+        process(&root, "79", "web", "web", &[99]);
+        let owners: Vec<String> = (0..OWNERLESS_ROUNDS).map(|_| owner()).collect();
+        assert_eq!(owners.last().unwrap(), "web");
+        fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]
