@@ -209,7 +209,7 @@ pub struct Inventory {
 
 impl fmt::Debug for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "Inventory of {} entries, {} rejected", self.words.len(), self.rejected)
+        write!(f, "Inventory of {} entries, {} rejected", self.len(), self.rejected)
     }
 }
 
@@ -246,13 +246,13 @@ impl Inventory {
         self.find(address).unwrap_or_default()
     }
 
-    /// Entries that are used, those for the machine itself among them.
+    /// Entries of the document that are used.
     pub fn len(&self) -> usize {
-        self.words.len()
+        self.words.len().saturating_sub(LOOPBACK.len())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.len() == 0
     }
 }
 
@@ -634,7 +634,7 @@ mod tests {
             {"ip_address":"10.2.3.10","domain":null,"hostgroup":"nulls"},
             {"ip_address":"10.2.3.7","domain":"again"}]"#;
         let inventory = read(Format::ArrayJson, text).unwrap();
-        assert_eq!(inventory.rejected, 0);
+        assert_eq!((inventory.len(), inventory.rejected), (11, 0));
         for (address, expected) in [
             ("10.2.3.1", ("", "net")),
             ("10.2.3.7", ("again", "")),
@@ -723,7 +723,8 @@ mod tests {
         }
         let err = read(Format::NdJson, "<html>\nbusy\n").unwrap_err();
         assert!(err.starts_with("none of its 2 entries is good: line 1: not an object"), "{err}");
-        assert!(read(Format::ArrayJson, " [ ] ").unwrap().find([10, 0, 0, 1].into()).is_none());
+        let none = read(Format::ArrayJson, " [ ] ").unwrap();
+        assert!(none.is_empty() && none.find([10, 0, 0, 1].into()).is_none());
         let bounds = Bounds { bytes_max: 100, entries_max: 1 };
         let spaces = io::repeat(b' ');
         let err = Inventory::read(spaces, Format::ArrayJson, bounds).unwrap_err();
