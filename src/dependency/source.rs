@@ -394,7 +394,7 @@ impl Fetch {
                     self.known.iter().map(|(name, value)| (*name, &**value)).collect();
                 let Answer { headers, body } = http.get(agent, &known)?;
                 let Some(body) = body else { return Ok(self.found.clone()) };
-                let read = self.read(body);
+                let read = self.read(body, inventory);
                 let known = [("if-none-match", ETAG), ("if-modified-since", LAST_MODIFIED)];
                 let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
                 let known = known
@@ -415,7 +415,7 @@ impl Fetch {
                 if written.is_some() && self.file == written {
                     return Ok(self.found.clone());
                 }
-                let read = self.read(file);
+                let read = self.read(file, inventory);
                 self.file = written.filter(|_| read.is_ok());
                 (shown, read)
             }
@@ -432,7 +432,14 @@ impl Fetch {
         Ok(self.found.clone())
     }
 
-    fn read(&self, input: impl Read) -> Result<Inventory, String> {
-        Inventory::read(input, self.settings.format, self.settings.bounds)
+    /// Lines of which there are none may be the rest of a document; an array without an entry says
+    /// so.
+    fn read(&self, input: impl Read, in_use: &Shared) -> Result<Inventory, String> {
+        let read = Inventory::read(input, self.settings.format, self.settings.bounds)?;
+        let known = in_use.get().len();
+        if read.is_empty() && known > 0 && self.settings.format == Format::NdJson {
+            return Err(format!("it has no entry, and the one in use has {known}"));
+        }
+        Ok(read)
     }
 }
