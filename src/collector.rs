@@ -182,6 +182,10 @@ fn read_item<C, I: Item<C>>(
     points: &mut Points,
 ) -> Result<(), element::Error> {
     element.read::<I>()?.points(collector, scope, points);
+    if let Some((misfits, first)) = points.misfits.take() {
+        element.misfits += misfits;
+        element.first_misfit.get_or_insert(first);
+    }
     Ok(())
 }
 

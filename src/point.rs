@@ -262,6 +262,8 @@ pub struct Points {
     re_name: String,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
+    /// How much of an item its collector left out, and the first of that; whoever counts takes it.
+    pub misfits: Option<(u64, String)>,
 }
 
 impl Points {
