@@ -268,7 +268,12 @@ fn connections_that_are_over_invent_nothing() {
         first.read_to_end(&mut Vec::new()).unwrap();
         caller.port()
     };
-    let (short, gone, live) = (listen(), listen(), listen());
+    // Of what is over, a port that no system gives to callers shows who called.
+    let service = |step: u32| {
+        let port = 2000 + (std::process::id().wrapping_mul(97) + step) % 8000;
+        TcpListener::bind(("127.0.0.1", port as u16)).ok()
+    };
+    let (short, gone, live) = ((0..8000).find_map(service).unwrap(), listen(), listen());
     let ports = [port(&short), port(&gone), port(&live)];
     let callers = [closed(&short, true), closed(&gone, false), closed(&live, true)];
     let _client = TcpStream::connect(live.local_addr().unwrap()).unwrap();
@@ -552,8 +557,10 @@ fn endless_answers_are_bounded() {
         &format!(
             "[dependency.inventory]\nurl = \"{inventory}\"\nformat = \"ndjson\"\n\
              bytes_max = \"16MB\"\nentries_max = 1000\n\
+             timeout = \"60s\"\n\
              [dependency.darkstat]\nurl = \"{darkstat}\"\nbytes_max = \"16MB\"\n\
-             [dependency.ebpf]\nurl = \"{ebpf}\"\nbytes_max = \"16MB\"\n"
+             timeout = \"60s\"\n\
+             [dependency.ebpf]\nurl = \"{ebpf}\"\nbytes_max = \"16MB\"\ntimeout = \"60s\"\n"
         ),
     ));
     let all = wait_for("three refusals", || {
