@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod latest;
 pub mod layout;
 pub mod line_protocol;
+pub mod logins;
 pub mod prometheus;
 pub mod queue;
 pub mod remote_write;
