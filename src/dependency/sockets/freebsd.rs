@@ -149,13 +149,13 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
 /// connection over IPv4 that came to a socket of IPv6 has the family of that.
 fn is_v4(inner: &[u8], family: u32, addresses: &[u8]) -> bool {
     let flags = if inner.len() == XINPCB_BYTES { inner[INP_VFLAG] } else { 0 };
-    let is_short = |address: &[u8]| {
+    let is_short = |address: &[u8; 16]| {
         let (before, last) = address.split_at(12);
         before == [0; 12] && !matches!(last, [0, 0, 0, 0 | 1])
     };
     match flags & (INP_IPV4 | INP_IPV6) {
         // A kernel that does not say so.
-        0 => family == AF_INET || addresses.chunks_exact(16).take(2).any(is_short),
+        0 => family == AF_INET || addresses.as_chunks().0.iter().any(is_short),
         flags => flags == INP_IPV4,
     }
 }
@@ -403,12 +403,14 @@ mod tests {
         let link = |last| [0xfe, 0x80, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
         let (remote, own, one) = ([10, 0, 0, 9], [10, 0, 0, 2], [0, 0, 0, 1]);
         let mapped: Kind = (6, AF_INET6, INP_IPV4);
-        let cases: [(Kind, [&[u8]; 2], [&str; 2]); 5] = [
-            (mapped, [&remote, &own], ["10.0.0.9", "10.0.0.2"]),
-            (mapped, [&one, &own], ["0.0.0.1", "10.0.0.2"]),
-            (TCP6, [&one, &one], ["::1", "::1"]),
-            (TCP6, [&link(1), &link(2)], ["fe80::1", "fe80::2"]),
-            (TCP4, [&remote, &own], ["10.0.0.9", "10.0.0.2"]),
+        let ends = |remote, local| -> [&[u8]; 2] { [remote, local] };
+        let (first, second) = (link(1), link(2));
+        let cases = [
+            (mapped, ends(&remote, &own), ["10.0.0.9", "10.0.0.2"]),
+            (mapped, ends(&one, &own), ["0.0.0.1", "10.0.0.2"]),
+            (TCP6, ends(&one, &one), ["::1", "::1"]),
+            (TCP6, ends(&first, &second), ["fe80::1", "fe80::2"]),
+            (TCP4, ends(&remote, &own), ["10.0.0.9", "10.0.0.2"]),
         ];
         let read = |record: Vec<u8>| {
             let found = super::sockets(&list(&[record]), Protocol::Tcp).unwrap();
