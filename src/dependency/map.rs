@@ -6,8 +6,8 @@
 //!
 //! A TIME_WAIT socket is what is left of a connection, and nobody's. It names a downstream while
 //! somebody still listens, and an upstream where its ports say who called whom: a port of the range
-//! that the kernel gives to callers here, and one there that no system gives to them. It never takes
-//! a live row's place.
+//! that the kernel gives to callers here, and one there that no system gives to them. It never
+//! takes a live row's place.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -150,7 +150,7 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
         if socket.state != State::Listening {
             ends.insert((socket.protocol, socket.local, socket.remote));
         } else if socket.protocol == Protocol::Tcp || socket.local.port < *rules.ephemeral.start() {
-            // Resolvers take any port above those of servers, whatever the kernel's range ends with.
+            // Resolvers take any port above those of servers, beyond the kernel's range too.
             listeners.entry((socket.protocol, socket.local.port)).or_default().push(socket);
             found.add_server(socket, rules);
         }

@@ -46,8 +46,8 @@ const EBPF: &[&str] = &[
     "ebpf_exporter_ipv6_send_bytes",
 ];
 
-/// All names of an ebpf_exporter begin so; it has no family for an empty table. darkstat has its own
-/// at any time.
+/// All names of an ebpf_exporter begin so; it has no family for an empty table. darkstat has its
+/// own at any time.
 const EBPF_SIGN: &str = "ebpf_exporter_";
 
 /// What is refused.
