@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 use toml::Spanned;
 
-use crate::bigquery::load::{Loader, Options};
+use crate::bigquery::load::{self, Loader, Options};
 use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
 use crate::config::{
     self, Config, File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Source, nearest,
@@ -659,6 +659,9 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
         let checked = Client::new(&federate.query).and_then(|client| client.check());
         say("federate", checked);
     }
+    if let Some(bigquery) = &config.bigquery {
+        say("bigquery", load::check(bigquery));
+    }
     for output in &config.outputs {
         let checked = daemon::make_output(output);
         let checked = checked.and_then(|mut parts| parts.sink.check());
@@ -721,6 +724,7 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
     let limits = Limits { message_bytes_max: usize::MAX, ..Limits::default() };
     let reply = reply.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply);
     let mut last = Reply::default();
+    let mut failed = None;
     let mut roots = Vec::new();
     for query in 0..poll.queries() {
         if (0..query).any(|other| poll.reads_alike(query, other)) {
@@ -737,12 +741,17 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
         if let Some(why) = tally.first_misfit {
             log::info!("{} values were left out, first {why}", tally.misfits);
         }
-        let read = read.map_err(|err| err.to_string())?;
-        if query == 0 || read.items > 0 {
-            last = read;
+        match read {
+            Ok(read) if query == 0 || read.items > 0 => last = read,
+            Ok(_) => {}
+            // What stands before the fault may be another query's.
+            Err(err) => failed = failed.or(Some(err.to_string())),
         }
     }
     points.set_re_name("");
+    if let Some(why) = failed {
+        return Err(why);
+    }
     match (last.refusal(), &last.root) {
         (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
         (Some((_, why)), _) => log::warn!("no data: {why}"),

@@ -61,7 +61,7 @@ pub struct Settings {
     /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
     /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
-    /// What in a description is a label: for `interfaces` and `bgp`.
+    /// What in a description is a label: for peers and interfaces.
     pub description_labels: Option<DescriptionLabels>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
@@ -182,10 +182,6 @@ fn read_item<C, I: Item<C>>(
     points: &mut Points,
 ) -> Result<(), element::Error> {
     element.read::<I>()?.points(collector, scope, points);
-    if let Some((misfits, first)) = points.misfits.take() {
-        element.misfits += misfits;
-        element.first_misfit.get_or_insert(first);
-    }
     Ok(())
 }
 
@@ -312,11 +308,10 @@ impl Tally {
         self.first_rejected.get_or_insert(why);
     }
 
-    fn take_misfits(&mut self, element: &mut Element) {
-        self.misfits += element.misfits;
-        if self.first_misfit.is_none() {
-            self.first_misfit = element.first_misfit.take();
-        }
+    fn take_misfits(&mut self, element: &mut Element, points: &mut Points) {
+        self.misfits += element.misfits + std::mem::take(&mut points.misfits);
+        let first = element.first_misfit.take().or(points.first_misfit.take());
+        self.first_misfit = self.first_misfit.take().or(first);
     }
 }
 
@@ -456,7 +451,7 @@ fn read_item_for_all<R: Read>(
                     reader.tally.reject(why);
                 }
             }
-            reader.tally.take_misfits(&mut element);
+            reader.tally.take_misfits(&mut element, reader.points);
         }
         return Ok(());
     }

@@ -73,9 +73,12 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
         }),
         counter("items_total", "", "Items read.", |c| Some(c.items)),
         counter("rejected_items_total", "", "Items that did not fit.", |c| Some(c.rejected_items)),
-        counter("rejected_values_total", "", "Values that did not fit.", |c| {
-            Some(c.rejected_values)
-        }),
+        counter(
+            "rejected_values_total",
+            "",
+            "Values, and labels of descriptions, that did not fit.",
+            |c| Some(c.rejected_values),
+        ),
         counter("points_total", "", "Points made.", |c| Some(c.points)),
         counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
         text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),
@@ -122,7 +125,9 @@ static OUTPUT: Measurement<OutputStatus> = Measurement {
         counter("clamped_values_total", "", "Integers too large for the server.", |o| {
             Some(o.clamped)
         }),
-        counter("failures_total", "", "Writes that failed.", |o| Some(o.failures)),
+        counter("failures_total", "", "Writes that failed, or went on for another 5 s.", |o| {
+            Some(o.failures)
+        }),
         level("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
         level("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
         level("spooled_points", "", "Points that wait on disk.", |o| Some(o.spooled_points)),

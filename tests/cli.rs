@@ -291,6 +291,13 @@ fn collectors_describes_them_all() {
     for measurement in ["alarms", "interface", "routes", "perijove_collector"] {
         assert_eq!(schemas[measurement]["title"], measurement, "{}", json.stdout);
     }
+    let marked = |name: &str| {
+        let line = text.stdout.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
+        line.split_whitespace().nth(1) == Some("*")
+    };
+    assert!(marked("bgp") && marked("macsec") && !marked("arp"), "{}", text.stdout);
+    let one = run(&mut perijove(&["collectors", "ospf"]));
+    assert!(one.stdout.contains("logical_systems"), "{}", one.stdout);
     let one = run(&mut perijove(&["collectors", "route"]));
     assert_eq!(one.code, 0);
     assert!(one.stdout.contains("get-route-summary-information"), "{}", one.stdout);

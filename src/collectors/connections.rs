@@ -164,9 +164,8 @@ impl Item<Connections> for Text {
             rows_max: ROWS_MAX,
         };
         let found = map::map(&table.sockets, &rules);
-        let beyond = || (found.dropped > 0).then(|| format!("a row beyond {ROWS_MAX}"));
-        let first = table.first_rejected.or_else(beyond);
-        points.misfits = first.map(|first| (table.rejected + found.dropped, first));
+        points.leave_out(table.rejected, || table.first_rejected.unwrap_or_default());
+        points.leave_out(found.dropped, || format!("a row beyond {ROWS_MAX}"));
         found.points(points, &mut |_| ());
     }
 }
