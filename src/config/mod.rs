@@ -625,7 +625,7 @@ mod tests {
     fn a_router_s_sockets_are_asked_for_as_often_as_a_machine_s() {
         let interval = |of: &str, name: &str| {
             let text = format!("{of}[[router]]\nidentity = \"a\"\n[dependency]\n");
-            let config = read("sockets", &text).unwrap();
+            let config = read(&text).unwrap();
             let polled = &config.routers[0].collectors;
             let polled = polled.iter().find(|polled| polled.entry.name == name).unwrap();
             polled.interval.as_secs()
