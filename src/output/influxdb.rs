@@ -185,14 +185,12 @@ fn failure(status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
     let why = format!("the server answered {} ({})", status.as_u16(), first_line(&words));
     match status.as_u16() {
         413 => Failure::TooLarge { why },
-        400 | 422 => {
-            let refused = refused(&words);
-            if refused > 0 {
-                Failure::Refused { points: refused, why }
-            } else {
-                Failure::Suspect { why }
-            }
-        }
+        400 | 422 => match dropped(&words) {
+            // A line that cannot be parsed: version 1 writes the others of its batch, version 2
+            // writes none.
+            0 => Failure::Suspect { why },
+            points => Failure::Refused { points, why },
+        },
         401 | 403 => {
             let why = format!("{why}: check username, password_file or token_file");
             Failure::Retry { after: None, why }
@@ -215,13 +213,11 @@ fn words(answer: &str) -> String {
     serde_json::from_str::<Answer>(answer).map_or(answer.trim().to_string(), |a| a.error)
 }
 
-/// How many points were refused, if it is said.
-fn refused(words: &str) -> u64 {
-    let dropped = words.rsplit_once("dropped=").map(|(_, count)| {
-        let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
-        count[..end].parse().unwrap_or(0)
-    });
-    dropped.unwrap_or_else(|| words.matches("unable to parse").count() as u64)
+/// How many points were refused, the others being written, if it is said.
+fn dropped(words: &str) -> u64 {
+    let Some((_, count)) = words.rsplit_once("dropped=") else { return 0 };
+    let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
+    count[..end].parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -245,7 +241,9 @@ mod tests {
             r#"{"error":"partial write: field type conflict: input field \"v\" … dropped=3"}"#;
         assert!(matches!(answer(400, conflict), Failure::Refused { points: 3, .. }));
         let parse = r#"{"error":"unable to parse 'x': missing fields\nunable to parse 'y': bad"}"#;
-        assert!(matches!(answer(400, parse), Failure::Refused { points: 2, .. }));
+        assert!(matches!(answer(400, parse), Failure::Suspect { .. }));
+        let none = r#"{"error":"partial write: unable to parse 'x': bad dropped=0"}"#;
+        assert!(matches!(answer(400, none), Failure::Suspect { .. }));
         assert!(matches!(answer(422, r#"{"message":"no"}"#), Failure::Suspect { .. }));
         let Failure::Retry { why, .. } = answer(404, r#"{"error":"database not found: \"x\""}"#)
         else {
