@@ -66,6 +66,17 @@ pub enum Precision {
     S,
 }
 
+impl Precision {
+    fn unit_ns(self) -> u64 {
+        match self {
+            Precision::Ns => 1,
+            Precision::Us => 1_000,
+            Precision::Ms => 1_000_000,
+            Precision::S => 1_000_000_000,
+        }
+    }
+}
+
 /// How whole numbers are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,15 +89,10 @@ pub enum Integers {
 }
 
 impl Settings {
+    /// With times in nanoseconds whatever the precision: what waits may meet other settings.
     pub fn line_protocol(&self) -> LineProtocol {
-        let precision_ns = match self.precision {
-            Precision::Ns => 1,
-            Precision::Us => 1_000,
-            Precision::Ms => 1_000_000,
-            Precision::S => 1_000_000_000,
-        };
         let unsigned = self.integers == Integers::U;
-        LineProtocol { host_tag: self.host_tag.clone(), unsigned, precision_ns }
+        LineProtocol { host_tag: self.host_tag.clone(), unsigned }
     }
 }
 
@@ -94,6 +100,7 @@ pub struct Influxdb {
     agent: Agent,
     settings: Settings,
     authorization: Option<Secret>,
+    scaled: Vec<u8>,
     compressed: Vec<u8>,
 }
 
@@ -110,11 +117,18 @@ impl Influxdb {
             }
         };
         let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
-        Ok(Influxdb { agent, settings: settings.clone(), authorization, compressed: Vec::new() })
+        let (settings, scaled, compressed) = (settings.clone(), Vec::new(), Vec::new());
+        Ok(Influxdb { agent, settings, authorization, scaled, compressed })
     }
 
     fn post(&mut self, lines: &[u8]) -> Result<Response<Body>, ureq::Error> {
         let Settings { url, precision, .. } = &self.settings;
+        let mut lines = lines;
+        if *precision != Precision::Ns {
+            self.scaled.clear();
+            scale(lines, precision.unit_ns(), &mut self.scaled);
+            lines = &self.scaled;
+        }
         let precision = match precision {
             Precision::Ns => "ns",
             // Version 1 takes any other word for nanoseconds.
@@ -176,6 +190,24 @@ impl Sink for Influxdb {
             Err(Failure::Retry { why, .. } | Failure::TooLarge { why }) => Err(why),
             Err(Failure::Gone) => Err("gone".into()),
         }
+    }
+}
+
+/// Appends the lines, whose times are in nanoseconds, with times in this unit.
+fn scale(lines: &[u8], unit_ns: u64, out: &mut Vec<u8>) {
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let (before, time) = line.split_at(memchr::memrchr(b' ', line).map_or(0, |at| at + 1));
+        out.extend_from_slice(before);
+        match str::from_utf8(time).ok().and_then(|time| time.parse::<u64>().ok()) {
+            Some(time) => {
+                let mut buffer = itoa::Buffer::new();
+                out.extend_from_slice(buffer.format(time / unit_ns).as_bytes());
+            }
+            // Damaged: the server's to refuse.
+            None => out.extend_from_slice(time),
+        }
+        out.push(b'\n');
     }
 }
 
@@ -251,5 +283,14 @@ mod tests {
         };
         assert!(why.contains(r#"database not found: "x""#), "{why}");
         assert!(matches!(answer(401, ""), Failure::Retry { .. }));
+    }
+
+    #[test]
+    fn times_are_scaled_and_nothing_else() {
+        let lines = b"a,b=1 c=5i 1700000000123456789\na d=\"x 9\" 1700000000999999999\ndamaged\n";
+        let mut scaled = Vec::new();
+        scale(lines, Precision::S.unit_ns(), &mut scaled);
+        let scaled = String::from_utf8(scaled).unwrap();
+        assert_eq!(scaled, "a,b=1 c=5i 1700000000\na d=\"x 9\" 1700000000\ndamaged\n");
     }
 }
