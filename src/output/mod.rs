@@ -190,8 +190,8 @@ const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Writes what comes through the queue until it is closed. False if nobody reads any more.
-pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
-    let mut writer = Writer { output, sink, replaced: None, failing: None, logged: None };
+pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
+    let mut writer = Writer { output, sink, failing: None, logged: None };
     while let Some(chunk) = output.queue.take() {
         match writer.deliver(&chunk) {
             Delivery::Done => output.queue.acknowledge(),
@@ -211,9 +211,7 @@ enum Delivery {
 
 struct Writer<'a> {
     output: &'a Output,
-    sink: &'a mut dyn Sink,
-    /// What it writes to instead.
-    replaced: Option<Box<dyn Sink>>,
+    sink: Box<dyn Sink>,
     /// Since when, and how many tries ago, nothing could be written.
     failing: Option<(Instant, u32)>,
     logged: Option<Instant>,
@@ -227,14 +225,11 @@ impl Writer<'_> {
         let has_time = || self.output.queue.has_time() && lock(&self.output.replacement).is_none();
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
-            if let Some(sink) = lock(&self.output.replacement).take() {
-                self.replaced = Some(sink);
+            let replacement = lock(&self.output.replacement).take();
+            if let Some(sink) = replacement {
+                self.sink = sink;
             }
-            let sink: &mut dyn Sink = match &mut self.replaced {
-                Some(replaced) => &mut **replaced,
-                None => self.sink,
-            };
-            let failure = match sink.write(&chunk.bytes[range.clone()], points, &has_time) {
+            let failure = match self.sink.write(&chunk.bytes[range.clone()], points, &has_time) {
                 Ok(()) => {
                     add(&status.sent, points);
                     self.recovered();
@@ -328,9 +323,19 @@ mod tests {
     use super::*;
     use queue::Bounds;
 
+    fn output() -> Output {
+        let bounds = Bounds {
+            chunk_points_max: 100,
+            chunk_bytes_max: 100,
+            queue_bytes_max: 400,
+            flush_interval: Duration::ZERO,
+        };
+        Output::new("test", Box::new(|_, _| 0), Queue::new("test", bounds, None), None)
+    }
+
     /// Refuses requests by what is in them.
     struct Fussy {
-        got: Vec<String>,
+        got: Arc<Mutex<Vec<String>>>,
         tries: u32,
     }
 
@@ -353,7 +358,7 @@ mod tests {
             if text.contains('d') && self.tries < 9 {
                 return Err(Failure::Retry { after: None, why: "503".into() });
             }
-            self.got.push(text);
+            lock(&self.got).push(text);
             Ok(())
         }
         fn check(&mut self) -> Result<String, String> {
@@ -363,20 +368,54 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
-        let bounds = Bounds {
-            chunk_points_max: 100,
-            chunk_bytes_max: 100,
-            queue_bytes_max: 400,
-            flush_interval: Duration::ZERO,
-        };
-        let queue = Queue::new("test", bounds, None);
-        let output = Output::new("test", Box::new(|_, _| 0), queue, None);
+        let output = output();
         output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
         output.queue.close(Instant::now() + Duration::from_secs(60));
-        let mut sink = Fussy { got: Vec::new(), tries: 0 };
-        assert!(write_all(&output, &mut sink));
-        assert_eq!(sink.got.concat(), "a\nb\nc\nd\n");
+        let got = Arc::new(Mutex::default());
+        assert!(write_all(&output, Box::new(Fussy { got: got.clone(), tries: 0 })));
+        assert_eq!(lock(&got).concat(), "a\nb\nc\nd\n");
         assert_eq!(output.status.sent.load(Ordering::Relaxed), 4);
         assert_eq!(output.dropped(), 2);
+    }
+
+    /// Cannot write, and asks for another one to be put in its place.
+    struct Tired {
+        output: Arc<Output>,
+        alive: Arc<()>,
+    }
+
+    impl Sink for Tired {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            self.output.replace_sink(Box::new(Rested { before: self.alive.clone() }));
+            Err(Failure::Retry { after: None, why: "tired".into() })
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    struct Rested {
+        before: Arc<()>,
+    }
+
+    impl Sink for Rested {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            // Its own, and the test's.
+            assert_eq!(Arc::strong_count(&self.before), 2, "the sink before it is still there");
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_is_replaced_is_gone() {
+        let (output, alive) = (Arc::new(output()), Arc::new(()));
+        output.queue.push(b"a\n", 1);
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        let tired = Tired { output: output.clone(), alive: alive.clone() };
+        assert!(write_all(&output, Box::new(tired)));
+        assert_eq!(output.status.sent.load(Ordering::Relaxed), 1);
     }
 }
