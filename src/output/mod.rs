@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use crate::point::{Batch, Points};
 use crate::sync::lock;
 use latest::Latest;
-use queue::{Chunk, Level, Queue};
+use queue::{Chunk, LOG_INTERVAL, Level, Queue};
 
 /// Appends a batch's records, each ending with a newline; how many values had to be clamped.
 pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
@@ -169,10 +169,7 @@ pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
         add(&output.status.clamped, (output.encode)(batch, scratch));
         // A layout may leave points out.
         let records = memchr::memchr_iter(b'\n', scratch).count();
-        if output.queue.push(scratch, records) {
-            let Level { bytes, dropped, .. } = output.queue.level();
-            log::debug!("{}: the queue is full ({bytes} bytes), {dropped} dropped", output.name);
-        }
+        output.queue.push(scratch, records);
     }
 }
 
@@ -186,8 +183,6 @@ pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Durat
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
-/// A failure that goes on is logged that often.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Writes what comes through the queue until it is closed. False if nobody reads any more.
 pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
