@@ -25,6 +25,7 @@ from xml.sax.saxutils import escape
 # No package of ours comes near it; it keeps a hostile file from filling the memory.
 PACKAGE_BYTES_MAX = 256 << 20
 SYSTEM_ID = "JUNOS"
+ISO_BLOCK = 2048
 MOUNT_POINT = "/packages/mnt"
 TOGGLES = ("schema", "config-validate", "veriexec-ext", "mountlate", "umount-busy")
 # Fast inflate everywhere, no time, no name: the same bytes on every machine.
@@ -247,18 +248,22 @@ def read_signature(data, where):
 def check_name(path, where):
     """Refuses a path that veriexec's manifest reader would take for something else."""
     # Its path token: a letter, digit, dot or slash, then anything but space, tab, newline and =.
-    if not re.fullmatch(r"[A-Za-z0-9.][^\s=]*", path) or "/_" in path:
+    # The quotes are what xorriso writes in another way in its list of files.
+    if not re.fullmatch(r"[A-Za-z0-9.][!-~]*", path) or re.search(r"[='\"\\]|/_", path):
         raise Failure(
-            f"{where}: the path {path!r} would be mangled by the device's manifest reader: no"
-            " space, tab or =, no name that begins with _, and relative to the root"
+            f"{where}: the path {path!r} would be mangled by the device's manifest reader: ASCII"
+            " without space, =, quote or \\, no name that begins with _, and relative to the root"
         )
     if any(part in ("", ".", "..") for part in path.split("/")):
         raise Failure(f"{where}: the path {path!r} has an empty part, . or ..")
 
 
+FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9.+~-]*"
+
+
 def check_file_name(name, where):
     """Refuses what cannot be part of the package's file name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~-]*", name):
+    if not re.fullmatch(FILE_NAME, name):
         raise Failure(
             f"{where}: {name!r} must be letters, digits, '.', '+', '~' and '-', and begin with"
             " a letter or digit"
@@ -285,6 +290,8 @@ def read_manifest(data, where):
             check_name(path, f"{where}:{number}")
         if any(not name or not equals or not value for name, equals, value in pairs):
             raise Failure(f"{where}:{number}: is not a path and attributes: {line!r}")
+        if len({name for name, _, _ in pairs}) < len(pairs):
+            raise Failure(f"{where}:{number} ({path}): gives an attribute twice")
         lines.append((path, {name: value for name, _, value in pairs}))
     return lines
 
@@ -315,19 +322,27 @@ class IsoFile:
 
 def read_iso(image, where):
     """(system id, path → IsoFile) of an ISO image, directories included."""
+    volume, next_volume = image[16 * ISO_BLOCK : 17 * ISO_BLOCK], image[17 * ISO_BLOCK :][:1]
+    if volume[:6] != b"\x01CD001" or next_volume != b"\xff":
+        raise Failure(f"{where}: does not hold an ISO 9660 volume and no other")
+    system_id = volume[8:40].decode("ascii", errors="replace").rstrip()
+    if len(image) != int.from_bytes(volume[80:84], "little") * ISO_BLOCK:
+        raise Failure(f"{where}: is cut short, or something follows the image")
+    xorriso = ("xorriso", "-no_rc", "-indev")
+    listing = (r"([-a-z])([-rwxstST]{9}) +\d+ +(\d+) +(\d+) +\d+ [A-Z][a-z]+ .{8} '/(.*?)'"
+               r"(?: -> '.*')?")
     with tempfile.TemporaryDirectory() as scratch:
         file, tree = Path(scratch, "image"), Path(scratch, "tree")
         file.write_bytes(image)
-        said = run(
-            *("xorriso", "-no_rc", "-indev", f"stdio:{file}", "-pvd_info"),
-            *("-find", "/", "-exec", "lsdl", "--"),
-            *("-osirrox", "on", "-extract", "/", tree),
-            problem=f"{where}: cannot be read",
-        ).decode(errors="replace")
-        system = re.search(r"^System Id *: (.*?) *$", said, re.MULTILINE)
+        problem = f"{where}: cannot be read"
+        listed = run(*xorriso, f"stdio:{file}", "-find", "/", "-exec", "lsdl", problem=problem)
+        run(*xorriso, f"stdio:{file}", "-osirrox", "on", "-extract", "/", tree, problem=problem)
         files = {}
-        listing = r"^([-a-z])([-rwxstST]{9}) +\d+ +(\d+) +(\d+) +\d.* '/(.*)'$"
-        for kind, mode, uid, gid, path in re.findall(listing, said, re.MULTILINE):
+        for line in listed.decode(errors="surrogateescape").splitlines():
+            found = re.fullmatch(listing, line)
+            if not found or found[5] in files or not os.path.lexists(tree / found[5]):
+                raise Failure(f"{where}: holds what is no plain name, or one twice: {line!r}")
+            kind, mode, uid, gid, path = found.groups()
             extracted = tree / path
             data = b""
             if kind == "-":
@@ -336,7 +351,10 @@ def read_iso(image, where):
             elif kind == "d":
                 os.chmod(extracted, 0o700)
             files[path] = IsoFile(kind, mode_bits(mode), int(uid), int(gid), data)
-        return system[1] if system else "", files
+        there = {"", *(str(path.relative_to(tree)) for path in tree.rglob("*"))}
+        for path in sorted(there ^ files.keys()):
+            raise Failure(f"{where}: {path!r} is not in its list of files as it is in the image")
+        return system_id, files
 
 
 def mode_bits(text):
@@ -350,22 +368,32 @@ def mode_bits(text):
 
 
 def write_tgz(files, epoch):
-    """A gzip tar of path → (data, mode), with each directory before what is in it."""
+    """A gzip tar of path → data."""
+    return write_gzip(write_tar(files, epoch))
+
+
+def write_gzip(data):
+    output = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=output, mode="wb", compresslevel=9, mtime=0) as file:
+        file.write(data)
+    return output.getvalue()
+
+
+def write_tar(files, epoch):
+    """A tar of path → data in its order, each directory before what is in it; scripts can run."""
     members = io.BytesIO()
     with tarfile.open(fileobj=members, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         made = set()
-        for path, (data, mode) in files.items():
+        for path, data in files.items():
             folder = os.path.dirname(path)
             if folder and folder not in made:
                 made.add(folder)
                 tar.addfile(tar_header(folder, 0o755, epoch, tarfile.DIRTYPE))
+            mode = 0o755 if folder == "scripts" else 0o644
             header = tar_header(path, mode, epoch, tarfile.REGTYPE)
             header.size = len(data)
             tar.addfile(header, io.BytesIO(data))
-    output = io.BytesIO()
-    with gzip.GzipFile(filename="", fileobj=output, mode="wb", compresslevel=9, mtime=0) as file:
-        file.write(members.getvalue())
-    return output.getvalue()
+    return members.getvalue()
 
 
 def tar_header(path, mode, epoch, kind):
@@ -375,9 +403,20 @@ def tar_header(path, mode, epoch, kind):
     return header
 
 
-def read_tgz(data):
-    """path → data of the files in a package; fails where a byte is not accounted for."""
-    inflate = zlib.decompressobj(wbits=31)  # one gzip member, its CRC checked
+def altered_member(members, expected):
+    """The first member in which a tar differs from the expected one; None if in none."""
+    if members == expected:
+        return None
+    at = next((at for at, pair in enumerate(zip(members, expected)) if pair[0] != pair[1]), None)
+    if at is None:
+        return "the end"
+    with tarfile.open(fileobj=io.BytesIO(expected), mode="r:") as tar:
+        return [member.name for member in tar if member.offset <= at][-1]
+
+
+def read_gzip(data):
+    """What one gzip member holds, its CRC checked; fails where anything follows it."""
+    inflate = zlib.decompressobj(wbits=31)
     try:
         members = inflate.decompress(data, PACKAGE_BYTES_MAX)
     except zlib.error as error:
@@ -386,34 +425,52 @@ def read_tgz(data):
         raise Failure(f"the package: unpacks to more than {PACKAGE_BYTES_MAX >> 20} MB")
     if not inflate.eof or inflate.unused_data:
         raise Failure("the package: its gzip file is cut short, or something follows it")
-    files, end = {}, 0
+    return members
+
+
+def read_tgz(data):
+    """path → data of the files in a package; fails where a byte is not accounted for."""
+    members = read_gzip(data)
+    files, folders, end = {}, set(), 0
     try:
         with tarfile.open(fileobj=io.BytesIO(members), mode="r:") as tar:
             for member in tar:
                 check_member(member, members[member.offset : member.offset_data])
-                if member.name in files:
+                if member.name in files or member.name in folders:
                     raise Failure(f"{member.name}: is in the package twice")
                 end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 if member.isreg():
                     files[member.name] = tar.extractfile(member).read()
+                else:
+                    folders.add(member.name)
                 if members[member.offset_data + member.size : end].strip(b"\0"):
                     raise Failure(f"{member.name}: bytes after its end in the package")
     except tarfile.TarError as error:
         raise Failure(f"the package: is not a whole tar file: {error}") from None
     if members[end:].strip(b"\0") or len(members) - end < 2 * tarfile.BLOCKSIZE:
         raise Failure("the package: the end of its tar file is missing, or something follows it")
+    for folder in folders - {os.path.dirname(path) for path in files}:
+        raise Failure(f"{folder}: an empty directory in the package")
     return files
 
 
 def check_member(member, header):
-    """A plain file or directory, its header as tar writes it for what it says."""
-    if not (member.isreg() or member.isdir()):
+    """A plain file or a package's directory, its header as tar writes it for what it says."""
+    if member.type not in (tarfile.REGTYPE, tarfile.DIRTYPE) or member.linkname:
         raise Failure(f"{member.name}: is neither a file nor a directory")
-    if member.name.startswith(("/", "./")):
-        raise Failure(f"{member.name}: its path in the package begins with / or ./")
+    check_name(member.name, f"the package: {member.name}")
+    if member.isdir() and member.name not in ("contents", "scripts"):
+        raise Failure(f"{member.name}: a directory that does not belong into a package")
+    if member.mode & 0o7002:
+        raise Failure(f"{member.name}: its mode in the package is {member.mode:o}")
     written = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT)
     if header not in [member.tobuf(format=format) for format in written]:
         raise Failure(f"{member.name}: its header in the package is not as tar writes it")
+
+
+def mount_id(iso):
+    """The last part of a package's mount name: Juniper's packager takes eight random digits."""
+    return hexdigest("sha256", iso)[:8]
 
 
 def write_package_xml(settings, version, epoch, iso, symlinks, script):
@@ -426,8 +483,7 @@ def write_package_xml(settings, version, epoch, iso, symlinks, script):
         "comment": f"{settings['comment']} [{version}]",
         "copyright": settings["copyright"],
         "description": settings["description"],
-        # Juniper's packager takes eight random digits; these follow from what is mounted.
-        "mntname": f"{settings['basename']}{settings['abi']}-{hexdigest('sha256', iso)[:8]}",
+        "mntname": f"{settings['basename']}{settings['abi']}-{mount_id(iso)}",
         "require": settings["require"],
         "version": strftime("%Y%m%d", gmtime(epoch)),
         "spin": strftime("%H%M%S", gmtime(epoch)),

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 use toml::Spanned;
 
-use crate::bigquery::load::{Loader, Options};
+use crate::bigquery::load::{self, Loader, Options};
 use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
 use crate::config::{
     self, Config, File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Source, nearest,
@@ -658,6 +658,9 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
     if let Some(federate) = &config.federate {
         let checked = Client::new(&federate.query).and_then(|client| client.check());
         say("federate", checked);
+    }
+    if let Some(bigquery) = &config.bigquery {
+        say("bigquery", load::check(bigquery));
     }
     for output in &config.outputs {
         let checked = daemon::make_output(output);

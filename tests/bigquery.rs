@@ -135,6 +135,12 @@ fn check_assertion(body: &str, key: &PKey<openssl::pkey::Public>) {
 fn answer(request: &Request, known: &mut Known, inserts: &Mutex<usize>, fault: Fault) -> Reply {
     let place = request.target.strip_prefix("/bigquery/v2/projects/p/datasets/d/tables");
     let place = place.unwrap_or_else(|| panic!("{}", request.target));
+    if request.method == "GET" {
+        return match known.tables.get(place.trim_start_matches('/')) {
+            Some(table) => Reply::message(200, &table.to_string()),
+            None => Reply::message(404, "{\"error\":{\"message\":\"Not found: Table p:d.t\"}}"),
+        };
+    }
     let body: Json = serde_json::from_str(&request.body).expect("JSON");
     if place.is_empty() {
         let id = body["tableReference"]["tableId"].as_str().expect("an id").to_string();
@@ -197,20 +203,23 @@ fn misfit(definition: &Json, row: &Json) -> Option<String> {
     names.find(|name| !known.contains(name.as_str())).cloned()
 }
 
-/// An InfluxDB with an hour's traffic and dependencies; `--from` and `--to` cover them.
-fn influxd(measurements: &[&str]) -> Influxd {
-    let influxd = Influxd::start();
-    fill(&influxd, measurements);
-    influxd
-}
-
-/// The last full hour's end.
-fn hour() -> i64 {
+/// The last full hour's end. It stays that for a while.
+fn last_hour() -> i64 {
+    let left = HOUR - now_ns() % HOUR;
+    if left < 90_000_000_000 {
+        std::thread::sleep(std::time::Duration::from_nanos(left as u64));
+    }
     now_ns() / HOUR * HOUR
 }
 
-fn fill(influxd: &Influxd, measurements: &[&str]) {
-    let end = hour();
+/// An hour of which every load's time has come; `days` cover it.
+fn past_hour() -> i64 {
+    now_ns() / HOUR * HOUR - 25 * HOUR
+}
+
+/// An InfluxDB with the traffic and the dependencies of the hour that ends there.
+fn influxd(end: i64, measurements: &[&str]) -> Influxd {
+    let influxd = Influxd::start();
     let mut lines = String::new();
     for name in measurements {
         for (number, minute) in [1i64, 20, 59, 60].into_iter().enumerate() {
@@ -245,16 +254,17 @@ fn fill(influxd: &Influxd, measurements: &[&str]) {
         }
     }
     influxd.write(&lines);
+    influxd
 }
 
+const HOURLY: &str = "traffic_cron = \"@hourly\"\ndependency_cron = \"@hourly\"\n";
 const ALL: &[&str] = &["ingress", "egress", "upstream", "downstream"];
 
 #[test]
 fn both_tables_are_made_and_filled_and_a_rerun_adds_no_row() {
     let google = Google::start(|_, _| None);
-    let influxd = influxd(ALL);
-    let hourly = "traffic_cron = \"@hourly\"\ndependency_cron = \"@hourly\"\n";
-    let settings = google.settings(&influxd, hourly);
+    let influxd = influxd(last_hour(), ALL);
+    let settings = google.settings(&influxd, HOURLY);
     let finished = google.run(&settings, &["--once", "--create"]);
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     {
@@ -295,20 +305,22 @@ fn both_tables_are_made_and_filled_and_a_rerun_adds_no_row() {
     assert_eq!(known.came, 2 * before.len(), "a rerun has not come at all");
 }
 
-/// The days around the hour that is filled, for loads that are not the last.
-fn days() -> [String; 2] {
-    let day = |time: i64| {
-        let date = time::OffsetDateTime::from_unix_timestamp(time / 1_000_000_000);
-        date.expect("a time").date().to_string()
-    };
-    [day(hour() - 2 * HOUR), day(hour() + 24 * HOUR)]
+fn day(time: i64) -> String {
+    let date = time::OffsetDateTime::from_unix_timestamp(time / 1_000_000_000);
+    date.expect("a time").date().to_string()
+}
+
+/// The days around an hour, for loads that are not the last.
+fn days(end: i64) -> [String; 2] {
+    [day(end - 2 * HOUR), day(end + 24 * HOUR)]
 }
 
 #[test]
 fn a_range_of_days_is_what_the_schedule_would_have_loaded_then() {
     let google = Google::start(|_, _| None);
-    let influxd = influxd(ALL);
-    let [from, to] = days();
+    let end = past_hour();
+    let influxd = influxd(end, ALL);
+    let [from, to] = days(end);
     let range = ["--from", &from, "--to", &to];
     let settings = google.settings(&influxd, "");
     let dry = google.run(&settings, &[&["--dry-run"][..], &range].concat());
@@ -344,8 +356,9 @@ fn a_range_of_days_is_what_the_schedule_would_have_loaded_then() {
 fn one_empty_direction_does_not_lose_the_other() {
     for (measurements, expected) in [(&["egress"][..], 2), (&["ingress"], 4), (&[], 0)] {
         let google = Google::start(|_, _| None);
-        let influxd = influxd(measurements);
-        let [from, to] = days();
+        let end = past_hour();
+        let influxd = influxd(end, measurements);
+        let [from, to] = days(end);
         let range = ["--create", "--from", &from, "--to", &to];
         let finished = google.run(&google.settings(&influxd, ""), &range);
         assert_eq!(finished.code, 0, "{}", finished.stderr);
@@ -372,13 +385,14 @@ fn what_may_pass_is_tried_again_and_no_row_is_lost() {
             (number == 0).then(|| Reply::message(200, &errors.to_string()))
         },
     ];
-    let influxd = influxd(ALL);
+    let end = past_hour();
+    let influxd = influxd(end, ALL);
     std::thread::scope(|scope| {
         for fault in faults {
             let influxd = &influxd;
             scope.spawn(move || {
                 let google = Google::start(fault);
-                let [from, to] = days();
+                let [from, to] = days(end);
                 let range = ["--create", "--from", &from, "--to", &to];
                 let settings = google.settings(influxd, "batch_rows_max = 1\n");
                 let finished = google.run(&settings, &range);
@@ -393,12 +407,13 @@ fn what_may_pass_is_tried_again_and_no_row_is_lost() {
 fn a_row_that_is_refused_for_good_costs_that_row_and_is_said() {
     let google = Google::start(|_, rows| {
         let bad = rows.iter().position(|row| row["json"]["remote_hostgroup"] == "files")?;
-        let error = json!({"reason": "invalid", "location": "x", "message": "no such column"});
+        let error = json!({"reason": "invalid", "location": null, "message": "no such column"});
         let errors = json!({"insertErrors": [{"index": bad, "errors": [error]}]});
         Some(Reply::message(200, &errors.to_string()))
     });
-    let influxd = influxd(&["ingress"]);
-    let [from, to] = days();
+    let end = past_hour();
+    let influxd = influxd(end, &["ingress"]);
+    let [from, to] = days(end);
     let settings = google.settings(&influxd, "batch_rows_max = 1\n");
     let finished = google.run(&settings, &["--create", "--from", &from, "--to", &to]);
     assert_eq!(finished.code, 1, "{}", finished.stderr);
@@ -410,9 +425,10 @@ fn a_row_that_is_refused_for_good_costs_that_row_and_is_said() {
 #[test]
 fn what_cannot_pass_is_said_with_what_to_do() {
     let google = Google::start(|_, _| None);
-    let influxd = influxd(ALL);
+    let end = past_hour();
+    let influxd = influxd(end, ALL);
     let settings = google.settings(&influxd, "");
-    let [from, to] = days();
+    let [from, to] = days(end);
     let range = ["--from", &from, "--to", &to];
     // No tables.
     let finished = google.run(&settings, &range);
@@ -449,11 +465,17 @@ fn what_cannot_pass_is_said_with_what_to_do() {
 
 #[test]
 fn the_metadata_server_and_an_emulator_and_a_file_will_do() {
-    let influxd = influxd(ALL);
-    let metadata = HttpStub::start(|_, request| {
+    let influxd = influxd(last_hour(), ALL);
+    let metadata = HttpStub::start(|number, request| {
         assert_eq!(request.headers["metadata-flavor"], "Google");
         assert!(request.target.ends_with("/service-accounts/default/token"));
-        Reply::message(200, &json!({"access_token": TOKEN, "expires_in": 99}).to_string())
+        match number {
+            0 => Reply::status(503),
+            _ => {
+                let token = json!({"access_token": TOKEN, "expires_in": u64::MAX});
+                Reply::message(200, &token.to_string())
+            }
+        }
     });
     let google = Google::start(|_, _| None);
     google.directory.write_secret("token", TOKEN);
@@ -483,45 +505,212 @@ fn the_metadata_server_and_an_emulator_and_a_file_will_do() {
     assert!(!emulator.requests().is_empty());
 }
 
-#[test]
-fn on_its_schedule_it_loads_what_is_due_and_remembers() {
-    let google = Google::start(|_, _| None);
-    let influxd = influxd(ALL);
-    let settings = google.settings(&influxd, "traffic_cron = \"* * * * * *\"\n");
-    let file = google.directory.write("perijove.toml", &settings);
-    let mut command = perijove(&["bigquery", "--create", "--verbose", "--config"]);
-    let mut process = Process::start(command.arg(file));
-    process.wait_for("three loads", |process| {
-        let loads = process.stderr().matches("bigquery: traffic of").count();
-        (loads >= 3).then_some(())
+/// Starts the daemon, waits until it says `words` so many times, and stops it.
+fn run_daemon(google: &Google, settings: &str, words: &str, times: usize) -> Finished {
+    let file = google.directory.write("perijove.toml", settings);
+    let mut process =
+        Process::start(perijove(&["bigquery", "--create", "--verbose", "--config"]).arg(file));
+    process.wait_for(words, |process| {
+        (process.stderr().matches(words).count() >= times).then_some(())
     });
     process.signal("TERM");
     let finished = process.finish();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
+    finished
+}
+
+/// What is noted: direction and time.
+fn progress(google: &Google) -> BTreeMap<String, i64> {
+    let text = std::fs::read_to_string(google.directory.join("state/bigquery.progress"));
+    let words = |line: &str| {
+        let (direction, time) = line.split_once(" bigquery ").expect("a direction and a time");
+        (direction.to_string(), time.parse::<i64>().expect("a time") * 1_000_000)
+    };
+    text.unwrap_or_default().lines().map(words).collect()
+}
+
+#[test]
+fn on_its_schedule_it_loads_what_is_due_once_and_makes_up_for_what_was_missed() {
+    let google = Google::start(|_, _| None);
+    let end = last_hour();
+    let influxd = influxd(end, ALL);
+    // The hour is the same whatever second it is loaded in.
+    let settings = google.settings(&influxd, "traffic_cron = \"* * * * * *\"\n");
+    let came = |finished: &Finished, direction: &str| {
+        finished.stderr.matches(&format!("bigquery: traffic {direction} of")).count()
+    };
+    let finished = run_daemon(&google, &settings, "rows", 4);
+    assert_eq!((came(&finished, "ingress"), came(&finished, "egress")), (1, 1));
     assert_eq!(google.rows("planet_exporter_traffic").len(), 4);
-    let progress = google.directory.join("state/bigquery.progress");
-    let progress = std::fs::read_to_string(progress).expect("what was loaded");
-    assert!(progress.contains("traffic bigquery 1"), "{progress}");
+    assert!(progress(&google)["traffic.ingress"] >= end);
+    // A load that is not the next one is done and not noted: those before it would be forgotten.
+    let missed = format!("traffic.ingress bigquery {}\n", (end - 3 * HOUR) / 1_000_000)
+        + &format!("traffic.egress bigquery {}\n", (end + 9 * HOUR) / 1_000_000);
+    google.directory.write("state/bigquery.progress", &missed);
+    let settings = google.settings(&influxd, HOURLY);
+    for arguments in [&["--dry-run"][..], &["--once", "--dry-run"], &["--once"]] {
+        let finished = google.run(&settings, arguments);
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        let noted = progress(&google);
+        assert_eq!(noted["traffic.ingress"], end - 3 * HOUR, "{arguments:?}");
+        assert_eq!(noted["traffic.egress"], end + 9 * HOUR, "{arguments:?}");
+        assert_eq!(noted.contains_key("dependency.upstream"), arguments == ["--once"]);
+    }
+    let finished = run_daemon(&google, &settings, "traffic ingress of", 3);
+    assert_eq!((came(&finished, "ingress"), came(&finished, "egress")), (3, 0));
+}
+
+#[test]
+fn a_bad_row_or_direction_holds_up_nothing_else() {
+    let google = Google::start(|_, rows| {
+        let bad = |name: &str, value: &str| rows.iter().position(|row| row["json"][name] == value);
+        if bad("traffic_direction", "egress").is_some() {
+            return Some(Reply::message(400, "{\"error\":{\"message\":\"no, thanks\"}}"));
+        }
+        let index = bad("remote_hostgroup", "files")?;
+        let errors = [json!({"reason": "invalid"})];
+        let errors = json!({"insertErrors": [{"index": index, "errors": errors}]});
+        Some(Reply::message(200, &errors.to_string()))
+    });
+    let influxd = influxd(last_hour(), ALL);
+    let settings = google.settings(&influxd, HOURLY);
+    let finished = run_daemon(&google, &settings, "bigquery: dependency", 2);
+    assert!(finished.stderr.contains("1 rows were refused: invalid"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("no, thanks); trying again"), "{}", finished.stderr);
+    let noted: Vec<String> = progress(&google).into_keys().collect();
+    assert_eq!(noted, ["dependency.downstream", "dependency.upstream", "traffic.ingress"]);
+}
+
+#[test]
+fn an_hour_that_has_not_ended_is_not_loaded() {
+    let google = Google::start(|_, _| None);
+    let end = last_hour();
+    // There is a point of the present hour.
+    let influxd = influxd(end, &["ingress"]);
+    let range = ["--dry-run", "--from", &day(end - HOUR), "--to", &day(end + 48 * HOUR)];
+    let finished = google.run(&google.settings(&influxd, HOURLY), &range);
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(finished.stderr.contains("are yet to come and left out"), "{}", finished.stderr);
+    let dates: BTreeSet<i64> = finished
+        .stdout
+        .lines()
+        .map(|line| {
+            let row: Json = serde_json::from_str(line).expect("JSON");
+            let date = row["json"]["inventory_date"].as_str().expect("a date");
+            let format = &time::format_description::well_known::Rfc3339;
+            let date = time::OffsetDateTime::parse(date, format).expect("a date");
+            date.unix_timestamp() * 1_000_000_000
+        })
+        .collect();
+    assert_eq!(dates.last(), Some(&end));
+}
+
+#[test]
+fn what_cannot_be_understood_is_an_error() {
+    let faults: [(Fault, &str); 2] = [
+        (
+            |_, _| Some(Reply::message(200, "{\"insertErrors\":[{\"index\":\"first\"}]}")),
+            "cannot read what became of rows of planet_exporter_traffic",
+        ),
+        // A time to wait that no clock can tell.
+        (
+            |_, _| {
+                let wait = &[("Retry-After", "18446744073709551615")];
+                Some(Reply::Answer(429, wait, "".into()))
+            },
+            "BigQuery answered 429",
+        ),
+    ];
+    let influxd = influxd(last_hour(), &["ingress"]);
+    for (fault, expected) in faults {
+        let google = Google::start(fault);
+        let settings = google.settings(&influxd, HOURLY);
+        let finished = google.run(&settings, &["--once", "--create"]);
+        assert_eq!(finished.code, 1, "{}", finished.stderr);
+        assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    }
+    for body in ["", "{}"] {
+        let stub = HttpStub::start(move |_, _| Reply::message(200, body));
+        let google = Google::start(|_, _| None);
+        let settings = google.settings(&influxd, HOURLY).replace(&influxd.url(), &stub.url());
+        let finished = google.run(&settings, &["--once", "--dry-run"]);
+        assert_eq!(finished.code, 1, "{}", finished.stderr);
+        assert!(finished.stderr.contains("the answer is not InfluxDB's"), "{}", finished.stderr);
+    }
+}
+
+/// A piece of an answer of InfluxDB's: a series for each service.
+fn piece(services: impl Iterator<Item = String>) -> String {
+    let series = services.map(|service| {
+        json!({
+            "name": "ingress",
+            "tags": {"service": service, "address": "", "remote_service": "db"},
+            "columns": ["time", "min", "max", "mean"],
+            "values": [[1, 1.0, 2.0, 1.5]],
+        })
+    });
+    let series: Vec<Json> = series.collect();
+    json!({"results": [{"statement_id": 0, "series": series, "partial": true}]}).to_string() + "\n"
+}
+
+#[test]
+fn influxdb_has_its_time_to_itself() {
+    // The answer is longer than what is read ahead, and BigQuery takes longer than InfluxDB may.
+    let google = Google::start(|number, _| {
+        (number == 0).then(|| Reply::Answer(429, &[("Retry-After", "3")], "".into()))
+    });
+    let influxdb = HttpStub::start(move |_, request| {
+        let services = |from: usize| (from..from + 1000).map(|number| number.to_string());
+        match request.body.contains("FROM+%22ingress%22") {
+            true => Reply::message(
+                200,
+                &(0..9).map(|at| piece(services(1000 * at))).collect::<String>(),
+            ),
+            false => Reply::message(200, "{\"results\":[{\"statement_id\":0}]}\n"),
+        }
+    });
+    let here = google.directory.path().display();
+    let settings = format!(
+        "state_directory = \"{here}/state\"\n[bigquery]\nproject = \"p\"\ndataset = \"d\"\n\
+         url = \"{}\"\nservice_account_file = \"{here}/account.json\"\n[bigquery.influxdb]\n\
+         url = \"{}\"\nretention_policy = \"year\"\ntimeout = \"2s\"\n",
+        google.stub.url(),
+        influxdb.url(),
+    );
+    let finished = google.run(&settings, &["--once", "--create"]);
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert_eq!(google.rows("planet_exporter_traffic").len(), 9000);
+    assert!(influxdb.requests().iter().all(|request| request.target.contains("&rp=year")));
+}
+
+#[test]
+fn check_looks_at_both_sides() {
+    let google = Google::start(|_, _| None);
+    let influxd = influxd(last_hour(), ALL);
+    let file = google.directory.write("perijove.toml", google.settings(&influxd, ""));
+    let check = || run(perijove(&["check", "--config"]).arg(&file));
+    let finished = check();
+    assert_eq!(finished.code, 1);
+    assert!(finished.stdout.contains("--create"), "{}", finished.stdout);
+    let table = json!({"schema": {"fields": []}});
+    for name in ["planet_exporter_traffic", "planet_exporter_dependency"] {
+        google.known.lock().unwrap().tables.insert(name.into(), table.clone());
+    }
+    let finished = check();
+    assert_eq!(finished.code, 0, "{}{}", finished.stdout, finished.stderr);
+    assert!(finished.stdout.contains("InfluxDB has 4 measurements"), "{}", finished.stdout);
 }
 
 #[test]
 fn the_second_influxdb_is_asked_with_its_token_and_answers_in_pieces() {
     let google = Google::start(|_, _| None);
-    let piece = |service: &str, at: i64| {
-        let series = json!({
-            "name": "ingress",
-            "tags": {"service": service, "address": "", "remote_service": "db"},
-            "columns": ["time", "min", "max", "mean"],
-            "values": [[at, 1.0, 2.0, 1.5]],
-        });
-        json!({"results": [{"statement_id": 0, "series": [series], "partial": true}]}).to_string()
-    };
+    let piece = |service: &str| piece(std::iter::once(service.to_string()));
     let influxdb = HttpStub::start(move |_, request| {
         assert_eq!(request.headers["authorization"], "Token t0ken");
         assert!(request.target.starts_with("/query?db=bucket%2Frp&epoch=ns"), "{request:?}");
         let statement = request.body.replace('+', " ").replace("%22", "\"");
         match statement.contains("FROM \"ingress\"") {
-            true => Reply::message(200, &format!("{}\n{}\n", piece("a", 1), piece("b", 2))),
+            true => Reply::message(200, &(piece("a") + &piece("b"))),
             false => Reply::message(200, "{\"results\":[{\"statement_id\":0}]}\n"),
         }
     });

@@ -316,15 +316,28 @@ fn history(interval: i64) -> (Prometheus, i64) {
     (Prometheus::with_history(&text), end)
 }
 
-/// `perijove federate --once` from that time on; what it prints.
-fn once_from(directory: &Directory, url: &str, from_s: i64) -> Finished {
+/// Settings for windows of half a minute, for what was scraped once a minute.
+fn slow_settings(url: &str, more: &str) -> String {
+    settings(url, more).replace("\"2s\"", "\"30s\"").replace("\"3s\"", "\"75s\"")
+}
+
+/// What an earlier run would have noted.
+fn note(directory: &Directory, output: &str, time_s: i64) {
     let jobs = ["traffic", "ebpf_traffic", "upstream", "downstream"];
-    let progress = jobs.map(|job| format!("{job} stdout {}\n", from_s * 1000)).concat();
+    let progress = jobs.map(|job| format!("{job} {output} {}\n", time_s * 1000)).concat();
     std::fs::create_dir_all(directory.join("state")).expect("a directory");
     directory.write("state/federate.progress", progress);
-    let settings = settings(url, "").replace("\"2s\"", "\"30s\"").replace("\"3s\"", "\"75s\"");
-    let file = write(directory, &settings);
+}
+
+fn run_once(directory: &Directory, settings: &str) -> Finished {
+    let file = write(directory, settings);
     run(perijove(&["federate", "--once", "--config"]).arg(file))
+}
+
+/// `perijove federate --once` from that time on; what it prints.
+fn once_from(directory: &Directory, url: &str, from_s: i64) -> Finished {
+    note(directory, "stdout", from_s);
+    run_once(directory, &slow_settings(url, ""))
 }
 
 #[test]
@@ -360,6 +373,60 @@ fn a_scrape_interval_of_a_minute_loses_nothing_and_the_same_windows_are_the_same
     let progress = std::fs::read_to_string(directory.join("state/federate.progress")).unwrap();
     assert_eq!(progress.lines().count(), 4, "{progress}");
     assert!(!progress.contains(&format!(" {begin}000")), "nothing was noted: {progress}");
+}
+
+#[test]
+fn a_larger_offset_makes_no_finished_window_undone() {
+    let (source, end) = history(60);
+    let directory = Directory::new();
+    let once = once_from(&directory, &source.url(), end - 300);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let noted = || std::fs::read_to_string(directory.join("state/federate.progress")).unwrap();
+    let before = noted();
+    let settings = slow_settings(&source.url(), "").replace("\"75s\"", "\"200s\"");
+    let again = run_once(&directory, &settings);
+    assert_eq!((again.code, again.stdout.as_str()), (0, ""), "{}", again.stderr);
+    assert_eq!(noted(), before);
+}
+
+#[test]
+fn what_is_cut_into_parts_waits_for_the_tick() {
+    let (source, end) = history(60);
+    let directory = Directory::new();
+    note(&directory, "stdout", end - 1500);
+    let settings = settings(&source.url(), "")
+        .replace("\"2s\"", "\"7m\"\nwindow_max = \"1m\"")
+        .replace("\"3s\"", "\"75s\"");
+    let once = run_once(&directory, &settings);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let found = ends(&lines::read(&once.stdout), "ingress");
+    assert_eq!(found.last().expect("windows") % (420 * SECOND), 0, "{found:?}");
+    assert!(found.len() > 10, "{found:?}");
+}
+
+#[test]
+fn once_waits_for_an_output_that_is_slower_than_prometheus() {
+    let (source, end) = history(60);
+    let directory = Directory::new();
+    note(&directory, "influxdb", end - 600);
+    let stub = HttpStub::start(|_, _| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        Reply::status(204)
+    });
+    let output =
+        format!("[output.influxdb]\nurl = \"{}\"\nqueue_bytes_max = \"4kB\"\n", stub.url());
+    let once = run_once(&directory, &slow_settings(&source.url(), &output));
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let found = ends(&stub.accepted(), "ingress");
+    let all: Vec<i64> = (end - 600..=end).step_by(30).skip(1).map(|end| end * SECOND).collect();
+    assert!(all.iter().filter(|end| found.contains(end)).count() + 1 >= all.len(), "{found:?}");
+    // One that is away for good is waited for as long as the settings say.
+    note(&directory, "influxdb", end - 600);
+    let away = slow_settings(&source.url(), &output.replace(&stub.url(), "http://127.0.0.1:1"));
+    let once =
+        run_once(&directory, &away.replace("drain_timeout = \"20s\"", "drain_timeout = \"1s\""));
+    assert_eq!(once.code, 1, "{}", once.stderr);
+    assert!(once.stderr.contains("not everything was delivered"), "{}", once.stderr);
 }
 
 #[test]
@@ -598,12 +665,14 @@ fn other_series_become_points_if_asked_for() {
     let (source, end) = history(60);
     let directory = Directory::new();
     let query = "jobs = []\n[[federate.query]]\nmeasurement = \"junos_rate\"\nfield = \"bps\"\n\
-                 query = 'sum by (instance) (rate(planet_traffic_bytes_total{window_}[2m])) * 8'\n\
+                 query = 'label_replace(label_replace(sum by (instance) (rate(\
+                 planet_traffic_bytes_total{window_}[2m])) * 8, \"host\", \"h\", \"\", \"\"), \
+                 \"time\", \"t\", \"\", \"\")'\n\
                  [[federate.query]]\nmeasurement = \"seen\"\nfield = \"count\"\n\
                  query = 'sum(count_over_time(planet_upstream[{window}]))'\n";
     let query = query.replace("{window_}", "{direction=\"ingress\"}");
     std::fs::create_dir_all(directory.join("state")).expect("a directory");
-    let progress = format!("junos_rate stdout {0}000\nseen stdout {0}000\n", end - 300);
+    let progress = format!("junos_rate.bps stdout {0}000\nseen.count stdout {0}000\n", end - 300);
     directory.write("state/federate.progress", progress);
     let settings = settings(&source.url(), "")
         .replace("every = \"2s\"\n", "every = \"60s\"\n")
@@ -615,7 +684,11 @@ fn other_series_become_points_if_asked_for() {
     let instances: BTreeSet<&str> = printed
         .iter()
         .filter(|line| line.measurement == "junos_rate" && line.number("bps") > 0.0)
-        .map(|line| line.tag("instance"))
+        .map(|line| {
+            // No label is lost, and InfluxDB would refuse a tag `time`.
+            assert_eq!((line.tag("host"), line.tag("exported_time")), ("h", "t"), "{line:?}");
+            line.tag("instance")
+        })
         .collect();
     assert_eq!(instances, ["m1", "m2"].into());
     // Ten series, once a minute.
@@ -643,6 +716,22 @@ fn wrong_settings_are_refused_by_line_and_key() {
             "not a regular expression",
         ),
         ("[federate]\nurl = \"http://h\"\njobs = []\n", "there is nothing to ask"),
+        ("[federate]\nurl = \"http://h\"\ncatch_up_max = \"0s\"\n", "too short"),
+        (
+            "[federate]\nurl = \"http://h\"\n[[federate.query]]\nmeasurement = \"if-rate\"\n\
+             field = \"x\"\nquery = \"up\"\n",
+            "`if-rate` is no name",
+        ),
+        (
+            "[federate]\nurl = \"http://h\"\n[[federate.query]]\nmeasurement = \"up\"\n\
+             field = \"time\"\nquery = \"up\"\n",
+            "`time` is no name",
+        ),
+        (
+            "[federate]\nurl = \"http://h\"\njobs = []\n[[federate.query]]\n\
+             measurement = \"upstream\"\nfield = \"x\"\nquery = \"up\"\n",
+            "`upstream` is what one of the jobs writes",
+        ),
         ("[federate]\nurl = \"http://h\"\noffest = \"1s\"\n", "did you mean `offset`?"),
     ] {
         let finished = run_with(table, &["federate"]);

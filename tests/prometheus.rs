@@ -13,6 +13,7 @@ use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::process::run;
 use common::prometheus::{Prometheus, promtool};
 use common::{answer, free_port, http_agent, wait_for};
+use openssl::ssl::{ShutdownState, SslConnector, SslMethod};
 use perijove::collectors::COLLECTORS;
 use series::Series;
 
@@ -146,6 +147,12 @@ fn paths_methods_and_forms() {
     assert_eq!(get(port, "/metric", &[]).0, 404);
     assert_eq!(get(port, "/metrics?target=r3", &[]).0, 404);
     assert_eq!(get(port, "/metrics?collect[]=bpg", &[]).0, 400);
+    assert_eq!(get(port, "/metrics?target=r1&target=r1", &[]).0, 400);
+    let (status, words) = get(port, "/metrics?target=r1&ls=blue", &[]);
+    assert!(status == 400 && words.contains("logical_systems"), "{words}");
+    // Empty is as good as absent.
+    let all = metrics(port, "?target=&ls=&collect[]=");
+    assert!(["r1", "r 2&<"].map(|r| all.iter().any(|s| s.label("target") == r)) == [true; 2]);
 
     let one = metrics(port, "?target=r%202%26%3C&collect[]=alarm&collect[]=route");
     assert!(one.iter().all(|series| series.label("target") == "r 2&<"));
@@ -291,6 +298,16 @@ fn tls_and_passwords() {
     }
     let ready = http_agent().get(format!("https://127.0.0.1:{port}/healthz")).call();
     assert_eq!(ready.expect("an answer").status(), 200);
+    // An answer that is the last of its connection ends as TLS has it: it was not cut off.
+    let mut client = SslConnector::builder(SslMethod::tls_client()).expect("a TLS client");
+    client.set_ca_file(&cert).expect("the certificate");
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    let mut stream = client.build().connect("127.0.0.1", stream).expect("a TLS session");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").expect("send");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply to the end");
+    assert!(reply.ends_with("\r\n\r\nok\n"), "{reply}");
+    assert!(stream.get_shutdown().contains(ShutdownState::RECEIVED));
     // Plain text where TLS is spoken ends that connection only.
     let plain = http_agent().get(format!("http://127.0.0.1:{port}/metrics")).call();
     assert!(plain.is_err());

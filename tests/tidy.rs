@@ -63,6 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "output::spool",
             "output::queue",
             "output::latest",
+            "output::logins",
             "output",
             "output::stdout",
             "output::influxdb",

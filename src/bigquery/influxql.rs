@@ -19,6 +19,8 @@ pub struct Settings {
     pub url: String,
     /// Of version 2, the name that its bucket is mapped to.
     pub database: String,
+    /// The database's own, if none is named.
+    pub retention_policy: Option<String>,
     pub authorization: Option<Secret>,
     pub timeout: Duration,
     pub ca_file: Option<PathBuf>,
@@ -31,8 +33,7 @@ const ANSWER_BYTES_MAX: u64 = 4 << 30;
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
-    results: Vec<AnswerResult>,
+    results: Option<Vec<AnswerResult>>,
     error: Option<String>,
 }
 
@@ -70,10 +71,13 @@ impl Client {
         statement: &str,
         each: &mut dyn FnMut(&Series) -> Result<(), String>,
     ) -> Result<(), String> {
-        let Settings { url, database, authorization, .. } = &self.settings;
+        let Settings { url, database, retention_policy, authorization, .. } = &self.settings;
         let fail = |why: String| format!("{url}: {why}");
         let mut request = self.agent.post(format!("{url}/query")).query("db", database);
         request = request.query("epoch", "ns");
+        if let Some(policy) = retention_policy {
+            request = request.query("rp", policy);
+        }
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization.expose());
         }
@@ -88,22 +92,24 @@ impl Client {
             let words = first_line(words.as_deref().unwrap_or("no reason given"));
             return Err(fail(format!("InfluxDB answered {} ({words})", head.status.as_u16())));
         }
-        // In pieces it is one document after another.
+        // In pieces it is one document after another. That there is nothing is said in one, too.
+        let mut has_results = false;
         let body = BufReader::new(body.into_reader().take(ANSWER_BYTES_MAX));
         for answer in serde_json::Deserializer::from_reader(body).into_iter::<Answer>() {
             let answer = answer.map_err(|err| fail(format!("the answer cannot be read: {err}")))?;
-            let errors = answer.results.iter().filter_map(|result| result.error.as_ref());
+            let results = answer.results.iter().flatten();
+            let errors = results.clone().filter_map(|result| result.error.as_ref());
             if let Some(error) = answer.error.iter().chain(errors).next() {
                 return Err(fail(format!("InfluxDB says: {}", first_line(error))));
             }
-            for AnswerSeries { tags, columns, values } in
-                answer.results.iter().flat_map(|result| &result.series)
+            has_results |= answer.results.is_some();
+            for AnswerSeries { tags, columns, values } in results.flat_map(|result| &result.series)
             {
                 for values in values {
                     each(&Series { tags, columns, values })?;
                 }
             }
         }
-        Ok(())
+        if has_results { Ok(()) } else { Err(fail("the answer is not InfluxDB's".into())) }
     }
 }

@@ -10,9 +10,9 @@ use ureq::http::HeaderMap;
 
 use super::Settings;
 use super::rows::{Row, Table};
-use super::token::{SCOPE_ALL, SCOPE_INSERT, Tokens};
+use super::token::{NoToken, SCOPE_ALL, SCOPE_INSERT, Tokens};
 use crate::http_client;
-use crate::output::jitter;
+use crate::output::{RETRY_AFTER_LONGEST, jitter};
 use crate::reply::first_line;
 
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -41,25 +41,36 @@ enum Outcome {
     },
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Inserted {
-    insert_errors: Vec<InsertError>,
+    insert_errors: Option<Vec<InsertError>>,
 }
 
 #[derive(Deserialize)]
 struct InsertError {
     index: usize,
-    #[serde(default)]
-    errors: Vec<RowError>,
+    errors: Option<Vec<RowError>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct RowError {
-    reason: String,
-    location: String,
-    message: String,
+    reason: Option<String>,
+    location: Option<String>,
+    message: Option<String>,
+}
+
+impl RowError {
+    /// `stopped`: nothing is wrong with this row, but with another.
+    fn may_pass(&self) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        matches!(reason, "stopped" | "backendError" | "internalError" | "timeout")
+    }
+
+    fn words(&self) -> String {
+        let words = [&self.reason, &self.location, &self.message];
+        first_line(&words.map(|words| words.as_deref().unwrap_or_default()).join(": "))
+    }
 }
 
 impl Client {
@@ -143,27 +154,19 @@ impl Client {
                 }
                 Err((_, why)) => return Err(format!("cannot insert into {id}: {why}")),
             };
-            let inserted: Inserted = serde_json::from_value(answer).unwrap_or_default();
+            // Whoever does not understand which rows were refused must not take them for inserted.
+            let inserted: Inserted = serde_json::from_value(answer)
+                .map_err(|err| format!("cannot read what became of rows of {id}: {err}"))?;
             let mut again = Vec::new();
-            for InsertError { index, errors } in &inserted.insert_errors {
+            for InsertError { index, errors } in inserted.insert_errors.iter().flatten() {
                 let Some(row) = left.get(*index) else { continue };
-                // `stopped`: nothing is wrong with this one.
-                let may_pass = |error: &RowError| {
-                    matches!(
-                        &*error.reason,
-                        "stopped" | "backendError" | "internalError" | "timeout"
-                    )
-                };
-                if errors.iter().all(may_pass) {
+                let Some(error) = errors.iter().flatten().find(|error| !error.may_pass()) else {
                     again.push(*row);
                     continue;
-                }
+                };
                 refused += 1;
-                if let (true, Some(error)) =
-                    (first.is_empty(), errors.iter().find(|e| !may_pass(e)))
-                {
-                    let RowError { reason, location, message } = error;
-                    first = first_line(&format!("{reason}: {location}: {message}"));
+                if first.is_empty() {
+                    first = error.words();
                 }
             }
             left = again;
@@ -187,7 +190,7 @@ impl Client {
         let mut tries = 0;
         let mut renewed = false;
         loop {
-            let (after, why) = match self.post(url, body)? {
+            let (after, why) = match self.exchange(url, Some(body))? {
                 Outcome::Answer(answer) => return Ok(Ok(answer)),
                 Outcome::Refused { status: 401, .. } if !std::mem::replace(&mut renewed, true) => {
                     self.tokens.forget();
@@ -198,7 +201,8 @@ impl Client {
                 Outcome::Later { after, why } => (after, why),
             };
             tries += 1;
-            let wait = backoff(tries).max(after.unwrap_or_default());
+            let after = after.unwrap_or_default().min(RETRY_AFTER_LONGEST);
+            let wait = backoff(tries).max(after);
             if Instant::now() + wait >= until {
                 return Err(format!("{url}: {why}"));
             }
@@ -207,12 +211,42 @@ impl Client {
         }
     }
 
-    fn post(&mut self, url: &str, body: &Json) -> Result<Outcome, String> {
-        let mut request = self.agent.post(url).header("Content-Type", "application/json");
-        if let Some(token) = self.tokens.header()? {
-            request = request.header("Authorization", token.expose());
+    /// Whether the table is there.
+    pub fn check(&mut self, table: &Table) -> Result<(), String> {
+        let url = format!("{}/{}", self.tables(), self.table_id(table));
+        match self.exchange(&url, None)? {
+            Outcome::Answer(_) => Ok(()),
+            Outcome::Later { why, .. } | Outcome::Refused { why, .. } => {
+                Err(format!("{url}: {why}"))
+            }
         }
-        let response = match request.send(body.to_string()) {
+    }
+
+    /// Posts the body, or gets what is there.
+    fn exchange(&mut self, url: &str, body: Option<&Json>) -> Result<Outcome, String> {
+        let token = match self.tokens.header() {
+            Ok(token) => token,
+            Err(NoToken::Later { after, why }) => return Ok(Outcome::Later { after, why }),
+            Err(NoToken::Refused(why)) => return Err(why),
+        };
+        let authorization = token.as_ref().map(|token| ("Authorization", token.expose()));
+        let response = match body {
+            Some(body) => {
+                let mut request = self.agent.post(url).header("Content-Type", "application/json");
+                if let Some((name, value)) = authorization {
+                    request = request.header(name, value);
+                }
+                request.send(body.to_string())
+            }
+            None => {
+                let mut request = self.agent.get(url);
+                if let Some((name, value)) = authorization {
+                    request = request.header(name, value);
+                }
+                request.call()
+            }
+        };
+        let response = match response {
             Ok(response) => response,
             Err(err) => {
                 return Ok(Outcome::Later { after: None, why: http_client::describe(&err) });

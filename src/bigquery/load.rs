@@ -1,11 +1,14 @@
-//! One table at one time, and what is due.
+//! One direction of a table at one time, and what is due.
 
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde_json::json;
 
-use super::rows::{DEPENDENCY, Row, TRAFFIC, Table, span_end};
+use super::rows::{DEPENDENCY, HOUR, Query, Row, TRAFFIC, Table, span_end};
 use super::{Settings, influxql, insert};
 use crate::federate::progress;
 use crate::federate::windows::Schedule;
@@ -44,124 +47,230 @@ impl Loader {
         Ok(Loader { settings: settings.clone(), options, influxdb, bigquery })
     }
 
-    fn tables(&self) -> [(&'static Table, Schedule); 2] {
+    /// Both directions of both tables.
+    fn loads(&self) -> Vec<(&'static Table, &'static Query, Schedule)> {
         let Settings { traffic, dependency, .. } = &self.settings;
-        [(&TRAFFIC, traffic.clone()), (&DEPENDENCY, dependency.clone())]
+        let tables = [(&TRAFFIC, traffic), (&DEPENDENCY, dependency)];
+        let of = |(table, schedule): (&'static Table, &Schedule)| {
+            let schedule = schedule.clone();
+            table.queries.iter().map(move |query| (table, query, schedule.clone()))
+        };
+        tables.into_iter().flat_map(of).collect()
     }
 
-    /// Every load whose time is in `[from_ms, to_ms)`. Fails after all were tried.
+    /// Every load whose time is in `[from_ms, to_ms)` and has come. Fails after all were tried.
     pub fn range(&mut self, from_ms: u64, to_ms: u64) -> Result<(), String> {
+        let now = now_ms();
+        if to_ms > now {
+            log::info!("bigquery: loads after {} are yet to come and left out", shown(now));
+        }
         let mut failed = Vec::new();
-        for (table, schedule) in self.tables() {
-            let mut time = from_ms.saturating_sub(1);
-            while let Some(next) = schedule.next(time).filter(|next| *next < to_ms) {
-                time = next;
-                if let Err(why) = self.load(table, time) {
-                    log::error!("bigquery: {} of {}: {why}", table.name, shown(time));
-                    failed.push(format!("{} of {}", table.name, shown(time)));
-                }
+        for (table, query, schedule) in self.loads() {
+            let mut next = schedule.next(from_ms.saturating_sub(1));
+            while let Some(time) = next.filter(|time| *time < to_ms && *time <= now) {
+                self.try_load(table, query, time, &mut failed);
+                next = next_load(&schedule, time);
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
     }
 
-    /// The last load of each table that was due by now, done before or not.
+    /// The last load of each direction that was due by now, done before or not. It is remembered
+    /// unless an earlier one would be forgotten by that.
     pub fn once(&mut self) -> Result<(), String> {
         let mut failed = Vec::new();
-        for (table, schedule) in self.tables() {
+        for (table, query, schedule) in self.loads() {
             let Some(time) = schedule.last(now_ms()) else { continue };
-            match self.load(table, time) {
-                Ok(()) => self.note(table, time),
-                Err(why) => {
-                    log::error!("bigquery: {}: {why}", table.name);
-                    failed.push(table.name);
-                }
+            if !self.try_load(table, query, time, &mut failed) || self.options.dry_run {
+                continue;
+            }
+            let known = self.noted(table, query);
+            let next = known.map_or(Some(time), |done| next_load(&schedule, done));
+            if next.is_some_and(|next| next <= time && span_end(next) == span_end(time)) {
+                self.note(table, query, time);
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
     }
 
-    /// Does what is due, and what an earlier run left; how long there is nothing to do then.
+    /// Loads and says what went wrong, refused rows as well; whether the load is done.
+    fn try_load(
+        &mut self,
+        table: &'static Table,
+        query: &'static Query,
+        time: u64,
+        failed: &mut Vec<String>,
+    ) -> bool {
+        let what = format!("{} {} of {}", table.name, query.direction, shown(time));
+        let loaded = self.load(table, query, time);
+        match &loaded {
+            Ok(0) => {}
+            Ok(refused) => failed.push(format!("{refused} rows of {what}")),
+            Err(why) => {
+                log::error!("bigquery: {what}: {why}");
+                failed.push(what);
+            }
+        }
+        loaded.is_ok()
+    }
+
+    /// Does what is due, and what an earlier run left; how long there is nothing to do then. A
+    /// direction that fails holds up itself and nothing else.
     pub fn due(&mut self) -> Duration {
         let now = now_ms();
         let mut next_look = u64::MAX;
-        for (table, schedule) in self.tables() {
-            let known = progress::load(&self.settings.progress_file).unwrap_or_default();
-            let key = (table.name.to_string(), "bigquery".to_string());
-            // At first, the last load that was due.
-            let before = schedule.last(now).map_or(now, |last| last - 1);
-            let mut done = *known.get(&key).unwrap_or(&before);
-            done = done.max(now.saturating_sub(CATCH_UP_MAX_MS));
-            while let Some(time) = schedule.next(done) {
+        for (table, query, schedule) in self.loads() {
+            let mut next = match self.noted(table, query) {
+                Some(done) => next_load(&schedule, done.max(now.saturating_sub(CATCH_UP_MAX_MS))),
+                // At first, the last load that was due.
+                None => schedule.last(now).or_else(|| schedule.next(now)),
+            };
+            while let Some(time) = next {
                 if time > now {
                     next_look = next_look.min(time);
                     break;
                 }
-                if let Err(why) = self.load(table, time) {
-                    log::error!("bigquery: {} of {}: {why}; trying again", table.name, shown(time));
+                // Rows that are refused will be the next time, too: that is no reason for one.
+                if let Err(why) = self.load(table, query, time) {
+                    let (table, direction) = (table.name, query.direction);
+                    let time = shown(time);
+                    log::error!("bigquery: {table} {direction} of {time}: {why}; trying again");
                     next_look = next_look.min(now + RETRY_INTERVAL_MS);
                     break;
                 }
-                self.note(table, time);
-                done = time;
+                self.note(table, query, time);
+                next = next_load(&schedule, time);
             }
         }
         Duration::from_millis(next_look.saturating_sub(now_ms()))
     }
 
-    fn note(&self, table: &Table, time: u64) {
+    /// The time of the last load of a direction that is remembered.
+    fn noted(&self, table: &Table, query: &Query) -> Option<u64> {
+        let known = progress::load(&self.settings.progress_file).unwrap_or_default();
+        known.get(&key(table, query)).copied()
+    }
+
+    fn note(&self, table: &Table, query: &Query, time: u64) {
         let path = &self.settings.progress_file;
         let mut known = progress::load(path).unwrap_or_default();
-        known.insert((table.name.into(), "bigquery".into()), time);
+        known.insert(key(table, query), time);
         if let Err(err) = progress::save(path, &known) {
             log::warn!("bigquery: what was loaded is not remembered: {}: {err}", path.display());
         }
     }
 
-    /// Both directions of a table. One that has no series has no rows; one that fails does not
-    /// keep the other out.
-    fn load(&mut self, table: &'static Table, time: u64) -> Result<(), String> {
+    /// One direction of a table; one without series has no rows. How many rows were refused for
+    /// good.
+    fn load(
+        &mut self,
+        table: &'static Table,
+        query: &'static Query,
+        time: u64,
+    ) -> Result<u64, String> {
         let end = span_end(time);
-        let mut failures = Vec::new();
-        let (mut number, mut refused) = (0, 0);
-        for query in table.queries {
-            let (bigquery, options) = (&mut self.bigquery, self.options);
-            let mut waiting: Vec<Row> = Vec::new();
-            let mut left_out = 0u64;
-            let mut write = |rows: &mut Vec<Row>| {
-                let rows = std::mem::take(rows);
+        let (mut number, mut refused, mut left_out) = (0, 0, 0u64);
+        let (bigquery, options) = (&mut self.bigquery, self.options);
+        let rows_max = self.settings.rows_max;
+        let mut write = |packed: &mut Packed| {
+            packed.each(rows_max, &mut |rows| {
                 number += rows.len();
                 let (bad, why) = match options.dry_run {
-                    true => print(bigquery.table_id(table), &rows)?,
-                    false => bigquery.insert(table, &rows)?,
+                    true => print(bigquery.table_id(table), rows)?,
+                    false => bigquery.insert(table, rows)?,
                 };
                 if bad > 0 {
                     log::warn!("bigquery: {}: {bad} rows were refused: {why}", table.name);
                 }
                 refused += bad;
-                Ok::<(), String>(())
-            };
-            let statement = query.statement(end, table.span_ms);
-            let rows_max = self.settings.rows_max;
-            let asked = self.influxdb.ask(&statement, &mut |series| {
-                match query.row(table, end, series) {
-                    Some(row) => waiting.push(row),
-                    None => left_out += 1,
-                }
-                if waiting.len() >= rows_max { write(&mut waiting) } else { Ok(()) }
-            });
-            if let Err(why) = asked.and_then(|()| write(&mut waiting)) {
-                failures.push(format!("{}: {why}", query.direction));
+                Ok(())
+            })
+        };
+        let mut packed = Packed::default();
+        let statement = query.statement(end, table.span_ms);
+        self.influxdb.ask(&statement, &mut |series| {
+            match query.row(table, end, series) {
+                Some(row) => packed.add(&row)?,
+                None => left_out += 1,
             }
-            if left_out > 0 {
-                log::warn!("bigquery: {}: {left_out} rows without numbers", query.direction);
+            if packed.is_full() { write(&mut packed) } else { Ok(()) }
+        })?;
+        write(&mut packed)?;
+        if left_out > 0 {
+            log::warn!("bigquery: {}: {left_out} rows without numbers", query.direction);
+        }
+        let (table, direction, time) = (table.name, query.direction, shown(time));
+        log::info!("bigquery: {table} {direction} of {time}: {number} rows");
+        Ok(refused)
+    }
+}
+
+/// Whether both sides answer and the tables are there: for `check`.
+pub fn check(settings: &Settings) -> Result<String, String> {
+    let mut measurements = 0;
+    influxql::Client::new(&settings.influxdb)?.ask("SHOW MEASUREMENTS", &mut |_| {
+        measurements += 1;
+        Ok(())
+    })?;
+    // To see a table takes the right to make one.
+    let mut bigquery = insert::Client::new(settings, true)?;
+    for table in [&TRAFFIC, &DEPENDENCY] {
+        bigquery.check(table)?;
+    }
+    Ok(format!("InfluxDB has {measurements} measurements, BigQuery both tables"))
+}
+
+/// The first tick behind the hour of that load: to load the same hour again would add nothing.
+fn next_load(schedule: &Schedule, done: u64) -> Option<u64> {
+    schedule.next(span_end(done) + HOUR - 1)
+}
+
+fn key(table: &Table, query: &Query) -> (String, String) {
+    (format!("{}.{}", table.name, query.direction), "bigquery".into())
+}
+
+/// The rows of an answer, compressed. It is read to its end before they are inserted: InfluxDB's
+/// time limit is not for BigQuery to use up.
+struct Packed(GzEncoder<Vec<u8>>);
+
+/// More rows wait for BigQuery after all: a million and some.
+const PACKED_BYTES_MAX: usize = 32 << 20;
+
+impl Default for Packed {
+    fn default() -> Packed {
+        Packed(GzEncoder::new(Vec::new(), Compression::fast()))
+    }
+}
+
+impl Packed {
+    fn add(&mut self, row: &Row) -> Result<(), String> {
+        let written = self.0.write_all(json!(row).to_string().as_bytes());
+        written.map_err(|err| format!("cannot keep a row: {err}"))
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.get_ref().len() >= PACKED_BYTES_MAX
+    }
+
+    /// Takes the rows out, so many at a time.
+    fn each(
+        &mut self,
+        rows_max: usize,
+        write: &mut dyn FnMut(&[Row]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let fail = |err: String| format!("cannot read the rows that were kept: {err}");
+        let bytes = std::mem::take(self).0.finish().map_err(|err| fail(err.to_string()))?;
+        let rows = BufReader::new(GzDecoder::new(&bytes[..]));
+        let rows = serde_json::Deserializer::from_reader(rows);
+        let mut waiting = Vec::new();
+        for row in rows.into_iter::<Row>() {
+            waiting.push(row.map_err(|err| fail(err.to_string()))?);
+            if waiting.len() >= rows_max {
+                write(&waiting)?;
+                waiting.clear();
             }
         }
-        log::info!("bigquery: {} of {}: {number} rows", table.name, shown(time));
-        if refused > 0 {
-            failures.push(format!("{refused} rows were refused"));
-        }
-        if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+        if waiting.is_empty() { Ok(()) } else { write(&waiting) }
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! * `rows` has the two tables and makes their rows, `influxql` asks InfluxDB.
 //! * `token` gets what Google's services ask for, `insert` writes rows and makes tables.
-//! * `load` does one table at one time, `run` what is due.
+//! * `load` does one direction of a table at one time, and what is due.
 //!
 //! A load is known by its time, a tick of its schedule: which span of time it is about, its
 //! `inventory_date` and its rows' insert ids follow from that alone.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use openssl::sha::Sha256;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::output::json::rfc3339;
 
-const HOUR: u64 = 3_600_000;
+pub const HOUR: u64 = 3_600_000;
 
 /// A table, the questions that fill it, and the span that a question is about.
 #[derive(Debug)]
@@ -149,7 +150,7 @@ pub fn span_end(time_ms: u64) -> u64 {
 }
 
 /// A row with the id that keeps it from being there twice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Row {
     pub id: String,
     pub json: Map<String, Json>,

@@ -58,7 +58,25 @@ pub const SCOPE_ALL: &str = "https://www.googleapis.com/auth/bigquery";
 /// A token is not used in its last minute.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 const LIFE_SECONDS: u64 = 3600;
+/// Nor is one that is said to be good for longer.
+const LIFE_LONGEST: Duration = Duration::from_secs(86_400);
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+/// Why there is none.
+pub enum NoToken {
+    /// There may be one later, not before `after`.
+    Later {
+        after: Option<Duration>,
+        why: String,
+    },
+    Refused(String),
+}
+
+impl From<String> for NoToken {
+    fn from(why: String) -> NoToken {
+        NoToken::Refused(why)
+    }
+}
 
 pub struct Tokens {
     agent: Agent,
@@ -78,7 +96,7 @@ impl Tokens {
     }
 
     /// The `Authorization` header, if there is need of one.
-    pub fn header(&mut self) -> Result<Option<Secret>, String> {
+    pub fn header(&mut self) -> Result<Option<Secret>, NoToken> {
         if let Some((token, expires)) = &self.kept
             && Instant::now() < *expires
         {
@@ -113,7 +131,8 @@ impl Tokens {
                 granted(&uri, request.call())?
             }
         };
-        let life = Duration::from_secs(granted.expires_in).saturating_sub(EXPIRY_MARGIN);
+        let life = Duration::from_secs(granted.expires_in).min(LIFE_LONGEST);
+        let life = life.saturating_sub(EXPIRY_MARGIN);
         let token = bearer(&granted.access_token);
         self.kept = Some((token.clone(), Instant::now() + life));
         Ok(Some(token))
@@ -134,12 +153,13 @@ fn place(err: &serde_json::Error) -> String {
 fn granted(
     uri: &str,
     response: Result<Response<ureq::Body>, ureq::Error>,
-) -> Result<Granted, String> {
-    let response = response.map_err(|err| format!("{uri}: {}", http_client::describe(&err)))?;
+) -> Result<Granted, NoToken> {
+    let later = |after, why: String| NoToken::Later { after, why: format!("{uri}: {why}") };
+    let response = response.map_err(|err| later(None, http_client::describe(&err)))?;
     let (head, body) = response.into_parts();
     let mut text = Vec::new();
     let read = body.into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut text);
-    read.map_err(|err| format!("{uri}: {err}"))?;
+    read.map_err(|err| later(None, err.to_string()))?;
     if !head.status.is_success() {
         #[derive(Deserialize)]
         struct Refused {
@@ -152,9 +172,14 @@ fn granted(
             Err(_) => String::from_utf8_lossy(&text).into_owned(),
         };
         let status = head.status.as_u16();
-        return Err(format!("{uri}: no token, status {status} ({})", first_line(&words)));
+        let why = format!("no token, status {status} ({})", first_line(&words));
+        return Err(match status {
+            408 | 429 | 500..=599 => later(http_client::retry_after(&head.headers), why),
+            _ => NoToken::Refused(format!("{uri}: {why}")),
+        });
     }
-    serde_json::from_slice(&text).map_err(|_| format!("{uri}: the answer holds no access_token"))
+    let granted = serde_json::from_slice(&text);
+    granted.map_err(|_| NoToken::Refused(format!("{uri}: the answer holds no access_token")))
 }
 
 fn now_seconds() -> u64 {

@@ -41,6 +41,7 @@ pub struct FileBigquery {
 pub struct FileSource {
     pub url: Option<Spanned<String>>,
     pub database: Option<String>,
+    pub retention_policy: Option<String>,
     pub username: Option<String>,
     pub password_file: Option<Spanned<PathBuf>>,
     pub token_file: Option<Spanned<PathBuf>>,
@@ -101,8 +102,8 @@ impl Source {
                 .dependency_table
                 .clone()
                 .unwrap_or("planet_exporter_dependency".into()),
-            traffic: cron(&file.traffic_cron, "30 0 * * * *")?,
-            dependency: cron(&file.dependency_cron, "30 0 11 * * *")?,
+            traffic: cron(&file.traffic_cron, "30 5 * * * *")?,
+            dependency: cron(&file.dependency_cron, "30 5 11 * * *")?,
             credentials,
             timeout: or_seconds(file.timeout, 60),
             ca_file: file.ca_file.clone(),
@@ -127,6 +128,7 @@ impl Source {
         Ok(influxql::Settings {
             url: self.url(&file.url, spanned)?,
             database: file.database.clone().unwrap_or("perijove".into()),
+            retention_policy: file.retention_policy.clone(),
             authorization,
             timeout: or_seconds(file.timeout, 300),
             ca_file: file.ca_file.clone(),

@@ -9,7 +9,7 @@ use super::{FileLogin, Source};
 use crate::dependency::inventory::Prefix;
 use crate::federate;
 use crate::federate::exclusions::{Exclusions, name_pattern};
-use crate::federate::jobs::{Job, Query};
+use crate::federate::jobs::{Job, MEASUREMENTS, Query};
 use crate::federate::query;
 use crate::federate::windows::{Schedule, Windows};
 use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
@@ -30,7 +30,7 @@ pub struct FileFederate {
     pub cron: Option<Spanned<String>>,
     pub offset: Option<Time<1000>>,
     pub window_max: Option<Interval>,
-    pub catch_up_max: Option<Time>,
+    pub catch_up_max: Option<Time<1000>>,
     pub jobs: Option<Spanned<Vec<String>>>,
     pub matchers: String,
     pub rows_max: Option<usize>,
@@ -68,6 +68,12 @@ const JOBS: &[(&str, Job)] = &[
     ("upstream", Job::Upstream),
     ("downstream", Job::Downstream),
 ];
+
+/// Prometheus's rule for names of metrics, without the colon.
+fn is_name(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+}
 
 impl Source {
     pub(super) fn federate(
@@ -112,7 +118,7 @@ impl Source {
             jobs: self.jobs(file)?,
             exclusions: self.exclusions(&file.exclude)?,
             matchers: file.matchers.clone(),
-            rows_max: file.rows_max.unwrap_or(500_000),
+            rows_max: file.rows_max.unwrap_or(200_000),
             progress_file: state_directory.join("federate.progress"),
         })
     }
@@ -135,13 +141,22 @@ impl Source {
         };
         for query in &file.query {
             let FileQuery { measurement, field, query: expression } = query.get_ref();
-            if measurement.is_empty() || measurement.contains(char::is_whitespace) {
-                return Err(self.at_value(query, "a measurement has a name without blanks"));
+            for name in [measurement, field] {
+                if !is_name(name) || name == "time" {
+                    let message = format!("`{name}` is no name of letters, digits and _");
+                    return Err(self.at_value(query, message));
+                }
             }
-            if jobs.iter().any(|job| job.name() == measurement) {
-                return Err(self.at_value(query, format!("there are two jobs `{measurement}`")));
+            if MEASUREMENTS.iter().any(|own| own.name() == measurement) {
+                let message = format!("`{measurement}` is what one of the jobs writes");
+                return Err(self.at_value(query, message));
             }
-            jobs.push(Job::Query(Query::leak(measurement, field, expression)));
+            let asked = Query::leak(measurement, field, expression);
+            if jobs.iter().any(|job| job.name() == asked.name) {
+                let message = format!("there are two queries for {field} of `{measurement}`");
+                return Err(self.at_value(query, message));
+            }
+            jobs.push(Job::Query(asked));
         }
         if let (Some(names), true) = (&file.jobs, jobs.is_empty()) {
             return Err(self.at_value(names, "there is nothing to ask: no job and no query"));

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::Source;
 use crate::output::kafka;
+use crate::secret::Secret;
 use crate::units::{Bytes, Interval, Time, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,7 +48,7 @@ impl Source {
         for (name, value) in &file.librdkafka {
             let value = property(value)
                 .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
-            librdkafka.push((name.clone(), value));
+            librdkafka.push((name.clone(), Secret::new(value)));
         }
         Ok(kafka::Settings {
             brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,

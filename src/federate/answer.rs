@@ -28,8 +28,8 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 pub struct Rest {
     pub series: u64,
     pub error: Option<String>,
-    /// A part of the data may be missing.
-    pub warnings: Vec<String>,
+    /// The first of them: a part of the data may be missing.
+    pub warning: Option<String>,
     status: String,
     result_type: String,
 }
@@ -42,7 +42,7 @@ pub fn read(
     wanted: &[&str],
     each: &mut dyn FnMut(&Series) -> Result<(), String>,
 ) -> Result<Rest, String> {
-    let limited = Limited { from, left: bytes_max, bytes_max, text_bytes: 0 };
+    let limited = Limited { from, left: bytes_max, bytes_max, text_bytes: 0, before: 0 };
     let mut from = BufReader::with_capacity(64 << 10, limited);
     let start = from.fill_buf().map_err(|err| format!("the answer ends early: {err}"))?;
     if start.trim_ascii_start().first() != Some(&b'{') {
@@ -79,6 +79,8 @@ struct Limited<R> {
     left: u64,
     bytes_max: u64,
     text_bytes: usize,
+    /// The last byte that was read.
+    before: u8,
 }
 
 impl<R: Read> Read for Limited<R> {
@@ -90,10 +92,15 @@ impl<R: Read> Read for Limited<R> {
                 self.bytes_max
             ))
         })?;
-        self.text_bytes = match memchr::memrchr(b'"', &into[..bytes]) {
+        // One behind a backslash does not end a text. (One that does, after `\\\\`, is not counted
+        // either: the next one is.)
+        let before = |at: usize| if at == 0 { self.before } else { into[at - 1] };
+        let mut quotes = memchr::memrchr_iter(b'"', &into[..bytes]);
+        self.text_bytes = match quotes.find(|at| before(*at) != b'\\') {
             Some(quote) => bytes - quote,
             None => self.text_bytes + bytes,
         };
+        self.before = into[..bytes].last().copied().unwrap_or(self.before);
         if self.text_bytes > TEXT_BYTES_MAX {
             return Err(io::Error::other("a text in it has no end"));
         }
@@ -120,7 +127,10 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
             match &*key {
                 "status" => rest.status = map.next_value()?,
                 "error" => rest.error = Some(map.next_value()?),
-                "warnings" => rest.warnings = map.next_value()?,
+                "warnings" => {
+                    let First(warning) = map.next_value()?;
+                    rest.warning = rest.warning.or(warning);
+                }
                 "data" => {
                     let data = Data { wanted: self.wanted, each: &mut *self.each };
                     (rest.result_type, rest.series) = map.next_value_seed(data)?;
@@ -129,6 +139,27 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
             }
         }
         Ok(rest)
+    }
+}
+
+/// The first text of a list; the others are not kept.
+struct First(Option<String>);
+
+impl<'de> Deserialize<'de> for First {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<First, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = First;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of texts")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<First, A::Error> {
+                let first = list.next_element()?;
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(First(first))
+            }
+        }
+        from.deserialize_seq(List)
     }
 }
 
@@ -256,7 +287,11 @@ impl<'de> Visitor<'de> for One<'_, '_> {
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Metric => map.next_value_seed(Labels { wanted, series: &mut *series })?,
-                Key::Value => series.samples.push(map.next_value::<Sample>()?.0),
+                Key::Value => {
+                    // A series has one.
+                    series.samples.clear();
+                    series.samples.push(map.next_value::<Sample>()?.0);
+                }
                 Key::Values => map.next_value_seed(Samples(&mut series.samples))?,
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -288,11 +323,13 @@ impl<'de> Visitor<'de> for Labels<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Labels { wanted, series } = self;
         if wanted.is_empty() {
-            while let Some(label) = map.next_entry::<String, String>()? {
-                if series.others.len() >= LABELS_MAX {
-                    return Err(de::Error::custom("a series has hundreds of labels"));
+            let mut bytes = 0;
+            while let Some((name, value)) = map.next_entry::<String, String>()? {
+                bytes += name.len() + value.len();
+                if series.others.len() >= LABELS_MAX || bytes > TEXT_BYTES_MAX {
+                    return Err(de::Error::custom("a series has hundreds of labels, or long ones"));
                 }
-                series.others.push(label);
+                series.others.push((name, value));
             }
             return Ok(());
         }
@@ -301,6 +338,8 @@ impl<'de> Visitor<'de> for Labels<'_, '_> {
             match at {
                 Some(at) => {
                     let label = &mut series.labels[at];
+                    // Of labels with the same name the last counts.
+                    label.clear();
                     map.next_value_seed(Text(|text: &str| label.push_str(text)))?;
                 }
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -409,13 +448,13 @@ mod tests {
         let (found, rest) = all(
             r#" {"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"__name__":"x","b":"2","a":"é\n\u0041"},"values":[[1.5,"1"],[2,"NaN"]]},
-            {"values":[],"metric":{"b":"3"},"histograms":[[1,{}]]}]},"warnings":["w"]}"#,
+            {"values":[],"metric":{"b":"3"},"histograms":[[1,{}]]}]},"warnings":["w","","x"]}"#,
             &["a", "b"],
         )
         .unwrap();
         let expected = [r#"["é\nA", "2"] [] [(1.5, 1.0), (2.0, NaN)]"#, r#"["", "3"] [] []"#];
         assert_eq!(found, expected);
-        assert_eq!((rest.series, rest.warnings), (2, vec!["w".to_string()]));
+        assert_eq!((rest.series, rest.warning), (2, Some("w".to_string())));
         let (found, _) = all(
             r#"{"data":{"result":[{"metric":{"a":"1"},"value":[7,"+Inf"]}],"resultType":"vector"},
             "status":"success"}"#,
@@ -448,18 +487,23 @@ mod tests {
             let err = all(text, &["a"]).unwrap_err();
             assert!(err.contains(expected), "{err}");
         }
-        for (repeated, expected) in
-            [(b'x', "a text in it has no end"), (b'"', "longer than answer_bytes_max")]
-        {
-            let start = &br#"{"data":{"result":[{"metric":{"a":""#[..];
-            let start: &[u8] = if repeated == b'"' { b"{\"x\":[\"\"" } else { start };
-            let more: Box<dyn Read> = match repeated {
-                b'x' => Box::new(io::repeat(b'x')),
-                _ => Box::new(Endless(b",\"\"")),
-            };
-            let err = read(start.chain(more), 8 << 20, &["a"], &mut |_| Ok(())).unwrap_err();
+        let label = r#"{"data":{"result":[{"metric":{"a":""#;
+        for (start, more, expected) in [
+            (label, &b"x"[..], "a text in it has no end"),
+            (label, b"\\\"", "a text in it has no end"),
+            (r#"{"error":""#, b"\\\"", "a text in it has no end"),
+            (r#"{"x":["""#, b",\"\"", "longer than answer_bytes_max"),
+            (r#"{"warnings":["""#, b",\"\"", "longer than answer_bytes_max"),
+        ] {
+            let endless = start.as_bytes().chain(Endless(more));
+            let err = read(endless, 8 << 20, &["a"], &mut |_| Ok(())).unwrap_err();
             assert!(err.contains(expected), "{err}");
         }
+        // One series cannot be made of what stands in it again and again.
+        let long = format!(r#""{}","#, "x".repeat(1 << 19));
+        let labels = format!(r#"{{"data":{{"result":[{{"metric":{{"b":{long}"c":{long}"d":{long}"#);
+        let err = read(labels.as_bytes(), 8 << 20, &[], &mut |_| Ok(())).unwrap_err();
+        assert!(err.contains("hundreds of labels"), "{err}");
         assert_eq!(error_words(r#"{"status":"error","error":"a\nb"}"#), "a");
     }
 }

@@ -50,6 +50,13 @@ struct Running {
     retry: Option<(Instant, u32)>,
 }
 
+impl Running {
+    /// Whether the last question failed.
+    fn has_failed(&self) -> bool {
+        self.retry.is_some_and(|(_, failures)| failures > 0)
+    }
+}
+
 pub struct Feed {
     settings: Settings,
     client: Client,
@@ -80,12 +87,18 @@ impl Feed {
             Default::default()
         });
         let at = now_ms().saturating_sub(settings.offset_ms);
-        let present = settings.windows.last(at).map_or(at, |window| window.start);
+        let windows = &settings.windows;
+        let last = windows.due(at).and_then(|due| windows.last(due));
+        let present = last.map_or(at, |window| window.start);
+        // A larger offset makes no window undone. A clock that was ahead does: go on from here.
+        let now = now_ms();
+        let believed =
+            |done: u64| if done <= now { done } else { windows.last_end(at).unwrap_or(at) };
         let place = |job: &Job, output: &Arc<Output>| {
             let key = (job.name().to_string(), output.name.to_string());
             // Those who ask for the latest have no use for the rest.
             let known = known.get(&key).filter(|_| output.latest.is_none());
-            let done = known.map_or(present, |done| (*done).min(at));
+            let done = known.map_or(present, |done| believed(*done));
             let dropped = output.queue.level().dropped;
             Place { sent: done, done, marks: VecDeque::new(), dropped }
         };
@@ -123,14 +136,30 @@ impl Feed {
         stopping: &dyn Fn() -> bool,
     ) -> Result<(), String> {
         let at = now_ms().saturating_sub(self.settings.offset_ms);
-        self.turn(at, stopping);
-        let failed = self.jobs.iter().filter(|running| running.retry.is_some());
-        let failed: Vec<&str> = failed.map(|running| running.job.name()).collect();
-        if !failed.is_empty() {
-            self.wait_settled(patience);
-            return Err(format!("failed: {}", failed.join(", ")));
+        let due = self.settings.windows.due(at).unwrap_or_default();
+        let (mut until, mut before) = (Instant::now() + patience, 0);
+        loop {
+            self.turn(at, stopping);
+            let failed = self.jobs.iter().filter(|running| running.has_failed());
+            let failed: Vec<&str> = failed.map(|running| running.job.name()).collect();
+            if !failed.is_empty() {
+                self.wait_settled(patience);
+                return Err(format!("failed: {}", failed.join(", ")));
+            }
+            // An output that has no room may get some, for as long as any of them gets on.
+            let places = || self.jobs.iter().flat_map(|running| &running.places);
+            let done = places().map(|place| place.done).sum::<u64>();
+            if done > std::mem::replace(&mut before, done) {
+                until = Instant::now() + patience;
+            }
+            if places().all(|place| place.sent >= due) || stopping() || Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(SETTLE_INTERVAL);
         }
-        match self.wait_settled(patience) {
+        self.wait_settled(patience);
+        let mut places = self.jobs.iter().flat_map(|running| &running.places);
+        match places.all(|place| place.done >= due) {
             true => Ok(()),
             false => Err("not everything was delivered".into()),
         }
@@ -139,8 +168,8 @@ impl Feed {
     /// When there may be something to do.
     fn next_look(&self, at: u64) -> Duration {
         let windows = &self.settings.windows;
-        let due = windows.last_end(at).unwrap_or(at);
-        let next = windows.after(due).map_or(u64::MAX, |next| next.end);
+        let due = windows.due(at).unwrap_or(at);
+        let next = windows.schedule.next(at).unwrap_or(u64::MAX);
         let next = next.saturating_add(self.settings.offset_ms);
         let mut wait = Duration::from_millis(next.saturating_sub(now_ms()));
         for Running { retry, places, .. } in &self.jobs {
@@ -158,7 +187,7 @@ impl Feed {
 
     /// Writes the windows that have ended by `at`, one of each job in turn.
     fn turn(&mut self, at: u64, stopping: &dyn Fn() -> bool) {
-        let Some(due) = self.settings.windows.last_end(at) else { return };
+        let Some(due) = self.settings.windows.due(at) else { return };
         let mut goes_on = true;
         while std::mem::take(&mut goes_on) {
             for job in 0..self.jobs.len() {

@@ -4,7 +4,7 @@
 use super::answer::Series;
 use super::exclusions::Exclusions;
 use super::query::Client;
-use super::roll_up::{RollUp, growth};
+use super::roll_up::{RollUp, Rows, Size, growth};
 use super::windows::Window;
 use crate::dependency::traffic::TAGS as TRAFFIC_TAGS;
 use crate::point::{Measurement, Points, Schema, gauge, level};
@@ -89,13 +89,15 @@ pub enum Job {
 /// A measurement of one field that the settings name; its texts live as long as the program.
 #[derive(Clone, Copy)]
 pub struct Query {
+    /// The measurement's and the field's.
+    pub name: &'static str,
     pub measurement: &'static Measurement<f64>,
     pub expression: &'static str,
 }
 
 impl std::fmt::Debug for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{} {}", self.measurement.name, self.expression)
+        write!(f, "{} {}", self.name, self.expression)
     }
 }
 
@@ -112,6 +114,7 @@ impl Query {
         fn leak(text: &str) -> &'static str {
             text.to_string().leak()
         }
+        let name = leak(&format!("{measurement}.{field}"));
         let field = gauge(leak(field), "", "As the settings ask for it.", |v: &f64| Some(*v));
         let measurement = Measurement {
             name: leak(measurement),
@@ -119,7 +122,8 @@ impl Query {
             tags: &[],
             fields: vec![field].leak(),
         };
-        Query { measurement: Box::leak(Box::new(measurement)), expression: leak(expression) }
+        let measurement = Box::leak(Box::new(measurement));
+        Query { name, measurement, expression: leak(expression) }
     }
 }
 
@@ -138,7 +142,7 @@ pub struct Asking<'a> {
 pub enum Found {
     Traffic(&'static [&'static Measurement<f64>; 3], RollUp<5>),
     Dependencies(&'static Measurement<f64>, RollUp<7>),
-    Labelled(&'static Measurement<f64>, Vec<(Vec<(String, String)>, f64)>),
+    Labelled(&'static Measurement<f64>, Rows),
 }
 
 const TRAFFIC: &[&Measurement<f64>; 3] = &[&INGRESS, &EGRESS, &UNKNOWN];
@@ -171,7 +175,7 @@ impl Job {
             Job::EbpfTraffic => "ebpf_traffic",
             Job::Upstream => "upstream",
             Job::Downstream => "downstream",
-            Job::Query(query) => query.measurement.name,
+            Job::Query(query) => query.name,
         }
     }
 
@@ -218,7 +222,7 @@ fn traffic(
         if let Some(bytes) = growth(&series.samples, window) {
             sums.add([direction, service, address, remote_service, remote_address], bytes);
         }
-        limit(sums.len(), asking.rows_max)
+        limit(sums.size(), asking.rows_max)
     };
     let rest = asking.client.ask(&expression, window.end + around_ms, TRAFFIC_TAGS, &mut each)?;
     Ok((Found::Traffic(measurements, sums), rest.series))
@@ -256,7 +260,7 @@ fn dependencies(
         if is_there && !exclusions.has_address(address) && !exclusions.has_name(address) {
             sums.add([a, b, c, d, e, f, g], 1.0);
         }
-        limit(sums.len(), asking.rows_max)
+        limit(sums.size(), asking.rows_max)
     };
     let rest = asking.client.ask(&expression, window.end, labels, &mut each)?;
     Ok((Found::Dependencies(measurement, sums), rest.series))
@@ -265,12 +269,12 @@ fn dependencies(
 /// Whatever the settings ask for, at the window's end.
 fn labelled(query: &Query, window: Window, asking: &Asking) -> Result<(Found, u64), String> {
     let expression = query.expression.replace("{window}", &format!("{}ms", window.ms()));
-    let mut found = Vec::new();
+    let mut found = Rows::default();
     let mut each = |series: &Series| {
         if let Some((_, value)) = series.samples.last().filter(|(_, value)| value.is_finite()) {
-            found.push((series.others.clone(), *value));
+            found.add(&series.others, *value);
         }
-        limit(found.len(), asking.rows_max)
+        limit(found.size(), asking.rows_max)
     };
     let rest = asking.client.ask(&expression, window.end, &[], &mut each)?;
     Ok((Found::Labelled(query.measurement, found), rest.series))
@@ -281,11 +285,32 @@ fn join(first: &str, second: &str) -> String {
     format!("{first}{separator}{second}")
 }
 
-fn limit(rows: usize, rows_max: usize) -> Result<(), String> {
-    if rows <= rows_max {
-        return Ok(());
+/// For each row there may be so much of labels that no other row has.
+const ROW_TEXT_BYTES_MAX: usize = 256;
+
+fn limit(size: Size, rows_max: usize) -> Result<(), String> {
+    let Size { rows, text_bytes } = size;
+    let what = match () {
+        () if rows > rows_max => "rows",
+        () if text_bytes / ROW_TEXT_BYTES_MAX > rows_max => "rows' labels",
+        () => return Ok(()),
+    };
+    Err(format!("there are more than rows_max, {rows_max}, {what}: raise it, or leave more out"))
+}
+
+/// The name of a label as every output can write it: what Prometheus takes for one, not InfluxDB's
+/// time, not the field's, and none that the series has besides.
+fn tag_name(name: &str, field: &str, taken: &[String]) -> String {
+    let letter = |(at, c): (usize, char)| match c {
+        '0'..='9' if at > 0 => c,
+        'a'..='z' | 'A'..='Z' | '_' => c,
+        _ => '_',
+    };
+    let mut plain: String = name.chars().enumerate().map(letter).collect();
+    while plain == "time" || plain == field || taken.contains(&plain) {
+        plain.insert_str(0, "exported_");
     }
-    Err(format!("there are more than rows_max, {rows_max}, rows: raise it, or leave more out"))
+    plain
 }
 
 impl Found {
@@ -320,11 +345,16 @@ impl Found {
                 }
             }
             Found::Labelled(measurement, rows) => {
-                for (labels, value) in rows {
+                let field = measurement.field(0).name;
+                for (labels, value) in rows.iter() {
                     batches.push(|points| {
-                        let pushed = points.push(measurement, &[], value);
-                        let labels = labels.iter().filter(|(name, _)| pushed && name != "__name__");
-                        labels.for_each(|(name, value)| points.label(name, value));
+                        let pushed = points.push(measurement, &[], &value);
+                        let mut taken = Vec::new();
+                        for (name, value) in labels.filter(|(name, _)| *name != "__name__") {
+                            let name = tag_name(name, field, &taken);
+                            points.label(&name, value);
+                            taken.push(name);
+                        }
                         pushed
                     });
                 }
@@ -358,5 +388,35 @@ impl Batches<'_> {
             self.goes_on = (self.hand_on)(&self.points);
         }
         self.points.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_get_names_that_every_output_can_write() {
+        let mut taken: Vec<String> = Vec::new();
+        for (name, expected) in [
+            ("host", "host"),
+            ("time", "exported_time"),
+            ("bps", "exported_bps"),
+            ("a.b", "a_b"),
+            ("a_b", "exported_a_b"),
+            ("a/b", "exported_exported_a_b"),
+            ("1é", "__"),
+        ] {
+            let found = tag_name(name, "bps", &taken);
+            assert_eq!(found, expected, "{name}");
+            taken.push(found);
+        }
+    }
+
+    #[test]
+    fn rows_and_their_texts_have_a_limit() {
+        assert_eq!(limit(Size { rows: 2, text_bytes: 512 }, 2), Ok(()));
+        assert!(limit(Size { rows: 3, text_bytes: 0 }, 2).unwrap_err().contains("2, rows:"));
+        assert!(limit(Size { rows: 1, text_bytes: 768 }, 2).unwrap_err().contains("labels"));
     }
 }

@@ -84,7 +84,7 @@ impl Client {
         }
         let bytes_max = self.settings.answer_bytes_max;
         let rest = answer::read(&mut body.into_reader(), bytes_max, wanted, each).map_err(fail)?;
-        match rest.warnings.first() {
+        match &rest.warning {
             Some(warning) if !self.settings.partial => Err(fail(format!(
                 "the answer comes with a warning, a part may be missing: {}",
                 crate::reply::first_line(warning)

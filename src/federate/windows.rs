@@ -69,6 +69,12 @@ impl Windows {
         Some(if next - before > self.longest_ms { before.max(cut) } else { before })
     }
 
+    /// The last end by then up to which windows may be written: a tick, however finely the time
+    /// between two is cut.
+    pub fn due(&self, at: u64) -> Option<u64> {
+        self.schedule.last(at)
+    }
+
     /// The last window that has ended by then.
     pub fn last(&self, at: u64) -> Option<Window> {
         let end = self.last_end(at)?;
@@ -96,6 +102,7 @@ mod tests {
         let slow = windows(Schedule::Every { ms: 700_000 }, 300_000);
         assert_eq!(ends(&slow, 0, 5), [0, 300_000, 600_000, 700_000, 900_000]);
         assert_eq!(slow.last(650_000), Some(Window { start: 300_000, end: 600_000 }));
+        assert_eq!((slow.due(699_999), slow.due(700_000)), (Some(0), Some(700_000)));
         // Every ten minutes of the first hour of the day, and nothing else.
         let cron = windows(Schedule::Cron("0 */10 0 * * *".parse().unwrap()), 6 * 3_600_000);
         let day = 86_400_000;

@@ -305,8 +305,13 @@ impl KeyboardInteractivePrompt for Answer<'_> {
     }
 }
 
+/// What a router may send ahead; libssh2 takes all of it into memory at once. No router fills it
+/// faster than it is read, unless it is half the world away.
+const WINDOW_BYTES: u32 = 256 << 10;
+const PACKET_BYTES: u32 = 32 << 10;
+
 fn start_subsystem(session: &Session) -> Result<Channel, ssh2::Error> {
-    let mut channel = session.channel_session()?;
+    let mut channel = session.channel_open("session", WINDOW_BYTES, PACKET_BYTES, None)?;
     channel.handle_extended_data(ExtendedData::Ignore)?;
     channel.subsystem("netconf")?;
     Ok(channel)

@@ -16,13 +16,14 @@ use crate::sync::lock;
 /// are kept longer, but as if it were that many intervals at most.
 const INTERVALS_APART_MAX: u32 = 10;
 
-/// One poll of one collector, whole.
+/// One poll of one collector.
 pub struct Poll {
     pub node: String,
     pub collector: String,
     /// When each batch was asked for, in nanoseconds since 1970, and its points.
     batches: Vec<(u64, Points)>,
-    ended: Instant,
+    /// Something is missing: an RPC of several, or a node's part of a reply.
+    failed: bool,
     expires: Instant,
 }
 
@@ -42,6 +43,8 @@ struct Kept {
     /// Of the poll that has not ended.
     coming: Vec<(u64, Points)>,
     latest: Option<Arc<Poll>>,
+    /// When the last poll ended, shown or not.
+    ended: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -97,21 +100,24 @@ impl Latest {
     }
 
     /// The poll has ended: it takes the place of the one before. One that has failed half-way
-    /// does so only where that one is too old to be shown.
+    /// leaves a whole one there as long as that is sure to be shown until the next poll; failure
+    /// after failure, what still comes is shown, and is fresh.
     pub fn end(&self, node: &str, collector: &str, interval: Duration, failed: bool, now: Instant) {
         let key = (node.to_string(), collector.to_string());
         let state = &mut *lock(&self.state);
-        let Kept { coming, latest } = state.polls.entry(key).or_default();
+        let Kept { coming, latest, ended } = state.polls.entry(key).or_default();
         let batches = std::mem::take(coming);
-        let before = latest.as_ref().filter(|before| before.expires > now);
-        if failed && (before.is_some() || batches.is_empty()) {
+        let apart = ended.replace(now).map_or(interval, |before| now - before);
+        let apart = apart.clamp(interval, interval * INTERVALS_APART_MAX);
+        // Polls do not end to the second: half an interval more.
+        let next = now + apart + apart / 2;
+        let is_held = |before: &Arc<Poll>| !before.failed && before.expires > next;
+        if failed && (batches.is_empty() || latest.as_ref().is_some_and(is_held)) {
             state.bytes -= bytes(&batches);
         } else {
-            let apart = latest.as_ref().map_or(interval, |before| now - before.ended);
-            let apart = apart.clamp(interval, interval * INTERVALS_APART_MAX);
             let (node, collector) = (node.into(), collector.into());
             let expires = now + apart * self.expire_intervals;
-            let poll = Poll { node, collector, batches, ended: now, expires };
+            let poll = Poll { node, collector, batches, failed, expires };
             let before = latest.replace(Arc::new(poll));
             state.bytes -= before.map_or(0, |before| bytes(&before.batches));
         }
@@ -207,6 +213,30 @@ mod tests {
         latest.end("r", "c", SECOND, false, start + 6 * SECOND);
         assert_eq!(points(&latest, start + 11 * SECOND), 2);
         assert_eq!(points(&latest, start + 12 * SECOND), 0);
+    }
+
+    #[test]
+    fn where_polls_go_on_failing_half_way_what_they_brought_is_shown() {
+        let latest = Latest::new(3, 1 << 20);
+        let start = Instant::now();
+        add(&latest, &[1, 2, 3, 4]);
+        latest.end("r", "c", SECOND, false, start);
+        // A whole one is held for one poll; then there are the partial ones, and never nothing.
+        let mut shown = Vec::new();
+        for (poll, values) in [(1, &[5, 6, 7][..]), (2, &[8, 9]), (3, &[10]), (4, &[11])] {
+            add(&latest, values);
+            let now = start + poll * SECOND;
+            latest.end("r", "c", SECOND, true, now);
+            shown.push(points(&latest, now + SECOND / 2));
+        }
+        assert_eq!(shown, [4, 2, 1, 1]);
+        // Nothing at all takes nothing away.
+        latest.end("r", "c", SECOND, true, start + 5 * SECOND);
+        assert_eq!(points(&latest, start + 6 * SECOND), 1);
+        assert_eq!(points(&latest, start + 7 * SECOND), 0);
+        add(&latest, &[12, 13, 14, 15]);
+        latest.end("r", "c", SECOND, false, start + 8 * SECOND);
+        assert_eq!(points(&latest, start + 9 * SECOND), 4);
     }
 
     #[test]

@@ -62,8 +62,9 @@ impl LineProtocol {
         if !batch.node.is_empty() {
             tag(&self.host_tag, batch.node, out);
         }
-        // A tag from a description must not forge the router.
-        for (name, value) in tags.filter(|(name, _)| *name != self.host_tag) {
+        // A tag from a description must not forge the router. Without one it forges nothing.
+        let is_forged = |name: &str| !batch.node.is_empty() && name == self.host_tag;
+        for (name, value) in tags.filter(|(name, _)| !is_forged(name)) {
             tag(name, value, out);
         }
         let mut separator = b' ';

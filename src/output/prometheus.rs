@@ -4,7 +4,6 @@
 //! connection has its time for a request and for a response; whoever is slower is cut off. Pollers
 //! know nothing of all this: they leave their points in `Latest`.
 
-use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use super::exposition::{self, Format};
 use super::http::{self, Manner, Refusal, Request, ranges};
 use super::latest::Latest;
+use super::logins::Logins;
 use super::{Failure, Program, Sink, Wanted};
 use crate::point::Batch;
 use crate::secret::Secret;
@@ -67,8 +67,6 @@ const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections beyond the limit are told so, up to that many at once.
 const REFUSALS_MAX: usize = 8;
-/// Logins that were checked lately: bcrypt takes its time, on purpose.
-const LOGINS_MAX: usize = 64;
 const STACK_BYTES: usize = 512 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -108,7 +106,7 @@ impl Sink for Prometheus {
             latest: self.latest.clone(),
             tls: self.tls.clone(),
             program: program.clone(),
-            logins: Mutex::default(),
+            logins: Logins::new(self.settings.users.clone()),
             connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
@@ -203,8 +201,7 @@ struct Server {
     latest: Arc<Latest>,
     tls: Option<Arc<Certificate>>,
     program: Arc<dyn Program>,
-    /// Digests of the headers that were found good.
-    logins: Mutex<HashSet<[u8; 32]>>,
+    logins: Logins,
     connections: AtomicUsize,
     stopping: AtomicBool,
 }
@@ -257,11 +254,7 @@ impl Server {
         let result = match &self.tls {
             None => self.converse(&mut { timed }, is_refused),
             Some(certificate) => match certificate.acceptor().accept(timed) {
-                Ok(mut tls) => {
-                    let result = self.converse(&mut tls, is_refused);
-                    let _ = tls.shutdown();
-                    result
-                }
+                Ok(mut tls) => self.converse(&mut tls, is_refused),
                 Err(HandshakeError::Failure(failed)) => {
                     Err(io::Error::other(format!("no TLS session: {}", failed.error())))
                 }
@@ -280,7 +273,7 @@ impl Server {
             connection.set_deadline(Instant::now() + self.settings.request_timeout);
             let request = match http::read_request(connection, &mut buffer) {
                 Ok(Some(request)) => request,
-                Ok(None) => return Ok(()),
+                Ok(None) => return connection.end(),
                 Err(Refusal::Gone(err)) => return Err(err),
                 Err(Refusal::Status(status)) => {
                     connection.set_deadline(Instant::now() + DRAIN);
@@ -289,7 +282,7 @@ impl Server {
                 }
             };
             if self.stopping.load(Ordering::Relaxed) {
-                return Ok(());
+                return connection.end();
             }
             connection.set_deadline(Instant::now() + self.settings.response_timeout);
             let keep_alive = !is_refused && request.keeps_alive();
@@ -314,7 +307,7 @@ impl Server {
     ) -> io::Result<()> {
         // Whether it runs is no secret, and those who ask have no passwords.
         let is_probe = matches!(&*request.path, "/healthz" | "/-/ready");
-        if !is_probe && !self.admits(request.header("authorization")) {
+        if !is_probe && !self.logins.admit(request.header("authorization")) {
             let challenge = ("WWW-Authenticate", "Basic realm=\"perijove\", charset=\"UTF-8\"");
             let headers = [PLAIN[0], challenge];
             return http::respond(out, "401 Unauthorized", &headers, "unauthorized\n", manner);
@@ -382,38 +375,6 @@ impl Server {
         Ok(())
     }
 
-    /// Whether this `Authorization` header lets in (RFC 7617).
-    fn admits(&self, header: Option<&str>) -> bool {
-        let users = &self.settings.users;
-        let Some((_, any_hash)) = users.first() else { return true };
-        let Some((scheme, encoded)) = header.and_then(|header| header.split_once(' ')) else {
-            return false;
-        };
-        let decoded = openssl::base64::decode_block(encoded.trim()).unwrap_or_default();
-        let decoded = String::from_utf8(decoded).unwrap_or_default();
-        let Some((name, password)) = decoded.split_once(':') else { return false };
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return false;
-        }
-        // One at a time: whoever tries passwords takes no more than a core.
-        let mut logins = lock(&self.logins);
-        let digest = openssl::sha::sha256(encoded.as_bytes());
-        if logins.contains(&digest) {
-            return true;
-        }
-        let user = users.iter().find(|(known, _)| known == name);
-        // An unknown name takes as long as a known one.
-        let hash = user.map_or(any_hash, |(_, hash)| hash);
-        let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false) && user.is_some();
-        if is_right {
-            if logins.len() >= LOGINS_MAX {
-                logins.clear();
-            }
-            logins.insert(digest);
-        }
-        is_right
-    }
-
     fn index(&self) -> String {
         let mut routers = String::new();
         for target in self.program.targets() {
@@ -446,30 +407,37 @@ impl Server {
 }
 
 const PLAIN: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
+const BAD_REQUEST: &str = "400 Bad Request";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
-/// What a scrape asks for.
+/// What a scrape asks for. What is empty is as good as absent.
 fn wanted(request: &Request, targets: &[String]) -> Result<Wanted, (&'static str, String)> {
+    let is_known =
+        |name: &str| collectors::find(name).is_some() || dependency::SOURCES.contains(&name);
     let mut wanted = Wanted::default();
-    for (name, value) in &request.query {
+    for (name, value) in request.query.iter().filter(|(_, value)| !value.is_empty()) {
         match &**name {
+            "target" if wanted.target.is_some() => {
+                return Err((BAD_REQUEST, "one target, or none for all routers\n".into()));
+            }
             "target" if targets.contains(value) => wanted.target = Some(value.clone()),
             "target" => {
                 let words = format!("no router has the identity {value}\n");
                 return Err(("404 Not Found", words));
             }
-            "collect[]" => wanted.collectors.push(value.clone()),
+            "collect[]" if is_known(value) => wanted.collectors.push(value.clone()),
+            "collect[]" => return Err((BAD_REQUEST, format!("there is no collector {value}\n"))),
+            // junos_exporter's: it would be wrong to answer with more than was asked for.
+            "ls" => {
+                let words = "ls: logical systems are chosen in the settings of the collectors that \
+                             ask for them (logical_systems)\n";
+                return Err((BAD_REQUEST, words.into()));
+            }
             // Prometheus and people may add what they like.
             _ => {}
         }
     }
-    let is_known =
-        |name: &str| collectors::find(name).is_some() || dependency::SOURCES.contains(&name);
-    let unknown = wanted.collectors.iter().find(|name| !is_known(name));
-    match unknown {
-        Some(name) => Err(("400 Bad Request", format!("there is no collector {name}\n"))),
-        None => Ok(wanted),
-    }
+    Ok(wanted)
 }
 
 /// The format that the client likes best; text where it likes both.
@@ -523,6 +491,9 @@ impl Write for Timed {
 trait Connection: Read + Write {
     fn timed(&mut self) -> &mut Timed;
 
+    /// Says that nothing more comes.
+    fn end(&mut self) -> io::Result<()>;
+
     fn set_deadline(&mut self, deadline: Instant) {
         self.timed().deadline = deadline;
     }
@@ -530,8 +501,8 @@ trait Connection: Read + Write {
     /// Ends it: what the client still sends is read for a moment, for a socket that is closed with
     /// something unread is reset, and the answer may be lost.
     fn drain(&mut self) -> io::Result<()> {
-        self.timed().stream.shutdown(std::net::Shutdown::Write)?;
         self.set_deadline(Instant::now() + DRAIN);
+        self.end()?;
         let mut rest = [0; 1024];
         while matches!(self.timed().read(&mut rest), Ok(1..)) {}
         Ok(())
@@ -544,11 +515,21 @@ impl Connection for Timed {
     fn timed(&mut self) -> &mut Timed {
         self
     }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.stream.shutdown(std::net::Shutdown::Write)
+    }
 }
 
 impl Connection for SslStream<Timed> {
     fn timed(&mut self) -> &mut Timed {
         self.get_mut()
+    }
+
+    /// Without TLS's own end, the client would have to take the answer for one that was cut off.
+    fn end(&mut self) -> io::Result<()> {
+        self.shutdown().map_err(io::Error::other)?;
+        self.timed().end()
     }
 }
 
