@@ -412,7 +412,7 @@ fn help() -> String {
 
 impl Arguments {
     /// The settings file with what the flags change.
-    fn config(&self) -> Result<Config, String> {
+    fn source(&self) -> Result<Source, String> {
         let default = Path::new(config::DEFAULT_PATH);
         let mut source = match &self.flags.config {
             Some(path) => Source::read(path)?,
@@ -428,12 +428,12 @@ impl Arguments {
             (false, _) => Some(Level::Trace),
         };
         source.file.log.level = level;
-        source.into_config()
+        Ok(source)
     }
 
     /// The settings, and logging as they say.
     fn start(&self) -> Result<Config, Exit> {
-        let config = self.config().map_err(Exit::Usage)?;
+        let config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
         log_to::start(config.destination, config.level);
         Ok(config)
     }
@@ -449,12 +449,12 @@ impl Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config()?.without_federate();
+    let read = || arguments.source()?.only_polling()?.into_config();
     run_daemon(read().map_err(Exit::Usage)?, &read)
 }
 
 fn federate(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config()?.only_federate();
+    let read = || arguments.source()?.only_federate()?.into_config();
     let config = read().map_err(Exit::Usage)?;
     if !arguments.flags.once {
         return run_daemon(config, &read);
@@ -465,8 +465,10 @@ fn federate(arguments: &Arguments) -> Result<(), Exit> {
 
 fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     let none = || "the settings have no [bigquery]: it needs a project and a dataset".to_string();
-    let read = || arguments.config()?.bigquery.ok_or_else(none);
-    let config = arguments.start()?;
+    let all = || arguments.source()?.only_bigquery().into_config();
+    let read = || all()?.bigquery.ok_or_else(none);
+    let config = all().map_err(Exit::Usage)?;
+    log_to::start(config.destination, config.level);
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
     let options = Options { create, dry_run };
@@ -727,6 +729,7 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
     let limits = Limits { message_bytes_max: usize::MAX, ..Limits::default() };
     let reply = reply.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply);
     let mut last = Reply::default();
+    let mut failed = None;
     let mut roots = Vec::new();
     for query in 0..poll.queries() {
         if (0..query).any(|other| poll.reads_alike(query, other)) {
@@ -743,12 +746,17 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
         if let Some(why) = tally.first_misfit {
             log::info!("{} values were left out, first {why}", tally.misfits);
         }
-        let read = read.map_err(|err| err.to_string())?;
-        if query == 0 || read.items > 0 {
-            last = read;
+        match read {
+            Ok(read) if query == 0 || read.items > 0 => last = read,
+            Ok(_) => {}
+            // What stands before the fault may be another query's.
+            Err(err) => failed = failed.or(Some(err.to_string())),
         }
     }
     points.set_re_name("");
+    if let Some(why) = failed {
+        return Err(why);
+    }
     match (last.refusal(), &last.root) {
         (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
         (Some((_, why)), _) => log::warn!("no data: {why}"),

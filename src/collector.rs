@@ -61,7 +61,7 @@ pub struct Settings {
     /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
     /// and `interfacequeue` an interface's.
     pub only: Option<Pattern>,
-    /// What in a description is a label: for `interfaces` and `bgp`.
+    /// What in a description is a label: for peers and interfaces.
     pub description_labels: Option<DescriptionLabels>,
     /// Services redundancy groups to ask for, by number.
     pub groups: Vec<u32>,
@@ -308,10 +308,12 @@ impl Tally {
         self.first_rejected.get_or_insert(why);
     }
 
-    fn take_misfits(&mut self, element: &mut Element) {
-        self.misfits += element.misfits;
+    fn take_misfits(&mut self, element: &mut Element, points: &mut Points) {
+        let labels = std::mem::take(&mut points.refused_labels);
+        self.misfits += element.misfits + labels;
         if self.first_misfit.is_none() {
-            self.first_misfit = element.first_misfit.take();
+            let label = (labels > 0).then(|| "a description's label".to_string());
+            self.first_misfit = element.first_misfit.take().or(label);
         }
     }
 }
@@ -410,7 +412,7 @@ fn read_item_for_all<R: Read>(
     limits: &Limits,
     reply: &mut Reply,
 ) -> Result<(), items::Error> {
-    let mut first = 0;
+    let (mut first, mut taken_further) = (0, false);
     'longer: loop {
         let text = items.text();
         let scope = items.scope();
@@ -433,12 +435,18 @@ fn read_item_for_all<R: Read>(
                     reader.tally.items += 1;
                     reader.tally.points += (reader.points.len() - before) as u64;
                 }
-                Err(element::Error::Short) => {
-                    // The close tag that was found is within the item: take it to the next one.
+                Err(element::Error::Short) if !taken_further => {
+                    // The close tag that was found is within the item: take it to its own.
                     drop(text);
                     items.longer()?;
+                    taken_further = true;
                     first = index;
                     continue 'longer;
+                }
+                Err(element::Error::Short) => {
+                    reader.tally.rejected += 1;
+                    let at = items.offset() + text.len() as u64;
+                    reply.malformed.get_or_insert((at, format!("</{name}>")));
                 }
                 Err(element::Error::Syntax { at, why }) => {
                     // The reply has failed, and yet the items that follow may be whole.
@@ -452,7 +460,7 @@ fn read_item_for_all<R: Read>(
                     reader.tally.reject(why);
                 }
             }
-            reader.tally.take_misfits(&mut element);
+            reader.tally.take_misfits(&mut element, reader.points);
         }
         return Ok(());
     }

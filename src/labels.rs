@@ -4,29 +4,38 @@
 //! junos_exporter has it. Whoever may write a description may choose names, so that none can take
 //! the place of what a collector says: `Points::free_label` refuses every name that is in use.
 
+use std::sync::LazyLock;
+
 use regex_lite::Regex;
 use serde::Deserialize;
 
 use crate::point::Points;
 
-const PATTERN: &str = r"\[([^=\]]+)(=[^\]]+)?\]";
+static BRACKETS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\[([^=\]]+)(=[^\]]+)?\]").ok());
 /// Of one description.
 const LABELS_MAX: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
 
 /// What in a description is a label: the pattern's first group is its name, the second its value,
-/// which is 1 where there is none. `brackets` stands for `[tag]` and `[key=value]`. By default
-/// there are no labels: each new one begins new series.
-#[derive(Default, Clone, Debug, Deserialize)]
+/// which is 1 where there is none. `brackets` stands for `[tag]` and `[key=value]`, and is what
+/// junos_exporter does by default too. With an empty pattern there are no labels.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DescriptionLabels(Option<Regex>);
+
+impl Default for DescriptionLabels {
+    fn default() -> DescriptionLabels {
+        DescriptionLabels(BRACKETS.clone())
+    }
+}
 
 impl TryFrom<String> for DescriptionLabels {
     type Error = String;
     fn try_from(pattern: String) -> Result<DescriptionLabels, String> {
         match &*pattern {
             "" => return Ok(DescriptionLabels(None)),
-            "brackets" => return Ok(DescriptionLabels(Regex::new(PATTERN).ok())),
+            "brackets" => return Ok(DescriptionLabels::default()),
             _ => {}
         }
         let regex = Regex::new(&pattern)
@@ -47,15 +56,21 @@ impl PartialEq for DescriptionLabels {
 }
 
 impl DescriptionLabels {
-    /// Gives the last point the labels of its description.
+    /// Whether there may be a label in it.
+    pub fn stand_in(&self, description: &str) -> bool {
+        self.0.as_ref().is_some_and(|regex| regex.is_match(description))
+    }
+
+    /// Gives the last point the labels of its description, and counts those that it cannot have.
     pub fn add(&self, description: &str, points: &mut Points) {
         let Some(regex) = self.0.as_ref().filter(|_| !description.is_empty()) else { return };
-        for found in regex.captures_iter(description).take(LABELS_MAX) {
-            let Some(name) = found.get(1).and_then(|name| label_name(name.as_str())) else {
-                continue;
-            };
-            let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
-            points.free_label(&name, value);
+        for (index, found) in regex.captures_iter(description).enumerate() {
+            let name = found.get(1).filter(|_| index < LABELS_MAX);
+            let added = name.and_then(|name| label_name(name.as_str())).is_some_and(|name| {
+                let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
+                points.free_label(&name, value)
+            });
+            points.refused_labels += u64::from(!added);
         }
     }
 }
@@ -101,6 +116,7 @@ mod tests {
     #[test]
     fn tags_and_pairs_become_labels() {
         let labels = DescriptionLabels::try_from("brackets".to_string()).unwrap();
+        assert_eq!(labels, DescriptionLabels::default());
         let found = tags(&labels, "to x [Customer=ACME \"1\"] [backbone][Peering-LAN.2= a=b ] []");
         let expected = [("customer", "ACME \"1\""), ("backbone", "1"), ("peering_lan_2", "a=b")];
         assert_eq!(found, pairs(&expected));
@@ -113,15 +129,23 @@ mod tests {
         for taken in
             ["name", "IF-Index", "description", "text", "up", "target", "host", "node", "re_name"]
         {
-            let found = tags(
-                &DescriptionLabels::try_from("brackets".to_string()).unwrap(),
-                &format!("[{taken}=forged]"),
-            );
+            let found = tags(&DescriptionLabels::default(), &format!("[{taken}=forged]"));
             assert_eq!(found, pairs(&[]), "{taken}");
         }
-        let found =
-            tags(&DescriptionLabels::try_from("brackets".to_string()).unwrap(), "[a=1] [A=2]");
+        let found = tags(&DescriptionLabels::default(), "[a=1] [A=2]");
         assert_eq!(found, pairs(&[("a", "1")]));
+    }
+
+    #[test]
+    fn labels_that_are_left_out_are_counted() {
+        let mut points = Points::default();
+        points.push(&PORT, &["ge-0/0/0", ""], &String::new());
+        let many: String = (0..LABELS_MAX + 2).map(|number| format!("[l{number}]")).collect();
+        DescriptionLabels::default().add(&many, &mut points);
+        assert_eq!((points.get(0).tags().count(), points.refused_labels), (LABELS_MAX + 1, 2));
+        let long = format!("[name=x] [2=3] [{}]", "n".repeat(NAME_BYTES_MAX + 1));
+        DescriptionLabels::default().add(&long, &mut points);
+        assert_eq!(points.refused_labels, 5);
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! * `collector` is the contract between a collector and the program; `collectors` are the files
 //!   that know Junos's elements, and their registry.
 //! * `point` is what they make: measurements as tables of fields, and points in flat batches.
-//! * `labels` finds the labels that operators write into descriptions.
+//! * `labels` finds the labels that operators write into descriptions, `logical_systems` asks for
+//!   each of a router's.
 //! * `schedule` says when a collector is due, `poller` asks one router.
 //! * `dependency` maps what the machine itself, or a router, talks to.
 //! * `output` has the queue, the retrying and the formats; `own_metrics` is what perijove reports
@@ -36,6 +37,7 @@ pub mod http_client;
 pub mod items;
 pub mod labels;
 pub mod log_to;
+pub mod logical_systems;
 pub mod netconf;
 pub mod output;
 pub mod own_metrics;

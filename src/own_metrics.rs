@@ -73,9 +73,12 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
         }),
         counter("items_total", "", "Items read.", |c| Some(c.items)),
         counter("rejected_items_total", "", "Items that did not fit.", |c| Some(c.rejected_items)),
-        counter("rejected_values_total", "", "Values that did not fit.", |c| {
-            Some(c.rejected_values)
-        }),
+        counter(
+            "rejected_values_total",
+            "",
+            "Values, and labels of descriptions, that did not fit.",
+            |c| Some(c.rejected_values),
+        ),
         counter("points_total", "", "Points made.", |c| Some(c.points)),
         counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
         text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),

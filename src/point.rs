@@ -262,6 +262,8 @@ pub struct Points {
     re_name: String,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
+    /// Labels of descriptions that were left out since somebody took the count.
+    pub refused_labels: u64,
 }
 
 impl Points {

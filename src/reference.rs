@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use crate::collector::{Entry, Settings};
+use crate::collectors::DEFAULT;
 use crate::dependency::{source, traffic};
 use crate::federate::jobs;
 use crate::output::exposition::metric;
@@ -14,6 +15,25 @@ use crate::point::{FieldInfo, Kind, Schema, Type};
 
 /// A line of the reference shows no more fields.
 const EXAMPLE_FIELDS_MAX: usize = 4;
+
+/// What the settings mean that not every collector takes.
+pub const KEYS: &[(&str, &str)] = &[
+    ("daemons", "names by port, of those that serve it, besides the names that are known"),
+    ("description_labels", "what in a description is a label: `brackets`, a pattern, or none"),
+    ("groups", "services redundancy groups to ask for, by number, besides group 0"),
+    ("ignore", "a pattern: an alarm whose description or type matches is not counted"),
+    ("internal", "addresses within the router, whose connections are left out"),
+    ("license", "ask for licences too"),
+    ("logical_systems", "logical systems to ask for besides the router itself"),
+    ("only", "a pattern: only what has a name that matches is collected"),
+    ("satellite", "ask for satellite devices too"),
+    ("udp", "whether UDP counts"),
+];
+
+/// The settings of a collector's own, and what they mean.
+fn keys(entry: &Entry) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    KEYS.iter().filter(|(key, _)| entry.keys.contains(key))
+}
 
 /// A measurement's fields: the tables that share its name together, in the order of the code.
 struct Described {
@@ -47,16 +67,17 @@ fn describe(schemas: &[&'static dyn Schema]) -> Vec<Described> {
     all
 }
 
-/// Name and help of each collector, and for one alone all of it.
+/// Name and help of each collector, and for one alone all of it. A star marks the default set.
 pub fn text(entries: &[&Entry]) -> String {
     let mut out = String::new();
     if let [entry] = entries {
         return one_as_text(entry);
     }
     for entry in entries {
-        let _ = writeln!(out, "{:<22} {}", entry.name, entry.help);
+        let mark = if DEFAULT.contains(&entry.name) { '*' } else { ' ' };
+        let _ = writeln!(out, "{:<21}{mark} {}", entry.name, entry.help);
     }
-    out
+    out + "\n* asked where the settings name none\n"
 }
 
 fn queries(entry: &Entry) -> Vec<(&'static str, &'static str)> {
@@ -68,6 +89,10 @@ fn one_as_text(entry: &Entry) -> String {
     let mut out = format!("{}: {}\n\n", entry.name, entry.help);
     for (command, rpc) in queries(entry) {
         let _ = writeln!(out, "  {command}\n      {rpc}");
+    }
+    for (index, (key, meaning)) in keys(entry).enumerate() {
+        let title = if index == 0 { "\nSettings of its own\n" } else { "" };
+        let _ = writeln!(out, "{title}  {key:<36} {meaning}");
     }
     for described in describe(entry.measurements) {
         let _ = writeln!(out, "\n{} ({})", described.name, described.tags.join(", "));
@@ -116,11 +141,14 @@ pub fn markdown(entries: &[&Entry]) -> String {
             let _ = writeln!(out, "| `{command}` | `{rpc}` |");
         }
         let _ = writeln!(out, "\n* Permissions: {}.", quoted(entry.permissions));
+        if DEFAULT.contains(&entry.name) {
+            let _ = writeln!(out, "* Asked where the settings name no collectors.");
+        }
         if !entry.advice.is_empty() {
             let _ = writeln!(out, "* Interval: {}", entry.advice);
         }
-        if !entry.keys.is_empty() {
-            let _ = writeln!(out, "* Settings of its own: {}.", quoted(entry.keys));
+        for (key, meaning) in keys(entry) {
+            let _ = writeln!(out, "* Setting `{key}`: {meaning}.");
         }
         measurements(&mut out, entry.measurements);
     }

@@ -385,6 +385,11 @@ const fn has(text: &[u8], word: &[u8]) -> bool {
     false
 }
 
+/// A routing instance as a tag, which is left out where it is the router's own.
+pub fn routing_instance(name: &str) -> &str {
+    if name == "master" { "" } else { name }
+}
+
 /// States of a Routing Engine and of environment items.
 pub const STATUS: &[(&str, u64)] =
     &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];

@@ -3,7 +3,7 @@
 use perijove::collector::{Reader, Settings, Tally, read_reply};
 use perijove::collectors;
 use perijove::items::Limits;
-use perijove::point::Points;
+use perijove::point::{Point, Points};
 
 /// What a collector asks in its query of that command, and the tags of the points that the same
 /// reply to each gives.
@@ -40,6 +40,40 @@ fn ospf_of_logical_systems() {
         (rpc("a&amp;b"), "logical_system=a&b".to_string()),
     ];
     assert_eq!(asked, expected);
+}
+
+#[test]
+fn bgp_of_logical_systems() {
+    let logical_systems = vec!["edge".to_string()];
+    let settings = Settings { logical_systems, ..Settings::default() };
+    let mut poll = (collectors::find("bgp").unwrap().start)(&settings);
+    let group = |name| {
+        format!(
+            "<rpc-reply><bgp-group-information><bgp-group><name>{name}</name>\
+             <group-index>0</group-index></bgp-group></bgp-group-information></rpc-reply>"
+        )
+    };
+    let peer = "<rpc-reply><bgp-information><bgp-peer><peer-address>192.0.2.1</peer-address>\
+                <peer-state>Idle</peer-state><group-index>0</group-index></bgp-peer>\
+                </bgp-information></rpc-reply>";
+    let replies = [[group("CORE"), group("EDGE")], [peer, peer].map(String::from)];
+    let mut points = Points::default();
+    for (query, replies) in replies.iter().enumerate() {
+        let rpcs = poll.rpcs(query);
+        assert!(rpcs[1].contains("<logical-system>edge</logical-system>"), "{}", rpcs[1]);
+        assert_eq!(rpcs.len(), replies.len());
+        for (index, reply) in replies.iter().enumerate() {
+            poll.asked(index);
+            let mut tally = Tally::default();
+            let (poll, points) = (&mut *poll, &mut points);
+            let mut readers = [Reader { poll, query, points, tally: &mut tally }];
+            read_reply(reply.as_bytes(), &mut readers, &Limits::default(), &mut |_, _| {}).unwrap();
+        }
+    }
+    let tags = |point: Point| point.tags().map(|(_, value)| value.to_string()).collect();
+    let found: Vec<Vec<String>> = points.iter().map(tags).collect();
+    let (own, edge) = (vec!["192.0.2.1", "CORE"], vec!["192.0.2.1", "EDGE", "edge"]);
+    assert_eq!(found, [own.clone(), own, edge.clone(), edge]);
 }
 
 #[test]

@@ -421,7 +421,8 @@ fn descriptions_give_labels() {
     // The simulated router's first peer: Transit 0 ... [customer=C-0] [transit].
     let peer = printed("description_labels = \"brackets\"\n").remove(0);
     assert_eq!((peer.label("customer"), peer.label("transit")), ("C-0", "1"), "{peer}");
-    let none = printed("").remove(0);
+    assert_eq!(printed("").remove(0), peer, "the default");
+    let none = printed("description_labels = \"\"\n").remove(0);
     assert_eq!(none, peer.without("customer").without("transit"));
     let own = printed("description_labels = '<(\\w+)@(\\w+)'\n").remove(0);
     assert_eq!(own.without("noc"), none);

@@ -24,6 +24,18 @@ fn docs_collectors_md_is_made_from_the_code() {
 }
 
 /// Every measurement, with the collector that has it.
+#[test]
+fn every_setting_is_explained() {
+    let taken: BTreeSet<&str> = COLLECTORS.iter().flat_map(|entry| entry.keys).copied().collect();
+    let explained: BTreeSet<&str> = reference::KEYS.iter().map(|(key, _)| *key).collect();
+    assert_eq!(taken, explained);
+    let file = include_str!("../packaging/perijove.toml");
+    for key in taken {
+        let (line, table) = (format!("\n#{key} = "), format!(".{key}]\n"));
+        assert!(file.contains(&line) || file.contains(&table), "perijove.toml lacks {key}");
+    }
+}
+
 fn measurements() -> impl Iterator<Item = (&'static str, &'static dyn Schema)> {
     let of = |entry: &'static Entry| entry.measurements.iter().map(|schema| (entry.name, *schema));
     let own = own_metrics::MEASUREMENTS.iter().map(|schema| ("perijove", *schema));

@@ -53,8 +53,14 @@ const DIFFERENCES: &[Difference] = &[
         explains: |theirs, ours| {
             let ours = ours.iter().filter(|our| !our.label("table").is_empty());
             theirs.label("table").is_empty()
-                && ours.map(|o| o.without("table")).any(|o| o == *theirs)
+                && ours.map(|o| o.without("table").without("instance")).any(|o| o == *theirs)
         },
+    },
+    Difference {
+        collector: "bgp",
+        title: "Peers name their routing instance",
+        metrics: &["junos_bgp_session_*"],
+        explains: |theirs, ours| ours.iter().any(|our| our.without("instance") == *theirs),
     },
     Difference {
         collector: "evpn",
@@ -167,9 +173,11 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The points that a collector makes of a reply that answers its queries.
+/// The points that a collector makes of a reply that answers its queries, without the labels of
+/// descriptions, which junos_exporter's output here was made without.
 fn parse(entry: &Entry, reply: &[u8]) -> (Points, Result<(), String>) {
-    let mut poll = (entry.start)(&Settings::default());
+    let description_labels = Some(String::new().try_into().unwrap());
+    let mut poll = (entry.start)(&Settings { description_labels, ..Settings::default() });
     let mut points = Points::default();
     let result = cli::parse_reply(&mut *poll, reply, &mut points);
     (points, result)

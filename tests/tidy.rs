@@ -17,6 +17,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "element",
             "reply",
             "labels",
+            "logical_systems",
             "schedule",
             "federate::cron",
             "federate::windows",

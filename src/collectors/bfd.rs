@@ -12,7 +12,7 @@ pub struct Bfd;
 static STATE: Measurement<Session> = Measurement {
     name: "bfd",
     help: "A BFD session, once for each protocol that uses it.",
-    tags: &["neighbor", "interface", "client"],
+    tags: &["neighbor", "interface", "client", "multihop_routing_table_index"],
     fields: &[level("state", "", "1 if the session is up.", |s| is(s.state(), "Up"))],
 };
 
@@ -41,6 +41,9 @@ struct Session {
     session_state: Option<String>,
     #[serde(default)]
     session_interface: String,
+    /// A session over several hops has no interface, and its routing instance no name.
+    #[serde(default)]
+    multihop_routing_table_index: String,
     #[serde(default)]
     bfd_client: Vec<Client>,
 }
@@ -62,8 +65,13 @@ impl Item<Bfd> for Session {
         if self.bfd_client.is_empty() {
             self.bfd_client.push(Client::default());
         }
-        for client in &self.bfd_client {
-            let tags = [&*self.session_neighbor, &self.session_interface, &client.client_name];
+        // 0 is the router's own table.
+        let table = match self.multihop_routing_table_index.as_str() {
+            "0" => "",
+            index => index,
+        };
+        for Client { client_name } in &self.bfd_client {
+            let tags = [&*self.session_neighbor, &self.session_interface, client_name, table];
             points.push(&STATE, &tags, &self);
         }
     }

@@ -7,19 +7,25 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::labels::DescriptionLabels;
+use crate::logical_systems::LogicalSystems;
 use crate::point::{Measurement, Points, Schema, gauge, info, level};
-use crate::reply::{is, state_number};
+use crate::reply::{is, routing_instance, state_number};
 
 pub struct Bgp {
-    /// Names by index: a peer's own entry may have only the index of its group.
-    groups: BTreeMap<String, String>,
+    logical_systems: LogicalSystems,
+    /// Names by logical system and index: a peer's own entry may have only the index of its group.
+    groups: BTreeMap<(String, String), String>,
     labels: DescriptionLabels,
 }
+
+const TAGS: &[&str] = &["asn", "ip", "group", "interface", "logical_system", "instance"];
+const TABLE_TAGS: &[&str] =
+    &["asn", "ip", "group", "interface", "logical_system", "instance", "table"];
 
 static SESSION: Measurement<Peer> = Measurement {
     name: "bgp_session",
     help: "A BGP session with a peer.",
-    tags: &["asn", "ip", "group", "interface"],
+    tags: TAGS,
     fields: &[
         info("description", "The peer's description.", |p| Some(&p.description)),
         level("up", "", "1 if the session is established.", |p| is(p.state(), "Established")),
@@ -42,7 +48,7 @@ static SESSION: Measurement<Peer> = Measurement {
 static SESSION_INFO: Measurement<Peer> = Measurement {
     name: "bgp_session",
     help: "How a BGP session is configured.",
-    tags: &["asn", "ip", "group", "interface"],
+    tags: TAGS,
     fields: &[
         info("description", "The peer's description.", |p| Some(&p.description)),
         info("local_as", "AS number of this side.", Peer::local_as),
@@ -60,7 +66,7 @@ static SESSION_INFO: Measurement<Peer> = Measurement {
 static PREFIXES: Measurement<Rib> = Measurement {
     name: "bgp_session_prefixes",
     help: "Prefixes exchanged with a BGP peer, by routing table.",
-    tags: &["asn", "ip", "group", "interface", "table"],
+    tags: TABLE_TAGS,
     fields: &[
         info("description", "The peer's description.", |r| Some(&r.description)),
         level("received_count", "", "Prefixes received.", |r| r.received_prefix_count),
@@ -92,24 +98,33 @@ impl Collector for Bgp {
     const ADVICE: &'static str = "60s with more than 500 peers: the reply has about 5 kB for each.";
     const QUERIES: &'static [Query<Bgp>] = &[
         Query {
-            rpc: Rpc::Once("<get-bgp-group-information/>"),
+            rpc: Rpc::Each("<get-bgp-group-information/>", |bgp| {
+                bgp.logical_systems.rpcs("get-bgp-group-information")
+            }),
             command: "show bgp group",
             roots: &["bgp-group-information"],
             items: &[item::<Bgp, Group>("bgp-group")],
         },
         Query {
-            rpc: Rpc::Once("<get-bgp-neighbor-information/>"),
+            rpc: Rpc::Each("<get-bgp-neighbor-information/>", |bgp| {
+                bgp.logical_systems.rpcs("get-bgp-neighbor-information")
+            }),
             command: "show bgp neighbor",
             roots: &["bgp-information"],
             items: &[item::<Bgp, Peer>("bgp-peer")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSION_INFO, &PREFIXES];
-    const KEYS: &'static [&'static str] = &["description_labels"];
+    const KEYS: &'static [&'static str] = &["description_labels", "logical_systems"];
 
     fn new(settings: &Settings) -> Bgp {
         let labels = settings.description_labels.clone().unwrap_or_default();
-        Bgp { groups: BTreeMap::new(), labels }
+        let logical_systems = LogicalSystems::new(&settings.logical_systems);
+        Bgp { logical_systems, groups: BTreeMap::new(), labels }
+    }
+
+    fn asked(&mut self, rpc: usize) {
+        self.logical_systems.asked(rpc);
     }
 }
 
@@ -122,7 +137,8 @@ struct Group {
 
 impl Item<Bgp> for Group {
     fn points(self, bgp: &mut Bgp, _: &Scope, _: &mut Points) {
-        bgp.groups.insert(self.group_index.clone(), self.name.clone());
+        let logical_system = bgp.logical_systems.name().to_string();
+        bgp.groups.insert((logical_system, self.group_index), self.name);
     }
 }
 
@@ -207,9 +223,15 @@ impl Item<Bgp> for Peer {
     fn points(self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
         // An established session's address has its TCP port behind a plus sign.
         let ip = self.peer_address.split('+').next().unwrap_or_default();
-        let by_index = || bgp.groups.get(self.peer_group_index.as_ref()?);
+        let logical_system = bgp.logical_systems.name();
+        let by_index = || {
+            let index = self.peer_group_index.clone()?;
+            bgp.groups.get(&(logical_system.to_string(), index))
+        };
         let group = self.peer_group.as_ref().or_else(by_index).map_or("", |name| name);
-        let session = [&self.peer_as, ip, group, &self.local_interface_name];
+        let instance = routing_instance(&self.peer_cfg_rti);
+        let interface = &self.local_interface_name;
+        let session = [&*self.peer_as, ip, group, interface, logical_system, instance];
         for measurement in [&SESSION, &SESSION_INFO] {
             if points.push(measurement, &session, &self) {
                 bgp.labels.add(&self.description, points);
@@ -217,7 +239,7 @@ impl Item<Bgp> for Peer {
         }
         let mut ribs = self.bgp_rib;
         for PrefixLimit { nlri_type, prefix_count } in self.bgp_option_information.prefix_limit {
-            let name = table(&nlri_type, &self.peer_cfg_rti);
+            let name = table(&nlri_type, instance);
             let limit = Some(prefix_count);
             match ribs.iter_mut().find(|rib| rib.name == name) {
                 Some(rib) => rib.limit = limit,
@@ -227,8 +249,9 @@ impl Item<Bgp> for Peer {
         }
         for mut rib in ribs {
             rib.description.clone_from(&self.description);
-            let [asn, ip, group, interface] = session;
-            if points.push(&PREFIXES, &[asn, ip, group, interface, &rib.name], &rib) {
+            let [asn, ip, group, interface, logical_system, instance] = session;
+            let tags = [asn, ip, group, interface, logical_system, instance, &rib.name];
+            if points.push(&PREFIXES, &tags, &rib) {
                 bgp.labels.add(&rib.description, points);
             }
         }
@@ -236,7 +259,7 @@ impl Item<Bgp> for Peer {
 }
 
 /// The table that a prefix limit counts: an address family's, in the peer's routing instance.
-fn table(nlri_type: &str, routing_instance: &str) -> String {
+fn table(nlri_type: &str, instance: &str) -> String {
     let table = match nlri_type {
         "inet-unicast" => "inet.0",
         "inet6-unicast" => "inet6.0",
@@ -251,8 +274,8 @@ fn table(nlri_type: &str, routing_instance: &str) -> String {
         "evpn" | "evpn-signaling" => "bgp.evpn.0",
         other => other,
     };
-    match routing_instance {
-        "" | "master" => table.to_string(),
+    match instance {
+        "" => table.to_string(),
         instance => format!("{instance}.{table}"),
     }
 }

@@ -1,12 +1,14 @@
 //! Optics: temperature, voltage, laser bias and power, and the transceivers themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
 use crate::items::Scope;
+use crate::labels::DescriptionLabels;
 use crate::point::{Field, Measurement, Points, Schema, gauge, info, labelled, level};
 use crate::reply::{Celsius, is};
 
@@ -16,10 +18,13 @@ type Place = (u32, u32, u32);
 #[derive(Default)]
 pub struct InterfaceDiagnostics {
     satellite: bool,
-    /// From the inventory and the PICs, for the ports that the last query names.
+    labels: DescriptionLabels,
+    /// From the inventory and the PICs, for the ports that a later query names.
     transceivers: BTreeMap<Place, Transceiver>,
-    /// One behind another.
-    serial_numbers: String,
+    /// Ports' descriptions that have labels, by name; the optics' own replies have none.
+    described: BTreeMap<Box<str>, Range<usize>>,
+    /// What many have and each differently, one behind another: serial numbers, descriptions.
+    texts: String,
     /// What many of them have in common, once: a large chassis has tens of thousands of them.
     descriptions: BTreeSet<Arc<str>>,
     makes: BTreeSet<Arc<Make>>,
@@ -167,21 +172,6 @@ impl Collector for InterfaceDiagnostics {
         "300s: optics change slowly, and line cards are slow to read them.";
     const QUERIES: &'static [Query<InterfaceDiagnostics>] = &[
         Query {
-            rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),
-            command: "show interfaces diagnostics optics",
-            roots: &["interface-information"],
-            items: OPTICS_ITEM,
-        },
-        Query {
-            rpc: Rpc::Each("<get-interface-optics-diagnostics-satellite/>", |diagnostics| {
-                let rpc = "<get-interface-optics-diagnostics-satellite/>";
-                diagnostics.satellite.then(|| rpc.to_string()).into_iter().collect()
-            }),
-            command: "show interfaces diagnostics optics satellite",
-            roots: &["interface-information"],
-            items: OPTICS_ITEM,
-        },
-        Query {
             rpc: Rpc::Once("<get-chassis-inventory/>"),
             command: "show chassis hardware",
             roots: &["chassis-inventory"],
@@ -202,13 +192,45 @@ impl Collector for InterfaceDiagnostics {
             roots: &["interface-information"],
             items: &[item::<InterfaceDiagnostics, Port>("physical-interface")],
         },
+        Query {
+            rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),
+            command: "show interfaces diagnostics optics",
+            roots: &["interface-information"],
+            items: OPTICS_ITEM,
+        },
+        Query {
+            rpc: Rpc::Each("<get-interface-optics-diagnostics-satellite/>", |diagnostics| {
+                let rpc = "<get-interface-optics-diagnostics-satellite/>";
+                diagnostics.satellite.then(|| rpc.to_string()).into_iter().collect()
+            }),
+            command: "show interfaces diagnostics optics satellite",
+            roots: &["interface-information"],
+            items: OPTICS_ITEM,
+        },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&OPTICS, &LASER, &LASER_THRESHOLDS, &TRANSCEIVER];
-    const KEYS: &'static [&'static str] = &["satellite"];
+    const KEYS: &'static [&'static str] = &["satellite", "description_labels"];
 
     fn new(settings: &Settings) -> InterfaceDiagnostics {
-        InterfaceDiagnostics { satellite: settings.satellite, ..Default::default() }
+        let labels = settings.description_labels.clone().unwrap_or_default();
+        InterfaceDiagnostics { satellite: settings.satellite, labels, ..Default::default() }
+    }
+}
+
+impl InterfaceDiagnostics {
+    /// Keeps a text that has no like.
+    fn keep(&mut self, text: &str) -> Range<usize> {
+        let start = self.texts.len();
+        self.texts += text;
+        start..self.texts.len()
+    }
+
+    /// Gives the last point the labels of its port's description.
+    fn label(&self, port: &str, points: &mut Points) {
+        if let Some(description) = self.described.get(port) {
+            self.labels.add(&self.texts[description.clone()], points);
+        }
     }
 }
 
@@ -290,13 +312,19 @@ struct Lane {
 }
 
 impl Item<InterfaceDiagnostics> for Interface {
-    fn points(self, _: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
         let Some(optics) = &self.optics_diagnostics else { return };
-        points.push(&OPTICS, &[&self.name, &self.snmp_index], optics);
+        if points.push(&OPTICS, &[&self.name, &self.snmp_index], optics) {
+            diagnostics.label(&self.name, points);
+        }
         let mut push = |lane: &Lane| {
             let tags = [&*self.name, &self.snmp_index, &lane.lane_index];
-            points.push(&LASER, &tags, lane);
-            points.push(&LASER_THRESHOLDS, &tags, optics);
+            if points.push(&LASER, &tags, lane) {
+                diagnostics.label(&self.name, points);
+            }
+            if points.push(&LASER_THRESHOLDS, &tags, optics) {
+                diagnostics.label(&self.name, points);
+            }
         };
         if optics.optics_diagnostics_lane_values.is_empty() {
             push(&Lane {
@@ -325,6 +353,8 @@ struct Port {
     #[serde(default)]
     snmp_index: String,
     #[serde(default)]
+    description: String,
+    #[serde(default)]
     speed: String,
     oper_status: Option<String>,
 }
@@ -341,11 +371,14 @@ impl Item<InterfaceDiagnostics> for Port {
     fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
         let found = place(&self.name).and_then(|place| diagnostics.transceivers.get(&place));
         if let Some(transceiver) = found.cloned() {
-            let (start, end) = transceiver.serial_number;
-            let serial_number = diagnostics.serial_numbers[start..end].to_string();
+            let serial_number = diagnostics.texts[transceiver.serial_number.clone()].to_string();
             let up = is(self.oper_status.as_deref(), "up");
             let fitted = Fitted { transceiver, serial_number, speed: self.speed, up };
             points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], &fitted);
+        }
+        if diagnostics.labels.stand_in(&self.description) {
+            let description = diagnostics.keep(&self.description);
+            diagnostics.described.insert(self.name.into(), description);
         }
     }
 }
@@ -374,10 +407,8 @@ impl Module {
                 "FPC" => fpc = number,
                 "PIC" => pic = number,
                 "Xcvr" => {
-                    let start = found.serial_numbers.len();
-                    found.serial_numbers += &self.serial_number;
                     let transceiver = Transceiver {
-                        serial_number: (start, found.serial_numbers.len()),
+                        serial_number: found.keep(&self.serial_number),
                         description: shared(&mut found.descriptions, self.description.into()),
                         make: None,
                     };
@@ -394,15 +425,24 @@ impl Module {
 }
 
 impl Item<InterfaceDiagnostics> for Module {
-    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
-        self.walk(0, 0, diagnostics);
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, scope: &Scope, _: &mut Points) {
+        if are_interfaces_numbers(scope) {
+            self.walk(0, 0, diagnostics);
+        }
     }
+}
+
+/// Whether the FPCs of a reply have the numbers that interfaces have. Each node of an SRX cluster
+/// counts its own from 0, and those of `node1` are some more in its interfaces' names; how many is
+/// the model's.
+fn are_interfaces_numbers(scope: &Scope) -> bool {
+    scope.re_name() != "node1"
 }
 
 #[derive(Clone)]
 struct Transceiver {
-    /// Where it begins and ends in `serial_numbers`.
-    serial_number: (usize, usize),
+    /// In `texts`.
+    serial_number: Range<usize>,
     description: Arc<str>,
     /// What its PIC says of it, if that is known.
     make: Option<Arc<Make>>,
@@ -472,7 +512,10 @@ struct PortDetail {
 }
 
 impl Item<InterfaceDiagnostics> for Fpc {
-    fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, _: &mut Points) {
+    fn points(self, diagnostics: &mut InterfaceDiagnostics, scope: &Scope, _: &mut Points) {
+        if !are_interfaces_numbers(scope) {
+            return;
+        }
         let PicDetail { slot, pic_slot, port_information } = self.pic_detail;
         for port in port_information.port {
             let place = (slot, pic_slot, port.port_number);

@@ -4,10 +4,12 @@ use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
 use crate::items::Scope;
+use crate::labels::DescriptionLabels;
 use crate::point::{Field, Measurement, Points, Schema, counter, info};
 
 pub struct InterfaceQueue {
     only: Option<Pattern>,
+    labels: DescriptionLabels,
 }
 
 static QUEUE: Measurement<Queue> = Measurement {
@@ -74,10 +76,11 @@ impl Collector for InterfaceQueue {
         items: &[item::<InterfaceQueue, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
-    const KEYS: &'static [&'static str] = &["only"];
+    const KEYS: &'static [&'static str] = &["only", "description_labels"];
 
     fn new(settings: &Settings) -> InterfaceQueue {
-        InterfaceQueue { only: settings.only.clone() }
+        let labels = settings.description_labels.clone().unwrap_or_default();
+        InterfaceQueue { only: settings.only.clone(), labels }
     }
 }
 
@@ -156,7 +159,9 @@ impl Item<InterfaceQueue> for Interface {
         for mut queue in self.queue_counters.queue {
             queue.description.clone_from(&self.description);
             let tags = [&*self.name, &self.snmp_index, &queue.number, &queue.forwarding_class];
-            points.push(&QUEUE, &tags, &queue);
+            if points.push(&QUEUE, &tags, &queue) {
+                queues.labels.add(&self.description, points);
+            }
         }
     }
 }

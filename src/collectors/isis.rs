@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
-use crate::reply::state_number;
+use crate::reply::{routing_instance, state_number};
 
 #[derive(Default)]
 pub struct Isis {
@@ -28,7 +28,7 @@ static COUNTS: Measurement<[u64; 2]> = Measurement {
 static ADJACENCY: Measurement<Adjacency> = Measurement {
     name: "isis_adjacency",
     help: "An adjacency.",
-    tags: &["interface_name", "system_name", "level"],
+    tags: &["interface_name", "system_name", "level", "instance", "igp_instance"],
     fields: &[level(
         "state",
         "",
@@ -149,6 +149,8 @@ impl Collector for Isis {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct Adjacencies {
+    isis_routing_instance_name: String,
+    isis_instance_name: String,
     isis_adjacency: Vec<Adjacency>,
     isis_adjacency_instance_information: Vec<Adjacencies>,
 }
@@ -166,15 +168,19 @@ struct Adjacency {
 
 impl Item<Isis> for Adjacencies {
     fn points(self, _: &mut Isis, _: &Scope, points: &mut Points) {
-        let instances = self.isis_adjacency_instance_information;
-        let nested = instances.into_iter().flat_map(|instance| instance.isis_adjacency);
-        let all: Vec<Adjacency> = self.isis_adjacency.into_iter().chain(nested).collect();
-        for adjacency in &all {
-            let tags = [&*adjacency.interface_name, &adjacency.system_name, &adjacency.level];
-            points.push(&ADJACENCY, &tags, adjacency);
+        let (mut up, mut total) = (0, 0);
+        for of in std::iter::once(&self).chain(&self.isis_adjacency_instance_information) {
+            let instance = routing_instance(&of.isis_routing_instance_name);
+            let igp_instance = routing_instance(&of.isis_instance_name);
+            for adjacency in &of.isis_adjacency {
+                let Adjacency { interface_name, system_name, level, adjacency_state } = adjacency;
+                let tags = [&**interface_name, system_name, level, instance, igp_instance];
+                points.push(&ADJACENCY, &tags, adjacency);
+                up += u64::from(adjacency_state.as_deref() == Some("Up"));
+                total += 1;
+            }
         }
-        let up = all.iter().filter(|a| a.adjacency_state.as_deref() == Some("Up")).count();
-        points.push(&COUNTS, &[], &[up as u64, all.len() as u64]);
+        points.push(&COUNTS, &[], &[up, total]);
     }
 }
 

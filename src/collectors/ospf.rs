@@ -4,16 +4,15 @@ use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
+use crate::logical_systems::LogicalSystems;
 use crate::point::{Field, Measurement, Points, Schema, level};
+use crate::reply::routing_instance;
 
 pub struct Ospf {
-    logical_systems: Vec<String>,
-    /// Whose reply is read; empty for the router's own.
-    logical_system: String,
+    logical_systems: LogicalSystems,
 }
 
 const TAGS: &[&str] = &["logical_system"];
-/// The routing instance is left out where it is the router's own.
 const AREA_TAGS: &[&str] = &["logical_system", "instance", "area"];
 
 static OSPF: Measurement<bool> =
@@ -37,7 +36,7 @@ impl Collector for Ospf {
     const QUERIES: &'static [Query<Ospf>] = &[
         Query {
             rpc: Rpc::Each("<get-ospf-overview-information/>", |ospf| {
-                ospf.rpcs("get-ospf-overview-information")
+                ospf.logical_systems.rpcs("get-ospf-overview-information")
             }),
             command: "show ospf overview",
             roots: &["ospf-overview-information", "output"],
@@ -48,7 +47,7 @@ impl Collector for Ospf {
         },
         Query {
             rpc: Rpc::Each("<get-ospf3-overview-information/>", |ospf| {
-                ospf.rpcs("get-ospf3-overview-information")
+                ospf.logical_systems.rpcs("get-ospf3-overview-information")
             }),
             command: "show ospf3 overview",
             roots: &["ospf3-overview-information", "output"],
@@ -62,24 +61,11 @@ impl Collector for Ospf {
     const KEYS: &'static [&'static str] = &["logical_systems"];
 
     fn new(settings: &Settings) -> Ospf {
-        let logical_systems = settings.logical_systems.clone();
-        Ospf { logical_systems, logical_system: String::new() }
+        Ospf { logical_systems: LogicalSystems::new(&settings.logical_systems) }
     }
 
     fn asked(&mut self, rpc: usize) {
-        let index = rpc.checked_sub(1);
-        let name = index.and_then(|index| self.logical_systems.get(index));
-        self.logical_system = name.cloned().unwrap_or_default();
-    }
-}
-
-impl Ospf {
-    fn rpcs(&self, name: &str) -> Vec<String> {
-        let of = |logical_system: &String| {
-            let logical_system = quick_xml::escape::escape(logical_system);
-            format!("<{name}><logical-system>{logical_system}</logical-system></{name}>")
-        };
-        std::iter::once(format!("<{name}/>")).chain(self.logical_systems.iter().map(of)).collect()
+        self.logical_systems.asked(rpc);
     }
 }
 
@@ -118,12 +104,12 @@ impl<const VERSION: u8> Item<Ospf> for Overview<VERSION> {
     fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
         let (up, area) = if VERSION == 3 { (&OSPF3, &AREA3) } else { (&OSPF, &AREA) };
         let runs = self.ospf_overview.iter().any(|i| !i.ospf_area_overview.is_empty());
-        points.push(up, &[&ospf.logical_system], &runs);
+        let logical_system = ospf.logical_systems.name();
+        points.push(up, &[logical_system], &runs);
         for instance in &self.ospf_overview {
-            let name = instance.instance_name.as_str();
-            let name = if name == "master" { "" } else { name };
+            let name = routing_instance(&instance.instance_name);
             for overview in &instance.ospf_area_overview {
-                points.push(area, &[&ospf.logical_system, name, &overview.ospf_area], overview);
+                points.push(area, &[logical_system, name, &overview.ospf_area], overview);
             }
         }
     }
@@ -137,7 +123,7 @@ impl<const VERSION: u8> Item<Ospf> for Words<VERSION> {
     fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
         if self.0.starts_with("OSPF") {
             let up = if VERSION == 3 { &OSPF3 } else { &OSPF };
-            points.push(up, &[&ospf.logical_system], &false);
+            points.push(up, &[ospf.logical_systems.name()], &false);
         }
     }
 }

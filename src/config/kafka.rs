@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Source;
+use super::{Source, named_file};
 use crate::output::kafka;
 use crate::secret::Secret;
 use crate::units::{Bytes, Interval, Time, or_seconds};
@@ -62,7 +62,7 @@ impl Source {
             statistics_interval: or_seconds(file.statistics_interval, 30),
             username: file.username.clone(),
             password: self.secret_file(&file.password_file)?,
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
             librdkafka,
         })
     }

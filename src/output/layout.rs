@@ -163,7 +163,10 @@ pub fn row<'a>(point: &Point<'a>) -> Option<Row<'a>> {
     if readings == 0 {
         return None;
     }
-    let tags = point.tags().map(|(name, value)| match (measurement, name) {
+    // A description may have a label of a name that is one of theirs.
+    let taken = |name: &str| table.fields.iter().any(|(theirs, _)| *theirs == name);
+    let tags = point.tags().filter(|(name, _)| !taken(name));
+    let tags = tags.map(|(name, value)| match (measurement, name) {
         ("interface", "name") if value.contains('.') => ("logicalname", value),
         ("interface", "name") => ("phyname", value),
         _ => (name, value),
