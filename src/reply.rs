@@ -291,7 +291,8 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
 /// A field of `Leaves` whose element says by its name what it is: `counter!("packets-received")` is
 /// `packets_received`, in packets, "Packets received.". `counter!("ip6-" + "packets-received")` is
 /// the same for the element with the prefix, and `counter!("in" = "packets-received")` is for one
-/// that junos_exporter calls otherwise.
+/// that junos_exporter calls otherwise. `total!` is a counter that junos_exporter does not have: its
+/// name ends as Prometheus wants it, in `_total`.
 macro_rules! leaf {
     ($kind:ident, $field:literal = $element:literal) => {
         $crate::reply::leaf!($kind, $field, $element, $element)
@@ -323,7 +324,23 @@ macro_rules! counter {
 macro_rules! level {
     ($($leaf:tt)+) => { $crate::reply::leaf!(level, $($leaf)+) };
 }
-pub(crate) use {counter, leaf, level};
+macro_rules! total {
+    ($field:literal = $element:literal) => {
+        $crate::reply::leaf!(counter, concat!($field, "-total"), $element, $element)
+    };
+    ($prefix:literal + $element:literal) => {
+        $crate::reply::leaf!(
+            counter,
+            concat!($element, "-total"),
+            concat!($prefix, $element),
+            $element
+        )
+    };
+    ($element:literal) => {
+        $crate::reply::leaf!(counter, concat!($element, "-total"), $element, $element)
+    };
+}
+pub(crate) use {counter, leaf, level, total};
 
 /// An element's name with another byte for its hyphens.
 pub const fn respelled<const BYTES: usize>(name: &str, hyphen: u8) -> [u8; BYTES] {
