@@ -167,25 +167,32 @@ impl Flat {
     }
 }
 
-/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps`, `155.52Mbps` or `1000000`.
+/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps,`, `1000mbps`, `10g` or `1000000`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitRate(pub f64);
 
 impl<'de> Deserialize<'de> for BitRate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BitRate, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let wrong = || format!("`{}` is not a bandwidth", first_line(&text));
+        BitRate::of(&text).ok_or_else(|| serde::de::Error::custom(wrong()))
+    }
+}
+
+impl BitRate {
+    pub fn of(text: &str) -> Option<BitRate> {
+        // Some releases put a comma between this and what is next.
+        let text = text.trim_end_matches(',');
         let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let scale = match &*text[number.len()..].to_ascii_lowercase() {
-            "" | "bps" => Some(1.0),
-            "kbps" => Some(1e3),
-            "mbps" => Some(1e6),
-            "gbps" => Some(1e9),
-            "tbps" => Some(1e12),
-            _ => None,
+            "" | "bps" => 1.0,
+            "kbps" | "k" => 1e3,
+            "mbps" | "m" => 1e6,
+            "gbps" | "g" => 1e9,
+            "tbps" | "t" => 1e12,
+            _ => return None,
         };
-        let rate = scale.and_then(|scale| Some(BitRate(number.parse::<f64>().ok()? * scale)));
-        let wrong = || format!("`{}` is not a bandwidth", first_line(&text));
-        rate.ok_or_else(|| serde::de::Error::custom(wrong()))
+        Some(BitRate(number.parse::<f64>().ok()? * scale)).filter(|rate| rate.0.is_finite())
     }
 }
 
@@ -457,6 +464,10 @@ mod tests {
         for (text, expected) in [
             ("10Gbps", Some(1e10)),
             ("9.5Gbps", Some(9.5e9)),
+            ("2Gbps,", Some(2e9)),
+            ("1.2t", Some(1.2e12)),
+            ("Gbps", None),
+            ("inf", None),
             ("0bps", Some(0.0)),
             ("1000000", Some(1e6)),
             ("10 furlongs", None),
