@@ -319,14 +319,15 @@ def check_xml_shape(root, report):
     named = paths + folders + [element.tag for element in root if element.tag != "dir"]
     for what in sorted({what for what in named if named.count(what) > 1}):
         report.fail(f"{PACKAGE_XML}: has {what} twice")
-    attributes = {"package": ["name"], "dir": ["name"], "file": ["name"]}
-    inner = {"dir": {"file"}, "file": {"size", "sha256"}}
     for element in root.iter():
         tags = [child.tag for child in element]
-        if list(element.attrib) != attributes.get(element.tag, []) or (
-            element is not root and (set(tags) != inner.get(element.tag, set())
-                                     or (element.tag == "file" and len(tags) != 2))
-        ):
+        holders = {
+            "package": element is root,
+            "dir": set(tags) == {"file"},
+            "file": sorted(tags) == ["sha256", "size"],
+        }
+        attributes = ["name"] if element.tag in holders else []
+        if not holders.get(element.tag, not tags) or list(element.attrib) != attributes:
             report.fail(f"{PACKAGE_XML}: {element.tag} is not as in a package: it has"
                         f" {' '.join([*element.attrib, *tags])}")
 

@@ -412,7 +412,7 @@ fn help() -> String {
 
 impl Arguments {
     /// The settings file with what the flags change.
-    fn config(&self) -> Result<Config, String> {
+    fn source(&self) -> Result<Source, String> {
         let default = Path::new(config::DEFAULT_PATH);
         let mut source = match &self.flags.config {
             Some(path) => Source::read(path)?,
@@ -428,12 +428,12 @@ impl Arguments {
             (false, _) => Some(Level::Trace),
         };
         source.file.log.level = level;
-        source.into_config()
+        Ok(source)
     }
 
     /// The settings, and logging as they say.
     fn start(&self) -> Result<Config, Exit> {
-        let config = self.config().map_err(Exit::Usage)?;
+        let config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
         log_to::start(config.destination, config.level);
         Ok(config)
     }
@@ -449,12 +449,12 @@ impl Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config()?.without_federate();
+    let read = || arguments.source()?.only_polling()?.into_config();
     run_daemon(read().map_err(Exit::Usage)?, &read)
 }
 
 fn federate(arguments: &Arguments) -> Result<(), Exit> {
-    let read = || arguments.config()?.only_federate();
+    let read = || arguments.source()?.only_federate()?.into_config();
     let config = read().map_err(Exit::Usage)?;
     if !arguments.flags.once {
         return run_daemon(config, &read);
@@ -465,8 +465,10 @@ fn federate(arguments: &Arguments) -> Result<(), Exit> {
 
 fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     let none = || "the settings have no [bigquery]: it needs a project and a dataset".to_string();
-    let read = || arguments.config()?.bigquery.ok_or_else(none);
-    let config = arguments.start()?;
+    let all = || arguments.source()?.only_bigquery().into_config();
+    let read = || all()?.bigquery.ok_or_else(none);
+    let config = all().map_err(Exit::Usage)?;
+    log_to::start(config.destination, config.level);
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
     let options = Options { create, dry_run };

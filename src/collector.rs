@@ -412,7 +412,7 @@ fn read_item_for_all<R: Read>(
     limits: &Limits,
     reply: &mut Reply,
 ) -> Result<(), items::Error> {
-    let mut first = 0;
+    let (mut first, mut taken_further) = (0, false);
     'longer: loop {
         let text = items.text();
         let scope = items.scope();
@@ -435,12 +435,18 @@ fn read_item_for_all<R: Read>(
                     reader.tally.items += 1;
                     reader.tally.points += (reader.points.len() - before) as u64;
                 }
-                Err(element::Error::Short) => {
-                    // The close tag that was found is within the item: take it to the next one.
+                Err(element::Error::Short) if !taken_further => {
+                    // The close tag that was found is within the item: take it to its own.
                     drop(text);
                     items.longer()?;
+                    taken_further = true;
                     first = index;
                     continue 'longer;
+                }
+                Err(element::Error::Short) => {
+                    reader.tally.rejected += 1;
+                    let at = items.offset() + text.len() as u64;
+                    reply.malformed.get_or_insert((at, format!("</{name}>")));
                 }
                 Err(element::Error::Syntax { at, why }) => {
                     // The reply has failed, and yet the items that follow may be whole.

@@ -9,10 +9,10 @@
 //! * a list's elements may stand apart from each other, a repeated scalar's first value counts;
 //! * an empty element is a flag: `bool` or `Option<()>`.
 //!
-//! Tags are found by searching for their brackets, and elements that no field asks for are passed
-//! over by searching for their close tag: most of a reply is never looked at twice. All else, text
-//! with references, comments, CDATA and instructions, is read by quick-xml, to whose reading a
-//! test holds the search.
+//! Tags are found by searching for their brackets, also in elements that no field asks for: those
+//! are passed over, but tags that are mixed up in them are found out. All else, text with
+//! references, comments, CDATA and instructions, is read by quick-xml, to whose reading a test
+//! holds the search.
 //!
 //! What does not depend on the struct that is read is kept out of line (`inline(never)`): copied
 //! into every struct's reading it would be the greater part of the program.
@@ -220,10 +220,10 @@ impl<'de> Element<'de> {
         }
         self.empty = inside.ends_with('/');
         let inside = if self.empty { &inside[..inside.len() - 1] } else { inside };
-        let name = inside.bytes().position(|byte| byte.is_ascii_whitespace());
-        let (name, attributes) = inside.split_at(name.unwrap_or(inside.len()));
-        if name.is_empty() {
-            return Err(self.syntax("a tag without a name".into()));
+        let end = inside.bytes().position(|byte| byte.is_ascii_whitespace() || byte == b'<');
+        let (name, attributes) = inside.split_at(end.unwrap_or(inside.len()));
+        if name.is_empty() || attributes.starts_with('<') {
+            return Err(self.syntax("expected an element's name".into()));
         }
         self.at += bytes;
         self.open.push(name);
@@ -245,62 +245,31 @@ impl<'de> Element<'de> {
         self.open.last().map_or("", |name| local(name))
     }
 
-    /// Goes on behind the close tag of the innermost open element.
+    /// Goes on behind the close tag of the innermost open element, following the tags within.
     fn skip(&mut self) -> Result<()> {
         let depth = self.depth();
-        if !self.again && !self.empty && self.fast_skip() {
-            return Ok(());
-        }
         while self.depth() >= depth {
-            if self.next()? {
-                self.skip()?;
-            }
+            self.pass_tag()?;
         }
         Ok(())
     }
 
-    /// Finds the close tag by its name, where nothing between could be another element's.
-    fn fast_skip(&mut self) -> bool {
-        let bytes = &self.all.as_bytes()[self.at..];
-        let Some(&name) = self.open.last() else { return false };
-        let mut look = 0;
-        let end = loop {
-            let Some(at) = memchr::memchr(b'<', &bytes[look..]).map(|i| i + look) else {
-                return false;
-            };
-            let tag = &bytes[at + 1..];
-            match tag.first() {
-                Some(b'/') if tag[1..].starts_with(name.as_bytes()) => {
-                    let Some(gt) = memchr::memchr(b'>', tag) else { return false };
-                    if !tag[1 + name.len()..gt].trim_ascii().is_empty() {
-                        return false;
-                    }
-                    break at + 1 + gt + 1;
-                }
-                // More than one level: look for the name alone.
-                Some(b'/') | None => return false,
-                Some(b'!' | b'?') => return false,
-                Some(_) => {
-                    let Some(i) = memmem::find(tag, name.as_bytes()) else { return false };
-                    let i = at + 1 + i;
-                    // The first place the name stands must be a close tag.
-                    if i < 2 || &bytes[i - 2..i] != b"</" {
-                        return false;
-                    }
-                    // Nor may it stand in a comment or the like.
-                    let mut marks = memchr::memchr2_iter(b'!', b'?', &bytes[at..i]);
-                    if marks.any(|mark| bytes[at + mark - 1] == b'<') {
-                        return false;
-                    }
-                    look = i - 2;
-                }
-            }
-        };
-        self.at += end;
-        self.open.pop();
-        self.closed = true;
+    /// Reads up to and with the next tag as `next` does, but leaves the text before it unread, and
+    /// with an open tag takes a leaf's plain text and close tag.
+    fn pass_tag(&mut self) -> Result<()> {
+        if self.again || self.empty {
+            return self.next().map(drop);
+        }
         self.text = Text::default();
-        true
+        let rest = &self.all.as_bytes()[self.at..];
+        self.at += memchr::memchr(b'<', rest).ok_or(Error::Short)?;
+        if let Some(b'!' | b'?') = self.all.as_bytes().get(self.at + 1) {
+            self.read_text()?;
+        }
+        if self.read_tag()? && !self.empty {
+            self.plain_leaf();
+        }
+        Ok(())
     }
 
     fn skip_to(&mut self, depth: usize) -> Result<()> {
@@ -863,6 +832,25 @@ mod tests {
         assert_eq!(read::<Port>("<p><name>x").0, Err(Error::Short));
         let wrong = read::<Port>("<p><name>x</mtu></p>").0;
         assert!(matches!(wrong, Err(Error::Syntax { .. })), "{wrong:?}");
+    }
+
+    #[test]
+    fn mixed_up_tags_in_what_is_passed_over_are_found_out() {
+        for (within, at) in [
+            ("<q></oops></q>", 6),
+            ("<q>1</q ><q><r>1</r></s></q>", 23),
+            ("<q><r><s>1</r></s></q>", 13),
+            ("<q><!-- <q> --><r/></oops></q>", 22),
+            ("<q><<r/></q>", 6),
+            ("<q>a < b</q>", 8),
+            ("<q a='>'></q><r><s<t/></r>", 19),
+            ("<unit><name>1</name></unit><up/><q></r></q><unit><name>2</name></unit>", 38),
+        ] {
+            match read::<Port>(&format!("<p>{within}</p>")).0 {
+                Err(Error::Syntax { at: found, .. }) => assert_eq!(found, at, "{within}"),
+                other => panic!("{within}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -104,3 +104,31 @@ pub fn describe(err: &ureq::Error) -> String {
         err => err.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::format_description::well_known::Rfc2822;
+    use time::{OffsetDateTime, UtcOffset};
+
+    fn after(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", value.parse().unwrap());
+        retry_after(&headers)
+    }
+
+    #[test]
+    fn a_retry_is_after_seconds_or_at_a_date() {
+        assert_eq!(after(" 120 "), Some(Duration::from_secs(120)));
+        let date = OffsetDateTime::now_utc() + Duration::from_secs(3600);
+        let date = date.to_offset(UtcOffset::UTC).format(&Rfc2822).unwrap();
+        // As HTTP writes it.
+        let date = date.replace("+0000", "GMT");
+        let seconds = after(&date).unwrap_or_else(|| panic!("{date}")).as_secs();
+        assert!((3000..=3600).contains(&seconds), "{date}: {seconds}");
+        for nothing in ["Sun, 06 Nov 1994 08:49:37 GMT", "soon", "-5", ""] {
+            assert_eq!(after(nothing), None, "{nothing}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}

@@ -262,17 +262,54 @@ impl<'n, R: Read> Items<'n, R> {
         self.before + self.end as u64
     }
 
-    /// Takes the item up to the next close tag of its name: for one that nests in itself, or
-    /// whose close tag was found within a comment.
+    /// Takes the item up to its own close tag: for one that nests in itself, or whose close tag was
+    /// found within a comment. Its tags are followed once, however many of its name are in it.
     pub fn longer(&mut self) -> Result<(), Error> {
         self.at -= self.item_bytes;
-        self.item_bytes = self.close_tag(self.item_bytes)?;
-        self.at += self.item_bytes;
-        Ok(())
+        let (mut look, mut depth, mut of_name) = (0, 0, 0);
+        loop {
+            let have = &self.window[self.at..self.end];
+            look += memchr(b'<', &have[look..]).unwrap_or(have.len() - look);
+            let rest = &have[look..];
+            let aside = matches!(rest.get(1), Some(b'!' | b'?'));
+            let Some(bytes) = (if aside { aside_bytes(rest) } else { tag_bytes(rest) }) else {
+                if !self.fill()? {
+                    return self.never_closed();
+                }
+                continue;
+            };
+            look += bytes;
+            let name = &self.close[2..];
+            match &rest[1..bytes - 1] {
+                _ if aside => {}
+                [b'/', close @ ..] => {
+                    depth -= 1;
+                    of_name -= i32::from(close.trim_ascii_end() == name);
+                }
+                [.., b'/'] => {}
+                tag => {
+                    depth += 1;
+                    let opened = tag.split(u8::is_ascii_whitespace).next();
+                    of_name += i32::from(opened == Some(name));
+                }
+            }
+            // They differ only where tags are mixed up, which is then found out where they are.
+            if depth == 0 || of_name == 0 {
+                self.item_bytes = look;
+                self.at += look;
+                return Ok(());
+            }
+        }
     }
 
     fn malformed<T>(&self, expected: impl Into<String>) -> Result<T, Error> {
         Err(Error::Malformed { at: self.before + self.at as u64, expected: expected.into() })
+    }
+
+    /// The item's close tag is not in the reply.
+    fn never_closed<T>(&mut self) -> Result<T, Error> {
+        self.at = self.end;
+        self.malformed(format!("{}>, and the reply ended", to_text(&self.close)))
     }
 
     fn finish(&self) -> Result<Option<usize>, Error> {
@@ -359,7 +396,8 @@ impl<'n, R: Read> Items<'n, R> {
         }
         let (tag, empty) = tag.strip_suffix('/').map_or((tag.as_str(), false), |tag| (tag, true));
         let name = tag.split_ascii_whitespace().next().unwrap_or_default();
-        if name.is_empty() || tag.starts_with(|c: char| c.is_ascii_whitespace()) {
+        let unnamed = tag.starts_with(|c: char| c.is_ascii_whitespace());
+        if name.is_empty() || unnamed || name.contains('<') {
             return self.malformed("an element's name");
         }
         self.leaf = None;
@@ -416,9 +454,7 @@ impl<'n, R: Read> Items<'n, R> {
                 None => look = look.max(have.len().saturating_sub(self.close.len())),
             }
             if !self.fill()? {
-                let name = to_text(&self.close).into_owned();
-                self.at = self.end;
-                return self.malformed(format!("{name}>, and the reply ended"));
+                return self.never_closed();
             }
         }
     }
@@ -511,6 +547,27 @@ mod tests {
         assert_eq!(items.text(), "<i><i>1</i></i>");
         assert_eq!(items.offset(), 3);
         assert_eq!(items.next_item().unwrap(), None);
+    }
+
+    #[test]
+    fn an_item_is_taken_to_its_own_close_tag_at_once() {
+        for (item, rest) in [
+            ("<i><!-- </i> --><!--</i>--><i a='</i>'/><i>1</i ><i>2</i></i >", ""),
+            ("<i><i>1</i><![CDATA[</i>]]><?x </i>?><ii></ii></i>", ""),
+            // What closes something else ends it too: the mixed-up tag is found where it is.
+            ("<i><i>1</i></x>", "<i>2</i>"),
+        ] {
+            let reply = format!("<r>{item}{rest}<i>3</i></r>");
+            let mut items = Items::new(Drip(reply.as_bytes()), &["i"], &Limits::default());
+            items.next_item().unwrap();
+            items.longer().unwrap();
+            assert_eq!(items.text(), item);
+        }
+        let endless = b"<r><i><!-- </i> --><i></i>";
+        let mut items = Items::new(&endless[..], &["i"], &Limits::default());
+        items.next_item().unwrap();
+        let err = items.longer().unwrap_err().to_string();
+        assert!(err.ends_with("at byte 26: expected </i>, and the reply ended"), "{err}");
     }
 
     #[test]

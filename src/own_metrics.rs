@@ -125,7 +125,9 @@ static OUTPUT: Measurement<OutputStatus> = Measurement {
         counter("clamped_values_total", "", "Integers too large for the server.", |o| {
             Some(o.clamped)
         }),
-        counter("failures_total", "", "Writes that failed.", |o| Some(o.failures)),
+        counter("failures_total", "", "Writes that failed, or went on for another 5 s.", |o| {
+            Some(o.failures)
+        }),
         level("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
         level("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
         level("spooled_points", "", "Points that wait on disk.", |o| Some(o.spooled_points)),

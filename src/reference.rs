@@ -269,7 +269,11 @@ fn record_schema(described: &Described) -> Json {
             "measurement": {"const": described.name},
             "node": {"type": "string"},
             "collector": {"type": "string"},
-            "time": {"type": "string", "format": "date-time"},
+            "time": {
+                "type": "string",
+                "format": "date-time",
+                "description": "RFC 3339, UTC, with nine digits of a second's fraction",
+            },
             // Descriptions can bring more.
             "tags": {"type": "object", "properties": tags, "additionalProperties": text},
             "fields": {

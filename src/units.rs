@@ -22,9 +22,12 @@ pub fn or_seconds<const LEAST_MS: u64>(time: Option<Time<LEAST_MS>>, or: u64) ->
     time.map_or(Duration::from_secs(or), |time| time.0)
 }
 
-/// A size: `512`, `64kB`, `8MB`, `1GB`; in powers of 1024, as memory is counted.
+/// A size: `2048`, `64kB`, `8MB`, `1GB`; in powers of 1024, as memory is counted. One smaller than
+/// `BYTES_MIN` is refused: nothing that has a size would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub usize);
+
+const BYTES_MIN: usize = 1024;
 
 impl<const LEAST_MS: u64> FromStr for Time<LEAST_MS> {
     type Err = String;
@@ -50,7 +53,7 @@ impl<const LEAST_MS: u64> FromStr for Time<LEAST_MS> {
 impl FromStr for Bytes {
     type Err = String;
     fn from_str(text: &str) -> Result<Bytes, String> {
-        let wrong = || format!("`{text}` is not a size such as 512, 64kB, 8MB or 1GB");
+        let wrong = || format!("`{text}` is not a size such as 2048, 64kB, 8MB or 1GB");
         let (number, unit) = split(text).ok_or_else(wrong)?;
         let shift = match unit {
             "" | "B" => 0,
@@ -60,7 +63,10 @@ impl FromStr for Bytes {
             _ => return Err(wrong()),
         };
         let bytes = number.checked_mul(1 << shift).and_then(|n| usize::try_from(n).ok());
-        bytes.map(Bytes).ok_or_else(wrong)
+        match bytes.ok_or_else(wrong)? {
+            bytes if bytes < BYTES_MIN => Err(format!("`{text}` is too small: it is at least 1kB")),
+            bytes => Ok(Bytes(bytes)),
+        }
     }
 }
 
@@ -111,6 +117,11 @@ mod tests {
             let err = wrong.parse::<Time<0>>().unwrap_err();
             assert!(err.contains("is not a time such as"), "{err}");
         }
+        assert_eq!("1kB".parse(), Ok(Bytes(1024)));
         assert!("8 megs".parse::<Bytes>().is_err());
+        for small in ["0", "1023", "0GB"] {
+            let err = small.parse::<Bytes>().unwrap_err();
+            assert_eq!(err, format!("`{small}` is too small: it is at least 1kB"));
+        }
     }
 }

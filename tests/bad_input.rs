@@ -79,6 +79,39 @@ fn a_broken_reply_fails_one_poll_of_one_collector() {
 }
 
 #[test]
+fn mixed_up_tags_in_what_no_field_asks_for_fail_the_poll() {
+    let finished = once_finished("interfaces,alarm", "--fault garbage:interface");
+    assert_eq!(finished.code, 1, "{finished:?}");
+    let said = finished.stderr.lines().find(|line| line.contains("interfaces:"));
+    let said = said.unwrap_or_else(|| panic!("nothing is said: {}", finished.stderr));
+    assert!(said.contains("malformed at byte ") && said.contains("</oops>"), "{said}");
+    assert!(alarm_polls(&lines::read(&finished.stdout)) > 0, "{finished:?}");
+
+    let table = |within: &str| {
+        rpc_reply(&format!(
+            "<route-summary-information><route-table><table-name>inet.0</table-name>{within}\
+             <total-route-count>7</total-route-count></route-table></route-summary-information>"
+        ))
+    };
+    // Each end in a comment is none; what only looks like an end is refused and not tried forever.
+    for (within, code) in [
+        ("<!-- </route-table> -->".repeat(100_000).as_str(), 0),
+        ("<x><y>1</y></x>", 0),
+        ("<x><y>1</x></y>", 1),
+        ("<!DOCTYPE a [ <!-- </route-table> -->", 1),
+    ] {
+        let finished = once_canned("route", HELLO, &table(within));
+        assert_eq!(finished.code, code, "{}", finished.stderr);
+        assert_eq!(
+            finished.stderr.contains("malformed at byte "),
+            code == 1,
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
 fn what_is_not_netconf_is_refused() {
     for (name, hello, words) in [
         ("nothing", "", "nothing"),

@@ -505,14 +505,12 @@ fn the_metadata_server_and_an_emulator_and_a_file_will_do() {
     assert!(!emulator.requests().is_empty());
 }
 
-/// Starts the daemon, waits until it says `words` so many times, and stops it.
-fn run_daemon(google: &Google, settings: &str, words: &str, times: usize) -> Finished {
+/// Starts the daemon, waits until that is so of what it says, and stops it.
+fn run_daemon(google: &Google, settings: &str, until: &dyn Fn(&str) -> bool) -> Finished {
     let file = google.directory.write("perijove.toml", settings);
     let mut process =
         Process::start(perijove(&["bigquery", "--create", "--verbose", "--config"]).arg(file));
-    process.wait_for(words, |process| {
-        (process.stderr().matches(words).count() >= times).then_some(())
-    });
+    process.wait_for("loads", |process| until(&process.stderr()).then_some(()));
     process.signal("TERM");
     let finished = process.finish();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
@@ -539,7 +537,7 @@ fn on_its_schedule_it_loads_what_is_due_once_and_makes_up_for_what_was_missed() 
     let came = |finished: &Finished, direction: &str| {
         finished.stderr.matches(&format!("bigquery: traffic {direction} of")).count()
     };
-    let finished = run_daemon(&google, &settings, "rows", 4);
+    let finished = run_daemon(&google, &settings, &|said| said.matches("rows").count() >= 4);
     assert_eq!((came(&finished, "ingress"), came(&finished, "egress")), (1, 1));
     assert_eq!(google.rows("planet_exporter_traffic").len(), 4);
     assert!(progress(&google)["traffic.ingress"] >= end);
@@ -556,7 +554,7 @@ fn on_its_schedule_it_loads_what_is_due_once_and_makes_up_for_what_was_missed() 
         assert_eq!(noted["traffic.egress"], end + 9 * HOUR, "{arguments:?}");
         assert_eq!(noted.contains_key("dependency.upstream"), arguments == ["--once"]);
     }
-    let finished = run_daemon(&google, &settings, "traffic ingress of", 3);
+    let finished = run_daemon(&google, &settings, &|said| said.matches("ingress of").count() >= 3);
     assert_eq!((came(&finished, "ingress"), came(&finished, "egress")), (3, 0));
 }
 
@@ -574,7 +572,7 @@ fn a_bad_row_or_direction_holds_up_nothing_else() {
     });
     let influxd = influxd(last_hour(), ALL);
     let settings = google.settings(&influxd, HOURLY);
-    let finished = run_daemon(&google, &settings, "bigquery: dependency", 2);
+    let finished = run_daemon(&google, &settings, &|_| progress(&google).len() >= 3);
     assert!(finished.stderr.contains("1 rows were refused: invalid"), "{}", finished.stderr);
     assert!(finished.stderr.contains("no, thanks); trying again"), "{}", finished.stderr);
     let noted: Vec<String> = progress(&google).into_keys().collect();

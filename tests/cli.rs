@@ -4,7 +4,8 @@ mod common;
 
 use common::lines::{self, Line};
 use common::perijove::{
-    local_router, once, once_finished, perijove, router, router_program, run_with,
+    Daemon, alarm_polls, local_router, once, once_finished, perijove, router, router_program,
+    run_with,
 };
 use common::process::{Finished, Process, run};
 use common::schema::Schemas;
@@ -176,6 +177,36 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             finished.stderr
         );
     }
+}
+
+/// A unit's secrets are in a directory of its own, and so is what it remembers.
+#[test]
+fn systemds_directories_are_used() {
+    let directory = Directory::new();
+    let settings = "[[router]]\ntarget = \"127.0.0.1\"\nport = 1\nusername = \"u\"\n\
+                    password_file = \"router.password\"\n";
+    let file = directory.write("perijove.toml", settings);
+    let once = || {
+        let mut command = perijove(&["once", "--collectors", "alarm", "--config"]);
+        command.arg(&file).env("CREDENTIALS_DIRECTORY", directory.path());
+        run(&mut command)
+    };
+    let shown = directory.join("router.password").display().to_string();
+    refused(&once(), &["perijove.toml:5: router.password_file: ", &shown]);
+    directory.write_secret("router.password", "secret\n");
+    let finished = once();
+    assert_eq!(finished.code, 1, "nobody listens there: {finished:?}");
+
+    let state = format!("{}:/nonexistent", directory.path().display());
+    let mut daemon = Daemon::start_with(
+        Directory::new(),
+        &format!("collectors = [\"alarm\"]\n{}", local_router("r1", "")),
+        &[],
+        &[("STATE_DIRECTORY", state)],
+    );
+    daemon.wait_lines("a poll", |lines| (alarm_polls(lines) > 0).then_some(()));
+    assert!(directory.join("lock").exists(), "its state is elsewhere");
+    assert_eq!(daemon.stop().code, 0);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::broker::{self, Noida, Reader, Record, TlsBroker};
-use common::perijove::{Daemon, FAST, local_router};
+use common::broker::{self, Noida, Reader, Record, Relay, TlsBroker};
+use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::schema::Schemas;
+use common::temporary::Directory;
 use common::{lines, wait_for};
 use serde_json::Value as Json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
                      \"interfaces\", \"route\", \"routingengine\"]";
@@ -47,6 +50,9 @@ fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
         assert_eq!(value["measurement"], record.headers["schema"].as_str());
         assert_eq!(value["collector"], record.topic.as_str());
         assert_eq!(value["node"], "r1");
+        let time = OffsetDateTime::parse(value["time"].as_str().expect("a time"), &Rfc3339);
+        let time_ms = time.expect("RFC 3339").unix_timestamp_nanos() / 1_000_000;
+        assert_eq!(i128::from(record.time_ms), time_ms);
         checked += 1;
     }
     assert!(checked > 100, "{checked} records");
@@ -67,6 +73,7 @@ fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
         assert_eq!(record.key, record.headers["collector"]);
         assert_eq!(record.headers["schema"], line.measurement);
         assert_eq!(line.tag("host"), "r1");
+        assert_eq!(record.time_ms, line.timestamp / 1_000_000);
     }
 }
 
@@ -85,6 +92,54 @@ fn the_producer_tells_of_itself() {
 }
 
 #[test]
+fn a_property_that_is_wrong_is_named_without_its_value() {
+    for (name, why) in
+        [("ssl.key.pasword", "No such"), ("ssl.key.password.", "No such"), ("acks", "Invalid")]
+    {
+        let wrong = broker::properties(&[(name, "hunter2".into())]);
+        let output = format!("{}{wrong}", broker::output("127.0.0.1:1"));
+        for command in ["check", "run"] {
+            let finished = run_with(&settings(&output), &[command, "-v"]);
+            assert_ne!(finished.code, 0);
+            let said = finished.stdout + &finished.stderr;
+            assert!(said.contains(name) && said.contains(why), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
+/// librdkafka waits for a broker as long as it must; that is no secret.
+#[test]
+fn a_broker_that_is_away_is_a_failure_and_loses_nothing() {
+    let mut noida = Noida::stopped();
+    let output = format!(
+        "{}[output.kafka.librdkafka]\n\"reconnect.backoff.max.ms\" = 500\n\
+         [output.file]\npath = \"DIRECTORY/lines\"\n",
+        broker::output(&noida.brokers())
+    );
+    let mut daemon = Daemon::start(&settings(&output));
+    let own = |daemon: &Daemon| {
+        let text = std::fs::read_to_string(daemon.directory.join("lines")).unwrap_or_default();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let is_own = |line: &lines::Line| {
+            line.measurement == "perijove_output" && line.tag("output") == "kafka"
+        };
+        lines::read(whole).into_iter().rfind(is_own)
+    };
+    wait_for("the failure is counted", || {
+        own(&daemon).filter(|line| line.number("failures_total") > 0.0).map(drop)
+    });
+    daemon.process.wait_stderr("points wait, 0 dropped");
+    noida.start_again();
+    wait_for("all is delivered", || {
+        own(&daemon).filter(|line| line.number("sent_points_total") > 0.0).map(drop)
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(Reader::new(&noida.brokers(), &[]).read().len() > 50);
+}
+
+#[test]
 fn tls_with_a_certificate_of_the_clients() {
     let broker = TlsBroker::start();
     let all = broker.properties();
@@ -99,6 +154,56 @@ fn tls_with_a_certificate_of_the_clients() {
     );
     let mut reader = Reader::new(&broker.brokers(), &all);
     assert!(records(&output, &mut reader).len() > 50);
+}
+
+/// With a name and a password; every broker connection has to begin with them.
+fn log_in(
+    noida: &Noida,
+    brokers: &str,
+    properties: &[(&str, String)],
+    logins: impl Fn() -> Vec<String>,
+) {
+    let directory = Directory::new();
+    directory.write_secret("kafka.password", "s3cret");
+    let output = format!(
+        "{}username = \"perijove\"\npassword_file = \"DIRECTORY/kafka.password\"\n{}",
+        broker::output(brokers),
+        broker::properties(properties)
+    );
+    let daemon = Daemon::start_in(directory, &settings(&output), &["-v"]);
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    wait_for("records", || (reader.read().len() > 50).then_some(()));
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(!finished.stderr.contains("s3cret"), "{}", finished.stderr);
+    let logins = logins();
+    assert!(!logins.is_empty());
+    assert!(logins.iter().all(|login| login.contains("\0perijove\0s3cret")), "{logins:?}");
+}
+
+#[test]
+fn a_name_and_a_password() {
+    let noida = Noida::start();
+    let relay = Relay::start(noida.port, None);
+    let properties = [
+        ("security.protocol", "sasl_plaintext".to_string()),
+        ("sasl.mechanism", "PLAIN".to_string()),
+    ];
+    log_in(&noida, &relay.brokers(), &properties, || relay.logins());
+}
+
+#[test]
+fn a_name_and_a_password_over_tls() {
+    let noida = Noida::start();
+    let mut relay = None;
+    let broker = TlsBroker::start_before(|port| {
+        let relay = relay.insert(Relay::start(noida.port, Some(port)));
+        (relay.port, Box::new(()))
+    });
+    let mut properties = broker.properties().to_vec();
+    properties[0].1 = "sasl_ssl".into();
+    properties.push(("sasl.mechanism", "PLAIN".to_string()));
+    log_in(&noida, &broker.brokers(), &properties, || relay.as_ref().expect("a relay").logins());
 }
 
 #[test]
@@ -129,5 +234,6 @@ fn the_layout_of_jkafkaexporter() {
         assert_eq!(value["Node"], "r1", "{}", record.value);
         let seconds: u64 = record.key.parse().expect("a Unix time");
         assert!(seconds > 1_700_000_000, "{seconds}");
+        assert_eq!(i128::from(record.time_ms / 1000), i128::from(seconds));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source};
+use super::{FileLogin, Source, named_file};
 use crate::bigquery::token::Credentials;
 use crate::bigquery::{Settings, influxql};
 use crate::federate::windows::Schedule;
@@ -74,16 +74,16 @@ impl Source {
             false => format!("http://{host}"),
         });
         let url = match (&file.url, &emulator) {
-            (Some(_), _) => self.url(&file.url, spanned)?,
+            (Some(_), _) => self.base_url(&file.url, spanned)?,
             (None, Some(emulator)) => emulator.clone(),
             (None, None) => "https://bigquery.googleapis.com".into(),
         };
         let metadata = "http://metadata.google.internal".to_string();
         let credentials = match (&file.service_account_file, &file.token_file, &file.metadata_url) {
-            (Some(path), None, None) => Credentials::ServiceAccount(path.clone()),
-            (None, Some(path), None) => Credentials::TokenFile(path.clone()),
+            (Some(path), None, None) => Credentials::ServiceAccount(named_file(path)),
+            (None, Some(path), None) => Credentials::TokenFile(named_file(path)),
             (None, None, Some(_)) => {
-                Credentials::Metadata { url: self.url(&file.metadata_url, spanned)? }
+                Credentials::Metadata { url: self.base_url(&file.metadata_url, spanned)? }
             }
             (None, None, None) if emulator.is_some() => Credentials::None,
             (None, None, None) => Credentials::Metadata { url: metadata },
@@ -106,7 +106,7 @@ impl Source {
             dependency: cron(&file.dependency_cron, "30 5 11 * * *")?,
             credentials,
             timeout: or_seconds(file.timeout, 60),
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
             retry_max: or_seconds(file.retry_max, 300),
             rows_max: self.batch_points(&file.batch_rows_max, 500)?,
             progress_file: state_directory.join("bigquery.progress"),
@@ -126,12 +126,12 @@ impl Source {
             login => login.header(),
         };
         Ok(influxql::Settings {
-            url: self.url(&file.url, spanned)?,
+            url: self.base_url(&file.url, spanned)?,
             database: file.database.clone().unwrap_or("perijove".into()),
             retention_policy: file.retention_policy.clone(),
             authorization,
             timeout: or_seconds(file.timeout, 300),
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
         })
     }
 }

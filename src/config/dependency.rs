@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source, sys};
+use super::{FileLogin, Source, named_file, sys};
 use crate::dependency::inventory::{self, Format, Prefix};
 use crate::dependency::source::{
     Http, InventorySettings, Origin, ScrapeSettings, Settings, SocketSettings,
@@ -18,7 +18,7 @@ use crate::units::{Bytes, Interval, Timeout, or_seconds};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileDependency {
-    pub identity: Option<String>,
+    pub identity: Option<Spanned<String>>,
     pub address: Option<Spanned<String>>,
     pub bytes_as: Option<Kind>,
     pub sockets: FileSockets,
@@ -107,11 +107,17 @@ impl Source {
                     self.at_value(text, format!("`{}` is no address", text.get_ref()))
                 })?),
             };
+        let identity = match &file.identity {
+            Some(name) if name.get_ref().trim().is_empty() => {
+                return Err(self.at_value(name, "identity is empty"));
+            }
+            name => name.as_ref().map_or_else(sys::hostname, |name| name.get_ref().clone()),
+        };
         let sockets = &file.sockets;
         let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
         let of_machine = sockets.machine.unwrap_or(self.file.router.is_empty());
         Ok(Some(Settings {
-            identity: file.identity.clone().unwrap_or_else(sys::hostname),
+            identity,
             address: address.map(|address| address.to_canonical()),
             bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),
             host_interval: interval,
@@ -141,7 +147,7 @@ impl Source {
                 url: self.url(&file.url, spanned)?,
                 timeout: or_seconds(file.timeout, 10),
                 authorization: self.login(login, spanned)?.header(),
-                ca_file: file.ca_file.clone(),
+                ca_file: file.ca_file.as_deref().map(named_file),
             }),
             (None, Some(path)) => Origin::File(path.clone()),
             _ => return Err(self.at_value(spanned, "needs either a url or a file")),
@@ -178,7 +184,7 @@ impl Source {
                 url: url.unwrap_or(default.into()),
                 timeout: file.timeout.map_or(Duration::from_secs(5), |time| time.0),
                 authorization: self.login(login, spanned)?.header(),
-                ca_file: file.ca_file.clone(),
+                ca_file: file.ca_file.as_deref().map(named_file),
             },
             bounds: traffic::Bounds {
                 bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source};
+use super::{FileLogin, Source, named_file};
 use crate::dependency::inventory::Prefix;
 use crate::federate;
 use crate::federate::exclusions::{Exclusions, name_pattern};
@@ -104,11 +104,11 @@ impl Source {
         let ms = |time: std::time::Duration| time.as_millis() as u64;
         Ok(federate::Settings {
             query: query::Settings {
-                url: self.url(&file.url, spanned)?,
+                url: self.base_url(&file.url, spanned)?,
                 login: self.login(login, spanned)?,
                 tenant: file.tenant.clone(),
                 timeout: or_seconds(file.timeout, 60),
-                ca_file: file.ca_file.clone(),
+                ca_file: file.ca_file.as_deref().map(named_file),
                 answer_bytes_max: file.answer_bytes_max.map_or(1 << 30, |bytes| bytes.0 as u64),
                 partial: file.partial,
             },

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Source;
+use super::{Source, named_file};
+use crate::collectors::COLLECTORS;
+use crate::dependency::{source, traffic};
+use crate::federate::jobs;
 use crate::output::influxdb;
 use crate::units::{Bytes, Time, Timeout, or_seconds};
 
@@ -34,6 +37,9 @@ pub struct FileInfluxdb {
     pub queue_bytes_max: Option<Bytes>,
 }
 
+/// Of perijove's own figures.
+pub(super) const OWN_TAGS: &[&str] = &["collector", "job", "output", "source", "version"];
+
 impl Source {
     pub(super) fn influxdb(
         &self,
@@ -45,6 +51,7 @@ impl Source {
         if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
             return Err(self.at_value(spanned, "version is 1 or 2"));
         }
+        self.check_keys(spanned, version)?;
         let target = match version {
             1 => influxdb::Target::V1 {
                 database: file.database.clone().unwrap_or("perijove".into()),
@@ -62,18 +69,55 @@ impl Source {
             return Err(fail("username and password_file go together"));
         }
         Ok(influxdb::Settings {
-            url: self.url(&file.url, spanned)?,
+            url: self.base_url(&file.url, spanned)?,
             target,
             batch_points_max: self.batch_points(&file.batch_points_max, 5000)?,
-            batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0.max(1024)),
+            batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0),
             flush_interval: or_seconds(file.flush_interval, 1),
             precision: file.precision.unwrap_or_default(),
             gzip: file.gzip.unwrap_or(true),
             integers: file.integers.unwrap_or_default(),
             timeout: or_seconds(file.timeout, 10),
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
             host_tag: file.host_tag.clone().unwrap_or("host".into()),
             layout: file.layout,
         })
+    }
+
+    /// Refuses empty names, the other version's keys, and a `host_tag` that is another tag's name:
+    /// it would take that tag's place, and all its series would be one.
+    fn check_keys(&self, spanned: &Spanned<FileInfluxdb>, version: u8) -> Result<(), String> {
+        let file = spanned.get_ref();
+        self.refuse_empty(
+            spanned,
+            &[
+                ("database", &file.database),
+                ("username", &file.username),
+                ("org", &file.org),
+                ("bucket", &file.bucket),
+                ("host_tag", &file.host_tag),
+            ],
+        )?;
+        let of_1 = [
+            ("database", file.database.is_some()),
+            ("retention_policy", file.retention_policy.is_some()),
+            ("username", file.username.is_some()),
+            ("password_file", file.password_file.is_some()),
+        ];
+        let of_2 = [
+            ("org", file.org.is_some()),
+            ("bucket", file.bucket.is_some()),
+            ("token_file", file.token_file.is_some()),
+        ];
+        if version == 1 {
+            self.refuse(spanned, &of_2, "is for version = 2, and this is version 1")?;
+        } else {
+            self.refuse(spanned, &of_1, "is for version = 1, and this is version 2")?;
+        }
+        let of_points = [source::MEASUREMENTS, traffic::MEASUREMENTS, jobs::MEASUREMENTS];
+        let all = COLLECTORS.iter().map(|entry| entry.measurements).chain(of_points);
+        let mut tags = all.flatten().flat_map(|schema| schema.tags()).chain(OWN_TAGS);
+        let taken = file.host_tag.as_deref().is_some_and(|name| tags.any(|tag| *tag == name));
+        self.refuse(spanned, &[("host_tag", taken)], "has the name of a tag that points have")
     }
 }

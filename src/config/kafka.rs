@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Source;
+use super::{Source, named_file};
 use crate::output::kafka;
+use crate::secret::Secret;
 use crate::units::{Bytes, Interval, Time, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,7 +48,7 @@ impl Source {
         for (name, value) in &file.librdkafka {
             let value = property(value)
                 .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
-            librdkafka.push((name.clone(), value));
+            librdkafka.push((name.clone(), Secret::new(value)));
         }
         Ok(kafka::Settings {
             brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
@@ -61,7 +62,7 @@ impl Source {
             statistics_interval: or_seconds(file.statistics_interval, 30),
             username: file.username.clone(),
             password: self.secret_file(&file.password_file)?,
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
             librdkafka,
         })
     }

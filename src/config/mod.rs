@@ -8,6 +8,7 @@ mod dependency;
 mod federate;
 mod influxdb;
 mod kafka;
+mod place;
 mod prometheus;
 mod remote_write;
 mod router;
@@ -44,6 +45,9 @@ pub use router::{FileRouter, Transport};
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
 pub const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
 pub const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
+/// systemd.exec(5): of LoadCredential= and StateDirectory=.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+const STATE_VARIABLE: &str = "STATE_DIRECTORY";
 
 /// A settings file as it is written; flags change it before it is looked at.
 #[derive(Debug, Default, Deserialize)]
@@ -171,36 +175,6 @@ pub struct Config {
     pub dependency: Option<source::Settings>,
 }
 
-impl Config {
-    /// The same without federation, which has a command of its own.
-    pub fn without_federate(self) -> Result<Config, String> {
-        if self.routers.is_empty() && self.dependency.is_none() {
-            return Err("the settings have neither a [[router]] nor [dependency] to poll; \
-                        `perijove federate` and `perijove bigquery` take theirs"
-                .into());
-        }
-        Ok(Config { federate: None, ..self })
-    }
-
-    /// The same without routers and the machine, for federation, which may run beside the one that
-    /// polls them and so has spools of its own.
-    pub fn only_federate(mut self) -> Result<Config, String> {
-        if self.federate.is_none() {
-            return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
-        }
-        self.routers.clear();
-        self.dependency = None;
-        for output in &mut self.outputs {
-            let name = output.name();
-            if let Some(spool) = &mut output.spool {
-                spool.directory.pop();
-                spool.directory.extend(["federate", name]);
-            }
-        }
-        Ok(self)
-    }
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Router {
     pub identity: String,
@@ -326,7 +300,11 @@ impl Source {
     pub fn read(path: &Path) -> Result<Source, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|err| format!("cannot read the settings file {}: {err}", path.display()))?;
-        let mut source = Source { path: Some(path.into()), text, file: File::default() };
+        Source::parse(Some(path.into()), text)
+    }
+
+    fn parse(path: Option<PathBuf>, text: String) -> Result<Source, String> {
+        let mut source = Source { path, text, file: File::default() };
         match toml::from_str(&source.text) {
             Ok(file) => source.file = file,
             Err(err) => {
@@ -337,34 +315,40 @@ impl Source {
         Ok(source)
     }
 
-    /// An error at that byte of the file: file, line, key and message.
-    fn at(&self, offset: usize, message: &str) -> String {
-        let Some(path) = &self.path else { return message.to_string() };
-        let offset =
-            (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
-        let before = &self.text[..offset.unwrap_or(0)];
-        let line = before.matches('\n').count() + 1;
-        let text = self.text.lines().nth(line - 1).unwrap_or_default();
-        let key = match text.trim_start().strip_prefix('[') {
-            Some(table) => table.trim_matches(|c| c == '[' || c == ']' || c == ' ').to_string(),
-            None => {
-                let table = before.lines().rev().skip(1).find_map(|line| {
-                    let table = line.trim().strip_prefix('[')?;
-                    Some(table.trim_matches(|c| c == '[' || c == ']').to_string())
-                });
-                let key = text.split(['=', '#']).next().unwrap_or_default().trim();
-                table.map_or(key.to_string(), |table| format!("{table}.{key}"))
-            }
-        };
-        format!("{}:{line}: {key}: {message}", path.display())
+    /// What polls: without federation and the load into BigQuery, which have commands of their own,
+    /// and perhaps secrets that this one cannot read.
+    pub fn only_polling(mut self) -> Result<Source, String> {
+        let file = &mut self.file;
+        let elsewhere = file.federate.take().is_some() | file.bigquery.take().is_some();
+        if elsewhere && file.router.is_empty() && file.dependency.is_none() {
+            return Err("the settings have neither a [[router]] nor [dependency] to poll; \
+                        `perijove federate` and `perijove bigquery` take theirs"
+                .into());
+        }
+        Ok(self)
     }
 
-    fn at_value<T>(&self, value: &Spanned<T>, message: impl AsRef<str>) -> String {
-        // A span of 0 is a flag's: it has no place in the file.
-        match value.span() {
-            span if span.is_empty() => message.as_ref().to_string(),
-            span => self.at(span.start, message.as_ref()),
+    /// Federation and its outputs. It may run beside what polls, and so has spools of its own.
+    pub fn only_federate(mut self) -> Result<Source, String> {
+        let file = &mut self.file;
+        if file.federate.is_none() {
+            return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
         }
+        (file.bigquery, file.dependency) = (None, None);
+        file.router.clear();
+        if let Some(spool) = &mut file.spool {
+            spool.directory.push("federate");
+        }
+        Ok(self)
+    }
+
+    /// The load into BigQuery, which has no outputs.
+    pub fn only_bigquery(mut self) -> Source {
+        let file = &mut self.file;
+        (file.federate, file.dependency, file.spool) = (None, None, None);
+        file.output = FileOutputs::default();
+        file.router.clear();
+        self
     }
 
     /// Checks everything and fills in what is not set.
@@ -373,14 +357,14 @@ impl Source {
         self.check_collector_tables()?;
         let mut routers = Vec::new();
         for router in &file.router {
-            routers.push(self.router(router.get_ref(), Some(router))?);
+            routers.push(self.router(router)?);
         }
         let dependency = self.dependency()?;
         // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
         let is_for_routers =
             dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
         if routers.is_empty() && is_for_routers {
-            routers.push(self.router(&FileRouter::default(), None)?);
+            routers.push(self.router(&Spanned::new(0..0, FileRouter::default()))?);
         }
         let mut names = BTreeSet::new();
         for (index, router) in routers.iter().enumerate() {
@@ -389,7 +373,7 @@ impl Source {
                 return Err(self.at_value(&file.router[index], message));
             }
         }
-        let state_directory = file.state_directory.clone().unwrap_or("/var/db/perijove".into());
+        let state_directory = file.state_directory.clone().unwrap_or_else(default_state_directory);
         let federate = file.federate.as_ref();
         let federate = federate.map(|federate| self.federate(federate, &state_directory));
         let bigquery = file.bigquery.as_ref();
@@ -437,7 +421,7 @@ impl Source {
 
     fn secret_file(&self, path: &Option<Spanned<PathBuf>>) -> Result<Option<Secret>, String> {
         let read = |path: &Spanned<PathBuf>| {
-            Secret::from_file(path.get_ref()).map_err(|why| self.at_value(path, why))
+            Secret::from_file(&named_file(path.get_ref())).map_err(|why| self.at_value(path, why))
         };
         path.as_ref().map(read).transpose()
     }
@@ -493,19 +477,32 @@ impl Source {
         })
     }
 
-    /// A server's URL, which has to be there, without the slash at its end.
+    /// A URL, which has to be there, as it is written.
     fn url<T>(&self, url: &Option<Spanned<String>>, table: &Spanned<T>) -> Result<String, String> {
         let url = url.as_ref().ok_or_else(|| self.at_value(table, "needs a url"))?;
         let text = url.get_ref();
-        if !text.starts_with("http://") && !text.starts_with("https://") {
-            let message = format!("`{text}` does not begin with http:// or https://");
-            return Err(self.at_value(url, message));
-        }
-        if text.contains('@') {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let is_http = ["http", "https"].contains(&scheme);
+        // First: no other error may show the password.
+        if authority.contains('@') || !is_http && text.contains('@') {
             let message = "a password does not belong into the url: use username, password_file";
             return Err(self.at_value(url, message));
         }
-        Ok(text.trim_end_matches('/').to_string())
+        if !is_http {
+            let message = format!("`{text}` does not begin with http:// or https://");
+            return Err(self.at_value(url, message));
+        }
+        Ok(text.clone())
+    }
+
+    /// A server's URL, which paths are added to: without the slash at its end.
+    fn base_url<T>(
+        &self,
+        url: &Option<Spanned<String>>,
+        table: &Spanned<T>,
+    ) -> Result<String, String> {
+        Ok(self.url(url, table)?.trim_end_matches('/').to_string())
     }
 
     fn login<T>(&self, file: FileLogin, table: &Spanned<T>) -> Result<Login, String> {
@@ -530,6 +527,20 @@ impl Source {
             points => Ok(points.as_ref().map_or(or, |points| *points.get_ref())),
         }
     }
+}
+
+/// The file that a `*_file` key names. systemd gives a unit its secrets in a directory of its own:
+/// a path that is not absolute is in there, so that the units of one settings file can share it.
+fn named_file(path: &Path) -> PathBuf {
+    let directory = std::env::var_os(CREDENTIALS_VARIABLE).unwrap_or_default();
+    Path::new(&directory).join(path)
+}
+
+/// systemd's, if it has made one for the unit; it may name several.
+fn default_state_directory() -> PathBuf {
+    let directories = std::env::var(STATE_VARIABLE).unwrap_or_default();
+    let first = directories.split(':').next().filter(|first| !first.is_empty());
+    first.unwrap_or("/var/db/perijove").into()
 }
 
 /// What to say of a collector that does not exist.
@@ -587,14 +598,12 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn read(name: &str, text: &str) -> Result<Config, String> {
-        let path = format!("perijove-config-{name}-{}.toml", std::process::id());
-        let path = std::env::temp_dir().join(path);
-        std::fs::write(&path, text).unwrap();
-        let config = Source::read(&path).and_then(Source::into_config);
-        std::fs::remove_file(&path).unwrap();
-        let shown = path.display().to_string();
-        config.map_err(|err| err.replace(&shown, "FILE"))
+    fn source(text: &str) -> Result<Source, String> {
+        Source::parse(Some("FILE".into()), text.into())
+    }
+
+    pub(super) fn read(text: &str) -> Result<Config, String> {
+        source(text).and_then(Source::into_config)
     }
 
     /// The shipped file is all comments; what stands behind a `#` without a space is a setting.
@@ -650,8 +659,122 @@ mod tests {
                 "FILE:3: router: two routers have the identity `a`",
             ),
         ] {
-            let err = read(name, text).unwrap_err();
+            let err = read(text).unwrap_err();
             assert!(err.starts_with(expected), "{name}: {err}");
+        }
+    }
+
+    /// Each case: settings, the line that is wrong, and the key with what is said of it.
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let v1 = "[output.influxdb]\nurl = \"http://h\"\n";
+        let v2 = &format!("{v1}version = 2\norg = \"o\"\nbucket = \"b\"\n");
+        let ssh = "[[router]]\ntarget = \"r\"\nusername = \"u\"\n";
+        let local = "[[router]]\ncommand = [\"c\"]\n";
+        let not_1 = "is for version = 2, and this is version 1";
+        let not_2 = "is for version = 1, and this is version 2";
+        let not_local = "is for a router that is reached over SSH, by its target";
+        let empty = "is empty";
+        let taken = "has the name of a tag that points have";
+        for (before, setting, why) in [
+            (v1, "org = \"o\"", not_1),
+            (v1, "bucket = \"b\"", not_1),
+            (v1, "token_file = \"/nonexistent\"", not_1),
+            (v1, "database = \"\"", empty),
+            (v1, "host_tag = \"\"", empty),
+            (v1, "host_tag = \"table\"", taken),
+            (v1, "host_tag = \"re_name\"", taken),
+            (v1, "host_tag = \"remote_hostgroup\"", taken),
+            (v1, "host_tag = \"collector\"", taken),
+            (v2, "username = \"u\"", not_2),
+            (v2, "password_file = \"/nonexistent\"", not_2),
+            (v2, "database = \"d\"", not_2),
+            (v2, "retention_policy = \"p\"", not_2),
+            (local, "target = \"r\"", "is for transport = \"local\""),
+            (local, "target = \"\"", empty),
+            (local, "identity = \" \"", empty),
+            (local, "port = 830", not_local),
+            (local, "username = \"u\"", not_local),
+            (local, "password_file = \"/nonexistent\"", not_local),
+            (local, "password_env = \"PERIJOVE_NOT_SET\"", not_local),
+            (local, "private_key = \"/nonexistent\"", not_local),
+            (local, "agent = true", not_local),
+            (ssh, "command = [\"c\"]", "is for transport = \"local\""),
+            (ssh, "transport = \"local\"", not_local),
+            ("[dependency]\n", "identity = \"\"", empty),
+            ("[limits]\n", "message_bytes_max = \"0\"", "too small"),
+            ("[limits]\n", "item_bytes_max = \"1023\"", "too small"),
+            (v1, "batch_bytes_max = \"0\"", "too small"),
+            (v1, "queue_bytes_max = \"0kB\"", "too small"),
+        ] {
+            let err = read(&format!("{before}{setting}\n")).unwrap_err();
+            assert!(err.starts_with("FILE:") && err.contains(why), "{setting}: {err}");
+        }
+        for fine in [v1, v2, ssh, local, &format!("{v1}host_tag = \"router\"\n")] {
+            assert!(read(fine).is_ok(), "{:?}", read(fine));
+        }
+    }
+
+    #[test]
+    fn own_tags_are_known() {
+        let own = crate::own_metrics::MEASUREMENTS.iter().flat_map(|schema| schema.tags());
+        let unknown: Vec<_> = own.filter(|tag| !influxdb::OWN_TAGS.contains(tag)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_url_is_taken_as_it_is_written() {
+        let origin = |url: &str| {
+            let config = read(&format!("[dependency.inventory]\nurl = \"{url}\"\n"))?;
+            match config.dependency.and_then(|dependency| dependency.inventory) {
+                Some(source::InventorySettings { from: source::Origin::Http(http), .. }) => {
+                    Ok(http.url)
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        for url in ["http://h/hosts/", "https://h/hosts?owner=a@b", "http://h#@"] {
+            assert_eq!(origin(url).as_deref(), Ok(url));
+        }
+        for url in ["http://u:secret@h/", "ftp://u:secret@h", "u:secret@h", "ftp://u:se/secret@h"] {
+            let why = "a password does not belong into the url: use username, password_file";
+            let expected = format!("FILE:2: dependency.inventory.url: {why}");
+            assert_eq!(origin(url), Err(expected));
+        }
+        // Paths are added to this one.
+        let config = read("[output.influxdb]\nurl = \"http://h/influx/\"\n").unwrap();
+        let OutputKind::Influxdb(settings) = &config.outputs[0].kind else { panic!("{config:?}") };
+        assert_eq!(settings.url, "http://h/influx");
+    }
+
+    /// Each command can do without the secrets of the others, which may run as another unit.
+    #[test]
+    fn a_command_looks_at_its_own_tables() {
+        let secret = "username = \"u\"\npassword_file = \"/nonexistent\"\n";
+        let text = |broken: &str| {
+            let secret = |table: &str| if table == broken { secret } else { "" };
+            format!(
+                "[[router]]\ntarget = \"r\"\n{}\n[federate]\nurl = \"http://p\"\n{}\n\
+                 [output.influxdb]\nurl = \"http://h\"\n{}\n[bigquery]\nproject = \"p\"\n\
+                 dataset = \"d\"\n[bigquery.influxdb]\nurl = \"http://h\"\n{}",
+                if broken == "router" { secret("router") } else { "username = \"u\"" },
+                secret("federate"),
+                secret("output"),
+                secret("bigquery"),
+            )
+        };
+        for (table, polling, federate, bigquery) in [
+            ("router", false, true, true),
+            ("federate", true, false, true),
+            ("output", false, false, true),
+            ("bigquery", true, true, false),
+        ] {
+            let source = || source(&text(table)).unwrap();
+            let does = |source: Source| source.into_config().is_ok();
+            assert_eq!(does(source().only_polling().unwrap()), polling, "{table}");
+            assert_eq!(does(source().only_federate().unwrap()), federate, "{table}");
+            assert_eq!(does(source().only_bigquery()), bigquery, "{table}");
+            assert!(!does(source()), "{table}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Source;
+use super::{Source, named_file};
 use crate::output::prometheus;
 use crate::secret::Secret;
 use crate::units::{Bytes, Time, or_seconds};
@@ -45,7 +45,7 @@ impl Source {
         }
         let tls = match (&file.cert_file, &file.key_file) {
             (Some(cert_file), Some(key_file)) => {
-                let (cert_file, key_file) = (cert_file.clone(), key_file.clone());
+                let (cert_file, key_file) = (named_file(cert_file), named_file(key_file));
                 Some(prometheus::Tls { cert_file, key_file })
             }
             (None, None) => None,
@@ -93,9 +93,9 @@ impl Source {
             users.push((name.clone(), Secret::new(hash.get_ref())));
         }
         let Some(spanned) = &file.users_file else { return Ok(users) };
-        let path = spanned.get_ref();
+        let path = named_file(spanned.get_ref());
         let shown = path.display();
-        let text = std::fs::read_to_string(path)
+        let text = std::fs::read_to_string(&path)
             .map_err(|err| self.at_value(spanned, format!("cannot read {shown}: {err}")))?;
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source};
+use super::{FileLogin, Source, named_file};
 use crate::output::remote_write;
 use crate::units::{Bytes, Time, Timeout, or_seconds};
 
@@ -41,10 +41,10 @@ impl Source {
             login: self.login(login, spanned)?,
             tenant: file.tenant.clone(),
             batch_points_max: self.batch_points(&file.batch_points_max, 1000)?,
-            batch_bytes_max: file.batch_bytes_max.map_or(256 << 10, |bytes| bytes.0.max(1024)),
+            batch_bytes_max: file.batch_bytes_max.map_or(256 << 10, |bytes| bytes.0),
             flush_interval: or_seconds(file.flush_interval, 1),
             timeout: or_seconds(file.timeout, 10),
-            ca_file: file.ca_file.clone(),
+            ca_file: file.ca_file.as_deref().map(named_file),
         })
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source,
+    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source, named_file,
     unknown_collector,
 };
 use crate::collectors;
@@ -50,17 +50,39 @@ pub struct FileRouter {
     pub limits: FileLimits,
 }
 
+impl FileRouter {
+    /// The keys that are SSH's alone, and whether they are set.
+    fn ssh_keys(&self) -> [(&'static str, bool); 13] {
+        [
+            ("target", self.target.is_some()),
+            ("port", self.port.is_some()),
+            ("username", self.username.is_some()),
+            ("password_file", self.password_file.is_some()),
+            ("password_env", self.password_env.is_some()),
+            ("private_key", self.private_key.is_some()),
+            ("passphrase_file", self.passphrase_file.is_some()),
+            ("passphrase_env", self.passphrase_env.is_some()),
+            ("agent", self.agent),
+            ("known_hosts", self.known_hosts.is_some()),
+            ("host_key_check", self.host_key_check.is_some()),
+            ("legacy_algorithms", self.legacy_algorithms),
+            ("keepalive_interval", self.keepalive_interval.is_some()),
+        ]
+    }
+}
+
 impl Source {
-    pub(super) fn router(
-        &self,
-        router: &FileRouter,
-        place: Option<&Spanned<FileRouter>>,
-    ) -> Result<Router, String> {
-        let fail = |message: &str| match place {
-            Some(place) => self.at_value(place, message),
-            None => message.to_string(),
-        };
-        let link = self.link(router, &fail)?;
+    pub(super) fn router(&self, spanned: &Spanned<FileRouter>) -> Result<Router, String> {
+        let router = spanned.get_ref();
+        self.refuse_empty(
+            spanned,
+            &[
+                ("identity", &router.identity),
+                ("target", &router.target),
+                ("username", &router.username),
+            ],
+        )?;
+        let link = self.link(spanned)?;
         let identity = match (&router.identity, &link) {
             (Some(identity), _) => identity.clone(),
             (None, Link::Ssh(ssh)) => ssh.target.clone(),
@@ -83,7 +105,7 @@ impl Source {
             link,
             limits: Limits {
                 message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),
-                item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max).max(1024),
+                item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max),
                 depth_max: depth.map_or(default.depth_max, NonZeroUsize::get),
             },
             collectors: self.polled(router)?,
@@ -94,9 +116,16 @@ impl Source {
         })
     }
 
-    fn link(&self, router: &FileRouter, fail: &dyn Fn(&str) -> String) -> Result<Link, String> {
-        let ssh = router.target.is_some() || router.transport == Some(Transport::Ssh);
-        if !ssh || router.transport == Some(Transport::Local) {
+    fn link(&self, spanned: &Spanned<FileRouter>) -> Result<Link, String> {
+        let router = spanned.get_ref();
+        let fail = |message: &str| self.at_value(spanned, message);
+        let transport = router.transport.unwrap_or(match router.target {
+            Some(_) => Transport::Ssh,
+            None => Transport::Local,
+        });
+        if transport == Transport::Local {
+            let why = "is for a router that is reached over SSH, by its target";
+            self.refuse(spanned, &router.ssh_keys(), why)?;
             let cli = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
             let cli = || cli.iter().map(|word| word.to_string()).collect();
             let command = router.command.clone().unwrap_or_else(cli);
@@ -105,14 +134,17 @@ impl Source {
             }
             return Ok(Link::Local { command });
         }
+        let why = "is for transport = \"local\", and this router is reached over SSH";
+        self.refuse(spanned, &[("command", router.command.is_some())], why)?;
         let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
         let username = router.username.clone();
         let username =
             username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
-        if let Some(path) = &router.private_key {
-            let opened = std::fs::File::open(path.get_ref()).map_err(|err| {
-                let shown = path.get_ref().display();
-                self.at_value(path, format!("the private key {shown} cannot be read: {err}"))
+        let private_key = router.private_key.as_ref().map(|path| named_file(path.get_ref()));
+        if let (Some(spanned), Some(path)) = (&router.private_key, &private_key) {
+            let opened = std::fs::File::open(path).map_err(|err| {
+                let shown = path.display();
+                self.at_value(spanned, format!("the private key {shown} cannot be read: {err}"))
             });
             opened.map(drop)?;
         }
@@ -127,7 +159,7 @@ impl Source {
                 &router.password_env,
                 PASSWORD_VARIABLE,
             )?,
-            private_key: router.private_key.as_ref().map(|path| path.get_ref().clone()),
+            private_key,
             passphrase: self.secret(
                 &router.passphrase_file,
                 &router.passphrase_env,

@@ -1,7 +1,8 @@
 //! JSON records: one point, one line.
 //!
 //! `{"measurement","node","collector","time","tags":{},"fields":{}}`, the time as RFC 3339 with
-//! nanoseconds, the fields typed as the schema says: whole numbers are exact up to 2^64.
+//! nanoseconds, all nine digits of them, the fields typed as the schema says: whole numbers are
+//! exact up to 2^64.
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use time::OffsetDateTime;
@@ -12,14 +13,14 @@ use crate::point::{Batch, Point, Value};
 
 /// Appends the batch's points, a line each.
 pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
-    let time = rfc3339(batch.time_ns);
+    let time = rfc3339_ns(batch.time_ns);
     for point in batch.points.iter() {
         encode_point(batch, &time, point, out);
         out.push(b'\n');
     }
 }
 
-/// Appends one point, without a newline. `time` is the batch's, as `rfc3339` writes it.
+/// Appends one point, without a newline. `time` is the batch's, as `rfc3339_ns` writes it.
 pub fn encode_point(batch: &Batch, time: &str, point: Point, out: &mut Vec<u8>) {
     let record = Record { batch, time, point };
     serde_json::to_writer(out, &record).expect("a record has no keys but strings");
@@ -52,6 +53,12 @@ impl Serialize for Flat<'_> {
 pub fn rfc3339(time_ns: u64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time_ns));
     time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+/// Of one width, so that times sort as text.
+pub fn rfc3339_ns(time_ns: u64) -> String {
+    let part_ns = time_ns % 1_000_000_000;
+    format!("{}.{part_ns:09}Z", rfc3339(time_ns - part_ns).trim_end_matches('Z'))
 }
 
 struct Record<'a> {
@@ -129,5 +136,7 @@ mod tests {
             r#""fields":{"count":18446744073709551615,"state":"a\n\"b\""}}"#
         );
         assert_eq!(String::from_utf8(out).unwrap().trim_end(), expected);
+        assert_eq!(rfc3339_ns(1_700_000_000_120_000_000), "2023-11-14T22:13:20.120000000Z");
+        assert_eq!(rfc3339_ns(0), "1970-01-01T00:00:00.000000000Z");
     }
 }

@@ -18,6 +18,7 @@ pub mod remote_write;
 pub mod spool;
 pub mod stdout;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -156,6 +157,17 @@ impl Output {
     pub fn last_failure(&self) -> Option<Instant> {
         *lock(&self.status.last_failure)
     }
+
+    fn count_failure(&self) {
+        add(&self.status.failures, 1);
+        *lock(&self.status.last_failure) = Some(Instant::now());
+    }
+
+    fn warn_that_points_wait(&self, why: &str) {
+        let Level { points, spooled_points, dropped, .. } = self.queue.level();
+        let wait = points + spooled_points;
+        log::warn!("{}: {why}; {wait} points wait, {dropped} dropped", self.name);
+    }
 }
 
 /// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again.
@@ -190,6 +202,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
 /// A failure that goes on is logged that often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// A sink may wait within a write while its server is away: every so long that counts as a failure.
+const STALL: Duration = Duration::from_secs(5);
 
 /// Writes what comes through the queue until it is closed. False if nobody reads any more.
 pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
@@ -226,7 +240,12 @@ impl Writer<'_> {
     fn deliver(&mut self, chunk: &Chunk) -> Delivery {
         let status = &self.output.status;
         // A sink that waits must not hold up the one that is to take its place.
-        let has_time = || self.output.queue.has_time() && lock(&self.output.replacement).is_none();
+        let output = self.output;
+        let stalls = Cell::new((Instant::now(), 0));
+        let has_time = || {
+            stalls.set(stalled(output, stalls.get(), Instant::now()));
+            output.queue.has_time() && lock(&output.replacement).is_none()
+        };
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
             if let Some(sink) = lock(&self.output.replacement).take() {
@@ -236,6 +255,7 @@ impl Writer<'_> {
                 Some(replaced) => &mut **replaced,
                 None => self.sink,
             };
+            stalls.set((Instant::now(), 0));
             let failure = match sink.write(&chunk.bytes[range.clone()], points, &has_time) {
                 Ok(()) => {
                     add(&status.sent, points);
@@ -244,8 +264,7 @@ impl Writer<'_> {
                 }
                 Err(failure) => failure,
             };
-            add(&status.failures, 1);
-            *lock(&status.last_failure) = Some(Instant::now());
+            self.output.count_failure();
             match failure {
                 Failure::Gone => return Delivery::Gone,
                 Failure::Refused { points: refused, why } => {
@@ -283,9 +302,7 @@ impl Writer<'_> {
         self.failing = Some((since, tries + 1));
         if self.logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
             self.logged = Some(now);
-            let Level { points, spooled_points, dropped, .. } = self.output.queue.level();
-            let wait = points + spooled_points;
-            log::warn!("{}: {why}; {wait} points wait, {dropped} dropped", self.output.name);
+            self.output.warn_that_points_wait(why);
         }
         let longest = (RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST);
         jitter(longest).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
@@ -306,6 +323,21 @@ impl Writer<'_> {
             log::warn!("{}: {points} points were refused and are dropped: {why}", self.output.name);
         }
     }
+}
+
+/// Notes that a write goes on: since when, and how often that was noted.
+fn stalled(output: &Output, (since, times): (Instant, u32), now: Instant) -> (Instant, u32) {
+    let times_now = ((now - since).as_millis() / STALL.as_millis()) as u32;
+    if times_now <= times {
+        return (since, times);
+    }
+    output.count_failure();
+    let logs_every = (LOG_INTERVAL.as_secs() / STALL.as_secs()) as u32;
+    if times % logs_every == 0 {
+        let seconds = (now - since).as_secs();
+        output.warn_that_points_wait(&format!("a write has not ended after {seconds} s"));
+    }
+    (since, times_now)
 }
 
 /// Between half of it and all of it, so that many do not come back at the same moment.
@@ -361,6 +393,27 @@ mod tests {
         fn check(&mut self) -> Result<String, String> {
             Ok(String::new())
         }
+    }
+
+    #[test]
+    fn a_write_that_goes_on_is_a_failure_again_and_again() {
+        let bounds = Bounds {
+            chunk_points_max: 1,
+            chunk_bytes_max: 1,
+            queue_bytes_max: 1,
+            flush_interval: Duration::ZERO,
+        };
+        let output =
+            Output::new("test", Box::new(|_, _| 0), Queue::new("test", bounds, None), None);
+        let begun = Instant::now();
+        let mut stalls = (begun, 0);
+        let mut failures = Vec::new();
+        for tenths in [1, 9, 10, 11, 19, 20, 30, 35] {
+            stalls = stalled(&output, stalls, begun + STALL * tenths / 10);
+            failures.push(output.status.failures.load(Ordering::Relaxed));
+        }
+        assert_eq!(failures, [0, 0, 1, 1, 1, 2, 3, 3]);
+        assert!(output.last_failure().is_some());
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Kafka brokers, and a consumer that reads all that is in them.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -52,7 +56,7 @@ impl Noida {
         command.args(["start", "--only", "kafka", "--host", "127.0.0.1", "--kafka-port", &port]);
         let mut server = Process::start(command.arg("--data-dir").arg(self.directory.path()));
         server.wait_for("the broker listens", |_| {
-            std::net::TcpStream::connect(("127.0.0.1", self.port)).ok().map(drop)
+            TcpStream::connect(("127.0.0.1", self.port)).ok().map(drop)
         });
         self.server = Some(server);
     }
@@ -94,7 +98,7 @@ impl Tansu {
         }
         let mut server = Process::start(&mut command);
         server.wait_for("the broker listens", |_| {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+            TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
         });
         Tansu { port, _server: server }
     }
@@ -104,31 +108,104 @@ impl Tansu {
     }
 }
 
-/// A tansu behind stunnel, which asks for a certificate of the client's too.
+/// Passes on what clients and a broker say to each other, tells the clients another port than the
+/// broker's own, and keeps the logins.
+pub struct Relay {
+    pub port: u16,
+    logins: Arc<Mutex<Vec<String>>>,
+}
+
+impl Relay {
+    /// Clients are to come to `advertised`, or to it.
+    pub fn start(broker: u16, advertised: Option<u16>) -> Relay {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen on 127.0.0.1");
+        let port = listener.local_addr().expect("an address").port();
+        let logins: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (kept, advertised) = (logins.clone(), advertised.unwrap_or(port));
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", broker)) else { continue };
+                let (asks, answers) = (client.try_clone(), server.try_clone());
+                let kept = kept.clone();
+                pass_on(asks.expect("clone"), server, move |request| {
+                    // SaslAuthenticate.
+                    if request.starts_with(&[0, 36]) {
+                        let text = String::from_utf8_lossy(request).into_owned();
+                        kept.lock().expect("the logins").push(text);
+                    }
+                });
+                pass_on(answers.expect("clone"), client, move |answer| {
+                    let address = |port: u16| {
+                        [b"127.0.0.1".as_slice(), &u32::from(port).to_be_bytes()].concat()
+                    };
+                    let (own, other) = (address(broker), address(advertised));
+                    while let Some(at) = memchr::memmem::find(answer, &own) {
+                        answer[at..at + own.len()].copy_from_slice(&other);
+                    }
+                });
+            }
+        });
+        Relay { port, logins }
+    }
+
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The requests that had passwords.
+    pub fn logins(&self) -> Vec<String> {
+        self.logins.lock().expect("the logins").clone()
+    }
+}
+
+/// Hands one message after another to `change`, and on. Each has its length before it.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, change: impl Fn(&mut [u8]) + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut next = || {
+            let mut length = [0; 4];
+            from.read_exact(&mut length)?;
+            let mut message = vec![0; u32::from_be_bytes(length) as usize];
+            from.read_exact(&mut message)?;
+            change(&mut message);
+            to.write_all(&[&length, &*message].concat())
+        };
+        while next().is_ok() {}
+        let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    });
+}
+
+/// A broker behind stunnel, which asks for a certificate of the client's too.
 pub struct TlsBroker {
     pub port: u16,
     certificates: Directory,
-    _servers: (Tansu, Process),
+    _broker: Box<dyn Any>,
+    _stunnel: Process,
 }
 
 impl TlsBroker {
     pub fn start() -> TlsBroker {
+        TlsBroker::start_before(|port| {
+            let tansu = Tansu::start(Some(port), false);
+            (tansu.port, Box::new(tansu))
+        })
+    }
+
+    /// The broker is given the port that its clients are to come to, and says its own.
+    pub fn start_before(broker: impl FnOnce(u16) -> (u16, Box<dyn Any>)) -> TlsBroker {
         let (port, certificates) = (free_port(), make_certificates());
-        // It tells its clients to come through stunnel.
-        let tansu = Tansu::start(Some(port), false);
+        let (to, broker) = broker(port);
         let here = certificates.path().display();
         let settings = format!(
             "foreground = yes\npid =\n[kafka]\naccept = 127.0.0.1:{port}\n\
-             connect = 127.0.0.1:{}\ncert = {here}/server.pem\nkey = {here}/server.key\n\
-             CAfile = {here}/ca.pem\nverifyChain = yes\n",
-            tansu.port
+             connect = 127.0.0.1:{to}\ncert = {here}/server.pem\nkey = {here}/server.key\n\
+             CAfile = {here}/ca.pem\nverifyChain = yes\n"
         );
         let file = certificates.write("stunnel.conf", settings);
         let mut stunnel = Process::start(Command::new(program("stunnel4")).arg(file));
         stunnel.wait_for("stunnel listens", |_| {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+            TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
         });
-        TlsBroker { port, certificates, _servers: (tansu, stunnel) }
+        TlsBroker { port, certificates, _broker: broker, _stunnel: stunnel }
     }
 
     pub fn brokers(&self) -> String {
@@ -180,6 +257,7 @@ pub struct Record {
     pub topic: String,
     pub key: String,
     pub headers: BTreeMap<String, String>,
+    pub time_ms: i64,
     pub value: String,
 }
 
@@ -260,7 +338,8 @@ impl Reader {
             let topic = message.topic().to_string();
             self.next.insert((topic.clone(), message.partition()), message.offset() + 1);
             let (key, value) = (text(message.key()), text(message.payload()));
-            each(Record { topic, key, headers, value });
+            let time_ms = message.timestamp().to_millis().expect("a time");
+            each(Record { topic, key, headers, time_ms, value });
         }
     }
 

@@ -186,15 +186,22 @@ fn local_queue_full(_: &Long) -> Account {
     })
 }
 
-/// A broker refuses a batch for its size, and takes its halves. One at a time: what is refused
-/// alone is dropped.
+/// A broker refuses a batch for its size, or for that of its own segments, and takes its halves.
+/// One at a time: what is refused alone is dropped.
 fn batch_too_large(_: &Long) -> Account {
     mock("", |cluster, polling| {
-        for _ in 0..4 {
-            let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-            cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
-            polling.poll(100);
+        for _ in 0..2 {
+            for error in [
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
+            ] {
+                cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+                polling.poll(100);
+            }
         }
+        // As it is, it would be refused for ever.
+        let said = polling.daemon.process.stderr();
+        assert!(!said.contains("are sent again"), "{said}");
     })
 }
 

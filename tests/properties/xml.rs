@@ -158,7 +158,7 @@ fn cut(reply: &str, sizes: Vec<usize>) -> Vec<Found> {
     let mut items = Items::new(input, ITEMS, &Limits::default());
     let mut found = Vec::new();
     while items.next_item().unwrap().is_some() {
-        while Element::new(&items.text(), 128).read::<IgnoredAny>() == Err(element::Error::Short) {
+        if Element::new(&items.text(), 128).read::<IgnoredAny>() == Err(element::Error::Short) {
             items.longer().unwrap();
         }
         let scope = items.scope();
@@ -306,6 +306,20 @@ impl Node {
     }
 }
 
+/// Where the close tags are, by quick-xml's events.
+fn close_tags(text: &str) -> Vec<usize> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let mut found = Vec::new();
+    loop {
+        let at = reader.buffer_position() as usize;
+        match reader.read_event().unwrap() {
+            Event::End(_) => found.push(at),
+            Event::Eof => return found,
+            _ => {}
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(crate::cases(3000))]
 
@@ -339,5 +353,25 @@ proptest! {
         }
         let read = Element::new(&text[..at], 128).read::<Thing>();
         prop_assert_eq!(read, Err(element::Error::Short), "{}", &text[..at]);
+    }
+
+    /// A close tag of another name is found where it stands, also in what no field asks for.
+    #[test]
+    fn a_mixed_up_tag_is_found_out(node in node(), which in any::<proptest::sample::Index>()) {
+        let mut text = String::new();
+        node.write(&mut text);
+        let closes = close_tags(&text);
+        prop_assume!(!closes.is_empty());
+        let at = closes[which.index(closes.len())];
+        text.insert_str(at + "</".len(), "oops-");
+        for read in [
+            Element::new(&text, 128).read::<Thing>().map(drop),
+            Element::new(&text, 128).read::<IgnoredAny>().map(drop),
+        ] {
+            let Err(element::Error::Syntax { at: found, .. }) = read else {
+                panic!("{read:?}: {text}");
+            };
+            prop_assert_eq!(found, at, "{}", text);
+        }
     }
 }

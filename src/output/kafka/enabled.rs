@@ -111,7 +111,12 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
-        Code::MessageSizeTooLarge | Code::InvalidMessage | Code::InvalidRecord | Code::InvalidTopic
+        Code::MessageSizeTooLarge
+            | Code::MessageBatchTooLarge
+            | Code::InvalidMessage
+            | Code::InvalidRecord
+            | Code::InvalidTimestamp
+            | Code::InvalidTopic
     )
 }
 
@@ -146,10 +151,14 @@ fn start_producer(
         config.set("ssl.ca.location", path.to_string_lossy());
     }
     for (name, value) in &settings.librdkafka {
-        config.set(name, value);
+        config.set(name, value.expose());
     }
     let producer = config.create_with_context(Context(shared.clone()));
-    producer.map_err(|err| format!("librdkafka: {err}"))
+    producer.map_err(|err| match err {
+        // Its own words have the value in them, which may be a password.
+        KafkaError::ClientConfig(_, why, name, _) => format!("librdkafka: {name}: {why}"),
+        err => format!("librdkafka: {err}"),
+    })
 }
 
 pub struct Kafka {
@@ -192,6 +201,7 @@ impl Kafka {
                 .insert(header("collector", record.collector));
             let mut message = BaseRecord::with_opaque_to(record.topic, Box::new((attempt, *line)))
                 .key(record.key)
+                .timestamp(record.time_ms)
                 .payload(record.value)
                 .headers(headers);
             while let Err((err, back)) = self.producer.send(message) {

@@ -1,7 +1,8 @@
 //! Kafka: one record for each point.
 //!
-//! In the queue a record is a line `topic TAB key TAB measurement TAB collector TAB value`; none of
-//! the five can hold a tab or a newline. The producer itself is in `enabled.rs`, or, in a build
+//! In the queue a record is a line `time TAB topic TAB key TAB measurement TAB collector TAB
+//! value`; none of the six can hold a tab or a newline. The time is the point's, in milliseconds
+//! since 1970, and becomes the record's. The producer itself is in `enabled.rs`, or, in a build
 //! without the feature `kafka`, the refusal in `disabled.rs`.
 
 use std::path::PathBuf;
@@ -41,8 +42,8 @@ pub struct Settings {
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub ca_file: Option<PathBuf>,
-    /// Any of librdkafka's properties; they have the last word.
-    pub librdkafka: Vec<(String, String)>,
+    /// Any of librdkafka's properties; they have the last word. Some are secret.
+    pub librdkafka: Vec<(String, Secret)>,
 }
 
 /// What a record's value is.
@@ -78,7 +79,9 @@ impl Settings {
     /// Appends the batch's records; how many integers had to be clamped.
     pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
         let mut clamped = 0;
-        let time = json::rfc3339(batch.time_ns);
+        let time = json::rfc3339_ns(batch.time_ns);
+        let mut milliseconds = itoa::Buffer::new();
+        let milliseconds = milliseconds.format(batch.time_ns / 1_000_000);
         let codec = LineProtocol::default();
         for point in batch.points.iter() {
             let measurement = point.schema.name();
@@ -88,6 +91,8 @@ impl Settings {
                 row => row.flatten(),
             };
             let collector = row.as_ref().map_or(batch.collector, |row| row.name);
+            out.extend_from_slice(milliseconds.as_bytes());
+            out.push(b'\t');
             fill(&self.topic, batch, collector, measurement, topic_character, out);
             out.push(b'\t');
             let key_character = |c: char| if c.is_control() { ' ' } else { c };
@@ -164,6 +169,7 @@ pub fn check_template(template: &str) -> Result<(), String> {
 /// The fields of a record in the queue.
 #[derive(Debug, PartialEq)]
 struct Record<'a> {
+    time_ms: i64,
     topic: &'a str,
     key: &'a str,
     measurement: &'a str,
@@ -173,8 +179,9 @@ struct Record<'a> {
 
 #[cfg_attr(not(feature = "kafka"), allow(dead_code))]
 fn record(line: &str) -> Option<Record<'_>> {
-    let mut fields = line.splitn(5, '\t');
+    let mut fields = line.splitn(6, '\t');
     Some(Record {
+        time_ms: fields.next()?.parse().ok()?,
         topic: fields.next()?,
         key: fields.next()?,
         measurement: fields.next()?,
@@ -196,7 +203,7 @@ mod tests {
     };
 
     #[test]
-    fn records_are_lines_of_five_fields() {
+    fn records_are_lines_of_six_fields() {
         let settings = Settings {
             brokers: String::new(),
             topic: "junos.{collector}.{node}".into(),
@@ -214,16 +221,17 @@ mod tests {
         };
         let mut points = Points::default();
         points.push(&ITEM, &["a\tb"], &1);
-        let batch = Batch { node: "r1:x\n", collector: "c", time_ns: 5, points: &points };
+        let batch = Batch { node: "r1:x\n", collector: "c", time_ns: 5_000_007, points: &points };
         let mut out = Vec::new();
         settings.encode(&batch, &mut out);
         let line = String::from_utf8(out).unwrap();
         let expected = Record {
+            time_ms: 5,
             topic: "junos.c.r1_x_",
             key: "r1:x ",
             measurement: "item",
             collector: "c",
-            value: "item,host=r1:x\\ ,name=a\\ b count=1i 5",
+            value: "item,host=r1:x\\ ,name=a\\ b count=1i 5000007",
         };
         assert_eq!(record(line.trim_end_matches('\n')), Some(expected));
     }
