@@ -298,8 +298,8 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
 /// A field of `Leaves` whose element says by its name what it is: `counter!("packets-received")` is
 /// `packets_received`, in packets, "Packets received.". `counter!("ip6-" + "packets-received")` is
 /// the same for the element with the prefix, and `counter!("in" = "packets-received")` is for one
-/// that junos_exporter calls otherwise. `total!` is a counter that junos_exporter does not have: its
-/// name ends as Prometheus wants it, in `_total`.
+/// that junos_exporter calls otherwise. `total!` is a counter that junos_exporter does not have:
+/// its name ends as Prometheus wants it, in `_total`.
 macro_rules! leaf {
     ($kind:ident, $field:literal = $element:literal) => {
         $crate::reply::leaf!($kind, $field, $element, $element)
