@@ -21,7 +21,7 @@ use crate::dependency::source;
 use crate::federate::query::Client;
 use crate::items::Limits;
 use crate::output::line_protocol::LineProtocol;
-use crate::output::{exposition, json};
+use crate::output::{exposition, json, spool};
 use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
 use crate::poller::{self, RouterPoller};
@@ -668,6 +668,9 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
         let checked = daemon::make_output(output);
         let checked = checked.and_then(|mut parts| parts.sink.check());
         say(&format!("output {}", output.name()), checked);
+        if let Some(spool) = &output.spool {
+            say(&format!("spool of {}", output.name()), spool::check(&spool.directory));
+        }
     }
     if failed { Err(Exit::Failed(String::new())) } else { Ok(()) }
 }

@@ -309,12 +309,9 @@ impl Tally {
     }
 
     fn take_misfits(&mut self, element: &mut Element, points: &mut Points) {
-        let labels = std::mem::take(&mut points.refused_labels);
-        self.misfits += element.misfits + labels;
-        if self.first_misfit.is_none() {
-            let label = (labels > 0).then(|| "a description's label".to_string());
-            self.first_misfit = element.first_misfit.take().or(label);
-        }
+        self.misfits += element.misfits + std::mem::take(&mut points.misfits);
+        let first = element.first_misfit.take().or(points.first_misfit.take());
+        self.first_misfit = self.first_misfit.take().or(first);
     }
 }
 

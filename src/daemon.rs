@@ -425,7 +425,7 @@ impl Daemon {
             let output = Arc::new(Output::new(name, encode, queue, latest));
             let (theirs, events) = (output.clone(), self.events.clone());
             let write = move || {
-                if !output::write_all(&theirs, &mut *sink) {
+                if !output::write_all(&theirs, sink) {
                     let _ = events.send(Event::Gone);
                 }
             };

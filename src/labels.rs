@@ -70,7 +70,7 @@ impl DescriptionLabels {
                 let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
                 points.free_label(&name, value)
             });
-            points.refused_labels += u64::from(!added);
+            points.leave_out(u64::from(!added), || "a description's label".into());
         }
     }
 }
@@ -142,10 +142,10 @@ mod tests {
         points.push(&PORT, &["ge-0/0/0", ""], &String::new());
         let many: String = (0..LABELS_MAX + 2).map(|number| format!("[l{number}]")).collect();
         DescriptionLabels::default().add(&many, &mut points);
-        assert_eq!((points.get(0).tags().count(), points.refused_labels), (LABELS_MAX + 1, 2));
+        assert_eq!((points.get(0).tags().count(), points.misfits), (LABELS_MAX + 1, 2));
         let long = format!("[name=x] [2=3] [{}]", "n".repeat(NAME_BYTES_MAX + 1));
         DescriptionLabels::default().add(&long, &mut points);
-        assert_eq!(points.refused_labels, 5);
+        assert_eq!(points.misfits, 5);
     }
 
     #[test]

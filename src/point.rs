@@ -262,8 +262,9 @@ pub struct Points {
     re_name: String,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
-    /// Labels of descriptions that were left out since somebody took the count.
-    pub refused_labels: u64,
+    /// What collectors left out of items since somebody took the count, and the first of it.
+    pub misfits: u64,
+    pub first_misfit: Option<String>,
 }
 
 impl Points {
@@ -376,6 +377,14 @@ impl Points {
             + self.labels.len() * size_of::<(Span, Span)>()
             + self.values.len() * (size_of::<u64>() + size_of::<u16>())
             + self.strings.len()
+    }
+
+    /// Counts what a collector leaves out of an item.
+    pub fn leave_out(&mut self, values: u64, why: impl FnOnce() -> String) {
+        if values > 0 {
+            self.misfits += values;
+            self.first_misfit.get_or_insert_with(why);
+        }
     }
 
     /// Forgets the points and keeps the room they took.

@@ -393,10 +393,20 @@ fn what_record_saves_is_what_parse_reads() {
 fn check_says_what_works() {
     let stub = common::http_stub::HttpStub::accepting();
     let output = format!("[output.influxdb]\nurl = \"{}\"\ndatabase = \"perijove\"\n", stub.url());
-    let works = run_with(&(local_router("r1", "") + &output), &["check"]);
+    let directory = Directory::new();
+    let spool = |place: &str| format!("[spool]\ndirectory = \"{place}\"\n");
+    let place = directory.join("to be made");
+    let settings = local_router("r1", "") + &output;
+    let works = run_with(&(settings.clone() + &spool(place.to_str().unwrap())), &["check"]);
     assert_eq!(works.code, 0, "{works:?}");
     let said = works.stdout + &works.stderr;
     assert!(said.contains("r1") && said.contains("influxdb"), "{said}");
+    assert!(said.contains("spool of influxdb"), "{said}");
+    let left = std::fs::read_dir(directory.path()).expect("a directory").count();
+    assert_eq!(left, 0, "a check leaves something behind");
+    let fails = run_with(&(settings + &spool("/proc/nowhere")), &["check"]);
+    assert_eq!(fails.code, 1, "{fails:?}");
+    assert!(fails.stdout.contains("FAILED  spool of influxdb"), "{fails:?}");
 
     let nobody = format!(
         "[output.influxdb]\nurl = \"http://127.0.0.1:{}\"\ndatabase = \"perijove\"\n",

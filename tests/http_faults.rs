@@ -192,6 +192,31 @@ fn what_is_refused_for_good_is_dropped_counted_and_said_in_the_servers_words() {
     }
 }
 
+/// Version 2 writes nothing of a batch in which it cannot parse a line.
+#[test]
+fn a_line_that_cannot_be_parsed_costs_no_other() {
+    let stub = HttpStub::start(|_, request| match request.body.contains("routes,") {
+        true => Reply::message(
+            400,
+            "{\"code\":\"invalid\",\"message\":\"unable to parse 'routes,': bad number\"}",
+        ),
+        false => Reply::status(204),
+    });
+    let mut daemon = daemon(&stub, LOGIN_V2);
+    daemon.process.wait_for("the points without routes", |_| {
+        (alarm_polls(&stub.accepted()) >= 3).then_some(())
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(finished.stderr.contains("unable to parse"), "{}", finished.stderr);
+    let accepted: std::collections::BTreeSet<String> =
+        stub.accepted().iter().map(Line::key).collect();
+    for line in lines::readings(&lines::read(&finished.stdout)) {
+        let is_bad = line.measurement == "routes";
+        assert_eq!(accepted.contains(&line.key()), !is_bad, "{}", line.key());
+    }
+}
+
 #[test]
 fn a_servers_words_cannot_flood_or_forge_the_log() {
     let words = format!("no\u{1b}[2J\r\nERROR forged line{}", "x".repeat(3_000_000));

@@ -150,9 +150,6 @@ struct Text(String);
 impl Item<Connections> for Text {
     fn points(self, connections: &mut Connections, scope: &Scope, points: &mut Points) {
         let mut table = netstat::read(&self.0);
-        if let Some(first) = table.first_rejected {
-            log::debug!("connections: left out {} rows, first {first}", table.rejected);
-        }
         let running = connections.processes.get(scope.re_name());
         for socket in &mut table.sockets {
             socket.process = connections.daemon(socket, running);
@@ -167,9 +164,8 @@ impl Item<Connections> for Text {
             rows_max: ROWS_MAX,
         };
         let found = map::map(&table.sockets, &rules);
-        if found.dropped > 0 {
-            log::warn!("connections: {} rows are beyond {ROWS_MAX}", found.dropped);
-        }
+        points.leave_out(table.rejected, || table.first_rejected.unwrap_or_default());
+        points.leave_out(found.dropped, || format!("a row beyond {ROWS_MAX}"));
         found.points(points, &mut |_| ());
     }
 }

@@ -82,7 +82,7 @@ pub struct FileScrape {
 const DARKSTAT_URL: &str = "http://127.0.0.1:11560/metrics";
 const EBPF_URL: &str = "http://localhost:9435/metrics";
 /// Of sockets, darkstat and ebpf_exporter; the inventory changes seldom.
-const INTERVAL_SECONDS: u64 = 7;
+pub(super) const INTERVAL_SECONDS: u64 = 7;
 const INVENTORY_INTERVAL_SECONDS: u64 = 180;
 
 impl Source {

@@ -622,6 +622,19 @@ mod tests {
     }
 
     #[test]
+    fn a_router_s_sockets_are_asked_for_as_often_as_a_machine_s() {
+        let interval = |of: &str, name: &str| {
+            let text = format!("{of}[[router]]\nidentity = \"a\"\n[dependency]\n");
+            let config = read(&text).unwrap();
+            let polled = &config.routers[0].collectors;
+            let polled = polled.iter().find(|polled| polled.entry.name == name).unwrap();
+            polled.interval.as_secs()
+        };
+        assert_eq!((interval("", "connections"), interval("", "bgp")), (7, 30));
+        assert_eq!(interval("interval = \"60s\"\n", "connections"), 60);
+    }
+
+    #[test]
     fn errors_name_line_key_and_what_is_allowed() {
         for (name, text, expected) in [
             (

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source, named_file,
-    unknown_collector,
+    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source, dependency,
+    named_file, unknown_collector,
 };
 use crate::collectors;
 use crate::items::Limits;
@@ -215,7 +215,10 @@ impl Source {
             let settings = settings.unwrap_or_default();
             let interval = settings.interval.or(router.interval).or(file.interval);
             let timeout = settings.timeout.or(router.timeout).or(file.timeout);
-            let (interval, timeout) = (or_seconds(interval, 30), or_seconds(timeout, 30));
+            // A router's sockets are asked for as often as a machine's.
+            let is_sockets = entry.name == "connections";
+            let often = if is_sockets { dependency::INTERVAL_SECONDS } else { 30 };
+            let (interval, timeout) = (or_seconds(interval, often), or_seconds(timeout, 30));
             polled.push(Polled { entry, interval, timeout, settings });
         }
         Ok(polled)

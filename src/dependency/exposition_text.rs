@@ -32,26 +32,26 @@ impl Labels {
 /// What a text came to.
 #[derive(Debug, Default, PartialEq)]
 pub struct Tally {
-    /// Samples of any family.
-    pub samples: u64,
-    /// Whether each family was there, be it without samples.
-    pub has: Vec<bool>,
+    /// Whether there is a family with a name that begins as it should, be it without samples.
+    pub is_there: bool,
     /// Lines of the families that are no samples, and the first of them.
     pub rejected: u64,
     pub first_rejected: Option<String>,
 }
 
-/// Reads all samples of these families: `take` gets a family's index, labels and value. Fails if
-/// the text is longer than `bytes_max`, or ends in an error.
+/// Reads all samples of these families: `take` gets a family's index, labels and value. `sign` is
+/// what some name begins with in the text of whoever was to be asked. Fails if the text is longer
+/// than `bytes_max`, or ends in an error.
 pub fn read(
     input: impl Read,
     families: &[&str],
+    sign: &str,
     bytes_max: usize,
     mut take: impl FnMut(usize, &Labels, f64),
 ) -> Result<Tally, String> {
     let limited = input.take(bytes_max as u64 + 1);
     let mut input = BufReader::with_capacity(64 << 10, limited);
-    let mut tally = Tally { has: vec![false; families.len()], ..Tally::default() };
+    let mut tally = Tally::default();
     let (mut line, mut labels) = (Vec::new(), Labels::default());
     let (mut bytes, mut number) = (0, 0u64);
     loop {
@@ -71,16 +71,13 @@ pub fn read(
             continue;
         }
         let (name, rest) = name(text);
-        let wanted = |name: &[u8]| families.iter().position(|family| family.as_bytes() == name);
         if let Some(comment) = text.strip_prefix(b"#") {
-            if let Some(family) = described(comment).and_then(wanted) {
-                tally.has[family] = true;
-            }
+            tally.is_there |= described(comment).starts_with(sign.as_bytes());
             continue;
         }
-        tally.samples += u64::from(!name.is_empty());
-        let Some(family) = wanted(name) else { continue };
-        tally.has[family] = true;
+        tally.is_there |= name.starts_with(sign.as_bytes());
+        let family = families.iter().position(|family| family.as_bytes() == name);
+        let Some(family) = family else { continue };
         let value = if line.len() > LINE_BYTES_MAX { None } else { sample(rest, &mut labels) };
         match value {
             Some(value) => take(family, &labels, value),
@@ -121,11 +118,11 @@ fn name(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(text.iter().position(|byte| !is_name(byte)).unwrap_or(text.len()))
 }
 
-/// The family that a `# HELP` or `# TYPE` line is about.
-fn described(comment: &[u8]) -> Option<&[u8]> {
+/// The family that a `# HELP` or `# TYPE` line is about; any other comment is about none.
+fn described(comment: &[u8]) -> &[u8] {
     let comment = comment.trim_ascii_start();
-    let rest = comment.strip_prefix(b"HELP").or(comment.strip_prefix(b"TYPE"))?;
-    Some(name(rest.trim_ascii_start()).0)
+    let rest = comment.strip_prefix(b"HELP").or(comment.strip_prefix(b"TYPE"));
+    name(rest.unwrap_or_default().trim_ascii_start()).0
 }
 
 /// Labels, value, and perhaps a time and more, which are nothing to us.
@@ -185,11 +182,12 @@ mod tests {
 
     fn read_all(text: &str) -> (Tally, Vec<String>) {
         let mut samples = Vec::new();
-        let tally = read(text.as_bytes(), &["a_total", "b"], 1 << 20, |family, labels, value| {
+        let take = |family: usize, labels: &Labels, value: f64| {
             let labels: Vec<_> = labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
             samples.push(format!("{family} {} {value}", labels.join("|")));
-        });
-        (tally.unwrap(), samples)
+        };
+        let tally = read(text.as_bytes(), &["a_total", "b"], "a_", 1 << 20, take).unwrap();
+        (tally, samples)
     }
 
     #[test]
@@ -203,7 +201,7 @@ mod tests {
         let expected =
             ["0 x=}|y=,\"z\\\n\\t= 1", "0 x=1 2500", "0  3", "1  inf", "1 q=\u{1f680} NaN"];
         assert_eq!(samples, expected);
-        assert_eq!((tally.samples, tally.rejected), (7, 0));
+        assert_eq!((tally.is_there, tally.rejected), (true, 0));
     }
 
     #[test]
@@ -214,20 +212,31 @@ mod tests {
         assert_eq!(samples, ["0  4"]);
         assert_eq!(tally.rejected, 7);
         assert_eq!(tally.first_rejected.unwrap(), "line 1: a_total{x=\"1\" 1");
-        assert_eq!(tally.has, [true, false]);
+        assert!(tally.is_there);
         let long = format!("a_total{{x=\"{}\"}} 1\na_total 2\n", "x".repeat(100_000));
         let (tally, samples) = read_all(&long);
         assert_eq!((tally.rejected, samples.len()), (1, 1));
-        let (tally, _) = read_all("# TYPE b gauge\n");
-        assert_eq!(tally.has, [false, true]);
+    }
+
+    #[test]
+    fn whoever_was_asked_shows_in_a_name() {
+        for (text, is_there) in [
+            ("# TYPE a_b gauge\n", true),
+            ("#HELP a_total x\n", true),
+            ("a_b 1\n", true),
+            ("# a_b\n# TYPE b gauge\nb 1\nba_b{x=\"a_\"} 1\n<a_b>\n", false),
+            ("", false),
+        ] {
+            assert_eq!(read_all(text).0.is_there, is_there, "{text}");
+        }
     }
 
     #[test]
     fn an_endless_text_ends() {
         let endless = io::repeat(b'\n');
-        let err = read(endless, &["a"], 1 << 20, |_, _, _| ()).unwrap_err();
+        let err = read(endless, &["a"], "a", 1 << 20, |_, _, _| ()).unwrap_err();
         assert_eq!(err, "it is longer than 1048576 bytes (bytes_max)");
         let line = io::repeat(b'a');
-        assert!(read(line, &["a"], 1 << 20, |_, _, _| ()).is_err());
+        assert!(read(line, &["a"], "a", 1 << 20, |_, _, _| ()).is_err());
     }
 }

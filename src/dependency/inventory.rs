@@ -41,13 +41,13 @@ impl Default for Bounds {
     }
 }
 
-/// One entry as it is written. Every field may be missing; any other is a mistake.
+/// One entry as it is written. Every field may be missing or null; any other is a mistake.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Entry {
-    ip_address: String,
-    domain: String,
-    hostgroup: String,
+    ip_address: Option<String>,
+    domain: Option<String>,
+    hostgroup: Option<String>,
 }
 
 /// An entry is as long at most; what is longer is none.
@@ -209,7 +209,7 @@ pub struct Inventory {
 
 impl fmt::Debug for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "Inventory of {} entries, {} rejected", self.words.len(), self.rejected)
+        write!(f, "Inventory of {} entries, {} rejected", self.len(), self.rejected)
     }
 }
 
@@ -246,13 +246,13 @@ impl Inventory {
         self.find(address).unwrap_or_default()
     }
 
-    /// Entries that are used, those for the machine itself among them.
+    /// Entries of the document that are used.
     pub fn len(&self) -> usize {
-        self.words.len()
+        self.words.len().saturating_sub(LOOPBACK.len())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.len() == 0
     }
 }
 
@@ -296,16 +296,18 @@ impl Reading {
 
     /// Takes one entry; an error says why it is none.
     fn take(&mut self, entry: &Entry) -> Result<(), String> {
-        let prefix: Prefix = entry.ip_address.parse()?;
+        let prefix: Prefix = entry.ip_address.as_deref().unwrap_or_default().parse()?;
+        let domain = entry.domain.as_deref().unwrap_or_default();
+        let hostgroup = entry.hostgroup.as_deref().unwrap_or_default();
         self.good += 1;
-        if entry.domain.is_empty() && entry.hostgroup.is_empty() {
+        if domain.is_empty() && hostgroup.is_empty() {
             // It says nothing, and hides nothing of what is around it.
             return Ok(());
         }
         if self.inventory.words.len() >= self.bounds.entries_max + 2 {
             return Err(format!("one more than {} entries (entries_max)", self.bounds.entries_max));
         }
-        self.add(prefix, &entry.domain, &entry.hostgroup);
+        self.add(prefix, domain, hostgroup);
         Ok(())
     }
 
@@ -629,14 +631,16 @@ mod tests {
             {"ip_address":"2001:db8:0:0::1","domain":"one"},
             {"ip_address":"::ffff:10.2.3.9","domain":"mapped"},
             {"ip_address":"::ffff:192.0.2.0/120","domain":"mapped net"},
+            {"ip_address":"10.2.3.10","domain":null,"hostgroup":"nulls"},
             {"ip_address":"10.2.3.7","domain":"again"}]"#;
         let inventory = read(Format::ArrayJson, text).unwrap();
-        assert_eq!(inventory.rejected, 0);
+        assert_eq!((inventory.len(), inventory.rejected), (11, 0));
         for (address, expected) in [
             ("10.2.3.1", ("", "net")),
             ("10.2.3.7", ("again", "")),
             ("10.2.3.8", ("", "net")),
             ("10.2.3.9", ("mapped", "")),
+            ("10.2.3.10", ("", "nulls")),
             ("::ffff:10.2.3.9", ("mapped", "")),
             ("10.2.4.0", ("wide", "w")),
             ("10.3.0.0", ("world", "")),
@@ -665,6 +669,7 @@ mod tests {
             (r#"{"ip_address":"10.0.0.999","domain":"x"}"#, 2, "`10.0.0.999` is neither"),
             (r#"{"ip_address":"10.0.0.9/33","domain":"x"}"#, 2, "`10.0.0.9/33` is neither"),
             (r#"{"domain":"x"}"#, 2, "`` is neither"),
+            (r#"{"ip_address":null,"domain":"x"}"#, 2, "`` is neither"),
             ("[1,[2],3]", 2, "not an object"),
             ("nul", 2, "not an object"),
             (r#"{"ip_address":]}"#, 2, "expected value"),
@@ -718,7 +723,8 @@ mod tests {
         }
         let err = read(Format::NdJson, "<html>\nbusy\n").unwrap_err();
         assert!(err.starts_with("none of its 2 entries is good: line 1: not an object"), "{err}");
-        assert!(read(Format::ArrayJson, " [ ] ").unwrap().find([10, 0, 0, 1].into()).is_none());
+        let none = read(Format::ArrayJson, " [ ] ").unwrap();
+        assert!(none.is_empty() && none.find([10, 0, 0, 1].into()).is_none());
         let bounds = Bounds { bytes_max: 100, entries_max: 1 };
         let spaces = io::repeat(b' ');
         let err = Inventory::read(spaces, Format::ArrayJson, bounds).unwrap_err();

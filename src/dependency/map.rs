@@ -6,7 +6,8 @@
 //!
 //! A TIME_WAIT socket is what is left of a connection, and nobody's. It names a downstream while
 //! somebody still listens, and an upstream where its ports say who called whom: a port of the range
-//! that the kernel gives to callers here, another one there. It never takes a live row's place.
+//! that the kernel gives to callers here, and one there that no system gives to them. It never
+//! takes a live row's place.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,6 +21,9 @@ use crate::point::{Measurement, Points, Schema, level};
 
 /// What IANA gives to callers; Linux's own range is a setting of the kernel.
 pub const EPHEMERAL: RangeInclusive<u16> = 49152..=65535;
+
+/// No system gives lower ones to callers, unless somebody told it to: FreeBSD begins here.
+const CALLERS_MIN: u16 = 10_000;
 
 /// The addresses of the machine that the sockets are of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -141,19 +145,21 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
     let mut found = Dependencies::default();
     let mut listeners = Listeners::new();
     // Both ends of what the machine asks of itself are here, whatever its interfaces say.
-    let mut seen_here = HashSet::new();
+    let mut ends = HashSet::new();
     for socket in sockets.iter().filter(|socket| rules.counts(socket)) {
         if socket.state != State::Listening {
-            seen_here.insert(socket.local.address);
-        } else if socket.protocol == Protocol::Tcp || !rules.ephemeral.contains(&socket.local.port)
-        {
+            ends.insert((socket.protocol, socket.local, socket.remote));
+        } else if socket.protocol == Protocol::Tcp || socket.local.port < *rules.ephemeral.start() {
+            // Resolvers take any port above those of servers, beyond the kernel's range too.
             listeners.entry((socket.protocol, socket.local.port)).or_default().push(socket);
             found.add_server(socket, rules);
         }
     }
     // Many sockets make one row: names and inventory are looked up once for all of them.
     let mut seen = HashSet::new();
-    for socket in sockets.iter().filter(|socket| socket.state != State::Listening) {
+    // What is over takes the room that what is not leaves.
+    let in_state = |state| sockets.iter().filter(move |socket| socket.state == state);
+    for socket in in_state(State::Connected).chain(in_state(State::Waiting)) {
         if !rules.counts(socket) {
             continue;
         }
@@ -166,8 +172,9 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
             }
             None => (Direction::Upstream, socket.remote.port, process),
         };
-        let is_own =
-            rules.own.has(socket.remote.address) || seen_here.contains(&socket.remote.address);
+        let is_own = rules.own.has(socket.remote.address)
+            || socket.remote.address == socket.local.address
+            || ends.contains(&(socket.protocol, socket.remote, socket.local));
         let is_upstream = direction == Direction::Upstream;
         if is_upstream && (is_own && !rules.loopback || !rules.called(socket)) {
             continue;
@@ -201,7 +208,7 @@ impl Rules<'_> {
     fn called(&self, socket: &Socket) -> bool {
         socket.state == State::Connected
             || self.ephemeral.contains(&socket.local.port)
-                && !self.ephemeral.contains(&socket.remote.port)
+                && socket.remote.port < CALLERS_MIN.min(*self.ephemeral.start())
     }
 
     /// The machine's own address in place of its loopback.
@@ -359,6 +366,7 @@ mod tests {
             socket(Tcp, Listening, ":::443", "nginx"),
             socket(Tcp, Listening, "127.0.0.1:40000", "local"),
             socket(Udp, Listening, "0.0.0.0:40001", "caller"),
+            socket(Udp, Listening, "0.0.0.0:63000", "resolver"),
             socket(Udp, Listening, "0.0.0.0:53", "named"),
             socket(Tcp, Connected, "192.0.2.2:80>10.2.0.9:50000", "nginx"),
             socket(Tcp, Connected, "192.0.2.2:443>10.9.0.1:50000", ""),
@@ -400,11 +408,15 @@ mod tests {
     fn a_waiting_socket_hides_and_invents_nothing() {
         let sockets = [
             // First in the table, as the one that hid the live one.
+            socket(Tcp, Waiting, "192.0.2.2:40003>10.9.0.1:443", ""),
             socket(Tcp, Waiting, "192.0.2.2:40000>10.9.0.1:5432", ""),
             socket(Tcp, Connected, "192.0.2.2:40001>10.9.0.1:5432", "app"),
             // Of a listener that has gone: the other side called.
             socket(Tcp, Waiting, "192.0.2.2:8080>10.9.0.1:50000", ""),
             socket(Tcp, Waiting, "192.0.2.2:45000>10.9.0.1:50001", ""),
+            // And its system's range for callers is another one than ours.
+            socket(Tcp, Waiting, "192.0.2.2:45000>10.9.0.1:61500", ""),
+            socket(Tcp, Waiting, "192.0.2.2:45000>10.9.0.1:12000", ""),
             // A short call, and one to us.
             socket(Tcp, Waiting, "192.0.2.2:40002>10.9.0.1:443", ""),
             socket(Tcp, Waiting, "192.0.2.2:80>10.9.0.1:50002", ""),
@@ -417,6 +429,9 @@ mod tests {
             "server_process me 0.0.0.0:80 80 nginx",
         ];
         assert_eq!(rows(&sockets, |_| ()), expected);
+        // Where there is room for one row of each kind, it is the live one's.
+        let expected = [expected[1], expected[3]];
+        assert_eq!(rows(&sockets, |rules| rules.rows_max = 1), expected);
     }
 
     #[test]
@@ -428,16 +443,21 @@ mod tests {
             socket(Tcp, Connected, "::1:40001>::1:5001", "app"),
             socket(Tcp, Connected, "127.0.0.2:40002>127.0.0.2:5001", "app"),
             socket(Tcp, Connected, "192.0.2.2:40003>192.0.2.2:5002", "app"),
-            // An address that no interface tells of: its other end shows that it is ours.
+            // Addresses that no interface tells of: the other end shows that they are ours.
             socket(Tcp, Connected, "192.0.2.3:40004>192.0.2.3:5003", "app"),
+            socket(Tcp, Connected, "192.0.2.3:40005>192.0.2.4:5004", "app"),
+            socket(Tcp, Connected, "192.0.2.4:5004>192.0.2.3:40005", "api"),
+            socket(Tcp, Listening, "192.0.2.4:5004", "api"),
         ];
         let expected = [
+            "downstream 192.0.2.4 192.0.2.3 5004 tcp api",
             "downstream me me.example localhost localhost 5000 tcp api",
+            "server_process 192.0.2.4:5004 5004 api",
             "server_process me 127.0.0.1:5000 5000 api",
         ];
         assert_eq!(rows(&sockets, |_| ()), expected);
         let found = rows(&sockets, |rules| rules.loopback = true);
-        assert_eq!(found.iter().filter(|row| row.starts_with("upstream")).count(), 4, "{found:?}");
+        assert_eq!(found.iter().filter(|row| row.starts_with("upstream")).count(), 5, "{found:?}");
         // Without an address of its own it still has a map.
         static NOBODY: LazyLock<Own> = LazyLock::new(Own::default);
         let rows = rows(&sockets[1..4], |rules| {
@@ -445,6 +465,19 @@ mod tests {
             rules.loopback = true;
         });
         assert_eq!(rows.len(), 3, "{rows:?}");
+    }
+
+    /// A transparent proxy takes connections at addresses that are its upstreams'.
+    #[test]
+    fn an_address_that_a_proxy_answers_for_is_an_upstream_all_the_same() {
+        let sockets = [
+            socket(Tcp, Listening, "0.0.0.0:3129", "squid"),
+            socket(Tcp, Connected, "10.9.0.1:443>10.2.0.9:50000", "squid"),
+            socket(Tcp, Connected, "192.0.2.2:40000>10.9.0.1:443", "squid"),
+        ];
+        let found = rows(&sockets, |_| ());
+        let expected = "upstream me me.example db db.example 443 tcp squid";
+        assert!(found.iter().any(|row| row == expected), "{found:?}");
     }
 
     #[test]

@@ -120,6 +120,27 @@ pub struct State {
     /// Why the last run failed.
     pub failure: Option<String>,
     pub found: Found,
+    said_rejected: Said,
+    said_dropped: Said,
+}
+
+/// A number that changes is logged again after this time at the earliest.
+const SAID_FOR: Duration = Duration::from_secs(600);
+
+/// A number that was logged, and when.
+#[derive(Clone, Debug, Default)]
+struct Said(Option<(u64, Instant)>);
+
+impl Said {
+    /// Whether to log this one now.
+    fn is_news(&mut self, number: u64, now: Instant) -> bool {
+        let is_said = |(said, at)| said == number || now.duration_since(at) < SAID_FOR;
+        let is_news = number > 0 && !self.0.is_some_and(is_said);
+        if is_news {
+            self.0 = Some((number, now));
+        }
+        is_news
+    }
 }
 
 pub struct Status {
@@ -134,7 +155,7 @@ impl Status {
 
     /// Counts a run, and logs what is new about it.
     fn ran(&self, result: Result<Found, String>, duration: Duration) {
-        let name = self.source;
+        let (name, now) = (self.source, Instant::now());
         let mut state = lock(&self.state);
         state.runs += 1;
         state.duration = duration;
@@ -143,15 +164,15 @@ impl Status {
                 if state.failure.take().is_some() {
                     log::info!("{name}: works again");
                 }
-                if found.rejected != state.found.rejected && found.rejected > 0 {
+                if state.said_rejected.is_news(found.rejected, now) {
                     let first = found.first_rejected.as_deref().unwrap_or_default();
                     log::warn!("{name}: left out {} that do not fit: {first}", found.rejected);
                 }
-                if found.dropped > 0 && state.found.dropped == 0 {
+                if state.said_dropped.is_news(found.dropped, now) {
                     log::warn!("{name}: {} rows are beyond the limit", found.dropped);
                 }
                 state.found = found;
-                state.last_success = Some(Instant::now());
+                state.last_success = Some(now);
             }
             Err(why) => {
                 if state.failure.as_ref() != Some(&why) {
@@ -394,7 +415,7 @@ impl Fetch {
                     self.known.iter().map(|(name, value)| (*name, &**value)).collect();
                 let Answer { headers, body } = http.get(agent, &known)?;
                 let Some(body) = body else { return Ok(self.found.clone()) };
-                let read = self.read(body);
+                let read = self.read(body, inventory);
                 let known = [("if-none-match", ETAG), ("if-modified-since", LAST_MODIFIED)];
                 let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
                 let known = known
@@ -415,7 +436,7 @@ impl Fetch {
                 if written.is_some() && self.file == written {
                     return Ok(self.found.clone());
                 }
-                let read = self.read(file);
+                let read = self.read(file, inventory);
                 self.file = written.filter(|_| read.is_ok());
                 (shown, read)
             }
@@ -432,7 +453,32 @@ impl Fetch {
         Ok(self.found.clone())
     }
 
-    fn read(&self, input: impl Read) -> Result<Inventory, String> {
-        Inventory::read(input, self.settings.format, self.settings.bounds)
+    /// Lines of which there are none may be the rest of a document; an array without an entry says
+    /// so.
+    fn read(&self, input: impl Read, in_use: &Shared) -> Result<Inventory, String> {
+        let read = Inventory::read(input, self.settings.format, self.settings.bounds)?;
+        let known = in_use.get().len();
+        if read.is_empty() && known > 0 && self.settings.format == Format::NdJson {
+            return Err(format!("it has no entry, and the one in use has {known}"));
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_goes_up_and_down_is_not_logged_each_time() {
+        let (mut said, start) = (Said::default(), Instant::now());
+        let news: Vec<u64> = (0..1000)
+            .filter(|second| {
+                let number = [3, 0, 4, 3][*second as usize % 4];
+                said.is_news(number, start + Duration::from_secs(*second))
+            })
+            .collect();
+        // The first, and the next other one after ten minutes.
+        assert_eq!(news, [0, 602]);
     }
 }

@@ -46,6 +46,10 @@ const EBPF: &[&str] = &[
     "ebpf_exporter_ipv6_send_bytes",
 ];
 
+/// All names of an ebpf_exporter begin so; it has no family for an empty table. darkstat has its
+/// own at any time.
+const EBPF_SIGN: &str = "ebpf_exporter_";
+
 /// What is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -120,11 +124,14 @@ impl Traffic {
         own: &Own,
         bounds: Bounds,
     ) -> Result<Traffic, String> {
-        let families = if dialect == Dialect::Darkstat { DARKSTAT } else { EBPF };
+        let (families, sign) = match dialect {
+            Dialect::Darkstat => (DARKSTAT, DARKSTAT[0]),
+            Dialect::Ebpf => (EBPF, EBPF_SIGN),
+        };
         let mut traffic = Traffic::default();
         let mut wrong = Tally::default();
         let tally =
-            exposition_text::read(input, families, bounds.bytes_max, |family, labels, v| {
+            exposition_text::read(input, families, sign, bounds.bytes_max, |family, labels, v| {
                 let (peer, direction) = match dialect {
                     Dialect::Darkstat => (labels.get("ip"), darkstat_direction(labels.get("dir"))),
                     Dialect::Ebpf if family < 2 => (labels.get("daddr"), Direction::Ingress),
@@ -142,13 +149,8 @@ impl Traffic {
                     traffic.add(address, direction, v as u64, bounds.peers_max);
                 }
             })?;
-        // ebpf_exporter has no family for an empty table, darkstat has its own at any time.
-        let is_there = match dialect {
-            Dialect::Darkstat => tally.has[0],
-            Dialect::Ebpf => tally.samples > 0,
-        };
-        if !is_there {
-            return Err(format!("there is no {} in what it answers", families.join(", ")));
+        if !tally.is_there {
+            return Err(format!("there is no {sign} in what it answers"));
         }
         traffic.tally = tally;
         traffic.tally.rejected += wrong.rejected;
@@ -248,6 +250,9 @@ mod tests {
         assert_eq!(rows, ["10.2.3.4 ingress 5120", "10.2.3.4 egress 501"]);
         // Any of the families will do, and none of them.
         assert!(read("ebpf_exporter_enabled_programs 1\n", Dialect::Ebpf).unwrap().is_empty());
+        let others = "# TYPE node_load1 gauge\nnode_load1 0.1\n";
+        let err = read(others, Dialect::Ebpf).unwrap_err();
+        assert_eq!(err, "there is no ebpf_exporter_ in what it answers");
         assert!(read("<html>\n", Dialect::Ebpf).is_err());
     }
 

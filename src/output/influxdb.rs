@@ -66,6 +66,17 @@ pub enum Precision {
     S,
 }
 
+impl Precision {
+    fn unit_ns(self) -> u64 {
+        match self {
+            Precision::Ns => 1,
+            Precision::Us => 1_000,
+            Precision::Ms => 1_000_000,
+            Precision::S => 1_000_000_000,
+        }
+    }
+}
+
 /// How whole numbers are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,15 +89,10 @@ pub enum Integers {
 }
 
 impl Settings {
+    /// With times in nanoseconds whatever the precision: what waits may meet other settings.
     pub fn line_protocol(&self) -> LineProtocol {
-        let precision_ns = match self.precision {
-            Precision::Ns => 1,
-            Precision::Us => 1_000,
-            Precision::Ms => 1_000_000,
-            Precision::S => 1_000_000_000,
-        };
         let unsigned = self.integers == Integers::U;
-        LineProtocol { host_tag: self.host_tag.clone(), unsigned, precision_ns }
+        LineProtocol { host_tag: self.host_tag.clone(), unsigned }
     }
 }
 
@@ -94,6 +100,7 @@ pub struct Influxdb {
     agent: Agent,
     settings: Settings,
     authorization: Option<Secret>,
+    scaled: Vec<u8>,
     compressed: Vec<u8>,
 }
 
@@ -110,11 +117,18 @@ impl Influxdb {
             }
         };
         let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
-        Ok(Influxdb { agent, settings: settings.clone(), authorization, compressed: Vec::new() })
+        let (settings, scaled, compressed) = (settings.clone(), Vec::new(), Vec::new());
+        Ok(Influxdb { agent, settings, authorization, scaled, compressed })
     }
 
     fn post(&mut self, lines: &[u8]) -> Result<Response<Body>, ureq::Error> {
         let Settings { url, precision, .. } = &self.settings;
+        let mut lines = lines;
+        if *precision != Precision::Ns {
+            self.scaled.clear();
+            scale(lines, precision.unit_ns(), &mut self.scaled);
+            lines = &self.scaled;
+        }
         let precision = match precision {
             Precision::Ns => "ns",
             // Version 1 takes any other word for nanoseconds.
@@ -179,20 +193,36 @@ impl Sink for Influxdb {
     }
 }
 
+/// Appends the lines, whose times are in nanoseconds, with times in this unit.
+fn scale(lines: &[u8], unit_ns: u64, out: &mut Vec<u8>) {
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let (before, time) = line.split_at(memchr::memrchr(b' ', line).map_or(0, |at| at + 1));
+        out.extend_from_slice(before);
+        match str::from_utf8(time).ok().and_then(|time| time.parse::<u64>().ok()) {
+            Some(time) => {
+                let mut buffer = itoa::Buffer::new();
+                out.extend_from_slice(buffer.format(time / unit_ns).as_bytes());
+            }
+            // Damaged: the server's to refuse.
+            None => out.extend_from_slice(time),
+        }
+        out.push(b'\n');
+    }
+}
+
 /// What to do, by the server's status and words.
 fn failure(status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
     let words = words(answer);
     let why = format!("the server answered {} ({})", status.as_u16(), first_line(&words));
     match status.as_u16() {
         413 => Failure::TooLarge { why },
-        400 | 422 => {
-            let refused = refused(&words);
-            if refused > 0 {
-                Failure::Refused { points: refused, why }
-            } else {
-                Failure::Suspect { why }
-            }
-        }
+        400 | 422 => match dropped(&words) {
+            // A line that cannot be parsed: version 1 writes the others of its batch, version 2
+            // writes none.
+            0 => Failure::Suspect { why },
+            points => Failure::Refused { points, why },
+        },
         401 | 403 => {
             let why = format!("{why}: check username, password_file or token_file");
             Failure::Retry { after: None, why }
@@ -215,13 +245,11 @@ fn words(answer: &str) -> String {
     serde_json::from_str::<Answer>(answer).map_or(answer.trim().to_string(), |a| a.error)
 }
 
-/// How many points were refused, if it is said.
-fn refused(words: &str) -> u64 {
-    let dropped = words.rsplit_once("dropped=").map(|(_, count)| {
-        let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
-        count[..end].parse().unwrap_or(0)
-    });
-    dropped.unwrap_or_else(|| words.matches("unable to parse").count() as u64)
+/// How many points were refused, the others being written, if it is said.
+fn dropped(words: &str) -> u64 {
+    let Some((_, count)) = words.rsplit_once("dropped=") else { return 0 };
+    let end = count.find(|c: char| !c.is_ascii_digit()).unwrap_or(count.len());
+    count[..end].parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -245,7 +273,9 @@ mod tests {
             r#"{"error":"partial write: field type conflict: input field \"v\" … dropped=3"}"#;
         assert!(matches!(answer(400, conflict), Failure::Refused { points: 3, .. }));
         let parse = r#"{"error":"unable to parse 'x': missing fields\nunable to parse 'y': bad"}"#;
-        assert!(matches!(answer(400, parse), Failure::Refused { points: 2, .. }));
+        assert!(matches!(answer(400, parse), Failure::Suspect { .. }));
+        let none = r#"{"error":"partial write: unable to parse 'x': bad dropped=0"}"#;
+        assert!(matches!(answer(400, none), Failure::Suspect { .. }));
         assert!(matches!(answer(422, r#"{"message":"no"}"#), Failure::Suspect { .. }));
         let Failure::Retry { why, .. } = answer(404, r#"{"error":"database not found: \"x\""}"#)
         else {
@@ -253,5 +283,14 @@ mod tests {
         };
         assert!(why.contains(r#"database not found: "x""#), "{why}");
         assert!(matches!(answer(401, ""), Failure::Retry { .. }));
+    }
+
+    #[test]
+    fn times_are_scaled_and_nothing_else() {
+        let lines = b"a,b=1 c=5i 1700000000123456789\na d=\"x 9\" 1700000000999999999\ndamaged\n";
+        let mut scaled = Vec::new();
+        scale(lines, Precision::S.unit_ns(), &mut scaled);
+        let scaled = String::from_utf8(scaled).unwrap();
+        assert_eq!(scaled, "a,b=1 c=5i 1700000000\na d=\"x 9\" 1700000000\ndamaged\n");
     }
 }

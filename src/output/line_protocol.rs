@@ -13,13 +13,11 @@ pub struct LineProtocol {
     pub host_tag: String,
     /// Integers as `1u`; as `1i` otherwise, where one beyond i64 is clamped.
     pub unsigned: bool,
-    /// Timestamps are in units of that many nanoseconds.
-    pub precision_ns: u64,
 }
 
 impl Default for LineProtocol {
     fn default() -> LineProtocol {
-        LineProtocol { host_tag: "host".into(), unsigned: false, precision_ns: 1 }
+        LineProtocol { host_tag: "host".into(), unsigned: false }
     }
 }
 
@@ -79,7 +77,7 @@ impl LineProtocol {
         }
         out.push(b' ');
         let mut time = itoa::Buffer::new();
-        out.extend_from_slice(time.format(batch.time_ns / self.precision_ns).as_bytes());
+        out.extend_from_slice(time.format(batch.time_ns).as_bytes());
         clamped
     }
 
@@ -206,10 +204,12 @@ mod tests {
     #[test]
     fn integers_keep_to_their_type() {
         let item = Item { count: u64::MAX, ratio: 3.0, text: "" };
-        let unsigned =
-            LineProtocol { unsigned: true, precision_ns: 1_000_000, ..Default::default() };
+        let unsigned = LineProtocol { unsigned: true, ..Default::default() };
         let (text, clamped) = line(&unsigned, "x", &item);
-        assert!(text.ends_with(" count=18446744073709551615u,ratio=3.0 1700000000123\n"), "{text}");
+        assert!(
+            text.ends_with(" count=18446744073709551615u,ratio=3.0 1700000000123456789\n"),
+            "{text}"
+        );
         assert_eq!(clamped, 0);
         let (text, clamped) = line(&LineProtocol::default(), "x", &item);
         assert!(text.contains(" count=9223372036854775807i,"), "{text}");

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use crate::point::{Batch, Points};
 use crate::sync::lock;
 use latest::Latest;
-use queue::{Chunk, Level, Queue};
+use queue::{Chunk, LOG_INTERVAL, Level, Queue};
 
 /// Appends a batch's records, each ending with a newline; how many values had to be clamped.
 pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
@@ -182,10 +182,7 @@ pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
         add(&output.status.clamped, (output.encode)(batch, scratch));
         // A layout may leave points out.
         let records = memchr::memchr_iter(b'\n', scratch).count();
-        if output.queue.push(scratch, records) {
-            let Level { bytes, dropped, .. } = output.queue.level();
-            log::debug!("{}: the queue is full ({bytes} bytes), {dropped} dropped", output.name);
-        }
+        output.queue.push(scratch, records);
     }
 }
 
@@ -200,14 +197,12 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// What a server asks for beyond that is not heard.
 pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
-/// A failure that goes on is logged that often.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// A sink may wait within a write while its server is away: every so long that counts as a failure.
 const STALL: Duration = Duration::from_secs(5);
 
 /// Writes what comes through the queue until it is closed. False if nobody reads any more.
-pub fn write_all(output: &Output, sink: &mut dyn Sink) -> bool {
-    let mut writer = Writer { output, sink, replaced: None, failing: None, logged: None };
+pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
+    let mut writer = Writer { output, sink, failing: None, logged: None };
     while let Some(chunk) = output.queue.take() {
         match writer.deliver(&chunk) {
             Delivery::Done => output.queue.acknowledge(),
@@ -227,9 +222,7 @@ enum Delivery {
 
 struct Writer<'a> {
     output: &'a Output,
-    sink: &'a mut dyn Sink,
-    /// What it writes to instead.
-    replaced: Option<Box<dyn Sink>>,
+    sink: Box<dyn Sink>,
     /// Since when, and how many tries ago, nothing could be written.
     failing: Option<(Instant, u32)>,
     logged: Option<Instant>,
@@ -248,15 +241,12 @@ impl Writer<'_> {
         };
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
         while let Some((range, points)) = parts.pop() {
-            if let Some(sink) = lock(&self.output.replacement).take() {
-                self.replaced = Some(sink);
+            let replacement = lock(&self.output.replacement).take();
+            if let Some(sink) = replacement {
+                self.sink = sink;
             }
-            let sink: &mut dyn Sink = match &mut self.replaced {
-                Some(replaced) => &mut **replaced,
-                None => self.sink,
-            };
             stalls.set((Instant::now(), 0));
-            let failure = match sink.write(&chunk.bytes[range.clone()], points, &has_time) {
+            let failure = match self.sink.write(&chunk.bytes[range.clone()], points, &has_time) {
                 Ok(()) => {
                     add(&status.sent, points);
                     self.recovered();
@@ -362,9 +352,19 @@ mod tests {
     use super::*;
     use queue::Bounds;
 
+    fn output() -> Output {
+        let bounds = Bounds {
+            chunk_points_max: 100,
+            chunk_bytes_max: 100,
+            queue_bytes_max: 400,
+            flush_interval: Duration::ZERO,
+        };
+        Output::new("test", Box::new(|_, _| 0), Queue::new("test", bounds, None), None)
+    }
+
     /// Refuses requests by what is in them.
     struct Fussy {
-        got: Vec<String>,
+        got: Arc<Mutex<Vec<String>>>,
         tries: u32,
     }
 
@@ -387,7 +387,7 @@ mod tests {
             if text.contains('d') && self.tries < 9 {
                 return Err(Failure::Retry { after: None, why: "503".into() });
             }
-            self.got.push(text);
+            lock(&self.got).push(text);
             Ok(())
         }
         fn check(&mut self) -> Result<String, String> {
@@ -397,14 +397,7 @@ mod tests {
 
     #[test]
     fn a_write_that_goes_on_is_a_failure_again_and_again() {
-        let bounds = Bounds {
-            chunk_points_max: 1,
-            chunk_bytes_max: 1,
-            queue_bytes_max: 1,
-            flush_interval: Duration::ZERO,
-        };
-        let output =
-            Output::new("test", Box::new(|_, _| 0), Queue::new("test", bounds, None), None);
+        let output = output();
         let begun = Instant::now();
         let mut stalls = (begun, 0);
         let mut failures = Vec::new();
@@ -418,20 +411,54 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
-        let bounds = Bounds {
-            chunk_points_max: 100,
-            chunk_bytes_max: 100,
-            queue_bytes_max: 400,
-            flush_interval: Duration::ZERO,
-        };
-        let queue = Queue::new("test", bounds, None);
-        let output = Output::new("test", Box::new(|_, _| 0), queue, None);
+        let output = output();
         output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
         output.queue.close(Instant::now() + Duration::from_secs(60));
-        let mut sink = Fussy { got: Vec::new(), tries: 0 };
-        assert!(write_all(&output, &mut sink));
-        assert_eq!(sink.got.concat(), "a\nb\nc\nd\n");
+        let got = Arc::new(Mutex::default());
+        assert!(write_all(&output, Box::new(Fussy { got: got.clone(), tries: 0 })));
+        assert_eq!(lock(&got).concat(), "a\nb\nc\nd\n");
         assert_eq!(output.status.sent.load(Ordering::Relaxed), 4);
         assert_eq!(output.dropped(), 2);
+    }
+
+    /// Cannot write, and asks for another one to be put in its place.
+    struct Tired {
+        output: Arc<Output>,
+        alive: Arc<()>,
+    }
+
+    impl Sink for Tired {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            self.output.replace_sink(Box::new(Rested { before: self.alive.clone() }));
+            Err(Failure::Retry { after: None, why: "tired".into() })
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    struct Rested {
+        before: Arc<()>,
+    }
+
+    impl Sink for Rested {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            // Its own, and the test's.
+            assert_eq!(Arc::strong_count(&self.before), 2, "the sink before it is still there");
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_is_replaced_is_gone() {
+        let (output, alive) = (Arc::new(output()), Arc::new(()));
+        output.queue.push(b"a\n", 1);
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        let tired = Tired { output: output.clone(), alive: alive.clone() };
+        assert!(write_all(&output, Box::new(tired)));
+        assert_eq!(output.status.sent.load(Ordering::Relaxed), 1);
     }
 }

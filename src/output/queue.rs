@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::spool::{self, Spool};
+use super::spool::{self, Spool, Taken};
 use crate::sync::{self, lock};
 
 /// Records that are sent together.
@@ -34,14 +34,15 @@ pub struct Bounds {
 /// An output that takes longer than this for a chunk is taken to lag.
 const LAG: Duration = Duration::from_secs(1);
 
+/// What goes on is logged that often.
+pub const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Where the chunk that is being sent is kept besides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kept {
     /// Nowhere: lost if the program is killed.
     Nowhere,
-    /// It is the spool's first record, put there after it was taken.
-    First,
-    /// It was read from the spool.
+    /// At the front of the spool.
     Spool,
     /// It was in the spool and a limit dropped it there: as good as nowhere.
     Dropped,
@@ -53,6 +54,8 @@ struct State {
     bytes: usize,
     pushed: u64,
     dropped: u64,
+    /// When that something was dropped was logged last.
+    logged: Option<Instant>,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
     /// The next pause is over.
@@ -64,6 +67,8 @@ struct State {
     /// What is not sent goes to disk.
     spooling: bool,
     spool_error: Option<String>,
+    /// That it cannot be synced was said.
+    unsynced: bool,
 }
 
 impl State {
@@ -74,6 +79,17 @@ impl State {
             _ => 0,
         };
         self.chunks.iter().map(|chunk| chunk.points).sum::<u64>() + in_flight
+    }
+
+    /// Counts points that will never be sent, and says so now and then.
+    fn drop_points(&mut self, points: u64, name: &str, why: &str) {
+        self.dropped += points;
+        let is_due = self.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL);
+        if points > 0 && is_due {
+            self.logged = Some(Instant::now());
+            let dropped = self.dropped;
+            log::warn!("{name}: {why}: {points} points are dropped, {dropped} so far");
+        }
     }
 }
 
@@ -110,26 +126,25 @@ impl Queue {
         Queue { name, bounds, state, changed, left }
     }
 
-    /// Adds records; `points` is how many lines there are. True if older ones had to go.
-    pub fn push(&self, records: &[u8], points: usize) -> bool {
+    /// Adds records; `points` is how many lines there are. Older ones may have to go.
+    pub fn push(&self, records: &[u8], points: usize) {
         if points == 0 {
-            return false;
+            return;
         }
         let mut state = lock(&self.state);
         state.pushed += points as u64;
         self.gather(&mut state, records, points);
         self.spill_if_late(&mut state);
-        let before = state.dropped;
+        let mut dropped = 0;
         while state.bytes > self.bounds.queue_bytes_max && state.chunks.len() > 1 {
             let Some(chunk) = state.chunks.pop_front() else { break };
             state.bytes -= chunk.bytes.len();
-            state.dropped += chunk.points;
+            dropped += chunk.points;
         }
-        let dropped = state.dropped > before;
+        state.drop_points(dropped, self.name, "the queue is full");
         drop(state);
         // The writer sleeps until a chunk is due; it must hear of the first and of a full one.
         self.changed.notify_one();
-        dropped
     }
 
     /// Puts records into the chunks at the end.
@@ -175,8 +190,8 @@ impl Queue {
         let mut failed = None;
         // Behind older records it would be sent a second time, so it stays where it is.
         if let (Some((chunk, kept @ Kept::Nowhere)), true) = (&mut *in_flight, spool.is_empty()) {
-            match spool.append(&chunk.bytes, chunk.points) {
-                Ok(()) => *kept = Kept::First,
+            match spool.append_taken(&chunk.bytes, chunk.points) {
+                Ok(()) => *kept = Kept::Spool,
                 Err(err) => failed = Some(err),
             }
         }
@@ -190,13 +205,12 @@ impl Queue {
             }
         }
         self.left.notify_all();
-        if let Some(mut dropped) = spool.enforce_limits() {
+        if let Some(dropped) = spool.enforce_limits() {
             // What is on its way may still arrive: it is not lost yet.
-            if let Some((chunk, kept @ (Kept::First | Kept::Spool))) = in_flight {
-                dropped -= if *kept == Kept::First { chunk.points } else { 0 };
+            if let Some((_, kept @ Kept::Spool)) = in_flight {
                 *kept = Kept::Dropped;
             }
-            state.dropped += dropped;
+            state.drop_points(dropped, self.name, "the spool is over its limit");
         }
         match (failed, &state.spool_error) {
             (Some(err), None) => {
@@ -236,9 +250,13 @@ impl Queue {
             let Bounds { chunk_bytes_max, chunk_points_max, .. } = self.bounds;
             if let Some(spool) = state.spool.as_mut().filter(|spool| spool.points() > 0) {
                 let taken = spool.take(chunk_bytes_max, chunk_points_max);
-                let (bytes, points) = (Arc::new(taken.bytes), taken.points);
+                let Taken { bytes, points, damaged_bytes, damaged_points } = taken;
+                if damaged_points > 0 {
+                    let why = format!("{damaged_bytes} bytes of the spool are damaged");
+                    state.drop_points(damaged_points, self.name, &why);
+                }
                 if points > 0 {
-                    let chunk = Chunk { bytes, points, since: now };
+                    let chunk = Chunk { bytes: Arc::new(bytes), points, since: now };
                     state.in_flight = Some((chunk.clone(), Kept::Spool));
                     return Some(chunk);
                 }
@@ -270,10 +288,7 @@ impl Queue {
         let Some((_, kept)) = state.in_flight.take() else { return };
         self.left.notify_all();
         let Some(spool) = &mut state.spool else { return };
-        if kept == Kept::First {
-            spool.take(0, 0);
-        }
-        if matches!(kept, Kept::First | Kept::Spool) {
+        if kept == Kept::Spool {
             spool.acknowledge();
         }
         if spool.is_empty() {
@@ -324,20 +339,17 @@ impl Queue {
     fn give_up(&self, state: &mut State) {
         state.spooling = true;
         self.spill(state);
-        if let State { spool: Some(spool), in_flight: Some((chunk, kept)), .. } = state {
-            let kept_nowhere = matches!(kept, Kept::Nowhere | Kept::Dropped);
-            if kept_nowhere && spool.append(&chunk.bytes, chunk.points).is_ok() {
-                *kept = Kept::Spool;
-            }
+        if let State { spool: Some(spool), in_flight: Some((chunk, kept @ Kept::Nowhere)), .. } =
+            state
+            && spool.append(&chunk.bytes, chunk.points).is_ok()
+        {
+            *kept = Kept::Spool;
         }
-        let rest: u64 = state.chunks.drain(..).map(|chunk| chunk.points).sum();
+        // How many is said when the output has ended.
+        state.dropped += state.points();
+        state.chunks.clear();
         state.bytes = 0;
-        let in_flight = match &state.in_flight {
-            Some((chunk, Kept::Nowhere | Kept::Dropped)) => chunk.points,
-            _ => 0,
-        };
         state.in_flight = None;
-        state.dropped += rest + in_flight;
         self.left.notify_all();
     }
 
@@ -352,14 +364,33 @@ impl Queue {
         open_spool(self.name, &mut state);
         self.spill_if_late(&mut state);
         let Some(spool) = &mut state.spool else { return };
-        let unsynced = spool.unsynced();
+        let unsynced = spool.unsynced().transpose();
         if let Err(err) = spool.save_acknowledged() {
             log::debug!("{}: how far the spool was sent cannot be noted: {err}", self.name);
         }
         drop(state);
         // Flash may take its time: nobody waits for it.
-        if let Some(err) = unsynced.iter().find_map(|file| file.sync_data().err()) {
-            log::warn!("{}: the spool cannot be synced: {err}", self.name);
+        let synced = unsynced.map(|unsynced| {
+            let unsynced = unsynced?;
+            let mut synced = Ok(());
+            // All of them, whatever happens to one.
+            for file in &unsynced.files {
+                synced = synced.and(file.sync_data());
+            }
+            if let (Err(_), Some(spool)) = (&synced, &mut lock(&self.state).spool) {
+                spool.not_synced(&unsynced);
+            }
+            synced
+        });
+        let mut state = lock(&self.state);
+        match synced {
+            Some(Err(err)) if !std::mem::replace(&mut state.unsynced, true) => {
+                log::warn!("{}: the spool cannot be synced: {err}", self.name);
+            }
+            Some(Ok(())) if std::mem::take(&mut state.unsynced) => {
+                log::info!("{}: the spool can be synced again", self.name);
+            }
+            _ => {}
         }
     }
 
@@ -499,8 +530,9 @@ mod tests {
     #[test]
     fn a_full_queue_drops_the_oldest_and_counts() {
         let queue = queue(1, 100, 6);
-        assert!(!queue.push(b"a\nb\nc\n", 3));
-        assert!(queue.push(b"d\n", 1));
+        queue.push(b"a\nb\nc\n", 3);
+        assert_eq!(queue.level().dropped, 0);
+        queue.push(b"d\n", 1);
         assert_eq!(
             queue.level(),
             Level { points: 3, bytes: 6, dropped: 1, pushed: 4, ..Level::default() }

@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use flate2::Crc;
 
@@ -32,7 +32,9 @@ const MAGIC: &[u8; 4] = b"PJ1\n";
 const HEADER_BYTES: usize = 16;
 /// A longer record is a damaged header.
 const RECORD_BYTES_MAX: usize = 64 << 20;
-const SEGMENT_BYTES_MAX: u64 = 4 << 20;
+/// Larger ones only where there would be too many: each takes a file descriptor.
+const SEGMENT_BYTES: u64 = 4 << 20;
+const SEGMENTS_MAX: u64 = 64;
 const ACKNOWLEDGED: &str = "acknowledged";
 
 struct Segment {
@@ -42,8 +44,11 @@ struct Segment {
     bytes: u64,
     /// Points in records that were not read yet.
     points: u64,
-    /// The last time it was written to.
-    written: SystemTime,
+    /// Bytes that were passed over.
+    damaged: u64,
+    /// How old it was when this run found it, by its file's time.
+    age_found: Duration,
+    since: Instant,
 }
 
 /// The records of one output, oldest first.
@@ -61,11 +66,21 @@ pub struct Spool {
     acknowledged_saved: u64,
 }
 
-/// What was read: records end to end, and where the next one stands.
+/// What was read: records end to end.
 #[derive(Debug, Default, PartialEq)]
 pub struct Taken {
     pub bytes: Vec<u8>,
     pub points: u64,
+    /// What was passed over in segments that are read to their end: bytes, and points that were
+    /// in them.
+    pub damaged_bytes: u64,
+    pub damaged_points: u64,
+}
+
+/// What has to be synced: its files, and their first segment's number.
+pub struct Unsynced {
+    pub files: Vec<File>,
+    from: u64,
 }
 
 impl Spool {
@@ -80,13 +95,17 @@ impl Spool {
             numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
         }
         numbers.sort_unstable();
+        let acknowledged = read_acknowledged(&settings.directory);
+        // The number of a segment that is gone is not given again: what was noted of it would be
+        // taken for the new one's.
+        let last = numbers.last().copied().max(acknowledged.map(|(number, _)| number));
         let mut spool = Spool {
             settings: settings.clone(),
             segments: VecDeque::new(),
             acknowledged: 0,
             read: 0,
             in_flight: 0,
-            next_number: numbers.last().map_or(1, |last| last + 1),
+            next_number: last.map_or(1, |last| last + 1),
             unsynced_from: None,
             acknowledged_saved: 0,
         };
@@ -95,12 +114,17 @@ impl Spool {
             let path = segment_path(&settings.directory, number);
             let file = File::options().read(true).write(true).open(&path)?;
             let metadata = file.metadata()?;
-            let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let age_found = metadata.modified()?.elapsed().unwrap_or_default();
             let bytes = metadata.len();
-            let segment = Segment { number, path, file, bytes, points: 0, written };
-            spool.segments.push_back(segment);
+            spool.segments.push_back(Segment::new(number, path, file, bytes, age_found));
         }
-        spool.load_acknowledged();
+        if let (Some(first), Some((number, at))) = (spool.segments.front(), acknowledged)
+            && first.number == number
+        {
+            spool.acknowledged = at.min(first.bytes);
+            spool.read = spool.acknowledged;
+            spool.acknowledged_saved = at;
+        }
         for (index, segment) in spool.segments.iter_mut().enumerate() {
             let from = if index == 0 { spool.acknowledged } else { 0 };
             let mut at = from;
@@ -113,19 +137,6 @@ impl Spool {
         }
         spool.remove_delivered();
         Ok((spool, damaged))
-    }
-
-    fn load_acknowledged(&mut self) {
-        let text = fs::read_to_string(self.settings.directory.join(ACKNOWLEDGED));
-        let text = text.unwrap_or_default();
-        let mut numbers = text.split_ascii_whitespace().map(|word| word.parse::<u64>().ok());
-        if let (Some(Some(number)), Some(Some(at))) = (numbers.next(), numbers.next())
-            && let Some(first) = self.segments.front().filter(|first| first.number == number)
-        {
-            self.acknowledged = at.min(first.bytes);
-            self.read = self.acknowledged;
-            self.acknowledged_saved = self.acknowledged;
-        }
     }
 
     /// Whether everything was delivered.
@@ -151,8 +162,11 @@ impl Spool {
     /// Adds a record at the end. On failure nothing is added.
     pub fn append(&mut self, bytes: &[u8], points: u64) -> io::Result<()> {
         // Limits drop whole segments: several of them must fit.
-        let bytes_max = SEGMENT_BYTES_MAX.min(self.settings.bytes_max / 4);
-        let room = |segment: &Segment| segment.bytes < bytes_max && segment.is_in_place();
+        let Settings { bytes_max, age_max, .. } = self.settings;
+        let bytes_max = SEGMENT_BYTES.max(bytes_max / SEGMENTS_MAX).min(bytes_max / 4);
+        let room = |segment: &Segment| {
+            segment.bytes < bytes_max && segment.age() < age_max / 4 && segment.is_in_place()
+        };
         if !self.segments.back().is_some_and(room) {
             self.start_segment()?;
         }
@@ -172,8 +186,22 @@ impl Spool {
         }
         segment.bytes = behind + bytes.len() as u64;
         segment.points += points;
-        segment.written = SystemTime::now();
         self.unsynced_from.get_or_insert(segment.number);
+        Ok(())
+    }
+
+    /// Adds what is on its way already, as if it had been taken from here. Only where nothing waits
+    /// to be delivered: what is before it would come after it.
+    pub fn append_taken(&mut self, bytes: &[u8], points: u64) -> io::Result<()> {
+        self.append(bytes, points)?;
+        while self.segments.len() > 1 {
+            self.drop_first();
+        }
+        if let Some(segment) = self.segments.front_mut() {
+            segment.points = 0;
+            self.read = segment.bytes;
+        }
+        self.in_flight = points;
         Ok(())
     }
 
@@ -182,8 +210,7 @@ impl Spool {
         let number = self.next_number;
         let path = segment_path(&self.settings.directory, number);
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        let written = SystemTime::now();
-        self.segments.push_back(Segment { number, path, file, bytes: 0, points: 0, written });
+        self.segments.push_back(Segment::new(number, path, file, 0, Duration::ZERO));
         self.next_number += 1;
         if self.segments.len() == 1 {
             (self.acknowledged, self.read, self.acknowledged_saved) = (0, 0, 0);
@@ -198,10 +225,14 @@ impl Spool {
         let mut at = self.read;
         while let Some(segment) = self.segments.front_mut() {
             let Some(record) = next_record(segment, at) else {
+                // Read to its end: what was not found is damaged.
+                segment.damaged += segment.bytes - at;
+                taken.damaged_bytes += std::mem::take(&mut segment.damaged);
+                taken.damaged_points += std::mem::take(&mut segment.points);
+                at = segment.bytes;
                 if taken.points > 0 || self.segments.len() == 1 {
                     break;
                 }
-                // Read to its end, and the rest of it is damaged.
                 self.drop_first();
                 at = 0;
                 continue;
@@ -211,6 +242,7 @@ impl Spool {
             if taken.points > 0 && !fits {
                 break;
             }
+            segment.damaged += record.start - at;
             at = record.end();
             taken.points += u64::from(record.points);
             segment.points = segment.points.saturating_sub(u64::from(record.points));
@@ -222,6 +254,9 @@ impl Spool {
         }
         self.read = at;
         self.in_flight = taken.points;
+        if taken.points == 0 {
+            self.remove_delivered();
+        }
         taken
     }
 
@@ -237,10 +272,9 @@ impl Spool {
     pub fn enforce_limits(&mut self) -> Option<u64> {
         let mut dropped = None;
         loop {
-            let age = |segment: &Segment| segment.written.elapsed().unwrap_or_default();
-            let too_many = self.segments.len() > 1 && self.bytes() > self.settings.bytes_max;
-            let too_old =
-                self.segments.front().is_some_and(|first| age(first) > self.settings.age_max);
+            let Settings { bytes_max, age_max, .. } = self.settings;
+            let too_many = self.segments.len() > 1 && self.bytes() > bytes_max;
+            let too_old = self.segments.front().is_some_and(|first| first.age() > age_max);
             if !too_many && !too_old {
                 return dropped;
             }
@@ -252,11 +286,25 @@ impl Spool {
 
     /// What to sync for all that was written to survive a loss of power: segments and their
     /// directory. The caller does so without holding anybody up.
-    pub fn unsynced(&mut self) -> Vec<File> {
-        let Some(from) = self.unsynced_from.take() else { return Vec::new() };
+    pub fn unsynced(&mut self) -> io::Result<Option<Unsynced>> {
+        let Some(from) = self.unsynced_from else { return Ok(None) };
         let written = self.segments.iter().filter(|segment| segment.number >= from);
-        let segments = written.filter_map(|segment| segment.file.try_clone().ok());
-        segments.chain(File::open(&self.settings.directory).ok()).collect()
+        let files = written.map(|segment| segment.file.try_clone());
+        let mut files = files.collect::<io::Result<Vec<File>>>()?;
+        match File::open(&self.settings.directory) {
+            Ok(directory) => files.push(directory),
+            // Somebody has deleted it, and with it the files' names.
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) => return Err(err),
+        }
+        self.unsynced_from = None;
+        Ok(Some(Unsynced { files, from }))
+    }
+
+    /// They could not all be synced, and are to be again.
+    pub fn not_synced(&mut self, unsynced: &Unsynced) {
+        let from = self.unsynced_from.unwrap_or(unsynced.from);
+        self.unsynced_from = Some(from.min(unsynced.from));
     }
 
     /// Notes on disk how far the first segment was delivered.
@@ -294,12 +342,38 @@ impl Spool {
 }
 
 impl Segment {
+    fn new(number: u64, path: PathBuf, file: File, bytes: u64, age_found: Duration) -> Segment {
+        let (points, damaged, since) = (0, 0, Instant::now());
+        Segment { number, path, file, bytes, points, damaged, age_found, since }
+    }
+
+    /// How long ago its first record was written. A clock that is stepped makes nothing old.
+    fn age(&self) -> Duration {
+        self.age_found + self.since.elapsed()
+    }
+
     /// Whether the file is still the one of its name: somebody may have cleaned up.
     fn is_in_place(&self) -> bool {
         let ours = self.file.metadata().map(|ours| (ours.dev(), ours.ino()));
         let there = fs::metadata(&self.path).map(|there| (there.dev(), there.ino()));
         matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
     }
+}
+
+/// Whether the directory can be written, or be made where it is to be; leaves nothing behind.
+pub fn check(directory: &Path) -> Result<String, String> {
+    let place = directory.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
+    let file = place.join(".perijove-check");
+    let written = fs::write(&file, b"").and_then(|()| fs::remove_file(&file));
+    written.map_err(|err| format!("cannot write in {}: {err}", place.display()))?;
+    Ok(format!("{} can be written", directory.display()))
+}
+
+/// A segment's number, and how far it was delivered.
+fn read_acknowledged(directory: &Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(directory.join(ACKNOWLEDGED)).ok()?;
+    let (number, at) = text.trim().split_once(' ')?;
+    Some((number.parse().ok()?, at.parse().ok()?))
 }
 
 fn segment_path(directory: &Path, number: u64) -> PathBuf {
@@ -414,7 +488,10 @@ mod tests {
         for text in ["a\n", "b\n", "c\n"] {
             spool.append(text.as_bytes(), 1).unwrap();
         }
-        assert_eq!(spool.take(2, 9), Taken { bytes: b"a\n".to_vec(), points: 1 });
+        assert_eq!(
+            spool.take(2, 9),
+            Taken { bytes: b"a\n".to_vec(), points: 1, ..Taken::default() }
+        );
         spool.acknowledge();
         spool.save_acknowledged().unwrap();
         assert_eq!(spool.take(2, 9).bytes, b"b\n");
@@ -452,14 +529,107 @@ mod tests {
         let directory = Directory::new("limits");
         let settings = Settings { bytes_max: 9 << 20, ..directory.settings() };
         let mut spool = Spool::open(&settings).unwrap().0;
-        let megabyte = vec![b'x'; 1 << 20];
         let mut dropped = 0;
-        for _ in 0..20 {
-            spool.append(&megabyte, 10).unwrap();
+        for number in 0..20 {
+            spool.append(&vec![number; 1 << 20], 10).unwrap();
             dropped += spool.enforce_limits().unwrap_or(0);
         }
         assert!(spool.bytes() <= 9 << 20, "{}", spool.bytes());
         assert_eq!(dropped + spool.points(), 200);
+        for number in (dropped / 10) as u8..20 {
+            assert_eq!(spool.take(1, 1).bytes[0], number);
+            spool.acknowledge();
+        }
+        assert!(spool.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_old_goes_and_a_clock_that_is_stepped_makes_nothing_old() {
+        let directory = Directory::new("age");
+        let mut spool = directory.open();
+        let ages = |spool: &mut Spool, age: Duration| {
+            spool.segments.iter_mut().for_each(|segment| segment.age_found += age);
+        };
+        // A segment takes what comes within a quarter of the age, so that no more than that goes
+        // too early.
+        spool.append(b"a\n", 1).unwrap();
+        ages(&mut spool, Duration::from_secs(890));
+        spool.append(b"b\n", 1).unwrap();
+        ages(&mut spool, Duration::from_secs(890));
+        spool.append(b"c\n", 1).unwrap();
+        assert_eq!(spool.segments.len(), 2);
+        // All the same what the files' times are.
+        for segment in &spool.segments {
+            segment.file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        }
+        assert_eq!(spool.enforce_limits(), None);
+        ages(&mut spool, Duration::from_secs(1830));
+        assert_eq!(spool.enforce_limits(), Some(2));
+        // Of what an earlier run left nothing else is known.
+        drop(spool);
+        let mut spool = directory.open();
+        assert_eq!(spool.points(), 1);
+        assert_eq!(spool.enforce_limits(), Some(1));
+        assert!(spool.is_empty());
+    }
+
+    #[test]
+    fn what_is_noted_of_a_segment_does_not_hold_for_a_later_one() {
+        let directory = Directory::new("noted");
+        let mut spool = directory.open();
+        spool.append(b"a long record\n", 1).unwrap();
+        spool.append(b"b\n", 1).unwrap();
+        assert_eq!(spool.take(2, 1).bytes, b"a long record\n");
+        spool.acknowledge();
+        spool.save_acknowledged().unwrap();
+        assert_eq!(take_all(&mut spool), "b\n");
+        for text in ["c\n", "d\n"] {
+            directory.open().append(text.as_bytes(), 1).unwrap();
+        }
+        assert_eq!(take_all(&mut directory.open()), "c\nd\n");
+    }
+
+    #[test]
+    fn damage_while_it_runs_costs_that_record_and_is_counted() {
+        let directory = Directory::new("rotten");
+        let mut spool = directory.open();
+        // On its way when it came here: what is acknowledged is this, not the first that is whole.
+        spool.append_taken(b"a\n", 1).unwrap();
+        for text in ["b\n", "c\n", "d\n"] {
+            spool.append(text.as_bytes(), 2).unwrap();
+        }
+        let record = HEADER_BYTES as u64 + 2;
+        for damaged in [0, 2] {
+            let place = damaged * record + HEADER_BYTES as u64;
+            spool.segments[0].file.write_all_at(b"X", place).unwrap();
+        }
+        assert_eq!(spool.unacknowledged(), 7);
+        spool.acknowledge();
+        let taken = spool.take(100, 100);
+        assert_eq!((taken.bytes, taken.points), (b"b\nd\n".to_vec(), 4));
+        assert_eq!((taken.damaged_bytes, taken.damaged_points), (record, 2));
+        spool.acknowledge();
+        assert!(spool.is_empty() && spool.segments.is_empty());
+        // Nothing that is whole.
+        spool.append(b"e\n", 2).unwrap();
+        spool.segments[0].file.write_all_at(b"X", 1).unwrap();
+        let taken = spool.take(100, 100);
+        let nothing = Taken { damaged_bytes: record, damaged_points: 2, ..Taken::default() };
+        assert_eq!(taken, nothing);
+        assert!(spool.is_empty() && spool.segments.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_synced_is_synced_again() {
+        let directory = Directory::new("sync");
+        let mut spool = directory.open();
+        spool.append(b"a\n", 1).unwrap();
+        let unsynced = spool.unsynced().unwrap().unwrap();
+        // The segment and its directory.
+        assert_eq!(unsynced.files.len(), 2);
+        assert!(spool.unsynced().unwrap().is_none());
+        spool.not_synced(&unsynced);
+        assert_eq!(spool.unsynced().unwrap().unwrap().files.len(), 2);
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub fn spool(_: &str) {
     let chunk: Vec<u8> = (0..CHUNK_BYTES).map(|i| (i * 31 % 251) as u8).collect();
     let settings = spool::Settings {
         directory: directory.clone(),
-        bytes_max: u64::MAX,
+        bytes_max: 1 << 30,
         age_max: Duration::from_secs(3600),
         sync_interval: Duration::from_secs(3600),
     };

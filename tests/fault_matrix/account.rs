@@ -24,10 +24,14 @@ pub struct Account {
     pub duplicate: usize,
     /// What perijove says that it has dropped.
     pub dropped: u64,
+    /// What did not arrive in the order in which it was polled.
+    pub disorder: Option<String>,
     /// At the far end, and not in the file.
     pub unknown: usize,
     /// Duplicates are part of this fault.
     pub may_repeat: bool,
+    /// Another order is.
+    pub may_reorder: bool,
     /// Points are lost by a limit in this fault; perijove must have counted them.
     pub has_limit: bool,
     pub notes: Vec<String>,
@@ -59,18 +63,29 @@ impl Account {
         let what = format!("lost first: {first}, and a limit was set: {}", self.has_limit);
         check(self.has_limit == (self.lost > 0), &what);
         check(self.may_repeat || self.duplicate == 0, "points came twice");
+        let disorder = self.disorder.as_deref().unwrap_or("nothing");
+        let in_order = self.may_repeat || self.may_reorder || self.disorder.is_none();
+        check(in_order, &format!("came behind a later one: {disorder}"));
         wrong
     }
 }
 
 /// Where points arrive: every record, and how often.
 pub trait FarEnd {
+    /// The output that leads there.
+    const OUTPUT: &str;
     /// Records of the file as the far end has them.
     fn same(&self, lines: &[String]) -> BTreeSet<String>;
     fn arrived(&mut self) -> BTreeMap<String, usize>;
+    /// A record that arrived behind a later one, where that can be seen.
+    fn disorder(&self) -> Option<String> {
+        None
+    }
 }
 
 impl FarEnd for &Influxd {
+    const OUTPUT: &str = "influxdb";
+
     /// Fields of the same series and time are one point's.
     fn same(&self, lines: &[String]) -> BTreeSet<String> {
         let mut points: BTreeMap<String, Line> = BTreeMap::new();
@@ -105,6 +120,8 @@ fn canonical(line: &Line) -> String {
 }
 
 impl FarEnd for Reader {
+    const OUTPUT: &str = "kafka";
+
     fn same(&self, lines: &[String]) -> BTreeSet<String> {
         lines.iter().cloned().collect()
     }
@@ -115,6 +132,20 @@ impl FarEnd for Reader {
             *arrived.entry(record.value.clone()).or_default() += 1;
         }
         arrived
+    }
+
+    /// A topic is a collector's, and a key a router's.
+    fn disorder(&self) -> Option<String> {
+        let mut last: BTreeMap<(&str, &str), String> = BTreeMap::new();
+        self.records.iter().find_map(|record| {
+            let value: serde_json::Value = serde_json::from_str(&record.value).ok()?;
+            // Without it, times that say more of the same second are greater.
+            let time = value["time"].as_str()?.trim_end_matches('Z').to_string();
+            let last = last.entry((&record.topic, &record.key)).or_default();
+            let is_late = time < *last;
+            *last = time;
+            is_late.then(|| record.value.clone())
+        })
     }
 }
 
@@ -248,11 +279,11 @@ impl Polling {
     }
 
     /// Ends it in good order, and holds what arrived against what was polled.
-    pub fn finish(self, far_end: &mut impl FarEnd) -> Account {
+    pub fn finish<F: FarEnd>(self, far_end: &mut F) -> Account {
         self.finish_with(far_end, false)
     }
 
-    pub fn finish_with(self, far_end: &mut impl FarEnd, may_lose: bool) -> Account {
+    pub fn finish_with<F: FarEnd>(self, far_end: &mut F, may_lose: bool) -> Account {
         let Polling { daemon: Daemon { process, directory }, .. } = self;
         process.signal("TERM");
         let finished = process.finish();
@@ -266,18 +297,34 @@ impl Polling {
             let said = finished.stderr.replace('\n', "\n#   ");
             account.failures.push(format!("exit code {}: {said}", finished.code));
         }
+        account.dropped = dropped_points(&polled, F::OUTPUT).unwrap_or(0);
+        account.disorder = far_end.disorder();
+        let undelivered = undelivered(&finished.stderr);
+        if undelivered != account.dropped {
+            account.failures.push(format!("in the end {undelivered} points were not delivered"));
+        }
         account
     }
 
     /// The number of points that the output says it has dropped, once that has been polled too.
     pub fn dropped(&self, output: &str) -> u64 {
         let before = self.polled().len();
-        wait_for("the program's own points", || {
-            let text = self.polled()[before..].join("\n");
-            let lines = if text.starts_with('{') { json_lines(&text) } else { whole_lines(&text) };
-            own(&lines, ("output", output), "dropped_points_total")
-        }) as u64
+        wait_for("the program's own points", || dropped_points(&self.polled()[before..], output))
     }
+}
+
+/// What the last of the program's own points among these say that an output has dropped.
+fn dropped_points(polled: &[String], output: &str) -> Option<u64> {
+    let text = polled.join("\n");
+    let lines = if text.starts_with('{') { json_lines(&text) } else { whole_lines(&text) };
+    own(&lines, ("output", output), "dropped_points_total").map(|points| points as u64)
+}
+
+/// Points that were not delivered, by what perijove says when it ends.
+pub fn undelivered(stderr: &str) -> u64 {
+    let lines = stderr.lines().filter_map(|line| line.strip_suffix(" points were not delivered"));
+    let points = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    points.sum()
 }
 
 pub fn polled(directory: &Directory) -> Vec<String> {

@@ -189,7 +189,7 @@ fn local_queue_full(_: &Long) -> Account {
 /// A broker refuses a batch for its size, or for that of its own segments, and takes its halves.
 /// One at a time: what is refused alone is dropped.
 fn batch_too_large(_: &Long) -> Account {
-    mock("", |cluster, polling| {
+    let account = mock("", |cluster, polling| {
         for _ in 0..2 {
             for error in [
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
@@ -202,7 +202,8 @@ fn batch_too_large(_: &Long) -> Account {
         // As it is, it would be refused for ever.
         let said = polling.daemon.process.stderr();
         assert!(!said.contains("are sent again"), "{said}");
-    })
+    });
+    Account { may_reorder: true, ..account }
 }
 
 /// Some records are larger than is allowed: these are dropped and counted, the others arrive.
@@ -218,10 +219,8 @@ fn record_too_large(_: &Long) -> Account {
     // Behind what was polled before; what it had to drop is counted when this has arrived.
     polling.poll(1);
     polling.arrive(&mut reader);
-    let dropped = polling.dropped("kafka");
-    let mut account = polling.finish_with(&mut reader, true);
-    (account.dropped, account.has_limit) = (dropped, true);
-    account
+    polling.dropped("kafka");
+    Account { has_limit: true, ..polling.finish_with(&mut reader, true) }
 }
 
 fn topic_not_allowed(_: &Long) -> Account {

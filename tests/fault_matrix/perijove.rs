@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::account::{
     Account, COLLECTORS, FarEnd, OFTEN, Polling, ROUTER, SPOOL, polled, settings, to_influxdb,
+    undelivered,
 };
 use crate::common::broker::{self, Noida, Reader};
 use crate::common::influxd::Influxd;
@@ -19,7 +20,8 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "perijove-killed-influxdb", quick: false, run: |_| killed_influxdb(20) },
     &Fault { name: "perijove-killed-kafka", quick: false, run: killed_kafka },
     &Fault { name: "perijove-killed-twice", quick: true, run: |_| killed_influxdb(2) },
-    &Fault { name: "clock-back-an-hour", quick: true, run: clock_back },
+    &Fault { name: "clock-back-an-hour", quick: true, run: |_| clock_stepped("-1h") },
+    &Fault { name: "clock-forward-two-days", quick: true, run: |_| clock_stepped("+2d") },
     &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7", 3) },
     &Fault { name: "router-slow", quick: true, run: |_| router(SLOW, 1) },
     &Fault { name: "memory-influxdb", quick: false, run: memory_influxdb },
@@ -43,7 +45,7 @@ fn killed_kafka(_: &Long) -> Account {
 }
 
 /// Kills it at random moments while its output is down.
-pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<String>) {
+pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<Vec<String>>) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let mut random = u64::try_from(since.as_nanos()).expect("a clock before 2554") | 1;
     let mut in_hand = Vec::new();
@@ -56,7 +58,7 @@ pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<String>) 
         random ^= random << 17;
         polling.go_on(Duration::from_millis(random % 1500));
         polling = polling.kill_and_start_again(|directory| {
-            in_hand.extend(newest(&polled(directory)));
+            in_hand.push(newest(&polled(directory)));
         });
     }
     polling.poll(50);
@@ -66,13 +68,6 @@ pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<String>) 
 /// The records of each measurement's last poll: a kill may come between the hand-over to the
 /// file's queue and the one to the other output's.
 fn newest(polled: &[String]) -> Vec<String> {
-    let time = |line: &String| match serde_json::from_str::<serde_json::Value>(line) {
-        Ok(record) => (record["measurement"].to_string(), record["time"].to_string()),
-        Err(_) => {
-            let line = &lines::read(line)[0];
-            (line.measurement.clone(), line.timestamp.to_string())
-        }
-    };
     let mut last: BTreeMap<String, String> = BTreeMap::new();
     for line in polled {
         let (measurement, time) = time(line);
@@ -85,16 +80,43 @@ fn newest(polled: &[String]) -> Vec<String> {
     polled.iter().filter(is_newest).cloned().collect()
 }
 
-pub fn after_kills(
-    (polling, in_hand): (Polling, Vec<String>),
-    far_end: &mut impl FarEnd,
+/// Measurement and time.
+fn time(line: &str) -> (String, String) {
+    match serde_json::from_str::<serde_json::Value>(line) {
+        Ok(record) => (record["measurement"].to_string(), record["time"].to_string()),
+        Err(_) => {
+            let line = &lines::read(line)[0];
+            (line.measurement.clone(), line.timestamp.to_string())
+        }
+    }
+}
+
+pub fn after_kills<F: FarEnd>(
+    (polling, in_hand): (Polling, Vec<Vec<String>>),
+    far_end: &mut F,
 ) -> Account {
     polling.arrive(far_end);
     let arrived = far_end.arrived();
-    let in_hand = far_end.same(&in_hand);
-    let missing = in_hand.iter().filter(|line| !arrived.contains_key(*line)).count();
+    let (mut missing, mut polls_most) = (0, 0);
+    for in_hand in &in_hand {
+        // What one poll hands over is of one time.
+        let mut polls: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in in_hand {
+            polls.entry(time(line).1).or_default().push(line.clone());
+        }
+        let polls = polls.values().map(|lines| {
+            let records = far_end.same(lines);
+            records.iter().filter(|record| !arrived.contains_key(*record)).count()
+        });
+        let polls: Vec<usize> = polls.filter(|missing| *missing > 0).collect();
+        missing += polls.iter().sum::<usize>();
+        polls_most = polls_most.max(polls.len());
+    }
     let mut account = polling.finish_with(far_end, missing > 0);
     account.lost -= missing;
+    if polls_most > 1 {
+        account.failures.push(format!("a kill took {polls_most} polls"));
+    }
     let note = format!(
         "{missing} points of a kill's last moment reached only the file, {} only the far end; \
          {} came again",
@@ -105,13 +127,14 @@ pub fn after_kills(
     account.note(note)
 }
 
-/// libfaketime steps perijove's wall clock back an hour while its output is down.
-fn clock_back(_: &Long) -> Account {
+/// libfaketime steps perijove's wall clock while its output is down, by more than the spool's age.
+fn clock_stepped(by: &str) -> Account {
     let mut influxd = Influxd::start();
     influxd.stop();
     let directory = Directory::new();
     let offset = directory.write("offset", "+0\n");
-    let settings = to_influxdb(&influxd, &format!("{SPOOL}age_max = \"10m\"\n"));
+    let settings =
+        to_influxdb(&influxd, &format!("{SPOOL}age_max = \"10m\"\nbytes_max = \"200KB\"\n"));
     let environment = [
         ("LD_PRELOAD", libfaketime()),
         ("FAKETIME_TIMESTAMP_FILE", offset.display().to_string()),
@@ -120,14 +143,15 @@ fn clock_back(_: &Long) -> Account {
         ("DONT_FAKE_MONOTONIC", "1".into()),
     ];
     let mut polling = Polling::start_with(directory, &settings, &environment);
-    polling.poll(200);
-    std::fs::write(offset, "-1h\n").expect("step the clock");
+    // More than goes into one segment: the others are not written to any more.
+    polling.poll(700);
+    std::fs::write(offset, format!("{by}\n")).expect("step the clock");
     polling.poll(200);
     let stepped = polling.polled().iter().any(|line| {
         let age = crate::common::now_ns() - lines::read(line)[0].timestamp;
-        age > 3_000_000_000_000
+        age.abs() > 3_000_000_000_000
     });
-    assert!(stepped, "the clock was not stepped back");
+    assert!(stepped, "the clock was not stepped");
     influxd.start_again();
     polling.settle(&mut &influxd);
     polling.finish(&mut &influxd)
@@ -220,8 +244,12 @@ fn finish_long_outage(polling: Polling) -> (Account, std::path::PathBuf, Directo
     process.signal("TERM");
     let finished = process.finish();
     let mut account = Account { points: lines.count(), ..Account::default() };
-    if finished.code != 0 || peak > MEMORY_BYTES_MAX {
-        account.failures.push(format!("exit code {}, {peak} bytes of memory", finished.code));
+    let undelivered = undelivered(&finished.stderr);
+    if finished.code != 0 || peak > MEMORY_BYTES_MAX || undelivered > 0 {
+        account.failures.push(format!(
+            "exit code {}, {peak} bytes of memory, {undelivered} points not delivered",
+            finished.code
+        ));
     }
     let file = directory.join("polled");
     (account.note(format!("at most {:.1} MB resident", peak as f64 / 1e6)), file, directory)

@@ -1,10 +1,14 @@
 //! What can happen to the spool and its disk.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::account::{Account, Polling, SPOOL, to_influxdb};
+use crate::account::{Account, FarEnd, Polling, ROUTER, SPOOL, settings, to_influxdb};
+use crate::common::broker::{self, Noida, Reader};
 use crate::common::influxd::Influxd;
+use crate::common::lines::{self, Line};
 use crate::common::process::run;
 use crate::common::temporary::Directory;
 use crate::common::wait_for;
@@ -13,6 +17,7 @@ use crate::{Fault, Long};
 
 pub const FAULTS: &[&Fault] = &[
     &Fault { name: "spool-limit", quick: true, run: spool_limit },
+    &Fault { name: "spool-limit-kafka", quick: true, run: spool_limit_kafka },
     &Fault { name: "spool-full", quick: true, run: spool_full },
     &Fault { name: "spool-read-only", quick: true, run: spool_read_only },
     &Fault { name: "spool-read-only-at-start", quick: true, run: spool_read_only_at_start },
@@ -23,6 +28,7 @@ pub const FAULTS: &[&Fault] = &[
         quick: true,
         run: |_| spool_damaged(|bytes, records| corrupt(bytes, records)),
     },
+    &Fault { name: "spool-rots", quick: true, run: spool_rots },
 ];
 
 /// The spool may hold less than the outage brings: the oldest go, and are counted.
@@ -33,17 +39,51 @@ fn spool_limit(_: &Long) -> Account {
     let polling = Polling::start(&to_influxdb(&influxd, &spool));
     wait_for("dropped points", || (polling.dropped("influxdb") > 200).then_some(()));
     influxd.start_again();
-    recover_with_loss(polling, &influxd)
+    polling.arrive(&mut &influxd);
+    let polled = polling.polled();
+    let mut account = recover_with_loss(polling, &mut &influxd);
+    account.failures.extend(newer_lost(&polled, &influxd));
+    account
+}
+
+/// Its writes wait inside for as long as the broker is away; what goes meanwhile is said all the
+/// same.
+fn spool_limit_kafka(_: &Long) -> Account {
+    let mut noida = Noida::stopped();
+    let brokers = noida.brokers();
+    let output = format!("{}{SPOOL}bytes_max = \"100KB\"\n", broker::output(&brokers));
+    let mut polling = Polling::start(&settings(ROUTER, "json", &output));
+    polling.daemon.process.wait_stderr("kafka: the spool is over its limit");
+    wait_for("dropped points", || (polling.dropped("kafka") > 200).then_some(()));
+    noida.start_again();
+    recover_with_loss(polling, &mut Reader::new(&brokers, &[]))
+}
+
+/// What was lost of each measurement is one gap: behind the batch that was on its way, and before
+/// all else that arrived.
+fn newer_lost(polled: &[String], influxd: &Influxd) -> Option<String> {
+    let arrived = influxd.points();
+    let keys: BTreeSet<String> = arrived.iter().map(Line::key).collect();
+    let mut gaps: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for Line { measurement, timestamp, .. } in
+        lines::read(&polled.join("\n")).into_iter().filter(|line| !keys.contains(&line.key()))
+    {
+        let gap = gaps.entry(measurement).or_insert((timestamp, timestamp));
+        *gap = (gap.0.min(timestamp), gap.1.max(timestamp));
+    }
+    let within = |line: &&Line| {
+        let gap = gaps.get(&line.measurement);
+        gap.is_some_and(|(first, last)| *first < line.timestamp && line.timestamp < *last)
+    };
+    let older = arrived.iter().find(within)?;
+    Some(format!("newer points than this one were dropped: {}", older.key()))
 }
 
 /// Once the newest points arrive nothing more is dropped, and the count is final.
-fn recover_with_loss(polling: Polling, influxd: &Influxd) -> Account {
-    polling.arrive(&mut &*influxd);
-    let dropped = polling.dropped("influxdb");
-    let mut account = polling.finish_with(&mut &*influxd, true);
-    account.dropped = dropped;
-    account.has_limit = true;
-    account
+fn recover_with_loss<F: FarEnd>(polling: Polling, far_end: &mut F) -> Account {
+    polling.arrive(far_end);
+    polling.dropped(F::OUTPUT);
+    Account { has_limit: true, ..polling.finish_with(far_end, true) }
 }
 
 /// A small file system of its own, gone with its handle.
@@ -91,7 +131,7 @@ fn spool_full(_: &Long) -> Account {
     influxd.start_again();
     polling.daemon.process.wait_stderr("again");
     let said = polling.daemon.process.stderr().matches("memory it is").count();
-    let mut account = recover_with_loss(polling, &influxd);
+    let mut account = recover_with_loss(polling, &mut &influxd);
     if said > 3 {
         account.failures.push(format!("the full disk was said {said} times"));
     }
@@ -173,19 +213,10 @@ fn spool_damaged(damage: fn(&mut Vec<u8>, &[usize]) -> usize) -> Account {
     polling.rest();
     let mut damaged_points = 0;
     let mut polling = polling.kill_and_start_again(|directory| {
-        let mut segments: Vec<_> = std::fs::read_dir(directory.join("spool/influxdb"))
-            .expect("the spool")
-            .map(|entry| entry.expect("an entry").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .collect();
-        segments.sort();
-        let last = segments.last().expect("a segment");
-        let mut bytes = std::fs::read(last).expect("a segment");
-        let records: Vec<usize> = memchr::memmem::find_iter(&bytes, b"PJ1\n").collect();
+        let (last, mut bytes, records) = last_segment(directory);
+        let before = bytes.clone();
         let start = damage(&mut bytes, &records);
-        // Magic, length, checksum, points.
-        let points = bytes[start + 12..start + 16].try_into().expect("four bytes");
-        damaged_points = u32::from_le_bytes(points);
+        damaged_points = points_at(&before, start);
         std::fs::write(last, bytes).expect("damage a segment");
     });
     polling.daemon.process.wait_stderr("are damaged and left out");
@@ -193,6 +224,46 @@ fn spool_damaged(damage: fn(&mut Vec<u8>, &[usize]) -> usize) -> Account {
     influxd.start_again();
     polling.arrive(&mut &influxd);
     let mut account = polling.finish_with(&mut &influxd, true);
-    (account.dropped, account.has_limit) = (damaged_points.into(), true);
+    (account.dropped, account.has_limit) = (damaged_points, true);
+    account
+}
+
+/// Its path, what is in it, and where its records start.
+fn last_segment(directory: &Directory) -> (PathBuf, Vec<u8>, Vec<usize>) {
+    let segments = std::fs::read_dir(directory.join("spool/influxdb")).expect("the spool");
+    let last = segments
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .max()
+        .expect("a segment");
+    let bytes = std::fs::read(&last).expect("a segment");
+    let records = memchr::memmem::find_iter(&bytes, b"PJ1\n").collect();
+    (last, bytes, records)
+}
+
+/// Magic, length, checksum, points.
+fn points_at(bytes: &[u8], start: usize) -> u64 {
+    u32::from_le_bytes(bytes[start + 12..start + 16].try_into().expect("four bytes")).into()
+}
+
+/// The disk damages a record while perijove runs: that one is lost, no other, and is counted.
+fn spool_rots(_: &Long) -> Account {
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let mut polling = Polling::start(&to_influxdb(&influxd, SPOOL));
+    polling.daemon.process.wait_stderr("points wait");
+    polling.poll(300);
+    let (path, bytes, records) = last_segment(&polling.daemon.directory);
+    let start = records[records.len() / 2];
+    let file = std::fs::File::options().write(true).open(path).expect("a segment");
+    let place = u64::try_from(start + 40).expect("a place in the file");
+    file.write_all_at(&[bytes[start + 40] ^ 1], place).expect("damage a segment");
+    influxd.start_again();
+    polling.daemon.process.wait_stderr("bytes of the spool are damaged");
+    let mut account = recover_with_loss(polling, &mut &influxd);
+    let damaged_points = points_at(&bytes, start);
+    if account.dropped != damaged_points {
+        account.failures.push(format!("{damaged_points} points were damaged"));
+    }
     account
 }

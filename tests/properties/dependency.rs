@@ -92,7 +92,7 @@ proptest! {
             let _ = Inventory::read(text.as_bytes(), format, bounds);
         }
         let mut samples = 0;
-        let tally = exposition_text::read(&bytes[..], &["a"], 300, |_, _, _| samples += 1);
+        let tally = exposition_text::read(&bytes[..], &["a"], "a", 300, |_, _, _| samples += 1);
         prop_assert_eq!(tally.is_ok(), bytes.len() <= 300);
         netstat::read(&text);
         netstat::owners(&text);
@@ -130,7 +130,7 @@ proptest! {
             .collect();
         let text = format!("other 1\nfam{{{}}} 7 1\n", labels.join(","));
         let mut found = Vec::new();
-        exposition_text::read(text.as_bytes(), &["fam"], 1 << 20, |_, labels, value| {
+        exposition_text::read(text.as_bytes(), &["fam"], "fam", 1 << 20, |_, labels, value| {
             found = labels.iter().map(|(_, value)| value.to_string()).collect();
             assert_eq!(value, 7.0);
         })

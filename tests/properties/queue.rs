@@ -15,6 +15,9 @@ enum Step {
     Acknowledge,
     /// The output does not get on.
     Lag,
+    Sync,
+    /// The program ends, and is started again: only with a spool.
+    Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -23,6 +26,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Take),
         3 => Just(Step::Acknowledge),
         1 => Just(Step::Lag),
+        1 => Just(Step::Sync),
+        1 => Just(Step::Restart),
     ]
 }
 
@@ -32,6 +37,10 @@ struct Model {
     pushed: u64,
     /// The numbers of those that came out.
     out: Vec<u64>,
+    /// How many of these were acknowledged.
+    acknowledged: usize,
+    /// What earlier runs dropped.
+    dropped: u64,
 }
 
 impl Model {
@@ -86,40 +95,46 @@ fn bounds() -> impl Strategy<Value = Bounds> {
 }
 
 /// Does the steps, then takes the rest; every record came out or was counted as dropped.
-fn run(queue: &Queue, bounds: &Bounds, steps: &[Step]) {
-    let mut model = Model::default();
-    let mut taken = false;
+fn run(bounds: &Bounds, spool: Option<&Settings>, steps: &[Step]) {
+    let open = || Queue::new("test", bounds.clone(), spool);
+    let (mut queue, mut model) = (open(), Model::default());
     for step in steps {
         match step {
-            Step::Push(lengths) => model.push(queue, lengths),
-            Step::Take if !taken => {
-                let before = model.out.len();
-                model.take(queue, bounds);
-                taken = model.out.len() > before;
-            }
+            Step::Push(lengths) => model.push(&queue, lengths),
+            Step::Take if model.acknowledged == model.out.len() => model.take(&queue, bounds),
             Step::Take => {}
             Step::Acknowledge => {
                 queue.acknowledge();
-                taken = false;
+                model.acknowledged = model.out.len();
             }
             Step::Lag => queue.lag(),
+            Step::Sync => queue.sync(),
+            Step::Restart if spool.is_some() => {
+                queue.abandon();
+                queue.sync();
+                model.dropped += queue.level().dropped;
+                queue = open();
+                // What was on its way comes again, or a limit had dropped it.
+                model.out.truncate(model.acknowledged);
+            }
+            Step::Restart => {}
         }
-        model.check(queue, bounds);
+        model.check(&queue, bounds);
     }
     queue.acknowledge();
     queue.close(Instant::now() + Duration::from_secs(60));
     loop {
         let before = model.out.len();
-        model.take(queue, bounds);
+        model.take(&queue, bounds);
         queue.acknowledge();
         if model.out.len() == before {
             break;
         }
     }
-    model.check(queue, bounds);
+    model.check(&queue, bounds);
     let level = queue.level();
     assert_eq!((level.points, level.spooled_points), (0, 0));
-    assert_eq!(model.out.len() as u64 + level.dropped, model.pushed);
+    assert_eq!(model.out.len() as u64 + model.dropped + level.dropped, model.pushed);
 }
 
 proptest! {
@@ -127,7 +142,7 @@ proptest! {
 
     #[test]
     fn in_memory(bounds in bounds(), steps in vec(step(), 1..60)) {
-        run(&Queue::new("test", bounds.clone(), None), &bounds, &steps);
+        run(&bounds, None, &steps);
     }
 }
 
@@ -136,15 +151,20 @@ proptest! {
     #![proptest_config(crate::cases(100))]
 
     #[test]
-    fn with_a_spool(bounds in bounds(), steps in vec(step(), 1..60)) {
+    fn with_a_spool(
+        bounds in bounds(),
+        // From what holds a few records to what holds all, in one segment or in several.
+        bytes_max in prop_oneof![200..2000u64, Just(1 << 30)],
+        steps in vec(step(), 1..60),
+    ) {
         let directory = Path::fresh();
         let settings = Settings {
             directory: directory.0.clone(),
-            bytes_max: 1 << 30,
+            bytes_max,
             age_max: Duration::from_secs(3600),
             sync_interval: Duration::from_secs(1),
         };
-        run(&Queue::new("test", bounds.clone(), Some(&settings)), &bounds, &steps);
+        run(&bounds, Some(&settings), &steps);
     }
 }
 

@@ -14,7 +14,9 @@ use crate::dependency::{Endpoint, Protocol, Socket, State};
 const LENGTH_BYTES: usize = 8;
 /// `struct xinpgen`, before and behind the records.
 const XINPGEN_BYTES: usize = 64;
-/// `struct xsocket`: kernel address, protocol, family.
+/// `struct xsocket`: kernel address, protocol, family. All of it is 0, its length too, where a
+/// connection outlives its socket.
+const XSOCKET_BYTES: usize = 240;
 const XSO_SO: usize = 8;
 const XSO_PROTOCOL: usize = 96;
 const XSO_FAMILY: usize = 100;
@@ -22,6 +24,11 @@ const XSO_FAMILY: usize = 100;
 const INC_PORTS: usize = 4;
 const INC_ADDRESSES: usize = 8;
 const IN_CONNINFO_BYTES: usize = 44;
+/// `struct xinpcb` of that length: which families its addresses may be of.
+const XINPCB_BYTES: usize = 400;
+const INP_VFLAG: usize = 392;
+const INP_IPV4: u8 = 1;
+const INP_IPV6: u8 = 2;
 /// `struct xtcpcb`: the state stands so far behind the inner `struct xinpcb`.
 const T_STATE_BEHIND: usize = 160;
 const T_STATE_MAX: u32 = 10;
@@ -91,25 +98,32 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
         }
     };
     let xsocket = inner.get(LENGTH_BYTES..)?;
-    let xsocket = xsocket.get(..length_at(xsocket, 0)?)?;
+    let length = length_at(xsocket, 0)?;
+    let xsocket = xsocket.get(..if length == 0 { XSOCKET_BYTES } else { length })?;
     let connection = inner.get(LENGTH_BYTES + xsocket.len()..)?.get(..IN_CONNINFO_BYTES)?;
     let number = if protocol == Protocol::Tcp { 6 } else { 17 };
     let kernel_address = u64_at(xsocket, XSO_SO)?;
     let family = u32_at(xsocket, XSO_FAMILY)?;
     // What has no socket any more says nothing of it.
     if kernel_address != 0
-        && (u32_at(xsocket, XSO_PROTOCOL)? != number || !matches!(family, AF_INET | AF_INET6))
+        && (length == 0
+            || u32_at(xsocket, XSO_PROTOCOL)? != number
+            || !matches!(family, AF_INET | AF_INET6))
     {
         return None;
     }
-    let is_v4 =
-        family == AF_INET || kernel_address == 0 && connection[INC_ADDRESSES..][..12] == [0; 12];
+    let is_v4 = is_v4(inner, family, &connection[INC_ADDRESSES..]);
     let end = |number: usize| {
         let port = connection[INC_PORTS + 2 * number..][..2].try_into().ok()?;
-        let bytes: [u8; 16] = connection[INC_ADDRESSES + 16 * number..][..16].try_into().ok()?;
+        let mut bytes: [u8; 16] =
+            connection[INC_ADDRESSES + 16 * number..][..16].try_into().ok()?;
         let address: IpAddr = if is_v4 {
             Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15]).into()
         } else {
+            if Ipv6Addr::from(bytes).is_unicast_link_local() {
+                // The kernel keeps the interface's number in there.
+                bytes[2..4].fill(0);
+            }
             Ipv6Addr::from(bytes).into()
         };
         Some(Endpoint::new(address, u16::from_be_bytes(port)))
@@ -129,6 +143,21 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
     }
     let remote = if state == State::Listening { Endpoint::NONE } else { remote };
     Some(Some((Socket { protocol, state, local, remote, process: None }, kernel_address)))
+}
+
+/// Whether the addresses are of IPv4, which stand at the end of the room for those of IPv6. A
+/// connection over IPv4 that came to a socket of IPv6 has the family of that.
+fn is_v4(inner: &[u8], family: u32, addresses: &[u8]) -> bool {
+    let flags = if inner.len() == XINPCB_BYTES { inner[INP_VFLAG] } else { 0 };
+    let is_short = |address: &[u8; 16]| {
+        let (before, last) = address.split_at(12);
+        before == [0; 12] && !matches!(last, [0, 0, 0, 0 | 1])
+    };
+    match flags & (INP_IPV4 | INP_IPV6) {
+        // A kernel that does not say so.
+        0 => family == AF_INET || addresses.as_chunks().0.iter().any(is_short),
+        flags => flags == INP_IPV4,
+    }
 }
 
 /// Which process has which socket, by its address in the kernel, out of `kern.file`.
@@ -156,9 +185,7 @@ const COMM_BYTES_MAX: usize = 19;
 pub fn process_name(process: &[u8], arguments: &[u8]) -> String {
     let comm = process.get(KI_COMM..KI_COMM + COMM_BYTES_MAX + 1).unwrap_or_default();
     let comm = comm.split(|byte| *byte == 0).next().unwrap_or_default();
-    let first = arguments.split(|byte| matches!(byte, 0 | b' ')).next().unwrap_or_default();
-    let first = String::from_utf8_lossy(first);
-    super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, &[&first])
+    super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, arguments, "")
 }
 
 #[cfg(target_os = "freebsd")]
@@ -293,21 +320,30 @@ mod kernel {
 mod tests {
     use super::*;
 
-    const XSOCKET_BYTES: usize = 240;
-    const XINPCB_BYTES: usize = 400;
     const XTCPCB_BYTES: usize = 744;
 
     fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
         record[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    fn xinpcb(kernel: u64, number: u32, family: u32, ends: [(&[u8], u16); 2]) -> Vec<u8> {
+    /// Protocol 6 or 17, family, and the flags of `inp_vflag`.
+    type Kind = (u32, u32, u8);
+    const TCP4: Kind = (6, AF_INET, INP_IPV4);
+    const TCP6: Kind = (6, AF_INET6, INP_IPV6);
+    const TCP46: Kind = (6, AF_INET6, INP_IPV4 | INP_IPV6);
+
+    fn xinpcb(kernel: u64, kind: Kind, ends: [(&[u8], u16); 2]) -> Vec<u8> {
+        let (number, family, flags) = kind;
         let mut record = vec![0; XINPCB_BYTES];
         put(&mut record, 0, &(XINPCB_BYTES as u64).to_ne_bytes());
-        put(&mut record, 8, &(XSOCKET_BYTES as u64).to_ne_bytes());
-        put(&mut record, 16, &kernel.to_ne_bytes());
         put(&mut record, 8 + 96, &number.to_ne_bytes());
-        put(&mut record, 8 + 100, &family.to_ne_bytes());
+        // The kernel fills in no more of a socket that has gone.
+        if kernel != 0 {
+            put(&mut record, 8, &(XSOCKET_BYTES as u64).to_ne_bytes());
+            put(&mut record, 16, &kernel.to_ne_bytes());
+            put(&mut record, 8 + 100, &family.to_ne_bytes());
+        }
+        put(&mut record, INP_VFLAG, &[flags]);
         for (at, (address, port)) in ends.iter().enumerate() {
             put(&mut record, 252 + 2 * at, &port.to_be_bytes());
             put(&mut record, 256 + 16 * at + 16 - address.len(), address);
@@ -319,7 +355,7 @@ mod tests {
         let mut record = vec![0; XTCPCB_BYTES];
         put(&mut record, 0, &(XTCPCB_BYTES as u64).to_ne_bytes());
         put(&mut record, 8, inner);
-        put(&mut record, 568, &state.to_ne_bytes());
+        put(&mut record, 8 + inner.len() + 160, &state.to_ne_bytes());
         record
     }
 
@@ -335,11 +371,11 @@ mod tests {
         let own = [10, 0, 0, 2];
         let six = |last| [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
         let bytes = list(&[
-            xtcpcb(4, &xinpcb(0xabc, 6, AF_INET, [(&remote, 443), (&own, 50000)])),
-            xtcpcb(1, &xinpcb(0xdef, 6, AF_INET6, [(&[], 0), (&[], 22)])),
-            xtcpcb(10, &xinpcb(0, 0, 0, [(&remote, 443), (&own, 50001)])),
-            xtcpcb(4, &xinpcb(0x123, 6, AF_INET6, [(&six(1), 443), (&six(2), 50002)])),
-            xtcpcb(5, &xinpcb(0x124, 6, AF_INET, [(&remote, 443), (&own, 50003)])),
+            xtcpcb(4, &xinpcb(0xabc, TCP4, [(&remote, 443), (&own, 50000)])),
+            xtcpcb(1, &xinpcb(0xdef, TCP46, [(&[], 0), (&[], 22)])),
+            xtcpcb(10, &xinpcb(0, TCP4, [(&remote, 443), (&own, 50001)])),
+            xtcpcb(4, &xinpcb(0x123, TCP6, [(&six(1), 443), (&six(2), 50002)])),
+            xtcpcb(5, &xinpcb(0x124, TCP4, [(&remote, 443), (&own, 50003)])),
         ]);
         let found = super::sockets(&bytes, Protocol::Tcp).unwrap();
         let end = |address: &str, port| Endpoint::new(address.parse().unwrap(), port);
@@ -352,18 +388,55 @@ mod tests {
         ];
         assert_eq!(ends, expected);
         let bytes = list(&[
-            xinpcb(1, 17, AF_INET, [(&[], 0), (&own, 123)]),
-            xinpcb(2, 17, AF_INET, [(&remote, 53), (&own, 50000)]),
-            xinpcb(3, 17, AF_INET, [(&[], 0), (&[], 0)]),
+            xinpcb(1, (17, AF_INET, INP_IPV4), [(&[], 0), (&own, 123)]),
+            xinpcb(2, (17, AF_INET, INP_IPV4), [(&remote, 53), (&own, 50000)]),
+            xinpcb(3, (17, AF_INET, INP_IPV4), [(&[], 0), (&[], 0)]),
         ]);
         let found = super::sockets(&bytes, Protocol::Udp).unwrap();
         let states: Vec<_> = found.iter().map(|(socket, _)| socket.state).collect();
         assert_eq!(states, [State::Listening, State::Connected]);
     }
 
+    /// The family of a socket is not that of each connection that it takes.
+    #[test]
+    fn addresses_are_of_the_connection_s_family() {
+        let link = |last| [0xfe, 0x80, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        let (remote, own, one) = ([10, 0, 0, 9], [10, 0, 0, 2], [0, 0, 0, 1]);
+        let mapped: Kind = (6, AF_INET6, INP_IPV4);
+        let ends = |remote, local| -> [&[u8]; 2] { [remote, local] };
+        let (first, second) = (link(1), link(2));
+        let cases = [
+            (mapped, ends(&remote, &own), ["10.0.0.9", "10.0.0.2"]),
+            (mapped, ends(&one, &own), ["0.0.0.1", "10.0.0.2"]),
+            (TCP6, ends(&one, &one), ["::1", "::1"]),
+            (TCP6, ends(&first, &second), ["fe80::1", "fe80::2"]),
+            (TCP4, ends(&remote, &own), ["10.0.0.9", "10.0.0.2"]),
+        ];
+        let read = |record: Vec<u8>| {
+            let found = super::sockets(&list(&[record]), Protocol::Tcp).unwrap();
+            [found[0].0.remote, found[0].0.local].map(|end| end.address.to_string())
+        };
+        for (kind, ends, expected) in cases {
+            // With a socket, and in TIME_WAIT without one.
+            for (kernel, state) in [(7, 4), (0, 10)] {
+                let inner = xinpcb(kernel, kind, [(ends[0], 443), (ends[1], 50000)]);
+                assert_eq!(read(xtcpcb(state, &inner)), expected, "{kind:?} {kernel}");
+            }
+        }
+        // A record of another length may have its flags elsewhere.
+        for (kind, ends, expected) in cases.into_iter().filter(|case| case.2[0] != "0.0.0.1") {
+            let mut inner = xinpcb(7, kind, [(ends[0], 443), (ends[1], 50000)]);
+            inner[INP_VFLAG] = 0xff;
+            inner.extend([0; 8]);
+            let length = inner.len() as u64;
+            put(&mut inner, 0, &length.to_ne_bytes());
+            assert_eq!(read(xtcpcb(4, &inner)), expected, "{kind:?}");
+        }
+    }
+
     #[test]
     fn records_of_another_kind_are_refused() {
-        let good = xtcpcb(4, &xinpcb(1, 6, AF_INET, [(&[1, 2, 3, 4], 1), (&[1, 2, 3, 4], 1)]));
+        let good = xtcpcb(4, &xinpcb(1, TCP4, [(&[1, 2, 3, 4], 1), (&[1, 2, 3, 4], 1)]));
         let changed = |at: usize, bytes: &[u8]| {
             let mut record = good.clone();
             put(&mut record, at, bytes);
@@ -375,6 +448,7 @@ mod tests {
             (changed(568, &99u32.to_ne_bytes()), "one of 744 bytes"),
             (changed(8, &4000u64.to_ne_bytes()), "one of 744 bytes"),
             (changed(16, &4000u64.to_ne_bytes()), "one of 744 bytes"),
+            (changed(16, &0u64.to_ne_bytes()), "one of 744 bytes"),
             (changed(8 + 8 + 100, &7u32.to_ne_bytes()), "one of 744 bytes"),
             (changed(0, &9999u64.to_ne_bytes()), "one is cut off"),
         ] {
@@ -401,6 +475,8 @@ mod tests {
         put(&mut process, KI_COMM, b"a_name_of_19_bytes_");
         let name = process_name(&process, b"/usr/local/bin/a_name_of_19_bytes_and_more\0-v\0");
         assert_eq!(name, "a_name_of_19_bytes_and_more");
+        let script = b"/bin/sh\0-e\0/opt/a_name_of_19_bytes_and.sh\0";
+        assert_eq!(process_name(&process, script), "a_name_of_19_bytes_and.sh");
         assert_eq!(process_name(&process, b"nginx: worker"), "a_name_of_19_bytes_");
         assert_eq!(process_name(&[], b""), "");
     }

@@ -17,7 +17,8 @@ use crate::dependency::{Endpoint, Protocol, Socket, State};
 
 /// The kernel keeps that much of a process's name.
 const COMM_BYTES_MAX: usize = 15;
-/// Sockets whose owner was not found are looked for again after so many rounds.
+/// Sockets whose owner was not found, or is the first process, which has them until others come to
+/// take them, are looked for again after so many rounds.
 const OWNERLESS_ROUNDS: u32 = 20;
 
 pub struct Linux {
@@ -77,20 +78,20 @@ impl Linux {
         self.rounds += 1;
         if self.rounds.is_multiple_of(OWNERLESS_ROUNDS) {
             self.ownerless.clear();
+            self.owners.retain(|process| *process != FIRST);
         }
         self.ownerless.retain(|inode| wanted.remove(inode).is_some());
-        let known = std::mem::take(&mut self.owners);
+        let mut known = std::mem::take(&mut self.owners);
+        eldest_first(&mut known);
         for process in &known {
             self.look_into(*process, sockets, &mut wanted);
         }
         if wanted.is_empty() {
             return;
         }
-        // A socket that several processes have is the eldest's; the first process of all has them
-        // for others, which come to take them.
         let mut others = self.processes();
         others.retain(|process| !known.contains(process));
-        others.sort_unstable_by_key(|process| if *process == 1 { u32::MAX } else { *process });
+        eldest_first(&mut others);
         for process in others {
             if wanted.is_empty() {
                 return;
@@ -134,6 +135,14 @@ impl Linux {
     }
 }
 
+/// Where systemd starts services by their sockets, it has these.
+const FIRST: u32 = 1;
+
+/// A socket that several processes have is the eldest's, and the first process's last of all.
+fn eldest_first(processes: &mut [u32]) {
+    processes.sort_unstable_by_key(|process| if *process == FIRST { u32::MAX } else { *process });
+}
+
 /// The number in `socket:[12345]`.
 fn inode(link: &Path) -> Option<u64> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
@@ -146,11 +155,8 @@ fn process_name(folder: &Path) -> String {
         return comm;
     }
     let arguments = fs::read(folder.join("cmdline")).unwrap_or_default();
-    let first = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
-    // A process may write its whole title there: `sshd: root@pts/0`.
-    let first = String::from_utf8_lossy(first.split(|byte| *byte == b' ').next().unwrap_or(first));
     let program = fs::read_link(folder.join("exe")).unwrap_or_default();
-    full_name(&comm, COMM_BYTES_MAX, &[&first, &program.to_string_lossy()])
+    full_name(&comm, COMM_BYTES_MAX, &arguments, &program.to_string_lossy())
 }
 
 /// Adds the sockets of one of the kernel's tables; without IPv6 there is none for it.
@@ -257,6 +263,41 @@ mod tests {
         for (at, inode) in inodes.iter().enumerate() {
             symlink(format!("socket:[{inode}]"), folder.join(format!("fd/{}", at + 3))).unwrap();
         }
+    }
+
+    #[test]
+    fn a_service_that_its_socket_started_gets_its_name() {
+        let root = machine("activated");
+        symlink("socket:[99]", root.join("1/fd/9")).unwrap();
+        let mut linux = Linux::new(root.clone());
+        let mut owner = || {
+            let sockets = linux.read(false).unwrap();
+            let found = sockets.iter().find(|socket| socket.local.port == 50003).unwrap();
+            found.process.as_deref().unwrap_or_default().to_string()
+        };
+        assert_eq!(owner(), "systemd");
+        process(&root, "79", "web", "web", &[99]);
+        let owners: Vec<String> = (0..OWNERLESS_ROUNDS).map(|_| owner()).collect();
+        assert_eq!(owners.last().unwrap(), "web");
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn whole_names() {
+        let root = machine("names");
+        let name = |arguments: &str| {
+            fs::write(root.join("77/cmdline"), arguments).unwrap();
+            process_name(&root.join("77"))
+        };
+        let whole = "process_exporter.py";
+        assert_eq!(name(&format!("/usr/bin/python3\0-u\0/opt/{whole}\0--port\09\0")), whole);
+        assert_eq!(name("/opt/process_exporter.py --title\0"), whole);
+        // What it calls itself, or others, is not its name.
+        assert_eq!(name("java\0-x\0-y\0-z\0/opt/process_exporter.py\0"), "process_exporte");
+        assert_eq!(name("worker\0/var/log/other\0"), "process_exporte");
+        symlink("/opt/process_exporter-1", root.join("77/exe")).unwrap();
+        assert_eq!(name("worker\0"), "process_exporter-1");
+        fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

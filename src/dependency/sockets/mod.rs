@@ -61,13 +61,19 @@ pub fn own(set: Option<IpAddr>, inventory: &Inventory) -> Own {
     Own { addresses: interfaces.iter().copied().chain(set).collect(), primary }
 }
 
+/// A script's path stands behind its interpreter and what `#!` gives to that.
+const ARGUMENTS_MAX: usize = 4;
+
 /// A process's name, where the kernel keeps no more than its beginning: the whole one is in its
 /// arguments or its program's path, unless it calls itself something else there.
-fn full_name(kept: &str, kept_bytes_max: usize, candidates: &[&str]) -> String {
+fn full_name(kept: &str, kept_bytes_max: usize, arguments: &[u8], program: &str) -> String {
     if kept.len() < kept_bytes_max {
         return kept.to_string();
     }
-    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
-    let mut names = candidates.iter().map(|path| base(path));
-    names.find(|name| name.starts_with(kept)).unwrap_or_else(|| kept.to_string())
+    let arguments = String::from_utf8_lossy(arguments);
+    // A process may write its whole title there: `sshd: root@pts/0`.
+    let words = arguments.split('\0').take(ARGUMENTS_MAX);
+    let words = words.map(|argument| argument.split(' ').next().unwrap_or(argument));
+    let mut names = words.chain([program]).map(|path| path.rsplit('/').next().unwrap_or(path));
+    names.find(|name| name.starts_with(kept)).unwrap_or(kept).to_string()
 }
