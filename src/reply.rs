@@ -167,25 +167,32 @@ impl Flat {
     }
 }
 
-/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps`, `155.52Mbps` or `1000000`.
+/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps,`, `1000mbps`, `10g` or `1000000`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitRate(pub f64);
 
 impl<'de> Deserialize<'de> for BitRate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BitRate, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let wrong = || format!("`{}` is not a bandwidth", first_line(&text));
+        BitRate::of(&text).ok_or_else(|| serde::de::Error::custom(wrong()))
+    }
+}
+
+impl BitRate {
+    pub fn of(text: &str) -> Option<BitRate> {
+        // Some releases put a comma between this and what is next.
+        let text = text.trim_end_matches(',');
         let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let scale = match &*text[number.len()..].to_ascii_lowercase() {
-            "" | "bps" => Some(1.0),
-            "kbps" => Some(1e3),
-            "mbps" => Some(1e6),
-            "gbps" => Some(1e9),
-            "tbps" => Some(1e12),
-            _ => None,
+            "" | "bps" => 1.0,
+            "kbps" | "k" => 1e3,
+            "mbps" | "m" => 1e6,
+            "gbps" | "g" => 1e9,
+            "tbps" | "t" => 1e12,
+            _ => return None,
         };
-        let rate = scale.and_then(|scale| Some(BitRate(number.parse::<f64>().ok()? * scale)));
-        let wrong = || format!("`{}` is not a bandwidth", first_line(&text));
-        rate.ok_or_else(|| serde::de::Error::custom(wrong()))
+        Some(BitRate(number.parse::<f64>().ok()? * scale)).filter(|rate| rate.0.is_finite())
     }
 }
 
@@ -291,7 +298,8 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
 /// A field of `Leaves` whose element says by its name what it is: `counter!("packets-received")` is
 /// `packets_received`, in packets, "Packets received.". `counter!("ip6-" + "packets-received")` is
 /// the same for the element with the prefix, and `counter!("in" = "packets-received")` is for one
-/// that junos_exporter calls otherwise.
+/// that junos_exporter calls otherwise. `total!` is a counter that junos_exporter does not have:
+/// its name ends as Prometheus wants it, in `_total`.
 macro_rules! leaf {
     ($kind:ident, $field:literal = $element:literal) => {
         $crate::reply::leaf!($kind, $field, $element, $element)
@@ -323,7 +331,23 @@ macro_rules! counter {
 macro_rules! level {
     ($($leaf:tt)+) => { $crate::reply::leaf!(level, $($leaf)+) };
 }
-pub(crate) use {counter, leaf, level};
+macro_rules! total {
+    ($field:literal = $element:literal) => {
+        $crate::reply::leaf!(counter, concat!($field, "-total"), $element, $element)
+    };
+    ($prefix:literal + $element:literal) => {
+        $crate::reply::leaf!(
+            counter,
+            concat!($element, "-total"),
+            concat!($prefix, $element),
+            $element
+        )
+    };
+    ($element:literal) => {
+        $crate::reply::leaf!(counter, concat!($element, "-total"), $element, $element)
+    };
+}
+pub(crate) use {counter, leaf, level, total};
 
 /// An element's name with another byte for its hyphens.
 pub const fn respelled<const BYTES: usize>(name: &str, hyphen: u8) -> [u8; BYTES] {
@@ -440,6 +464,10 @@ mod tests {
         for (text, expected) in [
             ("10Gbps", Some(1e10)),
             ("9.5Gbps", Some(9.5e9)),
+            ("2Gbps,", Some(2e9)),
+            ("1.2t", Some(1.2e12)),
+            ("Gbps", None),
+            ("inf", None),
             ("0bps", Some(0.0)),
             ("1000000", Some(1e6)),
             ("10 furlongs", None),

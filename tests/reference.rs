@@ -81,6 +81,30 @@ fn no_two_names_of_a_point_are_the_same() {
     }
 }
 
+/// junos_exporter's names are kept as they are; others say what they are as Prometheus has it.
+#[test]
+fn names_of_our_own_end_in_total_for_counters_alone() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts/metrics.tsv");
+    let Ok(table) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: there is no {}", path.display());
+        return;
+    };
+    let theirs = table.replace('-', "_");
+    let theirs: BTreeSet<&str> =
+        theirs.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+    for (collector, schema) in measurements() {
+        for field in (0..schema.fields()).map(|index| schema.field(index)) {
+            let name = metric(schema.name(), field.name);
+            let number = matches!(field.kind, Kind::Counter | Kind::Gauge);
+            if number && !theirs.contains(&*name) && name.starts_with("junos_") {
+                let counter = field.kind == Kind::Counter;
+                assert_eq!(name.ends_with("_total"), counter, "{collector}: {name}");
+                assert!(!name.ends_with("_count"), "{collector}: {name}");
+            }
+        }
+    }
+}
+
 /// What ../shared has of junos_exporter's metrics, for the collectors that are there.
 #[test]
 fn every_metric_of_junos_exporter_is_stated() {

@@ -16,7 +16,7 @@ static ALL: Measurement<BTreeMap<String, File>> = Measurement {
     help: "Core dumps on a Routing Engine.",
     tags: &[],
     fields: &[
-        level("file_count", "", "Files.", |files| Some(files.len() as u64)),
+        level("files", "", "Files.", |files| Some(files.len() as u64)),
         level("size", "bytes", "Their sizes together.", |files| {
             Some(files.values().filter_map(|file| file.file_size).sum())
         }),

@@ -3,7 +3,7 @@
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema};
-use crate::reply::{Leaves, counter, level};
+use crate::reply::{Leaves, level, total};
 
 pub struct FlowSessions;
 
@@ -15,7 +15,7 @@ static SUMMARY: Measurement<Leaves> = Measurement {
         level!("active-unicast-sessions"),
         level!("active-multicast-sessions"),
         level!("active-services-offload-sessions"),
-        counter!("failed-sessions"),
+        total!("failed-sessions"),
         level!("active-drop-sessions"),
         level!("active-sessions"),
         level!("active-session-valid"),

@@ -6,7 +6,7 @@ use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, info, level};
-use crate::reply::{is, state_number};
+use crate::reply::{BitRate, first_line, is, state_number};
 
 pub struct Interfaces {
     only: Option<Pattern>,
@@ -41,7 +41,7 @@ static INTERFACE: Measurement<Interface> = Measurement {
         counter("transmit_errors", "", "Errors on output.", |i| i.output_error_list.output_errors),
         counter("transmit_drops", "", "Drops on output.", |i| i.output_error_list.output_drops),
         level("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
-        level("mtu", "bytes", "MTU; 65535 where it is unlimited.", Interface::mtu),
+        level("mtu", "bytes", "MTU; 65535 where it is unlimited.", |i| i.mtu.as_ref()?.0),
         level("admin_up", "", "1 if it is enabled.", |i| is(i.admin_status.as_deref(), "up")),
         level("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), "up")),
         level("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
@@ -136,9 +136,9 @@ struct Interface {
     current_physical_address: String,
     admin_status: Option<String>,
     oper_status: Option<String>,
-    speed: Option<String>,
-    if_speed_cfg: Option<String>,
-    mtu: Option<String>,
+    speed: Option<Speed>,
+    if_speed_cfg: Option<Speed>,
+    mtu: Option<Mtu>,
     bpdu_error: Option<String>,
     interface_flapped: Option<Flapped>,
     traffic_statistics: Option<Traffic>,
@@ -246,35 +246,57 @@ impl Interface {
 
     /// In bit/s. Where it is left to negotiation the name of the port says the most it can be.
     fn speed(&self) -> Option<u64> {
-        let configured = self.if_speed_cfg.as_deref().and_then(bits_per_second);
-        configured.or_else(|| match self.speed.as_deref()? {
-            "Auto" | "Unspecified" if self.name.starts_with("ge-") => Some(1_000_000_000),
-            "Auto" | "Unspecified" if self.name.starts_with("xe-") => Some(10_000_000_000),
-            speed => bits_per_second(speed),
-        })
-    }
-
-    fn mtu(&self) -> Option<u64> {
-        match self.mtu.as_deref()? {
-            "Unlimited" => Some(65535),
-            mtu => mtu.parse().ok(),
+        if let Some(Speed::BitRate(configured)) = self.if_speed_cfg {
+            return Some(configured);
+        }
+        match self.speed.as_ref()? {
+            Speed::BitRate(rate) => Some(*rate),
+            Speed::Negotiated if self.name.starts_with("ge-") => Some(1_000_000_000),
+            Speed::Negotiated if self.name.starts_with("xe-") => Some(10_000_000_000),
+            Speed::Negotiated | Speed::Unlimited => None,
         }
     }
 }
 
-/// `1000mbps`, `10Gbps`, `10g` in bit/s.
-fn bits_per_second(speed: &str) -> Option<u64> {
-    let digits = speed.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = speed[..digits].parse().ok()?;
-    let unit = match &*speed[digits..].to_ascii_lowercase() {
-        "kbps" | "k" => 1_000,
-        "mbps" | "m" => 1_000_000,
-        "gbps" | "g" => 1_000_000_000,
-        "tbps" | "t" => 1_000_000_000_000,
-        "bps" => 1,
-        _ => return None,
-    };
-    number.checked_mul(unit)
+/// What Junos says of a speed.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+enum Speed {
+    BitRate(u64),
+    Negotiated,
+    Unlimited,
+}
+
+impl TryFrom<String> for Speed {
+    type Error = String;
+    fn try_from(text: String) -> Result<Speed, String> {
+        match &*text {
+            "Auto" | "Unspecified" => Ok(Speed::Negotiated),
+            "Unlimited" => Ok(Speed::Unlimited),
+            _ => match BitRate::of(&text) {
+                Some(BitRate(rate)) => Ok(Speed::BitRate(rate.round() as u64)),
+                None => Err(format!("`{}` is not a speed", first_line(&text))),
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Mtu(Option<u64>);
+
+impl TryFrom<String> for Mtu {
+    type Error = String;
+    fn try_from(text: String) -> Result<Mtu, String> {
+        match &*text {
+            "Unlimited" => Ok(Mtu(Some(65535))),
+            "Not-Applicable" => Ok(Mtu(None)),
+            mtu => {
+                let wrong = |_| format!("`{}` is not an MTU", first_line(mtu));
+                mtu.parse().map(|mtu| Mtu(Some(mtu))).map_err(wrong)
+            }
+        }
+    }
 }
 
 impl Interfaces {

@@ -13,12 +13,14 @@ static MEMBER: Measurement<Member> = Measurement {
     help: "LACP on a member of an aggregate.",
     tags: &["aggregate", "name"],
     fields: &[
-        counter("lacp_rx_packets", "packets", "Received.", |m| m.lacp_rx_packets),
-        counter("lacp_tx_packets", "packets", "Sent.", |m| m.lacp_tx_packets),
-        counter("unknown_rx_packets", "packets", "Received, of an unknown type.", |m| {
+        counter("lacp_rx_packets_total", "packets", "Received.", |m| m.lacp_rx_packets),
+        counter("lacp_tx_packets_total", "packets", "Sent.", |m| m.lacp_tx_packets),
+        counter("unknown_rx_packets_total", "packets", "Received, of an unknown type.", |m| {
             m.unknown_rx_packets
         }),
-        counter("illegal_rx_packets", "packets", "Received, illegal.", |m| m.illegal_rx_packets),
+        counter("illegal_rx_packets_total", "packets", "Received, illegal.", |m| {
+            m.illegal_rx_packets
+        }),
     ],
 };
 

@@ -34,7 +34,7 @@ static SYSTEM_MEMORY: Measurement<Leaves> = Measurement {
     help: "Memory of the system by use.",
     tags: &[],
     fields: &[
-        level("total", "bytes", "All.", |l| bytes(l, "system-memory-total")),
+        level("size", "bytes", "All.", |l| bytes(l, "system-memory-total")),
         level("reserved", "bytes", "The kernel's own.", |l| bytes(l, "system-memory-reserved")),
         level("wired", "bytes", "Not to be paged out.", |l| bytes(l, "system-memory-wired")),
         level("active", "bytes", "Active.", |l| bytes(l, "system-memory-active")),
@@ -60,7 +60,7 @@ static PROCESS: Measurement<Processes> = Measurement {
     help: "Memory of all processes of one name.",
     tags: &["process_name"],
     fields: &[
-        level("count", "", "Processes.", |p| Some(p.count)),
+        level("processes", "", "Processes.", |p| Some(p.count)),
         level("size", "bytes", "Virtual memory.", |p| p.size.checked_mul(1024)),
         level("resident", "bytes", "Physical memory.", |p| p.resident.checked_mul(1024)),
     ],

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter};
-use crate::reply::{Leaves, counter, level};
+use crate::reply::{Leaves, level, total};
 
 pub struct Pfe;
 
@@ -14,13 +14,13 @@ static TRAFFIC: Measurement<Leaves> = Measurement {
     help: "Traffic of all Packet Forwarding Engines.",
     tags: &[],
     fields: &[
-        counter!("pfe-" + "input-packets"),
+        total!("pfe-" + "input-packets"),
         level!("input-pps"),
-        counter!("pfe-" + "output-packets"),
+        total!("pfe-" + "output-packets"),
         level!("output-pps"),
-        counter!("pfe-" + "fabric-input"),
+        total!("pfe-" + "fabric-input"),
         level!("pfe-" + "fabric-input-pps"),
-        counter!("pfe-" + "fabric-output"),
+        total!("pfe-" + "fabric-output"),
         level!("pfe-" + "fabric-output-pps"),
     ],
 };
@@ -30,14 +30,14 @@ static LOCAL_TRAFFIC: Measurement<Leaves> = Measurement {
     help: "Traffic between Packet Forwarding Engines and Routing Engine.",
     tags: &[],
     fields: &[
-        counter!("pfe-" + "input-packets"),
-        counter!("pfe-" + "output-packets"),
-        counter!("software-input-control-drops"),
-        counter!("software-input-high-drops"),
-        counter!("software-input-medium-drops"),
-        counter!("software-input-low-drops"),
-        counter!("software-output-low-drops"),
-        counter!("hardware-input-drops"),
+        total!("pfe-" + "input-packets"),
+        total!("pfe-" + "output-packets"),
+        total!("software-input-control-drops"),
+        total!("software-input-high-drops"),
+        total!("software-input-medium-drops"),
+        total!("software-input-low-drops"),
+        total!("software-output-low-drops"),
+        total!("hardware-input-drops"),
     ],
 };
 
@@ -46,20 +46,20 @@ static LOCAL_PROTOCOL: Measurement<Leaves> = Measurement {
     help: "Packets of protocols that are for the router itself.",
     tags: &[],
     fields: &[
-        counter!("hdlc-keepalive-count"),
-        counter!("atm-oam-count"),
-        counter!("fr-lmi-count"),
-        counter!("ppp-lcp-ncp-count"),
-        counter!("ospf-hello-count"),
-        counter!("ospf3-hello-count"),
-        counter!("rsvp-hello-count"),
-        counter!("ldp-hello-count"),
-        counter!("bfd-count"),
-        counter!("isis-iih-count"),
-        counter!("lacp-count"),
-        counter!("arp-count"),
-        counter!("ether-oam-count"),
-        counter!("unknown-count"),
+        total!("hdlc-keepalive" = "hdlc-keepalive-count"),
+        total!("atm-oam" = "atm-oam-count"),
+        total!("fr-lmi" = "fr-lmi-count"),
+        total!("ppp-lcp-ncp" = "ppp-lcp-ncp-count"),
+        total!("ospf-hello" = "ospf-hello-count"),
+        total!("ospf3-hello" = "ospf3-hello-count"),
+        total!("rsvp-hello" = "rsvp-hello-count"),
+        total!("ldp-hello" = "ldp-hello-count"),
+        total!("bfd" = "bfd-count"),
+        total!("isis-iih" = "isis-iih-count"),
+        total!("lacp" = "lacp-count"),
+        total!("arp" = "arp-count"),
+        total!("ether-oam" = "ether-oam-count"),
+        total!("unknown" = "unknown-count"),
     ],
 };
 
@@ -68,19 +68,19 @@ static HARDWARE_DISCARD: Measurement<Leaves> = Measurement {
     help: "Packets that the hardware discarded, by reason.",
     tags: &[],
     fields: &[
-        counter!("timeout-discard"),
-        counter!("truncated-key-discard"),
-        counter!("bits-to-test-discard"),
-        counter!("data-error-discard"),
-        counter!("tcp-header-error-discard"),
-        counter!("stack-underflow-discard"),
-        counter!("stack-overflow-discard"),
-        counter!("bad-route-discard"),
-        counter!("nexthop-discard"),
-        counter!("invalid-iif-discard"),
-        counter!("info-cell-discard"),
-        counter!("fabric-discard"),
-        counter!("unicast-eapol-discard"),
+        total!("timeout" = "timeout-discard"),
+        total!("truncated-key" = "truncated-key-discard"),
+        total!("bit-test" = "bits-to-test-discard"),
+        total!("data-error" = "data-error-discard"),
+        total!("tcp-header-error" = "tcp-header-error-discard"),
+        total!("stack-underflow" = "stack-underflow-discard"),
+        total!("stack-overflow" = "stack-overflow-discard"),
+        total!("bad-route" = "bad-route-discard"),
+        total!("nexthop" = "nexthop-discard"),
+        total!("invalid-iif" = "invalid-iif-discard"),
+        total!("info-cell" = "info-cell-discard"),
+        total!("fabric" = "fabric-discard"),
+        total!("unicast-eapol" = "unicast-eapol-discard"),
     ],
 };
 
@@ -88,14 +88,14 @@ static CHIP: Measurement<Leaves> = Measurement {
     name: "pfe_chip",
     help: "Errors that the chips saw.",
     tags: &[],
-    fields: &[counter!("input-checksum"), counter!("output-mtu")],
+    fields: &[total!("input-checksum"), total!("output-mtu")],
 };
 
 static ERROR: Measurement<ErrorInfo> = Measurement {
     name: "pfe_error",
     help: "An error counter of a Packet Forwarding Engine.",
     tags: &["fpc", "pfe", "error"],
-    fields: &[counter("counter", "", "Errors.", |e| e.counter)],
+    fields: &[counter("total", "", "Errors.", |e| e.counter)],
 };
 
 impl Collector for Pfe {

@@ -18,9 +18,9 @@ static INTERFACE: Measurement<Interface> = Measurement {
     fields: &[
         info("mode", "Sparse, Dense, ….", |i| Some(&i.pim_interface_mode)),
         level("up", "", "1 if it is up.", |i| is(i.status.as_deref(), "Up")),
-        level("neighbor_count", "", "Neighbours.", |i| i.neighbor_count),
-        level("join_sg_count", "", "(S,G) joins.", |i| i.interface_join_sg_count),
-        level("join_tsg_count", "", "(*,G) joins.", |i| i.interface_join_tsg_count),
+        level("neighbors", "", "Neighbours.", |i| i.neighbor_count),
+        level("sg_joins", "", "(S,G) joins.", |i| i.interface_join_sg_count),
+        level("tsg_joins", "", "(*,G) joins.", |i| i.interface_join_tsg_count),
         text("designated_router", "Address of the designated router.", |i| {
             i.designated_router_address.as_deref()
         }),

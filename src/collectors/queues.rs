@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
 use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema};
-use crate::reply::{Leaves, counter, level};
+use crate::reply::{Leaves, level, total};
 
 pub struct Queues;
 
@@ -18,7 +18,7 @@ static QUEUE: Measurement<Leaves> = Measurement {
         level!("max-octets-allowed"),
         level!("packets-in-queue"),
         level!("max-packets-allowed"),
-        counter!("number-of-queue-drops"),
+        total!("drops" = "number-of-queue-drops"),
     ],
 };
 

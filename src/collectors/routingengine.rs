@@ -101,7 +101,8 @@ static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement {
 
 /// Junos gives memory in MiB.
 fn bytes(mebibytes: Option<Quantity>) -> Option<u64> {
-    mebibytes.map(|quantity| (quantity.0 * 1_048_576.0) as u64)
+    let Quantity(mebibytes) = mebibytes.filter(|quantity| quantity.0 >= 0.0)?;
+    Some((mebibytes * 1_048_576.0) as u64)
 }
 
 impl Collector for RoutingEngine {

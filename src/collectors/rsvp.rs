@@ -16,9 +16,9 @@ static SESSIONS: Measurement<SessionData> = Measurement {
     help: "RSVP sessions that begin, end or pass here.",
     tags: &["session_type"],
     fields: &[
-        level("count", "", "Sessions.", |d| d.count),
-        level("up_count", "", "Sessions that are up.", |d| d.up_count),
-        level("down_count", "", "Sessions that are down.", |d| d.down_count),
+        level("all", "", "Sessions.", |d| d.count),
+        level("up", "", "Sessions that are up.", |d| d.up_count),
+        level("down", "", "Sessions that are down.", |d| d.down_count),
     ],
 };
 
@@ -27,8 +27,8 @@ static SESSION: Measurement<Lsp> = Measurement {
     help: "The RSVP sessions of a label-switched path: two while one replaces the other.",
     tags: &["session_type", "name", "source_address", "destination_address"],
     fields: &[
-        level("count", "", "Sessions.", |lsp| Some(lsp.count)),
-        level("up_count", "", "Sessions that are up.", |lsp| Some(lsp.up)),
+        level("all", "", "Sessions.", |lsp| Some(lsp.count)),
+        level("up", "", "Sessions that are up.", |lsp| Some(lsp.up)),
     ],
 };
 
@@ -40,15 +40,15 @@ static NEIGHBOR: Measurement<Neighbor> = Measurement {
         level("up", "", "1 if it has come up more often than gone down.", |n| {
             Some((n.neighbor_up_count? > n.neighbor_down_count?).into())
         }),
-        counter("up_count", "", "Times it came up.", |n| n.neighbor_up_count),
-        counter("down_count", "", "Times it went down.", |n| n.neighbor_down_count),
+        counter("ups_total", "", "Times it came up.", |n| n.neighbor_up_count),
+        counter("downs_total", "", "Times it went down.", |n| n.neighbor_down_count),
         level("last_changed_time", "s", "Time since it came up or went down.", |n| {
             n.last_changed_time?.seconds
         }),
         level("hello_interval", "s", "Interval of hellos.", |n| n.hello_interval),
-        counter("hellos_sent", "", "Hellos sent.", |n| n.hellos_sent),
-        counter("hellos_received", "", "Hellos received.", |n| n.hellos_received),
-        counter("messages_received", "", "Messages received.", |n| n.messages_received),
+        counter("hellos_sent_total", "", "Hellos sent.", |n| n.hellos_sent),
+        counter("hellos_received_total", "", "Hellos received.", |n| n.hellos_received),
+        counter("messages_received_total", "", "Messages received.", |n| n.messages_received),
     ],
 };
 

@@ -19,7 +19,7 @@ static BRIDGE: Measurement<Bridge> = Measurement {
         level("is_root", "", "1 if the router is the root.", Bridge::is_root),
         level("root_cost", "", "Cost of the path to the root.", |b| b.root_cost),
         text("root_port", "Port towards the root.", |b| b.root_port.as_deref()),
-        counter("topology_change_count", "", "Topology changes.", |b| b.topology_change_count),
+        counter("topology_changes_total", "", "Topology changes.", |b| b.topology_change_count),
         level("time_since_last_tc", "s", "Time since the last one.", |b| {
             b.time_since_last_tc.or(b.time_since_last_topology_change)
         }),

@@ -16,10 +16,10 @@ static ALL: Measurement<SystemUsers> = Measurement {
     help: "Users that are logged in.",
     tags: &[],
     fields: &[
-        level("active_user_count", "", "Sessions on terminals.", |u| {
+        level("active_users", "", "Sessions on terminals.", |u| {
             u.uptime_information.active_user_count
         }),
-        level("web_management_user_count", "", "Sessions of the web interface.", |u| {
+        level("web_management_users", "", "Sessions of the web interface.", |u| {
             Some(u.web_management_users.as_ref()?.web_management_user.len() as u64)
         }),
     ],
@@ -30,7 +30,7 @@ static USER: Measurement<Sessions> = Measurement {
     help: "A user's sessions on terminals.",
     tags: &["user"],
     fields: &[
-        level("session_count", "", "Sessions.", |s| Some(s.count)),
+        level("sessions", "", "Sessions.", |s| Some(s.count)),
         level("login_time", "s", "When the latest began, since 1970.", |s| s.login_time),
         level("idle_time", "s", "Time since the last input, of the least idle one.", |s| {
             s.idle_time
