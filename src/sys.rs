@@ -23,6 +23,7 @@ pub fn set_nice(nice: i32) -> std::io::Result<()> {
     if set(0) != 0 {
         return Err(std::io::Error::last_os_error());
     }
+    #[cfg(target_os = "linux")]
     for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         thread.file_name().to_str().and_then(|id| id.parse().ok()).map(set);
     }
