@@ -36,7 +36,9 @@ impl Known {
         let tags = schema.tags().iter().copied().chain(["re_name"]);
         let infos = fields.iter().filter(|field| field.kind == Kind::Info);
         let labels = tags.clone().chain(["target"]).chain(infos.map(|field| field.label));
-        let labels: BTreeSet<String> = labels.map(String::from).collect();
+        // Prometheus has an `instance` of its own.
+        let scraped = |label| if label == "instance" { "exported_instance" } else { label };
+        let labels: BTreeSet<String> = labels.map(|label| scraped(label).to_string()).collect();
         for field in fields.iter().filter(|f| matches!(f.kind, Kind::Counter | Kind::Gauge)) {
             let name = metric(schema.name(), field.name);
             self.metrics.entry(name).or_default().extend(labels.clone());
