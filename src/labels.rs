@@ -61,17 +61,40 @@ impl DescriptionLabels {
         self.0.as_ref().is_some_and(|regex| regex.is_match(description))
     }
 
-    /// Gives the last point the labels of its description, and counts those that it cannot have.
-    pub fn add(&self, description: &str, points: &mut Points) {
-        let Some(regex) = self.0.as_ref().filter(|_| !description.is_empty()) else { return };
-        for (index, found) in regex.captures_iter(description).enumerate() {
-            let name = found.get(1).filter(|_| index < LABELS_MAX);
-            let added = name.and_then(|name| label_name(name.as_str())).is_some_and(|name| {
-                let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
-                points.free_label(&name, value)
-            });
-            points.leave_out(u64::from(!added), || "a description's label".into());
+    /// The labels of a description: once for all points that it describes.
+    pub fn find(&self, description: &str) -> Labels {
+        let mut labels = Labels::default();
+        let Some(regex) = self.0.as_ref().filter(|_| !description.is_empty()) else {
+            return labels;
+        };
+        for found in regex.captures_iter(description) {
+            let name = found.get(1).and_then(|name| label_name(name.as_str()));
+            let Some(name) = name.filter(|_| labels.found.len() < LABELS_MAX) else {
+                labels.refused += 1;
+                continue;
+            };
+            let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
+            labels.found.push((name, value.to_string()));
         }
+        labels
+    }
+}
+
+/// Those of one description.
+#[derive(Default)]
+pub struct Labels {
+    found: Vec<(String, String)>,
+    refused: u64,
+}
+
+impl Labels {
+    /// Gives them to the last point, and counts those that it cannot have.
+    pub fn add(&self, points: &mut Points) {
+        let mut refused = self.refused;
+        for (name, value) in &self.found {
+            refused += u64::from(!points.free_label(name, value));
+        }
+        points.leave_out(refused, || "a description's label".into());
     }
 }
 
@@ -103,7 +126,7 @@ mod tests {
         let mut points = Points::default();
         points.set_re_name("re0");
         points.push(&PORT, &["ge-0/0/0", ""], &description.to_string());
-        labels.add(description, &mut points);
+        labels.find(description).add(&mut points);
         let owned = |(name, value): (&str, &str)| (name.to_string(), value.to_string());
         points.get(0).tags().map(owned).filter(|(name, _)| name != "name").collect()
     }
@@ -141,10 +164,10 @@ mod tests {
         let mut points = Points::default();
         points.push(&PORT, &["ge-0/0/0", ""], &String::new());
         let many: String = (0..LABELS_MAX + 2).map(|number| format!("[l{number}]")).collect();
-        DescriptionLabels::default().add(&many, &mut points);
+        DescriptionLabels::default().find(&many).add(&mut points);
         assert_eq!((points.get(0).tags().count(), points.misfits), (LABELS_MAX + 1, 2));
         let long = format!("[name=x] [2=3] [{}]", "n".repeat(NAME_BYTES_MAX + 1));
-        DescriptionLabels::default().add(&long, &mut points);
+        DescriptionLabels::default().find(&long).add(&mut points);
         assert_eq!(points.misfits, 5);
     }
 

@@ -232,9 +232,10 @@ impl Item<Bgp> for Peer {
         let instance = routing_instance(&self.peer_cfg_rti);
         let interface = &self.local_interface_name;
         let session = [&*self.peer_as, ip, group, interface, logical_system, instance];
+        let labels = bgp.labels.find(&self.description);
         for measurement in [&SESSION, &SESSION_INFO] {
             if points.push(measurement, &session, &self) {
-                bgp.labels.add(&self.description, points);
+                labels.add(points);
             }
         }
         let mut ribs = self.bgp_rib;
@@ -252,7 +253,7 @@ impl Item<Bgp> for Peer {
             let [asn, ip, group, interface, logical_system, instance] = session;
             let tags = [asn, ip, group, interface, logical_system, instance, &rib.name];
             if points.push(&PREFIXES, &tags, &rib) {
-                bgp.labels.add(&rib.description, points);
+                labels.add(points);
             }
         }
     }

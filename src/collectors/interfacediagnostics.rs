@@ -229,7 +229,7 @@ impl InterfaceDiagnostics {
     /// Gives the last point the labels of its port's description.
     fn label(&self, port: &str, points: &mut Points) {
         if let Some(description) = self.described.get(port) {
-            self.labels.add(&self.texts[description.clone()], points);
+            self.labels.find(&self.texts[description.clone()]).add(points);
         }
     }
 }

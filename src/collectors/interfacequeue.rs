@@ -156,11 +156,12 @@ impl Item<InterfaceQueue> for Interface {
         if queues.only.as_ref().is_some_and(|only| !only.is_match(&self.name)) {
             return;
         }
+        let labels = queues.labels.find(&self.description);
         for mut queue in self.queue_counters.queue {
             queue.description.clone_from(&self.description);
             let tags = [&*self.name, &self.snmp_index, &queue.number, &queue.forwarding_class];
             if points.push(&QUEUE, &tags, &queue) {
-                queues.labels.add(&self.description, points);
+                labels.add(points);
             }
         }
     }

@@ -304,7 +304,7 @@ impl Interfaces {
         let Interface { name, snmp_index, description, .. } = interface;
         let wanted = self.only.as_ref().is_none_or(|only| only.is_match(name));
         if wanted && points.push(&INTERFACE, &[name, snmp_index], interface) {
-            self.labels.add(description, points);
+            self.labels.find(description).add(points);
         }
     }
 }
