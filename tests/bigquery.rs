@@ -85,12 +85,16 @@ impl Google {
     }
 
     fn settings(&self, influxdb: &Influxd, more: &str) -> String {
+        self.settings_for(&influxdb.url(), more)
+    }
+
+    /// What is appended is about InfluxDB.
+    fn settings_for(&self, influxdb: &str, more: &str) -> String {
         format!(
             "state_directory = \"{here}/state\"\n[bigquery]\nproject = \"p\"\ndataset = \"d\"\n\
              url = \"{}\"\nservice_account_file = \"{here}/account.json\"\nretry_max = \"20s\"\n\
-             {more}[bigquery.influxdb]\nurl = \"{}\"\n",
+             {more}[bigquery.influxdb]\nurl = \"{influxdb}\"\n",
             self.stub.url(),
-            influxdb.url(),
             here = self.directory.path().display(),
         )
     }
@@ -667,14 +671,10 @@ fn influxdb_has_its_time_to_itself() {
             false => Reply::message(200, "{\"results\":[{\"statement_id\":0}]}\n"),
         }
     });
-    let here = google.directory.path().display();
-    let settings = format!(
-        "state_directory = \"{here}/state\"\n[bigquery]\nproject = \"p\"\ndataset = \"d\"\n\
-         url = \"{}\"\nservice_account_file = \"{here}/account.json\"\n[bigquery.influxdb]\n\
-         url = \"{}\"\nretention_policy = \"year\"\ntimeout = \"2s\"\n",
-        google.stub.url(),
-        influxdb.url(),
-    );
+    let settings = google.settings_for(&influxdb.url(), "")
+        + "retention_policy = \"year\"
+timeout = \"2s\"
+";
     let finished = google.run(&settings, &["--once", "--create"]);
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     assert_eq!(google.rows("planet_exporter_traffic").len(), 9000);
@@ -714,13 +714,12 @@ fn the_second_influxdb_is_asked_with_its_token_and_answers_in_pieces() {
     });
     google.directory.write_secret("token", "t0ken");
     let here = google.directory.path().display();
-    let settings = format!(
-        "state_directory = \"{here}/state\"\n[bigquery]\nproject = \"p\"\ndataset = \"d\"\n\
-         url = \"{}\"\nservice_account_file = \"{here}/account.json\"\n[bigquery.influxdb]\n\
-         url = \"{}\"\ndatabase = \"bucket/rp\"\ntoken_file = \"{here}/token\"\n",
-        google.stub.url(),
-        influxdb.url(),
-    );
+    let settings = google.settings_for(&influxdb.url(), "")
+        + &format!(
+            "database = \"bucket/rp\"
+token_file = \"{here}/token\"
+"
+        );
     let finished = google.run(&settings, &["--once", "--create"]);
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     let rows = google.rows("planet_exporter_traffic");

@@ -713,18 +713,7 @@ fn credentials_come_from_a_file() {
 #[test]
 fn certificates_are_checked() {
     let directory = Directory::new();
-    let file = |name: &str| directory.join(name).display().to_string();
-    let (key, cert) = (file("key.pem"), file("cert.pem"));
-    let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=me"];
-    let openssl = run(Command::new("openssl").args(new).args([
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        &key,
-        "-out",
-        &cert,
-    ]));
-    assert_eq!(openssl.code, 0, "{openssl:?}");
+    let (key, cert) = directory.certificate("server");
     let port = free_port();
     let tls = format!("cert_file = {cert:?}\nkey_file = {key:?}\n[dependency]\n");
     let settings = served(port, "").replace("[dependency]\n", &tls);

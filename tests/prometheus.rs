@@ -6,11 +6,9 @@ mod series;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::perijove::{Daemon, FAST, local_router, run_with};
-use common::process::run;
 use common::prometheus::{Prometheus, promtool};
 use common::{answer, free_port, http_agent, wait_for};
 use openssl::ssl::{ShutdownState, SslConnector, SslMethod};
@@ -248,7 +246,14 @@ fn slow_clients_and_too_many_hold_nobody_up() {
         let _ = reads_nothing.read_to_end(&mut rest);
         (!rest.ends_with(b"0\r\n\r\n")).then_some(())
     });
-    assert!(own(port, "perijove_prometheus_refused_connections_total", &[]) > Some(0.0));
+    // It hears of a connection's end a moment after the client.
+    let text = wait_for("room for a scrape", || {
+        let (status, text) = get(port, "/metrics", &[]);
+        (status == 200).then_some(text)
+    });
+    let name = "perijove_prometheus_refused_connections_total";
+    let refused = series::read(&text).into_iter().find(|series| series.name == name);
+    assert!(refused.expect(name).value > 0.0);
     assert_eq!(daemon.stop().code, 0);
 }
 
@@ -259,30 +264,7 @@ const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW
 fn tls_and_passwords() {
     let port = free_port();
     let directory = common::temporary::Directory::new();
-    let make = |name: &str| {
-        let file = |suffix: &str| directory.join(&format!("{name}{suffix}")).display().to_string();
-        let (key, cert) = (file(".key"), file(".pem"));
-        let openssl = run(Command::new("openssl").args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=perijove",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-keyout",
-            &key,
-            "-out",
-            &cert,
-        ]));
-        assert_eq!(openssl.code, 0, "{}", openssl.stderr);
-        (key, cert)
-    };
-    let (key, cert) = make("perijove");
+    let (key, cert) = directory.certificate("perijove");
     let users = directory.write_secret("users", format!("# who may scrape\n\nfile:{HASH}\n"));
     let output = format!(
         "cert_file = {cert:?}\nkey_file = {key:?}\nusers_file = {users:?}\n\
@@ -327,7 +309,7 @@ fn tls_and_passwords() {
     );
     Prometheus::start(port, &how).wait_scraped(1);
     // A renewed certificate is taken up without a restart.
-    let (new_key, new_cert) = make("new");
+    let (new_key, new_cert) = directory.certificate("new");
     std::fs::rename(new_key, key).expect("rename");
     std::fs::rename(new_cert, cert).expect("rename");
     Prometheus::start(port, &how).wait_scraped(1);

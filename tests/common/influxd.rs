@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 
 use super::lines::{Line, Value};
-use super::process::{Process, run};
+use super::process::Process;
 use super::temporary::Directory;
 use super::{free_port, program, wait_for};
 
@@ -41,7 +41,7 @@ impl Influxd {
         let here = directory.path().display();
         let mut http = options.http.clone();
         if options.tls {
-            make_certificate(&directory);
+            directory.certificate("tls");
             http += &format!(
                 "\nhttps-enabled = true\nhttps-certificate = \"{here}/tls.pem\"\n\
                  https-private-key = \"{here}/tls.key\"\n"
@@ -224,23 +224,4 @@ fn read_value(json: &Json) -> Option<Value> {
         }),
         Json::Array(_) | Json::Object(_) => panic!("not a field's value: {json}"),
     }
-}
-
-/// A certificate for 127.0.0.1 that is its own authority.
-fn make_certificate(directory: &Directory) {
-    let made = run(Command::new(program("openssl"))
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-        .args([
-            "-days",
-            "2",
-            "-subj",
-            "/CN=perijove-test",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ])
-        .arg("-keyout")
-        .arg(directory.join("tls.key"))
-        .arg("-out")
-        .arg(directory.join("tls.pem")));
-    assert_eq!(made.code, 0, "{}", made.stderr);
 }

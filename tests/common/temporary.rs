@@ -2,7 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::process::run;
+use super::program;
 
 /// A directory of its own, removed at the end; a failed test leaves its files to be looked at.
 pub struct Directory(PathBuf);
@@ -42,6 +46,18 @@ impl Directory {
         let path = self.write(name, contents);
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("set mode");
         path
+    }
+
+    /// A certificate for 127.0.0.1 that is its own authority: NAME.key and NAME.pem.
+    pub fn certificate(&self, name: &str) -> (String, String) {
+        let file = |suffix: &str| self.join(&format!("{name}.{suffix}")).display().to_string();
+        let (key, cert) = (file("key"), file("pem"));
+        let made = run(Command::new(program("openssl"))
+            .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split(' '))
+            .args(["-subj", "/CN=perijove-test", "-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-keyout", &key, "-out", &cert]));
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        (key, cert)
     }
 }
 
