@@ -73,7 +73,7 @@ impl Account {
 /// Where points arrive: every record, and how often.
 pub trait FarEnd {
     /// The output that leads there.
-    const OUTPUT: &str;
+    const OUTPUT: &'static str;
     /// Records of the file as the far end has them.
     fn same(&self, lines: &[String]) -> BTreeSet<String>;
     fn arrived(&mut self) -> BTreeMap<String, usize>;
@@ -84,7 +84,7 @@ pub trait FarEnd {
 }
 
 impl FarEnd for &Influxd {
-    const OUTPUT: &str = "influxdb";
+    const OUTPUT: &'static str = "influxdb";
 
     /// Fields of the same series and time are one point's.
     fn same(&self, lines: &[String]) -> BTreeSet<String> {
@@ -120,7 +120,7 @@ fn canonical(line: &Line) -> String {
 }
 
 impl FarEnd for Reader {
-    const OUTPUT: &str = "kafka";
+    const OUTPUT: &'static str = "kafka";
 
     fn same(&self, lines: &[String]) -> BTreeSet<String> {
         lines.iter().cloned().collect()
