@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    perijove::sys::tame_allocator();
-    perijove::sys::raise_open_files();
+    perijove::base::sys::tame_allocator();
+    perijove::base::sys::raise_open_files();
     perijove::cli::main(std::env::args_os())
 }

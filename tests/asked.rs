@@ -1,14 +1,15 @@
 //! Queries that are asked for several things: the replies do not say which one they are about.
 
-use perijove::collector::{Reader, Settings, Tally, read_reply};
-use perijove::collectors;
-use perijove::items::Limits;
+use perijove::collector::Settings;
+use perijove::collector::reader::{Reader, Tally, read_reply};
 use perijove::point::{Point, Points};
+use perijove::poll::registry;
+use perijove::xml::items::Limits;
 
 /// What a collector asks in its query of that command, and the tags of the points that the same
 /// reply to each gives.
 fn ask(name: &str, settings: &Settings, command: &str, reply: &str) -> Vec<(String, String)> {
-    let mut poll = (collectors::find(name).unwrap().start)(settings);
+    let mut poll = (registry::find(name).unwrap().start)(settings);
     let query = (0..poll.queries()).find(|query| poll.command(*query) == command).unwrap();
     let mut asked = Vec::new();
     for (index, rpc) in poll.rpcs(query).iter().enumerate() {
@@ -46,7 +47,7 @@ fn ospf_of_logical_systems() {
 fn bgp_of_logical_systems() {
     let logical_systems = vec!["edge".to_string()];
     let settings = Settings { logical_systems, ..Settings::default() };
-    let mut poll = (collectors::find("bgp").unwrap().start)(&settings);
+    let mut poll = (registry::find("bgp").unwrap().start)(&settings);
     let group = |name| {
         format!(
             "<rpc-reply><bgp-group-information><bgp-group><name>{name}</name>\

@@ -14,11 +14,12 @@ use std::path::Path;
 
 use common::schema::Schemas;
 use perijove::cli;
-use perijove::collector::{Entry, Poll, Reader, Settings, Tally, read_reply};
-use perijove::collectors::{self, COLLECTORS};
-use perijove::items::Limits;
+use perijove::collector::reader::{Reader, Tally, read_reply};
+use perijove::collector::{Entry, Poll, Settings};
 use perijove::output::{exposition, json, line_protocol::LineProtocol};
 use perijove::point::{Batch, Points};
+use perijove::poll::registry;
+use perijove::xml::items::Limits;
 
 const TIME_NS: u64 = 1_700_000_000_000_000_000;
 
@@ -29,7 +30,7 @@ fn fixtures_give_their_points() {
     let schemas = Schemas::printed();
     let mut changed = Vec::new();
     let mut fixtures = 0;
-    for entry in COLLECTORS {
+    for entry in registry::collectors() {
         for path in replies(&folder.join(entry.name)) {
             fixtures += 1;
             let (line, prom) = read(entry, &std::fs::read(&path).unwrap(), &schemas);
@@ -55,7 +56,7 @@ fn every_folder_is_a_collectors() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(collectors::find(name).is_some(), "there is no collector {name}");
+        assert!(registry::find(name).is_some(), "there is no collector {name}");
         for expected in std::fs::read_dir(&path).unwrap() {
             let reply = expected.unwrap().path().with_extension("xml");
             assert!(reply.exists(), "there is no {}", reply.display());

@@ -9,10 +9,10 @@ use common::perijove::router_program;
 use common::process::run;
 use perijove::cli;
 use perijove::collector::Settings;
-use perijove::collectors;
 use perijove::output::line_protocol::LineProtocol;
 use perijove::output::{json, layout};
 use perijove::point::{Batch, Points};
+use perijove::poll::registry;
 
 /// The commands whose replies the older tools read, and ours too.
 const COMMANDS: &[(&str, &str)] = &[
@@ -34,7 +34,7 @@ fn batches(mut each: impl FnMut(&Batch)) {
         let mut router = std::process::Command::new(router_program());
         let printed = run(router.args(SIZES.split(' ')).args(["--print", command]));
         assert_eq!(printed.code, 0, "{command}: {}", printed.stderr);
-        let entry = collectors::find(collector).expect("a collector");
+        let entry = registry::find(collector).expect("a collector");
         let mut poll = (entry.start)(&Settings::default());
         let mut points = Points::default();
         cli::parse_reply(&mut *poll, printed.stdout.as_bytes(), &mut points).expect("a reply");

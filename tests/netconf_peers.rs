@@ -10,8 +10,8 @@ use common::netconfd::Netconfd;
 use common::process::{Finished, run};
 use common::sshd::{Sshd, USER};
 use common::{DEADLINE, target_directory};
-use perijove::items::{Items, Limits};
 use perijove::netconf::{Session, ssh};
+use perijove::xml::items::{Items, Limits};
 
 fn ncclient(sshd: &Sshd, device: &str, rpcs: &[&str]) -> Finished {
     let python = target_directory().join("test-venv/bin/python");

@@ -12,12 +12,12 @@ use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::prometheus::{Prometheus, promtool};
 use common::{answer, free_port, http_agent, wait_for};
 use openssl::ssl::{ShutdownState, SslConnector, SslMethod};
-use perijove::collectors::COLLECTORS;
+use perijove::poll::registry;
 use series::Series;
 
 /// Settings for all collectors, this address and these routers.
 fn settings(port: u16, output: &str, routers: &str) -> String {
-    let names: Vec<&str> = COLLECTORS.iter().map(|entry| entry.name).collect();
+    let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
     format!(
         "collectors = {names:?}\n{FAST}{routers}\
          [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{output}"
@@ -95,7 +95,7 @@ fn a_real_prometheus_has_what_once_prints() {
     assert_eq!(prometheus.query("junos_up").len(), 2);
     assert!(prometheus.query("junos_up").iter().all(|(_, up)| *up == 1.0));
     let durations = prometheus.query("junos_collect_duration_seconds{target=\"r1\"}").len();
-    assert_eq!(durations, COLLECTORS.len());
+    assert_eq!(durations, registry::collectors().len());
     assert_eq!(prometheus.query("junos_collector_duration_seconds > 0").len(), 2);
     let duplicates = prometheus.query("perijove_prometheus_duplicate_samples");
     assert_eq!(duplicates.first().map(|(_, number)| *number), Some(0.0));

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use perijove::cli::reference;
 use perijove::collector::Entry;
-use perijove::collectors::COLLECTORS;
+use perijove::daemon::own_metrics;
 use perijove::output::exposition::metric;
 use perijove::point::{Kind, Schema, Type};
-use perijove::{own_metrics, reference};
+use perijove::poll::registry;
 
 #[test]
 fn docs_collectors_md_is_made_from_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/collectors.md");
-    let all: Vec<&Entry> = COLLECTORS.iter().collect();
+    let all: Vec<&Entry> = registry::collectors().iter().collect();
     let made = reference::markdown(&all);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, made).unwrap();
@@ -26,7 +27,8 @@ fn docs_collectors_md_is_made_from_the_code() {
 /// Every measurement, with the collector that has it.
 #[test]
 fn every_setting_is_explained() {
-    let taken: BTreeSet<&str> = COLLECTORS.iter().flat_map(|entry| entry.keys).copied().collect();
+    let taken: BTreeSet<&str> =
+        registry::collectors().iter().flat_map(|entry| entry.keys).copied().collect();
     let explained: BTreeSet<&str> = reference::KEYS.iter().map(|(key, _)| *key).collect();
     assert_eq!(taken, explained);
     let file = include_str!("../packaging/perijove.toml");
@@ -39,7 +41,7 @@ fn every_setting_is_explained() {
 fn measurements() -> impl Iterator<Item = (&'static str, &'static dyn Schema)> {
     let of = |entry: &'static Entry| entry.measurements.iter().map(|schema| (entry.name, *schema));
     let own = own_metrics::MEASUREMENTS.iter().map(|schema| ("perijove", *schema));
-    COLLECTORS.iter().flat_map(of).chain(own)
+    registry::collectors().iter().flat_map(of).chain(own)
 }
 
 /// InfluxDB refuses a field whose type changes, and Prometheus a family whose type does.
@@ -122,7 +124,7 @@ fn every_metric_of_junos_exporter_is_stated() {
         if path == "-" {
             continue;
         }
-        let Some(entry) = perijove::collectors::find(collector) else { continue };
+        let Some(entry) = perijove::poll::registry::find(collector) else { continue };
         let (stated, all) = counts.entry(collector).or_default();
         *all += 1;
         // One of its names has a hyphen, which no metric's name may have.

@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use perijove::collector::{Entry, Settings};
-use perijove::collectors::{self, COLLECTORS};
-use perijove::{cli, items, point::Points};
+use perijove::poll::registry;
+use perijove::xml::items;
+use perijove::{cli, point::Points};
 use serde::Deserialize;
 use series::{Series, exposition};
 
@@ -200,7 +201,7 @@ fn every_reply_is_read_or_refused() {
     for path in &paths {
         let reply = std::fs::read(path).unwrap();
         let root = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-        for entry in COLLECTORS {
+        for entry in registry::collectors() {
             let poll = (entry.start)(&Settings::default());
             let own = (0..poll.queries()).any(|query| poll.roots(query).contains(&root));
             let ((points, result), said) = said::listen(|| parse(entry, &reply));
@@ -222,7 +223,7 @@ fn every_reply_is_read_or_refused() {
             }
         }
     }
-    println!("{} replies read by {} collectors", paths.len(), COLLECTORS.len());
+    println!("{} replies read by {} collectors", paths.len(), registry::collectors().len());
     assert!(wrong.is_empty(), "{} of them wrongly:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -278,7 +279,7 @@ fn every_series_of_junos_exporter_is_reproduced() {
     let mut missing = Vec::new();
     for path in &paths {
         let theirs: Theirs = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let Some(entry) = collectors::find(&theirs.collector) else { continue };
+        let Some(entry) = registry::find(&theirs.collector) else { continue };
         let (points, _) = parse(entry, &std::fs::read(folder.join(&theirs.xml)).unwrap());
         let (ours, _) = exposition(entry, &points);
         let count = counts.entry(entry.name).or_default();

@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 use ureq::Agent;
 
 use super::rows::Series;
-use crate::http_client;
-use crate::reply::first_line;
-use crate::secret::Secret;
+use crate::base::http_client;
+use crate::base::secret::Secret;
+use crate::base::text::first_line;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

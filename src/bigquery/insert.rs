@@ -8,12 +8,12 @@ use serde_json::{Value as Json, json};
 use ureq::Agent;
 use ureq::http::HeaderMap;
 
-use super::Settings;
 use super::rows::{Row, Table};
+use super::settings::Settings;
 use super::token::{NoToken, SCOPE_ALL, SCOPE_INSERT, Tokens};
-use crate::http_client;
-use crate::output::{RETRY_AFTER_LONGEST, jitter};
-use crate::reply::first_line;
+use crate::base::clock::{RETRY_AFTER_LONGEST, jitter};
+use crate::base::http_client;
+use crate::base::text::first_line;
 
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const RETRY_FIRST: Duration = Duration::from_millis(500);

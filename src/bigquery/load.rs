@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::rows::{DEPENDENCY, HOUR, Query, Row, TRAFFIC, Table, span_end};
-use super::{Settings, influxql, insert};
+use super::settings::Settings;
+use super::{influxql, insert};
 use crate::federate::progress;
 use crate::federate::windows::Schedule;
 use crate::output::json::rfc3339;

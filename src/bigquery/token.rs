@@ -14,9 +14,9 @@ use serde_json::json;
 use ureq::Agent;
 use ureq::http::Response;
 
-use crate::http_client;
-use crate::reply::first_line;
-use crate::secret::Secret;
+use crate::base::http_client;
+use crate::base::secret::Secret;
+use crate::base::text::first_line;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Credentials {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, level};
+use crate::xml::items::Scope;
 
 pub struct Accounting {
     /// Each FPC that accounts flows is asked for its errors.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::logical_systems::LogicalSystems;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
-use crate::labels::DescriptionLabels;
-use crate::logical_systems::LogicalSystems;
+use crate::point::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, gauge, info, level};
-use crate::reply::{is, routing_instance, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{is, routing_instance, state_number};
 
 pub struct Bgp {
     logical_systems: LogicalSystems,

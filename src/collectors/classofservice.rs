@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, gauge, info, level};
-use crate::reply::BitRate;
+use crate::xml::items::Scope;
+use crate::xml::shapes::BitRate;
 
 pub struct ClassOfService;
 

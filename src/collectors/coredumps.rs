@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, level};
-use crate::reply::Seconds;
+use crate::xml::items::Scope;
+use crate::xml::shapes::Seconds;
 
 pub struct CoreDumps;
 

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
-use crate::reply::{Leaves, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Leaves, state_number};
 
 #[derive(Default)]
 pub struct DdosProtection {

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema};
-use crate::reply::{Leaves, counter, level, total};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Leaves, counter, level, total};
 
 pub struct Dhcp;
 

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, info, level};
-use crate::reply::state_number;
+use crate::xml::items::Scope;
+use crate::xml::shapes::state_number;
 
 pub struct Dot1x;
 

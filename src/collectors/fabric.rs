@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, level, text};
-use crate::reply::{Flat, is, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Flat, is, state_number};
 
 pub struct Fabric;
 

@@ -1,9 +1,9 @@
 //! Sessions of an SRX's flow module, by SPU.
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema};
-use crate::reply::{Leaves, level, total};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Leaves, level, total};
 
 pub struct FlowSessions;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
-use crate::reply::{Celsius, Quantity, Seconds, is};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Celsius, Quantity, Seconds, is};
 
 pub struct Fpc {
     /// Of several blocks for one slot of a Routing Engine the first counts.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
-use crate::items::Scope;
-use crate::labels::DescriptionLabels;
+use crate::point::labels::DescriptionLabels;
 use crate::point::{Field, Measurement, Points, Schema, gauge, info, labelled, level};
-use crate::reply::{Celsius, is};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Celsius, is};
 
 /// A transceiver's place: FPC, PIC and port.
 type Place = (u32, u32, u32);

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
-use crate::items::Scope;
-use crate::labels::DescriptionLabels;
+use crate::point::labels::DescriptionLabels;
 use crate::point::{Field, Measurement, Points, Schema, counter, info};
+use crate::xml::items::Scope;
 
 pub struct InterfaceQueue {
     only: Option<Pattern>,

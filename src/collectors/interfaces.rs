@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
+use crate::base::text::first_line;
 use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
-use crate::items::Scope;
-use crate::labels::DescriptionLabels;
+use crate::point::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, info, level};
-use crate::reply::{BitRate, first_line, is, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{BitRate, is, state_number};
 
 pub struct Interfaces {
     only: Option<Pattern>,

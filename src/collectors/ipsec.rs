@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, info, level};
-use crate::reply::is;
+use crate::xml::items::Scope;
+use crate::xml::shapes::is;
 
 pub struct Ipsec {
     /// By Routing Engine and remote gateway.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
-use crate::reply::{routing_instance, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{routing_instance, state_number};
 
 #[derive(Default)]
 pub struct Isis {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Field, Kind, Measurement, Points, Schema, counter, level, named};
-use crate::reply::{Leaves, is, state_number, sum};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Leaves, is, state_number, sum};
 
 /// Both replies are flat: an interface, then its channels and associations until the next one.
 /// What is there several times is added up.

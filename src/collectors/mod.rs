@@ -1,4 +1,4 @@
-//! The registry: every collector, in the order of the reference.
+//! The collectors, a file each, and their list.
 
 mod accounting;
 mod alarm;
@@ -7,7 +7,6 @@ mod bfd;
 mod bgp;
 mod classofservice;
 mod cluster;
-mod connections;
 mod coredumps;
 mod ddosprotection;
 mod dhcp;
@@ -33,7 +32,6 @@ mod ldp;
 mod lldp;
 mod mac;
 mod macsec;
-pub mod mastership;
 mod memory;
 mod mnha;
 mod mplslsp;
@@ -78,7 +76,6 @@ pub const COLLECTORS: &[Entry] = &[
     entry::<bgp::Bgp>(),
     entry::<classofservice::ClassOfService>(),
     entry::<cluster::Cluster>(),
-    entry::<connections::Connections>(),
     entry::<coredumps::CoreDumps>(),
     entry::<ddosprotection::DdosProtection>(),
     entry::<dhcp::Dhcp>(),
@@ -155,7 +152,3 @@ pub const DEFAULT: &[&str] = &[
     "route",
     "routingengine",
 ];
-
-pub fn find(name: &str) -> Option<&'static Entry> {
-    COLLECTORS.iter().find(|entry| entry.name == name)
-}

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
+use crate::collector::logical_systems::LogicalSystems;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
-use crate::logical_systems::LogicalSystems;
 use crate::point::{Field, Measurement, Points, Schema, level};
-use crate::reply::routing_instance;
+use crate::xml::items::Scope;
+use crate::xml::shapes::routing_instance;
 
 pub struct Ospf {
     logical_systems: LogicalSystems,

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, info, level, text};
-use crate::reply::{Seconds, is};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Seconds, is};
 
 pub struct Pim;
 

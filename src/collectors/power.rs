@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
-use crate::reply::{Flat, Leaves, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Flat, Leaves, state_number};
 
 #[derive(Default)]
 pub struct Power {

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
-use crate::reply::{Celsius, Quantity, STATUS, Seconds, state_number};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, state_number};
 
 pub struct RoutingEngine;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter, gauge, level};
-use crate::reply::{BitRate, Seconds, is};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{BitRate, Seconds, is};
 
 pub struct Rsvp;
 

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, counter};
+use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct SecurityPolicies {

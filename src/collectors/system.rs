@@ -5,9 +5,9 @@ use time::Date;
 use time::format_description::well_known::Iso8601;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema, gauge, info, level, text};
-use crate::reply::{Leaves, Seconds, level};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Leaves, Seconds, level};
 
 pub struct System {
     satellite: bool,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::items::Scope;
 use crate::point::{Measurement, Points, Schema};
-use crate::reply::{Leaves, counter, level};
+use crate::xml::items::Scope;
+use crate::xml::shapes::{Leaves, counter, level};
 
 pub struct SystemStatistics;
 

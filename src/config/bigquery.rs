@@ -6,12 +6,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{FileLogin, Source, named_file};
+use crate::base::http_client::Login;
+use crate::base::secret::Secret;
+use crate::base::units::{Time, Timeout, or_seconds};
 use crate::bigquery::token::Credentials;
 use crate::bigquery::{Settings, influxql};
 use crate::federate::windows::Schedule;
-use crate::http_client::Login;
-use crate::secret::Secret;
-use crate::units::{Time, Timeout, or_seconds};
 
 /// An emulator's host and port, as Google's own clients have it.
 const EMULATOR_VARIABLE: &str = "BIGQUERY_EMULATOR_HOST";

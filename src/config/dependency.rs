@@ -8,12 +8,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{FileLogin, Source, named_file, sys};
-use crate::dependency::inventory::{self, Format, Prefix};
+use crate::base::prefix::Prefix;
+use crate::base::units::{Bytes, Interval, Timeout, or_seconds};
+use crate::dependency::inventory::{self, Format};
 use crate::dependency::source::{
     Http, InventorySettings, Origin, ScrapeSettings, Settings, SocketSettings,
 };
 use crate::dependency::traffic;
-use crate::units::{Bytes, Interval, Timeout, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

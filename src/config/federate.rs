@@ -6,13 +6,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{FileLogin, Source, named_file};
-use crate::dependency::inventory::Prefix;
+use crate::base::prefix::Prefix;
+use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
 use crate::federate;
 use crate::federate::exclusions::{Exclusions, name_pattern};
 use crate::federate::jobs::{Job, MEASUREMENTS, Query};
 use crate::federate::query;
 use crate::federate::windows::{Schedule, Windows};
-use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Source, named_file};
-use crate::collectors::COLLECTORS;
+use crate::base::units::{Bytes, Time, Timeout, or_seconds};
 use crate::dependency::{source, traffic};
 use crate::federate::jobs;
 use crate::output::influxdb;
-use crate::units::{Bytes, Time, Timeout, or_seconds};
+use crate::poll::registry;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -115,7 +115,7 @@ impl Source {
             self.refuse(spanned, &of_1, "is for version = 1, and this is version 2")?;
         }
         let of_points = [source::MEASUREMENTS, traffic::MEASUREMENTS, jobs::MEASUREMENTS];
-        let all = COLLECTORS.iter().map(|entry| entry.measurements).chain(of_points);
+        let all = registry::collectors().iter().map(|entry| entry.measurements).chain(of_points);
         let mut tags = all.flatten().flat_map(|schema| schema.tags()).chain(OWN_TAGS);
         let taken = file.host_tag.as_deref().is_some_and(|name| tags.any(|tag| *tag == name));
         self.refuse(spanned, &[("host_tag", taken)], "has the name of a tag that points have")

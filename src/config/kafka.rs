@@ -8,9 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Source, named_file};
+use crate::base::secret::Secret;
+use crate::base::units::{Bytes, Interval, Time, or_seconds};
 use crate::output::kafka;
-use crate::secret::Secret;
-use crate::units::{Bytes, Interval, Time, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

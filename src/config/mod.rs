@@ -3,12 +3,12 @@
 //! Nothing else reads settings files, flags or the environment. Every error says the file, the
 //! line, the key and what is allowed there.
 
-mod bigquery;
+mod place;
 mod dependency;
 mod federate;
+mod bigquery;
 mod influxdb;
 mod kafka;
-mod place;
 mod prometheus;
 mod remote_write;
 mod router;
@@ -21,16 +21,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::collector::{self, Entry};
-use crate::collectors::{self, COLLECTORS};
+use crate::base::http_client::Login;
+use crate::base::secret::Secret;
+use crate::base::sys;
+use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
+use crate::collector::{self};
 use crate::dependency::source;
-use crate::http_client::Login;
-use crate::items::Limits;
-use crate::netconf::ssh;
 use crate::output::{self, spool};
-use crate::secret::Secret;
-use crate::sys;
-use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
+use crate::poll::{self, registry};
+use crate::serve;
 
 pub use bigquery::FileBigquery;
 pub use dependency::FileDependency;
@@ -161,7 +160,7 @@ struct FileLogin<'a> {
 /// What runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    pub routers: Vec<Router>,
+    pub routers: Vec<poll::router::Router>,
     pub outputs: Vec<Output>,
     pub federate: Option<crate::federate::Settings>,
     pub bigquery: Option<crate::bigquery::Settings>,
@@ -173,47 +172,6 @@ pub struct Config {
     pub destination: Destination,
     /// What the machine itself talks to.
     pub dependency: Option<source::Settings>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Router {
-    pub identity: String,
-    pub link: Link,
-    pub limits: Limits,
-    pub collectors: Vec<Polled>,
-    /// The share of wall time that RPCs may take, 0 to 1.
-    pub poll_share_max: f64,
-    /// Poll only while the Routing Engine that answers is the master.
-    pub master_only: bool,
-    /// Which Routing Engine that is, where it cannot be told from the reply.
-    pub re_slot: Option<u32>,
-    /// Whether points of a peer get what the inventory knows of it.
-    pub enrich: bool,
-}
-
-/// How a router is reached.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Link {
-    Local { command: Vec<String>, connect_timeout: Duration },
-    Ssh(ssh::Settings),
-}
-
-/// A collector that is polled, and how.
-#[derive(Clone, Debug)]
-pub struct Polled {
-    pub entry: &'static Entry,
-    pub interval: Duration,
-    pub timeout: Duration,
-    pub settings: collector::Settings,
-}
-
-impl PartialEq for Polled {
-    fn eq(&self, other: &Polled) -> bool {
-        self.entry.name == other.entry.name
-            && self.interval == other.interval
-            && self.timeout == other.timeout
-            && self.settings == other.settings
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -280,7 +238,7 @@ pub enum OutputKind {
     File { path: PathBuf, format: Format },
     Influxdb(output::influxdb::Settings),
     Kafka(output::kafka::Settings),
-    Prometheus(output::prometheus::Settings),
+    Prometheus(serve::prometheus::Settings),
     RemoteWrite(output::remote_write::Settings),
 }
 
@@ -416,7 +374,7 @@ impl Source {
 
     pub fn check_collector_tables(&self) -> Result<(), String> {
         for (name, settings) in &self.file.collector {
-            let entry = collectors::find(name)
+            let entry = registry::find(name)
                 .ok_or_else(|| self.at_value(settings, unknown_collector(name)))?;
             for key in settings.get_ref().keys() {
                 if !entry.keys.contains(&key) {
@@ -557,7 +515,7 @@ fn default_state_directory() -> PathBuf {
 
 /// What to say of a collector that does not exist.
 pub fn unknown_collector(name: &str) -> String {
-    let names: Vec<&str> = COLLECTORS.iter().map(|entry| entry.name).collect();
+    let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
     let nearest = nearest(name, &names).map(|near| format!(", did you mean `{near}`?"));
     let nearest = nearest.unwrap_or_default();
     format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
@@ -742,7 +700,7 @@ mod tests {
 
     #[test]
     fn own_tags_are_known() {
-        let own = crate::own_metrics::MEASUREMENTS.iter().flat_map(|schema| schema.tags());
+        let own = crate::daemon::own_metrics::MEASUREMENTS.iter().flat_map(|schema| schema.tags());
         let unknown: Vec<_> = own.filter(|tag| !influxdb::OWN_TAGS.contains(tag)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Source, named_file};
-use crate::output::prometheus;
-use crate::secret::Secret;
-use crate::units::{Bytes, Time, or_seconds};
+use crate::base::secret::Secret;
+use crate::base::units::{Bytes, Time, or_seconds};
+use crate::serve::prometheus;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{FileLogin, Source, named_file};
+use crate::base::units::{Bytes, Time, Timeout, or_seconds};
 use crate::output::remote_write;
-use crate::units::{Bytes, Time, Timeout, or_seconds};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

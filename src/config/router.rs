@@ -7,15 +7,17 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    FileLimits, Link, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Polled, Router, Source, dependency,
-    named_file, unknown_collector,
+    FileLimits, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Source, dependency, named_file,
+    unknown_collector,
 };
+use crate::base::secret::Secret;
+use crate::base::sys;
+use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
 use crate::collectors;
-use crate::items::Limits;
 use crate::netconf::ssh;
-use crate::secret::Secret;
-use crate::sys;
-use crate::units::{Bytes, Interval, Time, Timeout, or_seconds};
+use crate::poll::registry;
+use crate::poll::router::{Link, Polled, Router};
+use crate::xml::items::Limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -207,7 +209,7 @@ impl Source {
         }
         let mut polled: Vec<Polled> = Vec::new();
         for name in names {
-            let Some(entry) = collectors::find(&name) else {
+            let Some(entry) = registry::find(&name) else {
                 let message = unknown_collector(&name);
                 return Err(spanned.map_or(message.clone(), |names| self.at_value(names, message)));
             };

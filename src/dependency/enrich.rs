@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::dependency::inventory::Inventory;
+use crate::base::inventory::Inventory;
 use crate::point::{Point, Points};
 
 /// Measurements of a peer, and the tag that is its address.

@@ -1,21 +1,13 @@
-//! The inventory: what name (`domain`) and what service (`hostgroup`) an address belongs to.
-//!
-//! Entries name an address or a prefix; an address belongs to the longest prefix around it. Nested
-//! prefixes are cut into ranges that do not overlap when the inventory is read, so that a lookup is
-//! a binary search over two flat lists: tens of nanoseconds among 100,000 prefixes.
+//! Reads an inventory document: entries that name an address or a prefix, and its host.
 //!
 //! It is read as a stream, an entry at a time; a bad entry costs that entry.
 
-use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use crate::sync::{lock, wait};
+use crate::base::inventory::{Builder, Inventory};
+use crate::base::prefix::Prefix;
 
 /// What an inventory is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -53,207 +45,13 @@ struct Entry {
 /// An entry is as long at most; what is longer is none.
 const ENTRY_BYTES_MAX: usize = 4 << 10;
 
-/// An address and how many of its bits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl Prefix {
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let (first, last) = self.range();
-        (first..=last).contains(&address.to_canonical())
-    }
-
-    fn range(&self) -> (IpAddr, IpAddr) {
-        match self.address {
-            IpAddr::V4(address) => {
-                let host = u32::MAX.checked_shr(self.bits.into()).unwrap_or(0);
-                let first = address.to_bits() & !host;
-                (Ipv4Addr::from_bits(first).into(), Ipv4Addr::from_bits(first | host).into())
-            }
-            IpAddr::V6(address) => {
-                let host = u128::MAX.checked_shr(self.bits.into()).unwrap_or(0);
-                let first = address.to_bits() & !host;
-                (Ipv6Addr::from_bits(first).into(), Ipv6Addr::from_bits(first | host).into())
-            }
-        }
-    }
-}
-
-impl FromStr for Prefix {
-    type Err = String;
-    /// An address, or address/bits. What is mapped into IPv6 is IPv4 again.
-    fn from_str(text: &str) -> Result<Prefix, String> {
-        let wrong = || format!("`{text}` is neither an address nor a prefix such as 10.0.0.0/8");
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| wrong())?)),
-            None => (text, None),
-        };
-        let written: IpAddr = address.parse().map_err(|_| wrong())?;
-        let address = written.to_canonical();
-        let width = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width(written));
-        // ::ffff:10.0.0.0/104 is 10.0.0.0/8.
-        let bits = bits.checked_sub(width(written) - width(address)).ok_or_else(wrong)?;
-        if bits > width(address) {
-            return Err(wrong());
-        }
-        Ok(Prefix { address, bits })
-    }
-}
-
-impl<'de> Deserialize<'de> for Prefix {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Prefix, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// What is known of an address; empty where the inventory says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Host<'a> {
-    pub domain: &'a str,
-    pub hostgroup: &'a str,
-}
-
-/// Where an entry's words stand in `Inventory::text`.
-#[derive(Clone, Copy)]
-struct Words {
-    start: u32,
-    middle: u32,
-    end: u32,
-}
-
-/// Ranges that do not overlap, in order: where each begins, and which entry it is of.
-struct Ranges<A> {
-    starts: Vec<A>,
-    entries: Vec<u32>,
-}
-
-impl<A> Default for Ranges<A> {
-    fn default() -> Ranges<A> {
-        Ranges { starts: Vec::new(), entries: Vec::new() }
-    }
-}
-
-/// A range that no entry is about.
-const NOBODY: u32 = u32::MAX;
-
-impl<A: Copy + Ord> Ranges<A> {
-    /// Of ranges that lie apart or within each other, the inner ones winning; of equal ones the
-    /// last. `after` gives the address behind one, if there is any.
-    fn new(mut nested: Vec<(A, A, u32)>, after: impl Fn(A) -> Option<A>) -> Ranges<A> {
-        // Outer ranges first; the sort is stable, so that of equal ones the last stays on top.
-        nested.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-        let mut ranges = Ranges::default();
-        let mut open: Vec<(A, u32)> = Vec::new();
-        for (first, last, entry) in nested {
-            ranges.close_before(&mut open, Some(first), &after);
-            ranges.begin(first, entry);
-            open.push((last, entry));
-        }
-        ranges.close_before(&mut open, None, &after);
-        ranges
-    }
-
-    /// Ends the ranges that lie before `first`: behind each goes on what is around it.
-    fn close_before(
-        &mut self,
-        open: &mut Vec<(A, u32)>,
-        first: Option<A>,
-        after: &impl Fn(A) -> Option<A>,
-    ) {
-        while let Some((last, _)) = open.last().copied() {
-            if first.is_some_and(|first| first <= last) {
-                return;
-            }
-            open.pop();
-            if let Some(next) = after(last) {
-                self.begin(next, open.last().map_or(NOBODY, |(_, entry)| *entry));
-            }
-        }
-    }
-
-    fn begin(&mut self, start: A, entry: u32) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.entries.pop();
-        }
-        if self.entries.last() != Some(&entry) {
-            self.starts.push(start);
-            self.entries.push(entry);
-        }
-    }
-
-    fn find(&self, address: A) -> Option<u32> {
-        let after = self.starts.partition_point(|start| *start <= address);
-        let entry = self.entries[after.checked_sub(1)?];
-        (entry != NOBODY).then_some(entry)
-    }
-}
-
-/// The inventory, read and ready to be asked.
-#[derive(Default)]
-pub struct Inventory {
-    v4: Ranges<u32>,
-    v6: Ranges<u128>,
-    words: Vec<Words>,
-    /// Domain and hostgroup of each entry, one after the other.
-    text: String,
-    /// Entries that did not fit and were left out, and the first of them with its line.
-    pub rejected: u64,
-    pub first_rejected: Option<String>,
-}
-
-impl fmt::Debug for Inventory {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "Inventory of {} entries, {} rejected", self.len(), self.rejected)
-    }
-}
-
-/// The machine's own addresses in every inventory: what the document says of them goes before,
-/// except of the last.
-const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1", "127.0.0.1"];
-const LOCALHOST: &str = "localhost";
-
-impl Inventory {
-    /// Reads a whole document. Fails if it is none, is not complete, or is too large.
-    pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventory, String> {
-        let mut reading = Reading::new(bounds);
-        let limited = input.take(bounds.bytes_max as u64 + 1);
-        let mut input = BufReader::with_capacity(64 << 10, limited);
-        reading.entries(&mut input, format == Format::ArrayJson)?;
-        reading.finish()
-    }
-
-    /// What is known of the address.
-    pub fn find(&self, address: IpAddr) -> Option<Host<'_>> {
-        let entry = match address.to_canonical() {
-            IpAddr::V4(address) => self.v4.find(address.to_bits()),
-            IpAddr::V6(address) => self.v6.find(address.to_bits()),
-        }?;
-        let Words { start, middle, end } = self.words[entry as usize];
-        Some(Host {
-            domain: &self.text[start as usize..middle as usize],
-            hostgroup: &self.text[middle as usize..end as usize],
-        })
-    }
-
-    /// The same; nothing is known of an address that is not there.
-    pub fn host(&self, address: IpAddr) -> Host<'_> {
-        self.find(address).unwrap_or_default()
-    }
-
-    /// Entries of the document that are used.
-    pub fn len(&self) -> usize {
-        self.words.len().saturating_sub(LOOPBACK.len())
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+/// Reads a whole document. Fails if it is none, is not complete, or is too large.
+pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventory, String> {
+    let mut reading = Reading::new(bounds);
+    let limited = input.take(bounds.bytes_max as u64 + 1);
+    let mut input = BufReader::with_capacity(64 << 10, limited);
+    reading.entries(&mut input, format == Format::ArrayJson)?;
+    reading.finish()
 }
 
 /// An inventory that is being read.
@@ -262,28 +60,12 @@ struct Reading {
     bytes: usize,
     line: u64,
     good: u64,
-    v4: Vec<(u32, u32, u32)>,
-    v6: Vec<(u128, u128, u32)>,
-    inventory: Inventory,
+    builder: Builder,
 }
 
 impl Reading {
     fn new(bounds: Bounds) -> Reading {
-        let (v4, v6, inventory) = (Vec::new(), Vec::new(), Inventory::default());
-        let mut reading = Reading { bounds, bytes: 0, line: 1, good: 0, v4, v6, inventory };
-        reading.take_loopback(&LOOPBACK[..2]);
-        reading
-    }
-
-    fn take_loopback(&mut self, addresses: &[&str]) {
-        for address in addresses.iter().filter_map(|address| address.parse().ok()) {
-            self.add(address, LOCALHOST, LOCALHOST);
-        }
-    }
-
-    fn reject(&mut self, line: u64, why: impl fmt::Display) {
-        self.inventory.rejected += 1;
-        self.inventory.first_rejected.get_or_insert_with(|| format!("line {line}: {why}"));
+        Reading { bounds, bytes: 0, line: 1, good: 0, builder: Builder::default() }
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), String> {
@@ -304,37 +86,18 @@ impl Reading {
             // It says nothing, and hides nothing of what is around it.
             return Ok(());
         }
-        if self.inventory.words.len() >= self.bounds.entries_max + 2 {
+        if self.builder.len() >= self.bounds.entries_max {
             return Err(format!("one more than {} entries (entries_max)", self.bounds.entries_max));
         }
-        self.add(prefix, domain, hostgroup);
+        self.builder.add(prefix, domain, hostgroup);
         Ok(())
-    }
-
-    fn add(&mut self, prefix: Prefix, domain: &str, hostgroup: &str) {
-        let index = self.inventory.words.len() as u32;
-        let text = &mut self.inventory.text;
-        let start = text.len() as u32;
-        text.push_str(domain);
-        let middle = text.len() as u32;
-        text.push_str(hostgroup);
-        self.inventory.words.push(Words { start, middle, end: text.len() as u32 });
-        match prefix.range() {
-            (IpAddr::V4(first), IpAddr::V4(last)) => {
-                self.v4.push((first.to_bits(), last.to_bits(), index));
-            }
-            (IpAddr::V6(first), IpAddr::V6(last)) => {
-                self.v6.push((first.to_bits(), last.to_bits(), index));
-            }
-            _ => {}
-        }
     }
 
     fn take_json(&mut self, line: u64, json: &[u8]) {
         let entry = serde_json::from_slice::<Entry>(json);
         let taken = entry.map_err(|err| without_place(&err)).and_then(|entry| self.take(&entry));
         if let Err(why) = taken {
-            self.reject(line, why);
+            self.builder.reject(line, why);
         }
     }
 
@@ -371,7 +134,7 @@ impl Reading {
             self.count(bytes)?;
         }
         if cutter.depth > 0 {
-            self.reject(cutter.line, UNENDED);
+            self.builder.reject(cutter.line, UNENDED);
         }
         match (is_array, begun) {
             (true, false) => Err(NO_ARRAY.into()),
@@ -391,27 +154,19 @@ impl Reading {
                 cutter.element = json;
                 cutter.element.clear();
             }
-            Cut::Malformed(why) => self.reject(cutter.malformed_line, why),
+            Cut::Malformed(why) => self.builder.reject(cutter.malformed_line, why),
             Cut::End => return true,
         }
         false
     }
 
-    fn finish(mut self) -> Result<Inventory, String> {
-        if self.good == 0 && self.inventory.rejected > 0 {
-            let first = self.inventory.first_rejected.unwrap_or_default();
-            return Err(format!(
-                "none of its {} entries is good: {first}",
-                self.inventory.rejected
-            ));
+    fn finish(self) -> Result<Inventory, String> {
+        let (rejected, first) = self.builder.rejected();
+        if self.good == 0 && rejected > 0 {
+            let first = first.unwrap_or_default();
+            return Err(format!("none of its {rejected} entries is good: {first}"));
         }
-        self.take_loopback(&LOOPBACK[2..]);
-        let inventory = &mut self.inventory;
-        inventory.v4 = Ranges::new(self.v4, |address| address.checked_add(1));
-        inventory.v6 = Ranges::new(self.v6, |address| address.checked_add(1));
-        inventory.words.shrink_to_fit();
-        inventory.text.shrink_to_fit();
-        Ok(self.inventory)
+        Ok(self.builder.finish())
     }
 }
 
@@ -557,61 +312,13 @@ impl Cutter {
     }
 }
 
-/// The inventory in use, for all who ask it.
-#[derive(Clone, Default)]
-pub struct Shared(Arc<Held>);
-
-#[derive(Default)]
-struct Held {
-    /// And whether there is one, or was a try to get one.
-    current: Mutex<(Arc<Inventory>, bool)>,
-    tried: Condvar,
-}
-
-impl Shared {
-    pub fn get(&self) -> Arc<Inventory> {
-        lock(&self.0.current).0.clone()
-    }
-
-    /// Takes the place of the one before.
-    pub fn set(&self, inventory: Inventory) {
-        lock(&self.0.current).0 = Arc::new(inventory);
-    }
-
-    /// There was a try to get one.
-    pub fn tried(&self) {
-        lock(&self.0.current).1 = true;
-        self.0.tried.notify_all();
-    }
-
-    /// Waits until there was a try, or for so long.
-    pub fn wait_tried(&self, time: Duration) {
-        let current = lock(&self.0.current);
-        if !current.1 {
-            drop(wait(&self.0.tried, current, Some(time)));
-        }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.get().fmt(f)
-    }
-}
-
-/// It is no setting: where settings are compared, all are alike.
-impl PartialEq for Shared {
-    fn eq(&self, _: &Shared) -> bool {
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::inventory::Host;
 
     fn read(format: Format, text: &str) -> Result<Inventory, String> {
-        Inventory::read(text.as_bytes(), format, Bounds::default())
+        super::read(text.as_bytes(), format, Bounds::default())
     }
 
     fn of<'a>(inventory: &'a Inventory, address: &str) -> (&'a str, &'a str) {
@@ -727,11 +434,11 @@ mod tests {
         assert!(none.is_empty() && none.find([10, 0, 0, 1].into()).is_none());
         let bounds = Bounds { bytes_max: 100, entries_max: 1 };
         let spaces = io::repeat(b' ');
-        let err = Inventory::read(spaces, Format::ArrayJson, bounds).unwrap_err();
+        let err = super::read(spaces, Format::ArrayJson, bounds).unwrap_err();
         assert_eq!(err, "it is longer than 100 bytes (bytes_max)");
         let two =
             r#"[{"ip_address":"1.1.1.1","domain":"x"},{"ip_address":"1.1.1.2","domain":"x"}]"#;
-        let inventory = Inventory::read(two.as_bytes(), Format::ArrayJson, bounds).unwrap();
+        let inventory = super::read(two.as_bytes(), Format::ArrayJson, bounds).unwrap();
         assert!(inventory.first_rejected.unwrap().contains("(entries_max)"));
     }
 }

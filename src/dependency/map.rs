@@ -15,7 +15,8 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::dependency::inventory::{Inventory, Prefix};
+use crate::base::inventory::Inventory;
+use crate::base::prefix::Prefix;
 use crate::dependency::{Endpoint, Protocol, Socket, State};
 use crate::point::{Measurement, Points, Schema, level};
 
@@ -312,7 +313,7 @@ fn named<'a>(processes: &BTreeSet<&'a str>) -> impl Iterator<Item = &'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dependency::inventory::{Bounds, Format};
+    use crate::dependency::inventory::{self, Bounds, Format};
     use Protocol::{Tcp, Udp};
     use State::{Connected, Listening, Waiting};
     use std::sync::{LazyLock, OnceLock};
@@ -336,7 +337,7 @@ mod tests {
     /// The rows: `up` or `down` with local, remote, port, protocol, process, or `server`.
     fn rows(sockets: &[Socket], change: impl Fn(&mut Rules)) -> Vec<String> {
         let inventory =
-            Inventory::read(INVENTORY.as_bytes(), Format::ArrayJson, Bounds::default()).unwrap();
+            inventory::read(INVENTORY.as_bytes(), Format::ArrayJson, Bounds::default()).unwrap();
         let primary = "192.0.2.2".parse().unwrap();
         let own = Own { addresses: [primary].into(), primary: Some(primary) };
         let mut rules = Rules {

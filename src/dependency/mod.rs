@@ -8,14 +8,15 @@
 //! * `enrich` names the peers in what routers report.
 //! * `source` runs them, each in a thread of its own.
 
-pub mod enrich;
-pub mod exposition_text;
 pub mod inventory;
-pub mod map;
+pub mod exposition_text;
 pub mod netstat;
+pub mod map;
+pub mod traffic;
+pub mod enrich;
+pub mod connections;
 pub mod sockets;
 pub mod source;
-pub mod traffic;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -15,18 +15,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ureq::Agent;
 use ureq::http::header::{ETAG, HeaderMap, LAST_MODIFIED};
 
-use crate::collector::BATCH_BYTES;
-use crate::dependency::inventory::{self, Format, Inventory, Prefix, Shared};
+use crate::base::http_client;
+use crate::base::inventory::{Inventory, Shared};
+use crate::base::prefix::Prefix;
+use crate::base::secret::Secret;
+use crate::base::sync::lock;
+use crate::base::sys;
+use crate::collector::reader::BATCH_BYTES;
+use crate::dependency::inventory::{self, Format};
 use crate::dependency::map::{self, Rules};
 use crate::dependency::sockets::{self, Sockets};
 use crate::dependency::traffic::{Bounds, Dialect, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
-use crate::http_client;
 use crate::output::{self, Output};
 use crate::point::{Batch, Measurement, Points, Schema, level};
-use crate::secret::Secret;
-use crate::sync::lock;
-use crate::sys;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -456,7 +458,7 @@ impl Fetch {
     /// Lines of which there are none may be the rest of a document; an array without an entry says
     /// so.
     fn read(&self, input: impl Read, in_use: &Shared) -> Result<Inventory, String> {
-        let read = Inventory::read(input, self.settings.format, self.settings.bounds)?;
+        let read = inventory::read(input, self.settings.format, self.settings.bounds)?;
         let known = in_use.get().len();
         if read.is_empty() && known > 0 && self.settings.format == Format::NdJson {
             return Err(format!("it has no entry, and the one in use has {known}"));

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::IpAddr;
 
+use crate::base::inventory::Inventory;
 use crate::dependency::exposition_text::{self, Tally};
-use crate::dependency::inventory::Inventory;
 use crate::dependency::map::Own;
 use crate::point::{Measurement, Points, Schema, counter, level};
 

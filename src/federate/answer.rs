@@ -47,7 +47,7 @@ pub fn read(
     let start = from.fill_buf().map_err(|err| format!("the answer ends early: {err}"))?;
     if start.trim_ascii_start().first() != Some(&b'{') {
         let start = String::from_utf8_lossy(&start[..start.len().min(200)]);
-        let start = crate::reply::first_line(start.trim());
+        let start = crate::base::text::first_line(start.trim());
         return Err(format!("the answer is not Prometheus's JSON: it begins with `{start}`"));
     }
     let mut json = serde_json::Deserializer::from_reader(from);
@@ -70,7 +70,7 @@ pub fn error_words(body: &str) -> String {
         error: String,
     }
     let words = serde_json::from_str::<Words>(body).map(|words| words.error);
-    crate::reply::first_line(words.as_deref().unwrap_or(body.trim()))
+    crate::base::text::first_line(words.as_deref().unwrap_or(body.trim()))
 }
 
 /// Fails once more was read than is allowed, in all or without a quote.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use regex_lite::Regex;
 
-use crate::dependency::inventory::Prefix;
+use crate::base::prefix::Prefix;
 
 #[derive(Clone, Debug)]
 pub struct Exclusions {

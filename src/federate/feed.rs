@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Settings;
 use super::jobs::{Asking, Job};
 use super::progress;
 use super::query::Client;
+use super::settings::Settings;
 use super::windows::Window;
-use crate::output::{self, Output, jitter};
-use crate::own_metrics::FederateStatus;
+use crate::base::clock::jitter;
+use crate::federate::status::FederateStatus;
+use crate::output::{self, Output};
 use crate::point::Batch;
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);

@@ -8,30 +8,16 @@
 //! * `feed` writes window after window through the outputs and remembers in `progress` how far
 //!   each of them got.
 
-pub mod answer;
 pub mod cron;
+pub mod windows;
+pub mod answer;
 pub mod exclusions;
-pub mod feed;
-pub mod jobs;
-pub mod progress;
 pub mod query;
 pub mod roll_up;
-pub mod windows;
+pub mod status;
+pub mod progress;
+pub mod jobs;
+pub mod settings;
+pub mod feed;
 
-use std::path::PathBuf;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub query: query::Settings,
-    pub windows: windows::Windows,
-    /// Windows end so long ago; that far samples are looked for around them.
-    pub offset_ms: u64,
-    /// What is further back is not made up for.
-    pub catch_up_max_ms: u64,
-    pub jobs: Vec<jobs::Job>,
-    pub exclusions: exclusions::Exclusions,
-    pub matchers: String,
-    pub rows_max: usize,
-    /// Where it is remembered how far the outputs got.
-    pub progress_file: PathBuf,
-}
+pub use settings::Settings;

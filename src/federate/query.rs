@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::Agent;
 
 use super::answer::{self, Rest, Series};
-use crate::http_client::{self, Login};
+use crate::base::http_client::{self, Login};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -87,7 +87,7 @@ impl Client {
         match &rest.warning {
             Some(warning) if !self.settings.partial => Err(fail(format!(
                 "the answer comes with a warning, a part may be missing: {}",
-                crate::reply::first_line(warning)
+                crate::base::text::first_line(warning)
             ))),
             _ => Ok(rest),
         }

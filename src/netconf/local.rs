@@ -12,9 +12,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::{Error, Transport};
-use crate::sync::lock;
-use crate::sys;
+use super::transport::{Error, NO_ANSWER, Transport};
+use crate::base::sync::lock;
+use crate::base::sys;
 
 /// Longer lines of the child's standard error are cut in the log.
 const STDERR_LINE_BYTES_MAX: u64 = 1000;
@@ -93,7 +93,7 @@ pub(super) fn time_left(deadline: Instant) -> io::Result<Duration> {
 }
 
 pub(super) fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, super::NO_ANSWER)
+    io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER)
 }
 
 fn limit(err: io::Error) -> io::Error {

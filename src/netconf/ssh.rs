@@ -12,8 +12,8 @@ use ssh2::{
 };
 
 use super::local::{time_left, timed_out};
-use super::{Error, Transport};
-use crate::secret::Secret;
+use super::transport::{Error, Transport};
+use crate::base::secret::Secret;
 
 /// How to reach a router and prove who we are.
 #[derive(Clone, Debug, PartialEq)]

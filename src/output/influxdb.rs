@@ -11,10 +11,10 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::line_protocol::LineProtocol;
-use super::{Failure, Sink};
-use crate::http_client;
-use crate::reply::first_line;
-use crate::secret::Secret;
+use super::sink::{Failure, Sink};
+use crate::base::http_client;
+use crate::base::secret::Secret;
+use crate::base::text::first_line;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

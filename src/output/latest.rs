@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::base::sync::lock;
 use crate::point::{Batch, Points};
-use crate::sync::lock;
 
 /// Where polls come further apart than their interval, for a router that is asked gently, they
 /// are kept longer, but as if it were that many intervals at most.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::spool::{self, Spool, Taken};
-use crate::sync::{self, lock};
+use crate::base::sync::{self, lock};
 
 /// Records that are sent together.
 #[derive(Clone, Debug)]

@@ -12,10 +12,10 @@ use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::exposition::{each_label, metric};
-use super::{Failure, Sink};
-use crate::http_client::{self, Login};
+use super::sink::{Failure, Sink};
+use crate::base::http_client::{self, Login};
+use crate::base::text::first_line;
 use crate::point::{Batch, Kind, Value};
-use crate::reply::first_line;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

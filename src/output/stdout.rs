@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Failure, Sink};
+use super::sink::{Failure, Sink};
 
 pub struct Stdout;
 

@@ -12,14 +12,15 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use perijove::collector::{Reader, Settings, Tally, read_reply};
-use perijove::collectors;
-use perijove::dependency::inventory::{self, Bounds, Inventory};
-use perijove::items::Limits;
+use perijove::collector::Settings;
+use perijove::collector::reader::{Reader, Tally, read_reply};
+use perijove::dependency::inventory::{self, Bounds};
 use perijove::output::exposition::{self, Format};
 use perijove::output::latest::Latest;
 use perijove::output::line_protocol::LineProtocol;
 use perijove::point::{Batch, Points, Value};
+use perijove::poll::registry;
+use perijove::xml::items::Limits;
 use prefix_trie::{Prefix, PrefixMap};
 use quick_xml::events::Event;
 
@@ -137,7 +138,7 @@ fn lookups<A: Copy + Ord + std::fmt::Display>(
     let in_use = || IN_USE.load(Ordering::Relaxed);
     let (start, before) = (Instant::now(), in_use());
     let inventory =
-        Inventory::read(text.as_bytes(), inventory::Format::NdJson, Bounds::default()).unwrap();
+        inventory::read(text.as_bytes(), inventory::Format::NdJson, Bounds::default()).unwrap();
     let (read, bytes) = (start.elapsed(), in_use() - before);
     let before = in_use();
     let mut trie = PrefixMap::new();
@@ -236,7 +237,7 @@ fn reply(router: &str, name: &str, collector: &str, rpc: &str, options: &[&str])
 
 /// Reads a reply in one collector; how many points it gave.
 fn points(collector: &str, reply: &[u8], deliver: &mut dyn FnMut(&mut Points)) -> usize {
-    let entry = collectors::find(collector).unwrap();
+    let entry = registry::find(collector).unwrap();
     let mut poll = (entry.start)(&Settings::default());
     let query = (0..poll.queries())
         .find(|query| {

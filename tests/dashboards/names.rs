@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use perijove::collectors::COLLECTORS;
+use perijove::daemon::own_metrics;
 use perijove::dependency::{map, source, traffic};
 use perijove::federate::jobs;
 use perijove::output::exposition::metric;
-use perijove::own_metrics;
 use perijove::point::{Kind, Schema};
+use perijove::poll::registry;
 
 use super::queries::Query;
 
@@ -22,7 +22,7 @@ impl Known {
         let mut known = Known { metrics: BTreeMap::new(), measurements: BTreeMap::new() };
         // junos_exporter's own, which only the Prometheus output has.
         known.metrics.insert("junos_up".into(), BTreeSet::from(["target".into()]));
-        let of_collectors = COLLECTORS.iter().flat_map(|entry| entry.measurements);
+        let of_collectors = registry::collectors().iter().flat_map(|entry| entry.measurements);
         let others = [source::MEASUREMENTS, map::MEASUREMENTS, traffic::MEASUREMENTS];
         let others = others.into_iter().chain([jobs::MEASUREMENTS, own_metrics::MEASUREMENTS]);
         for schema in of_collectors.chain(others.flatten()) {

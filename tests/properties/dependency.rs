@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use perijove::dependency::exposition_text;
-use perijove::dependency::inventory::{Bounds, Format, Inventory};
+use perijove::dependency::inventory::{self, Bounds, Format};
 use perijove::dependency::sockets::freebsd;
 use perijove::dependency::{Protocol, netstat};
 use proptest::collection::vec;
@@ -51,7 +51,7 @@ proptest! {
         };
         let entries: Vec<String> = prefixes.iter().enumerate().map(entry).collect();
         let text = format!("[{}]", entries.join(","));
-        let read = Inventory::read(text.as_bytes(), Format::ArrayJson, Bounds::default());
+        let read = inventory::read(text.as_bytes(), Format::ArrayJson, Bounds::default());
         let inventory = read.unwrap();
         prop_assert_eq!(inventory.rejected, 0);
         // What is mapped into IPv6 is IPv4, and is not looked for among these.
@@ -76,7 +76,7 @@ proptest! {
             }
             lines.push(good(between.len()));
             let text = format!("{}{}{}", around[0], lines.join(separator), around[1]);
-            let inventory = Inventory::read(text.as_bytes(), format, Bounds::default()).unwrap();
+            let inventory = inventory::read(text.as_bytes(), format, Bounds::default()).unwrap();
             for n in 0..=between.len() {
                 let host = inventory.host(IpAddr::from([10, 0, 0, n as u8]));
                 prop_assert_eq!(host.domain, format!("d{n}"), "{}", text);
@@ -88,8 +88,8 @@ proptest! {
     fn no_bytes_are_too_odd(bytes in vec(any::<u8>(), 0..400), text in "\\PC{0,200}") {
         let bounds = Bounds { bytes_max: 300, entries_max: 3 };
         for format in [Format::ArrayJson, Format::NdJson] {
-            let _ = Inventory::read(&bytes[..], format, bounds);
-            let _ = Inventory::read(text.as_bytes(), format, bounds);
+            let _ = inventory::read(&bytes[..], format, bounds);
+            let _ = inventory::read(text.as_bytes(), format, bounds);
         }
         let mut samples = 0;
         let tally = exposition_text::read(&bytes[..], &["a"], "a", 300, |_, _, _| samples += 1);

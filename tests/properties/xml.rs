@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::{self, Read};
 
-use perijove::element::{self, Element};
-use perijove::items::{self, Items, Limits};
+use perijove::xml::element::{self, Element};
+use perijove::xml::items::{self, Items, Limits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

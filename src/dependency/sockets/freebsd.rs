@@ -202,9 +202,9 @@ mod kernel {
     use std::time::Duration;
 
     use super::*;
+    use crate::base::sys;
     use crate::dependency::map::EPHEMERAL;
     use crate::dependency::netstat;
-    use crate::sys;
 
     const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
     const COMMAND_BYTES_MAX: u64 = 32 << 20;

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use crate::base::inventory::Inventory;
+use crate::base::sys;
 use crate::dependency::Socket;
-use crate::dependency::inventory::Inventory;
 use crate::dependency::map::Own;
-use crate::sys;
 
 /// Reads the kernel's sockets, again and again.
 pub struct Sockets {

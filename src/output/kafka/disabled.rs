@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use super::{Settings, Statistics};
-use crate::output::{Failure, Sink};
+use crate::output::sink::{Failure, Sink};
 
 /// There is none.
 pub struct Kafka(Infallible);

@@ -18,9 +18,9 @@ use rdkafka::producer::{
 };
 
 use super::{Settings, Statistics, record};
-use crate::output::{Failure, Sink};
-use crate::reply::first_line;
-use crate::sync::{self, lock};
+use crate::base::sync::{self, lock};
+use crate::base::text::first_line;
+use crate::output::sink::{Failure, Sink};
 
 const POLL: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::json;
 use super::layout;
 use super::line_protocol::LineProtocol;
+use crate::base::secret::Secret;
 use crate::point::Batch;
-use crate::secret::Secret;
 
 #[cfg(not(feature = "kafka"))]
 #[path = "disabled.rs"]

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perijove::output::http::{ranges, read_request};
+use perijove::serve::http::{ranges, read_request};
 
 fuzz_target!(|data: &[u8]| {
     let (mut input, mut buffer) = (data, Vec::new());

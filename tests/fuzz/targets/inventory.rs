@@ -5,13 +5,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use libfuzzer_sys::fuzz_target;
-use perijove::dependency::inventory::{Bounds, Format, Inventory};
+use perijove::dependency::inventory::{self, Bounds, Format};
+
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, text)) = data.split_first() else { return };
     let format = if first & 1 == 0 { Format::ArrayJson } else { Format::NdJson };
     let bounds = Bounds { bytes_max: 1 << 16, entries_max: 100 };
-    let Ok(inventory) = Inventory::read(text, format, bounds) else { return };
+    let Ok(inventory) = inventory::read(text, format, bounds) else { return };
     // What is said of the machine itself always stands.
     let loopback = inventory.host(IpAddr::V4(Ipv4Addr::LOCALHOST));
     assert_eq!((loopback.domain, loopback.hostgroup), ("localhost", "localhost"));

@@ -6,14 +6,14 @@
 use libfuzzer_sys::fuzz_target;
 use perijove::cli::parse_reply;
 use perijove::collector::Settings;
-use perijove::collectors::COLLECTORS;
+use perijove::poll::registry;
 use perijove::output::line_protocol::LineProtocol;
 use perijove::output::{exposition, json};
 use perijove::point::{Batch, Points};
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, reply)) = data.split_first() else { return };
-    let entry = &COLLECTORS[usize::from(*first) % COLLECTORS.len()];
+    let entry = &registry::collectors()[usize::from(*first) % registry::collectors().len()];
     let mut points = Points::default();
     let _ = parse_reply(&mut *(entry.start)(&Settings::default()), reply, &mut points);
     let batch = Batch { node: "r1", collector: entry.name, time_ns: 1, points: &points };

@@ -1,5 +1,7 @@
 //! The command line: one table of commands, one of flags; help and checks iterate over them.
 
+pub mod reference;
+
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,22 +13,25 @@ use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 use toml::Spanned;
 
+use crate::base::inventory::Shared;
+use crate::base::lock_file;
 use crate::bigquery::load::{self, Loader, Options};
-use crate::collector::{Poll, Reader, Reply, Settings, Tally, read_reply};
+use crate::collector::reader::{Reader, Reply, Tally, read_reply};
+use crate::collector::{Poll, Settings};
 use crate::config::{
     self, Config, File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Source, nearest,
 };
-use crate::dependency::inventory::Shared;
+use crate::daemon::{self, log_to};
 use crate::dependency::source;
 use crate::federate::query::Client;
-use crate::items::Limits;
+use crate::netconf::rpc_error::Meaning;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::{exposition, json, spool};
-use crate::own_metrics::RouterStatus;
 use crate::point::{Batch, Points};
-use crate::poller::{self, RouterPoller};
-use crate::reply::Meaning;
-use crate::{collectors, daemon, lock_file, log_to, reference};
+use crate::poll::registry;
+use crate::poll::status::RouterStatus;
+use crate::poll::{self, RouterPoller};
+use crate::xml::items::Limits;
 
 struct Command {
     name: &'static str,
@@ -670,7 +675,7 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
         }
     };
     for router in &config.routers {
-        let session = poller::connect(router).map_err(|err| err.0).map(|session| {
+        let session = poll::connect(router).map_err(|err| err.0).map(|session| {
             let capabilities = session.capabilities.len();
             let words = format!("session {}, {capabilities} capabilities", session.session_id);
             session.close();
@@ -702,8 +707,7 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
         report("bigquery", load::check(bigquery))?;
     }
     for output in &config.outputs {
-        let checked = daemon::make_output(output);
-        let checked = checked.and_then(|mut parts| parts.sink.check());
+        let checked = daemon::make_output(output).and_then(|mut parts| parts.check());
         report(&format!("output {}", output.name()), checked)?;
         if let Some(spool) = &output.spool {
             report(&format!("spool of {}", output.name()), spool::check(&spool.directory))?;
@@ -719,13 +723,13 @@ fn show_collectors(arguments: &Arguments) -> Result<(), Exit> {
     let format = arguments.format(&formats)?;
     let entries = match arguments.positional.first() {
         Some(name) => vec![find_collector(name)?],
-        None => collectors::COLLECTORS.iter().collect(),
+        None => registry::collectors().iter().collect(),
     };
     say(&format(&entries))
 }
 
 fn find_collector(name: &str) -> Result<&'static crate::collector::Entry, Exit> {
-    collectors::find(name).ok_or_else(|| Exit::Usage(config::unknown_collector(name)))
+    registry::find(name).ok_or_else(|| Exit::Usage(config::unknown_collector(name)))
 }
 
 fn parse(arguments: &Arguments) -> Result<(), Exit> {

@@ -7,10 +7,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::collector::{Entry, Settings};
 use crate::collectors::DEFAULT;
+use crate::daemon::own_metrics;
 use crate::dependency::{source, traffic};
 use crate::federate::jobs;
 use crate::output::exposition::metric;
-use crate::own_metrics;
 use crate::point::{FieldInfo, Kind, Schema, Type};
 
 /// A line of the reference shows no more fields.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use crate::secret::Secret;
-use crate::sync::lock;
+use crate::base::secret::Secret;
+use crate::base::sync::lock;
 
 /// Logins that were checked lately: bcrypt takes its time, on purpose.
 const GOOD_MAX: usize = 64;

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::sys;
+use crate::base::sys;
 
 /// Holds the lock of that name in the state directory for as long as the file is kept; `None`
 /// where there is no such directory, as in the foreground on another machine, or it is another's.

@@ -1,5 +1,8 @@
 //! The running program: a thread for each router and each output, and one that waits for signals.
 
+pub mod log_to;
+pub mod own_metrics;
+
 use std::fs::File;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -9,27 +12,32 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::base::inventory::{Inventory, Shared};
+use crate::base::sync::lock;
+use crate::base::{lock_file, sys};
 use crate::bigquery;
 use crate::bigquery::load::{Loader, Options};
 use crate::config::{self, Config, Format, OutputKind};
-use crate::dependency::inventory::{Inventory, Shared};
+use crate::dependency;
 use crate::dependency::source::{self, Status};
 use crate::federate;
 use crate::federate::feed::Feed;
+use crate::federate::status::FederateStatus;
 use crate::netconf::local;
 use crate::output::influxdb::Influxdb;
 use crate::output::kafka::{self, Kafka};
 use crate::output::latest::Latest;
 use crate::output::line_protocol::LineProtocol;
-use crate::output::prometheus::{Mode, Prometheus};
 use crate::output::queue::{Bounds, Queue};
 use crate::output::remote_write::{self, RemoteWrite};
-use crate::output::{self, Encode, Output, Program, Sink, Wanted, json, stdout};
-use crate::own_metrics::{self, FederateStatus, RouterStatus};
+use crate::output::{self, Encode, Output, Sink, json, stdout};
 use crate::point::{Batch, Points};
-use crate::poller::{Ask, RouterPoller};
-use crate::sync::lock;
-use crate::{lock_file, log_to, sys};
+use crate::poll::registry;
+use crate::poll::router::Router;
+use crate::poll::status::RouterStatus;
+use crate::poll::{Ask, RouterPoller};
+use crate::serve::prometheus::{Mode, Prometheus};
+use crate::serve::{Program, Wanted};
 
 /// What the main thread waits for.
 enum Event {
@@ -43,7 +51,7 @@ enum Event {
 const STACK_BYTES: usize = 512 << 10;
 
 struct RunningRouter {
-    config: config::Router,
+    config: Router,
     status: Arc<RouterStatus>,
     /// Dropping all copies of it tells the thread to end.
     asks: Sender<Ask>,
@@ -70,7 +78,10 @@ struct RunningOutput {
     config: config::Output,
     output: Arc<Output>,
     kafka: Option<KafkaStatistics>,
-    done: Done,
+    /// Of the thread that writes.
+    done: Option<Done>,
+    /// Ends when it is dropped.
+    listener: Option<Prometheus>,
 }
 
 type KafkaStatistics = Arc<Mutex<kafka::Statistics>>;
@@ -189,10 +200,28 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Done, String
 pub struct Parts {
     encode: Encode,
     bounds: Bounds,
-    pub sink: Box<dyn Sink>,
+    end: End,
     /// What it has to tell of itself besides what all outputs do.
     kafka: Option<KafkaStatistics>,
     latest: Option<Arc<Latest>>,
+}
+
+/// Where an output's points end.
+enum End {
+    /// Records are written there, by a thread.
+    Sink(Box<dyn Sink>),
+    /// Points are kept for those who ask.
+    Listener(Prometheus),
+}
+
+impl Parts {
+    /// Whether it could work now: for `check`.
+    pub fn check(&mut self) -> Result<String, String> {
+        match &mut self.end {
+            End::Sink(sink) => sink.check(),
+            End::Listener(listener) => listener.check(),
+        }
+    }
 }
 
 /// How an output encodes, and what it writes to.
@@ -216,10 +245,10 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
         flush_interval: Duration::ZERO,
     };
     let (mut kafka, mut latest) = (None, None);
-    let (encode, sink): (Encode, Box<dyn Sink>) = match &config.kind {
-        OutputKind::Stdout { format } => (encode(format), Box::new(stdout::Stdout)),
+    let (encode, end): (Encode, End) = match &config.kind {
+        OutputKind::Stdout { format } => (encode(format), End::Sink(Box::new(stdout::Stdout))),
         OutputKind::File { path, format } => {
-            (encode(format), Box::new(stdout::File { path: path.clone() }))
+            (encode(format), End::Sink(Box::new(stdout::File { path: path.clone() })))
         }
         OutputKind::Influxdb(settings) => {
             bounds.chunk_points_max = settings.batch_points_max;
@@ -230,19 +259,20 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
                 None => Box::new(move |batch, out| codec.encode(batch, out)),
                 Some(_) => Box::new(move |batch, out| codec.encode_layout(batch, out)),
             };
-            (encode, Box::new(Influxdb::new(settings)?))
+            (encode, End::Sink(Box::new(Influxdb::new(settings)?)))
         }
         OutputKind::Kafka(settings) => {
             let sink = Kafka::new(settings)?;
             kafka = Some(sink.statistics());
             let settings = settings.clone();
-            (Box::new(move |batch, out| settings.encode(batch, out)), Box::new(sink))
+            let encode: Encode = Box::new(move |batch, out| settings.encode(batch, out));
+            (encode, End::Sink(Box::new(sink)))
         }
         OutputKind::Prometheus(settings) => {
-            let sink = Prometheus::new(settings)?;
-            latest = Some(sink.latest());
+            let listener = Prometheus::new(settings)?;
+            latest = Some(listener.latest());
             // It keeps points: nothing is encoded before somebody asks.
-            (Box::new(|_, _| 0), Box::new(sink))
+            (Box::new(|_, _| 0), End::Listener(listener))
         }
         OutputKind::RemoteWrite(settings) => {
             bounds.chunk_points_max = settings.batch_points_max;
@@ -252,10 +282,10 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
                 remote_write::encode(batch, out);
                 0
             });
-            (encode, Box::new(RemoteWrite::new(settings)?))
+            (encode, End::Sink(Box::new(RemoteWrite::new(settings)?)))
         }
     };
-    Ok(Parts { encode, bounds, sink, kafka, latest })
+    Ok(Parts { encode, bounds, end, kafka, latest })
 }
 
 struct Daemon {
@@ -345,6 +375,10 @@ impl Program for Mutex<Running> {
         lock(self).own(wanted, true)
     }
 
+    fn knows(&self, collector: &str) -> bool {
+        registry::find(collector).is_some() || dependency::SOURCES.contains(&collector)
+    }
+
     fn is_ready(&self) -> bool {
         let running = lock(self);
         // There is always an output: without one, not everything has been started yet.
@@ -406,19 +440,27 @@ impl Daemon {
                 continue;
             }
             let name = config.name();
-            let Parts { encode, bounds, mut sink, kafka, latest } = make_output(config)?;
-            let program: Arc<dyn Program> = self.running.clone();
-            sink.start(&program)?;
+            let Parts { encode, bounds, end, kafka, latest } = make_output(config)?;
             let queue = Queue::new(name, bounds, config.spool.as_ref());
             let output = Arc::new(Output::new(name, encode, queue, latest));
-            let (theirs, events) = (output.clone(), self.events.clone());
-            let write = move || {
-                if !output::write_all(&theirs, sink) {
-                    let _ = events.send(Event::Gone);
+            let (done, listener) = match end {
+                End::Listener(mut listener) => {
+                    let program: Arc<dyn Program> = self.running.clone();
+                    listener.start(&program)?;
+                    (None, Some(listener))
+                }
+                End::Sink(sink) => {
+                    let (theirs, events) = (output.clone(), self.events.clone());
+                    let write = move || {
+                        if !output::write_all(&theirs, sink) {
+                            let _ = events.send(Event::Gone);
+                        }
+                    };
+                    (Some(spawn(output.name, write)?), None)
                 }
             };
-            let done = spawn(output.name, write)?;
-            self.outputs.push(RunningOutput { config: config.clone(), output, kafka, done });
+            let config = config.clone();
+            self.outputs.push(RunningOutput { config, output, kafka, done, listener });
         }
         Ok(())
     }
@@ -515,7 +557,7 @@ impl Daemon {
             // Those that cannot start leave everything as it was.
             let mut parts = make_output(output)?;
             if self.listens_elsewhere(output) {
-                parts.sink.check()?;
+                parts.check()?;
             }
         }
         if let Some(settings) = &config.dependency {
@@ -557,8 +599,10 @@ impl Daemon {
         for running in &mut self.outputs {
             let other_sink = |new: &&config::Output| running.config.differs_in_sink(new);
             if let Some(new) = config.outputs.iter().find(other_sink) {
-                let Parts { sink, kafka, .. } = make_output(new)?;
-                running.output.replace_sink(sink);
+                let Parts { end, kafka, .. } = make_output(new)?;
+                if let End::Sink(sink) = end {
+                    running.output.replace_sink(sink);
+                }
                 running.kafka = kafka;
                 running.config = new.clone();
             }
@@ -660,9 +704,10 @@ fn stop_outputs(outputs: Vec<RunningOutput>, deadline: Instant) {
     for running in &outputs {
         running.output.queue.close(deadline);
     }
-    for RunningOutput { output, done, .. } in outputs {
-        let ended = ends_by(&done, deadline + Duration::from_millis(500));
-        if !ended {
+    for RunningOutput { output, done, listener, .. } in outputs {
+        drop(listener);
+        let late = deadline + Duration::from_millis(500);
+        if done.is_some_and(|done| !ends_by(&done, late)) {
             // It hangs in a write: what it holds is kept if there is a spool.
             output.queue.abandon();
         }

@@ -2,80 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// An `<rpc-error>` (RFC 6241 section 4.3), or what Junos sends in its place: `<error>`,
-/// `<xnm:error>`, `<warning>`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct RpcError {
-    pub error_severity: String,
-    pub error_tag: String,
-    #[serde(alias = "message")]
-    pub error_message: String,
-    pub error_info: ErrorInfo,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct ErrorInfo {
-    pub bad_element: String,
-}
-
-/// What an answer without data means for the collector that asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// The data is there and can be used.
-    Warning,
-    /// Nothing of the kind runs on this router now.
-    NoData,
-    /// This platform or release does not know the request.
-    Unsupported,
-    Failed,
-}
-
-impl RpcError {
-    /// Its severity and words decide.
-    pub fn meaning(&self) -> Meaning {
-        if self.error_severity == "warning" {
-            return Meaning::Warning;
-        }
-        if matches!(&*self.error_tag, "unknown-element" | "operation-not-supported") {
-            return Meaning::Unsupported;
-        }
-        meaning_of(&self.error_message).unwrap_or(Meaning::Failed)
-    }
-}
-
-impl std::fmt::Display for RpcError {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let tag = if self.error_tag.is_empty() { "rpc-error" } else { &self.error_tag };
-        let message = if self.error_message.is_empty() { tag } else { &self.error_message };
-        write!(f, "{}", first_line(message))?;
-        if !self.error_info.bad_element.is_empty() {
-            write!(f, " ({})", self.error_info.bad_element)?;
-        }
-        Ok(())
-    }
-}
-
-/// What the words of an `<output>` or an error say, as Junos phrases it.
-pub fn meaning_of(words: &str) -> Option<Meaning> {
-    let words = words.to_ascii_lowercase();
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
-    if says(&["syntax error", "command is not valid", "unknown command", "invalid command"]) {
-        Some(Meaning::Unsupported)
-    } else if says(&["not running", "not enabled", "not configured", "no such"]) {
-        Some(Meaning::NoData)
-    } else {
-        None
-    }
-}
-
-/// The first line of another's words, short enough for a log line, and without what could make it
-/// look like several.
-pub fn first_line(words: &str) -> String {
-    let line = words.trim().lines().next().unwrap_or_default().trim();
-    line.chars().filter(|c| !c.is_control()).take(200).collect()
-}
+use crate::base::text::first_line;
 
 /// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -302,41 +229,41 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
 /// its name ends as Prometheus wants it, in `_total`.
 macro_rules! leaf {
     ($kind:ident, $field:literal = $element:literal) => {
-        $crate::reply::leaf!($kind, $field, $element, $element)
+        $crate::xml::shapes::leaf!($kind, $field, $element, $element)
     };
     ($kind:ident, $prefix:literal + $element:literal) => {
-        $crate::reply::leaf!($kind, $element, concat!($prefix, $element), $element)
+        $crate::xml::shapes::leaf!($kind, $element, concat!($prefix, $element), $element)
     };
     ($kind:ident, $element:literal) => {
-        $crate::reply::leaf!($kind, $element, $element, $element)
+        $crate::xml::shapes::leaf!($kind, $element, $element, $element)
     };
     ($kind:ident, $field:expr, $element:expr, $words:expr) => {
-        $crate::point::$kind::<$crate::reply::Leaves>(
+        $crate::point::$kind::<$crate::xml::shapes::Leaves>(
             const {
-                const NAME: [u8; $field.len()] = $crate::reply::respelled($field, b'_');
-                $crate::reply::as_text(&NAME)
+                const NAME: [u8; $field.len()] = $crate::xml::shapes::respelled($field, b'_');
+                $crate::xml::shapes::as_text(&NAME)
             },
-            $crate::reply::unit_named_in($words),
+            $crate::xml::shapes::unit_named_in($words),
             const {
-                const HELP: [u8; $words.len() + 1] = $crate::reply::sentence($words);
-                $crate::reply::as_text(&HELP)
+                const HELP: [u8; $words.len() + 1] = $crate::xml::shapes::sentence($words);
+                $crate::xml::shapes::as_text(&HELP)
             },
             |leaves| leaves.integer($element),
         )
     };
 }
 macro_rules! counter {
-    ($($leaf:tt)+) => { $crate::reply::leaf!(counter, $($leaf)+) };
+    ($($leaf:tt)+) => { $crate::xml::shapes::leaf!(counter, $($leaf)+) };
 }
 macro_rules! level {
-    ($($leaf:tt)+) => { $crate::reply::leaf!(level, $($leaf)+) };
+    ($($leaf:tt)+) => { $crate::xml::shapes::leaf!(level, $($leaf)+) };
 }
 macro_rules! total {
     ($field:literal = $element:literal) => {
-        $crate::reply::leaf!(counter, concat!($field, "-total"), $element, $element)
+        $crate::xml::shapes::leaf!(counter, concat!($field, "-total"), $element, $element)
     };
     ($prefix:literal + $element:literal) => {
-        $crate::reply::leaf!(
+        $crate::xml::shapes::leaf!(
             counter,
             concat!($element, "-total"),
             concat!($prefix, $element),
@@ -344,7 +271,7 @@ macro_rules! total {
         )
     };
     ($element:literal) => {
-        $crate::reply::leaf!(counter, concat!($element, "-total"), $element, $element)
+        $crate::xml::shapes::leaf!(counter, concat!($element, "-total"), $element, $element)
     };
 }
 pub(crate) use {counter, leaf, level, total};
@@ -433,8 +360,8 @@ pub fn state_number(state: Option<&str>, states: &[(&str, u64)]) -> Option<u64> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::element::Element;
     use crate::point::{Measurement, Points, Schema, Value};
+    use crate::xml::element::Element;
 
     #[derive(Deserialize)]
     struct Item {
@@ -535,36 +462,5 @@ mod tests {
         let values: Vec<_> =
             points.get(0).fields().map(|(index, _, value)| (index, value)).collect();
         assert_eq!(values, [(1, Value::Integer(7)), (2, Value::Integer(8))]);
-    }
-
-    #[test]
-    fn errors_by_what_they_mean() {
-        for (error, meaning, shown) in [
-            (
-                "<rpc-error><error-severity>error</error-severity><error-message>\nsyntax error\n\
-                 </error-message><error-info><bad-element>get-x</bad-element></error-info>\
-                 </rpc-error>",
-                Meaning::Unsupported,
-                "syntax error (get-x)",
-            ),
-            (
-                "<e><error-severity>warning</error-severity><error-message>x</error-message></e>",
-                Meaning::Warning,
-                "x",
-            ),
-            (
-                "<e><message>the routing subsystem is not running</message></e>",
-                Meaning::NoData,
-                "the routing subsystem is not running",
-            ),
-            (
-                "<e><error-message>permission denied</error-message></e>",
-                Meaning::Failed,
-                "permission denied",
-            ),
-        ] {
-            let error: RpcError = Element::new(error, 9).read().unwrap();
-            assert_eq!((error.meaning(), error.to_string().as_str()), (meaning, shown));
-        }
     }
 }

@@ -7,6 +7,8 @@
 //! `Points` keeps a batch as a few flat lists, so that making a point allocates nothing once the
 //! lists have grown, and a batch that is kept (as Prometheus needs) stays small.
 
+pub mod labels;
+
 /// What a field's value says, and so how each output treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 
+use crate::base::sys;
 use crate::config::{Destination, Level};
-use crate::sys;
 
 /// Passes on what perijove itself says, at the level that is set.
 struct Logger {

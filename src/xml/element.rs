@@ -29,7 +29,7 @@ use serde::de::{
     Visitor,
 };
 
-use crate::items::{tag_bytes, unescape};
+use crate::xml::items::{tag_bytes, unescape};
 
 /// Why an element could not be read, by what the caller does next.
 #[derive(Debug, PartialEq)]

@@ -10,7 +10,7 @@ use ureq::http::HeaderMap;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// A client whose exchanges end within `timeout`, the body included. A status is an answer, not an
 /// error, and redirects are not followed: they would carry credentials elsewhere. Fails if the file

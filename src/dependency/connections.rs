@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::base::inventory::Shared;
+use crate::base::prefix::Prefix;
 use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
-use crate::dependency::inventory::{Prefix, Shared};
 use crate::dependency::map::{self, EPHEMERAL, Own, Rules};
 use crate::dependency::{Socket, State, netstat};
-use crate::items::Scope;
 use crate::point::{Points, Schema};
+use crate::xml::items::Scope;
 
 pub struct Connections {
     udp: bool,

@@ -1,4 +1,4 @@
-//! The Prometheus output: an HTTP server that shows the latest poll of each collector.
+//! The listener for Prometheus: an HTTP server that shows the latest poll of each collector.
 //!
 //! One thread accepts, one serves each connection, and there are never more than a few of them. A
 //! connection has its time for a request and for a response; whoever is slower is cut off. Pollers
@@ -14,15 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 use openssl::ssl::{HandshakeError, SslAcceptor, SslFiletype, SslMethod, SslStream};
 use serde::Deserialize;
 
-use super::exposition::{self, Format};
 use super::http::{self, Manner, Refusal, Request, ranges};
-use super::latest::Latest;
 use super::logins::Logins;
-use super::{Failure, Program, Sink, Wanted};
+use super::{Program, Wanted};
+use crate::base::secret::Secret;
+use crate::base::sync::lock;
+use crate::output::exposition::{self, Format};
+use crate::output::latest::Latest;
 use crate::point::Batch;
-use crate::secret::Secret;
-use crate::sync::lock;
-use crate::{collectors, dependency};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -94,10 +93,9 @@ impl Prometheus {
         let listen = &self.settings.listen;
         TcpListener::bind(listen).map_err(|err| format!("cannot listen on {listen}: {err}"))
     }
-}
 
-impl Sink for Prometheus {
-    fn start(&mut self, program: &Arc<dyn Program>) -> Result<(), String> {
+    /// Listens and answers until it is dropped.
+    pub fn start(&mut self, program: &Arc<dyn Program>) -> Result<(), String> {
         let failed = |err| format!("cannot serve {}: {err}", self.settings.listen);
         let listener = self.bind()?;
         let address = listener.local_addr().map_err(failed)?;
@@ -119,12 +117,8 @@ impl Sink for Prometheus {
         Ok(())
     }
 
-    /// Nothing is ever queued for it.
-    fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn check(&mut self) -> Result<String, String> {
+    /// Whether it could listen now: for `check`.
+    pub fn check(&self) -> Result<String, String> {
         self.bind()?;
         Ok(format!("{} is free to listen on", self.settings.listen))
     }
@@ -343,7 +337,7 @@ impl Server {
         out: &mut impl Connection,
         mut manner: Manner,
     ) -> io::Result<()> {
-        let wanted = match wanted(request, &self.program.targets()) {
+        let wanted = match wanted(request, &*self.program) {
             Ok(wanted) => wanted,
             Err((status, words)) => return http::respond(out, status, PLAIN, &words, manner),
         };
@@ -411,9 +405,8 @@ const BAD_REQUEST: &str = "400 Bad Request";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
 /// What a scrape asks for. What is empty is as good as absent.
-fn wanted(request: &Request, targets: &[String]) -> Result<Wanted, (&'static str, String)> {
-    let is_known =
-        |name: &str| collectors::find(name).is_some() || dependency::SOURCES.contains(&name);
+fn wanted(request: &Request, program: &dyn Program) -> Result<Wanted, (&'static str, String)> {
+    let targets = program.targets();
     let mut wanted = Wanted::default();
     for (name, value) in request.query.iter().filter(|(_, value)| !value.is_empty()) {
         match &**name {
@@ -425,7 +418,7 @@ fn wanted(request: &Request, targets: &[String]) -> Result<Wanted, (&'static str
                 let words = format!("no router has the identity {value}\n");
                 return Err(("404 Not Found", words));
             }
-            "collect[]" if is_known(value) => wanted.collectors.push(value.clone()),
+            "collect[]" if program.knows(value) => wanted.collectors.push(value.clone()),
             "collect[]" => return Err((BAD_REQUEST, format!("there is no collector {value}\n"))),
             // junos_exporter's: it would be wrong to answer with more than was asked for.
             "ls" => {

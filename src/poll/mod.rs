@@ -1,24 +1,32 @@
 //! Asks one router: keeps its session, polls the collectors that are due, hands on their points.
 
+pub mod schedule;
+pub mod mastership;
+pub mod registry;
+pub mod router;
+pub mod status;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::collector::{Poll, Reader, Reply, Tally, read_reply};
-use crate::collectors::mastership;
-use crate::config::{Link, Polled, Router};
+use self::router::{Link, Polled, Router};
+use self::schedule::Schedule;
+use self::status::{Outcome, RouterStatus};
+use crate::base::clock::{jitter, now_ns};
+use crate::base::inventory::Shared;
+use crate::collector::Poll;
+use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::dependency::enrich::enrich;
-use crate::dependency::inventory::Shared;
+use crate::netconf::rpc_error::Meaning;
 use crate::netconf::{self, Session, local, ssh};
-use crate::output::{self, Output, Wanted, jitter};
-use crate::own_metrics::{Outcome, RouterStatus};
+use crate::output::{self, Output};
 use crate::point::{Batch, Points};
-use crate::reply::Meaning;
-use crate::schedule::{self, Schedule};
+use crate::serve::Wanted;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
@@ -408,7 +416,8 @@ impl RouterPoller {
         match result {
             Ok(reply) => Ok(self.judge(rpc, &roots, &reply)),
             Err(_) if timed_out => {
-                let why = format!("{} (timeout = {timeout:?}): {rpc}", netconf::NO_ANSWER);
+                let why =
+                    format!("{} (timeout = {timeout:?}): {rpc}", netconf::transport::NO_ANSWER);
                 Err(Broken::Failed(why))
             }
             Err(broken) => Err(broken),
@@ -484,11 +493,6 @@ impl RouterPoller {
             session.close();
         }
     }
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The readers of a reply: for each place in `work`, the query that it answers.

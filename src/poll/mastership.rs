@@ -5,8 +5,8 @@ use std::io::Read;
 
 use serde::Deserialize;
 
-use crate::element::Element;
-use crate::items::{Error, Items, Limits};
+use crate::xml::element::Element;
+use crate::xml::items::{Error, Items, Limits};
 
 /// Only the engine that runs perijove; where a platform does not know the argument, all.
 pub const RPC_LOCAL: &str = "<get-route-engine-information><routing-engine>local\

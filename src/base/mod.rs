@@ -1,0 +1,12 @@
+//! Small things that everything above may use, and that know nothing of it.
+
+pub mod units;
+pub mod text;
+pub mod sync;
+pub mod clock;
+pub mod prefix;
+pub mod inventory;
+pub mod sys;
+pub mod lock_file;
+pub mod secret;
+pub mod http_client;

@@ -1,0 +1,175 @@
+//! What perijove knows of itself, as points like any other: `perijove_…` through every output.
+
+use std::sync::atomic::Ordering;
+
+use crate::base::sys;
+use crate::dependency::source;
+use crate::federate::status::FEDERATE;
+use crate::output::latest::Latest;
+use crate::output::{Output, kafka};
+use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
+use crate::poll::status;
+
+struct OutputStatus {
+    sent: u64,
+    dropped: u64,
+    clamped: u64,
+    failures: u64,
+    queued_points: u64,
+    queued_bytes: u64,
+    spooled_points: u64,
+    spooled_bytes: u64,
+    last_failure_age: Option<f64>,
+}
+
+static OUTPUT: Measurement<OutputStatus> = Measurement {
+    name: "perijove_output",
+    help: "What an output has delivered.",
+    tags: &["output"],
+    fields: &[
+        counter("sent_points_total", "", "Points delivered.", |o| Some(o.sent)),
+        counter("dropped_points_total", "", "Points dropped or refused.", |o| Some(o.dropped)),
+        counter("clamped_values_total", "", "Integers too large for the server.", |o| {
+            Some(o.clamped)
+        }),
+        counter("failures_total", "", "Writes that failed, or went on for another 5 s.", |o| {
+            Some(o.failures)
+        }),
+        level("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
+        level("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
+        level("spooled_points", "", "Points that wait on disk.", |o| Some(o.spooled_points)),
+        level("spooled_bytes", "bytes", "Room of the spool's files.", |o| Some(o.spooled_bytes)),
+        gauge("last_failure_age_seconds", "s", "Time since the last write that failed.", |o| {
+            o.last_failure_age
+        }),
+    ],
+};
+
+static KAFKA: Measurement<kafka::Statistics> = Measurement {
+    name: "perijove_kafka",
+    help: "The Kafka producer, as librdkafka reports it.",
+    tags: &[],
+    fields: &[
+        level("brokers_up", "", "Brokers that are connected.", |k| Some(k.brokers_up)),
+        level("waiting_records", "", "Records in its queue.", |k| Some(k.waiting_records)),
+        level("waiting_bytes", "bytes", "Room that they take.", |k| Some(k.waiting_bytes)),
+        counter("sent_records_total", "", "Records sent.", |k| Some(k.sent_records)),
+        counter("sent_bytes_total", "bytes", "Bytes of records sent.", |k| Some(k.sent_bytes)),
+        counter("retries_total", "", "Requests sent again.", |k| Some(k.retries)),
+        gauge("round_trip_seconds", "s", "Mean round trip to the slowest broker.", |k| {
+            k.round_trip_seconds
+        }),
+    ],
+};
+
+static PROMETHEUS: Measurement<Latest> = Measurement {
+    name: "perijove_prometheus",
+    help: "What is kept for Prometheus, and who asks for it.",
+    tags: &[],
+    fields: &[
+        counter("scrapes_total", "", "Scrapes answered.", |l| {
+            Some(l.scrapes.load(Ordering::Relaxed))
+        }),
+        counter("refused_connections_total", "", "Connections beyond the limit.", |l| {
+            Some(l.refused_connections.load(Ordering::Relaxed))
+        }),
+        level("duplicate_samples", "", "Left out of the last scrape of everything.", |l| {
+            Some(l.duplicates.load(Ordering::Relaxed))
+        }),
+        level("kept_points", "", "Points of the latest polls.", |l| Some(l.level().points)),
+        level("kept_bytes", "bytes", "Room that they take.", |l| Some(l.level().bytes)),
+    ],
+};
+
+static DEPENDENCY: Measurement<source::State> = Measurement {
+    name: "perijove_dependency",
+    help: "A source of the machine's dependency map.",
+    tags: &["source"],
+    fields: &[
+        level("success", "", "1 if the last run did not fail.", |s| {
+            (s.runs > 0).then_some(u64::from(s.failure.is_none()))
+        }),
+        gauge("duration_seconds", "s", "Time the last run took.", |s| {
+            (s.runs > 0).then_some(s.duration.as_secs_f64())
+        }),
+        gauge("last_success_age_seconds", "s", "Time since the last run that did not fail.", |s| {
+            Some(s.last_success?.elapsed().as_secs_f64())
+        }),
+        counter("runs_total", "", "Runs.", |s| Some(s.runs)),
+        counter("failed_runs_total", "", "Runs that failed.", |s| Some(s.failed_runs)),
+        counter("skipped_ticks_total", "", "Runs left out, the last one still ran.", |s| {
+            Some(s.skipped_ticks)
+        }),
+        level("items", "", "Sockets, inventory entries or peers of the last good run.", |s| {
+            s.last_success.map(|_| s.found.items)
+        }),
+        level("rejected_items", "", "Those of them that did not fit.", |s| {
+            s.last_success.map(|_| s.found.rejected)
+        }),
+        level("dropped_rows", "", "Rows of it beyond a limit.", |s| {
+            s.last_success.map(|_| s.found.dropped)
+        }),
+        text("error", "Why the last run failed.", |s| s.failure.as_deref()),
+    ],
+};
+
+static PROCESS: Measurement<sys::Usage> = Measurement {
+    name: "perijove_process",
+    help: "perijove itself.",
+    tags: &["version"],
+    fields: &[
+        decimal_counter("cpu_seconds_total", "s", "CPU time used.", |p| Some(p.cpu_seconds)),
+        level("memory_peak_bytes", "bytes", "The most memory that was resident.", |p| {
+            Some(p.memory_peak_bytes)
+        }),
+    ],
+};
+
+/// All of them, for the reference.
+pub const MEASUREMENTS: &[&dyn Schema] = &[
+    status::MEASUREMENTS[0],
+    status::MEASUREMENTS[1],
+    &DEPENDENCY,
+    &OUTPUT,
+    &KAFKA,
+    &PROMETHEUS,
+    &FEDERATE,
+    &PROCESS,
+];
+
+/// Points about an output.
+pub fn output_points(output: &Output, points: &mut Points) {
+    let level = output.queue.level();
+    let status = OutputStatus {
+        sent: output.status.sent.load(Ordering::Relaxed),
+        dropped: output.dropped(),
+        clamped: output.status.clamped.load(Ordering::Relaxed),
+        failures: output.status.failures.load(Ordering::Relaxed),
+        queued_points: level.points,
+        queued_bytes: level.bytes as u64,
+        spooled_points: level.spooled_points,
+        spooled_bytes: level.spooled_bytes,
+        last_failure_age: output.last_failure().map(|at| at.elapsed().as_secs_f64()),
+    };
+    points.push(&OUTPUT, &[output.name], &status);
+}
+
+/// The point about a source of the dependency map.
+pub fn source_points(status: &source::Status, points: &mut Points) {
+    points.push(&DEPENDENCY, &[status.source], &status.state());
+}
+
+/// The point about the Kafka producer.
+pub fn kafka_points(statistics: &kafka::Statistics, points: &mut Points) {
+    points.push(&KAFKA, &[], statistics);
+}
+
+/// The point about what is kept for Prometheus.
+pub fn prometheus_points(latest: &Latest, points: &mut Points) {
+    points.push(&PROMETHEUS, &[], latest);
+}
+
+/// The point about the process.
+pub fn process_points(points: &mut Points) {
+    points.push(&PROCESS, &[env!("CARGO_PKG_VERSION")], &sys::usage());
+}

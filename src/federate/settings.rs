@@ -1,0 +1,21 @@
+//! What federation asks for, and what it writes.
+
+use std::path::PathBuf;
+
+use super::{exclusions, jobs, query, windows};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub query: query::Settings,
+    pub windows: windows::Windows,
+    /// Windows end so long ago; that far samples are looked for around them.
+    pub offset_ms: u64,
+    /// What is further back is not made up for.
+    pub catch_up_max_ms: u64,
+    pub jobs: Vec<jobs::Job>,
+    pub exclusions: exclusions::Exclusions,
+    pub matchers: String,
+    pub rows_max: usize,
+    /// Where it is remembered how far the outputs got.
+    pub progress_file: PathBuf,
+}

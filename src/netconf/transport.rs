@@ -1,0 +1,28 @@
+//! What carries a session's bytes.
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+/// A byte stream to a NETCONF server. Reading and writing fail with `TimedOut` at the deadline.
+pub trait Transport: Read + Write + Send {
+    fn set_deadline(&mut self, deadline: Instant);
+
+    /// Keeps the connection alive while nothing is asked. How long until it wants to again.
+    fn idle(&mut self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
+}
+
+/// What a read says that reached its deadline.
+pub const NO_ANSWER: &str = "the router did not answer within the time limit";
+/// Why there is no session, or no longer one. Whoever gets it opens another, later.
+#[derive(Debug)]
+pub struct Error(pub String);
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,361 @@
+//! Delivers what the queues hold: retrying, splitting, counting and logging, once for all outputs.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::latest::Latest;
+use super::queue::{Chunk, LOG_INTERVAL, Level, Queue};
+use super::sink::{Encode, Failure, Sink};
+use crate::base::clock::{RETRY_AFTER_LONGEST, jitter};
+use crate::base::sync::lock;
+use crate::point::Batch;
+
+/// What an output has done.
+#[derive(Default)]
+pub struct Status {
+    pub sent: AtomicU64,
+    pub rejected: AtomicU64,
+    pub clamped: AtomicU64,
+    pub failures: AtomicU64,
+    last_failure: Mutex<Option<Instant>>,
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// An output as pollers see it.
+pub struct Output {
+    pub name: &'static str,
+    pub encode: Encode,
+    pub queue: Queue,
+    /// Of an output that keeps points instead of queueing records.
+    pub latest: Option<Arc<Latest>>,
+    pub status: Status,
+    /// What it is to write to from now on.
+    replacement: Mutex<Option<Box<dyn Sink>>>,
+}
+
+impl Output {
+    pub fn new(
+        name: &'static str,
+        encode: Encode,
+        queue: Queue,
+        latest: Option<Arc<Latest>>,
+    ) -> Output {
+        let (status, replacement) = (Status::default(), Mutex::default());
+        Output { name, encode, queue, latest, status, replacement }
+    }
+
+    /// Writes elsewhere from the next try on, which is made at once; what is queued stays.
+    pub fn replace_sink(&self, sink: Box<dyn Sink>) {
+        *lock(&self.replacement) = Some(sink);
+        self.queue.nudge();
+    }
+
+    /// Points that did not reach the far end and never will.
+    pub fn dropped(&self) -> u64 {
+        self.queue.level().dropped + self.status.rejected.load(Ordering::Relaxed)
+    }
+
+    pub fn last_failure(&self) -> Option<Instant> {
+        *lock(&self.status.last_failure)
+    }
+
+    fn count_failure(&self) {
+        add(&self.status.failures, 1);
+        *lock(&self.status.last_failure) = Some(Instant::now());
+    }
+
+    fn warn_that_points_wait(&self, why: &str) {
+        let Level { points, spooled_points, dropped, .. } = self.queue.level();
+        let wait = points + spooled_points;
+        log::warn!("{}: {why}; {wait} points wait, {dropped} dropped", self.name);
+    }
+}
+
+/// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again.
+pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
+    for output in outputs {
+        if let Some(latest) = &output.latest {
+            let Status { sent, rejected, .. } = &output.status;
+            add(if latest.add(batch) { sent } else { rejected }, batch.points.len() as u64);
+            continue;
+        }
+        scratch.clear();
+        add(&output.status.clamped, (output.encode)(batch, scratch));
+        // A layout may leave points out.
+        let records = memchr::memchr_iter(b'\n', scratch).count();
+        output.queue.push(scratch, records);
+    }
+}
+
+/// Tells the outputs that keep points that a collector's poll has ended.
+pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Duration, failed: bool) {
+    for latest in outputs.iter().filter_map(|output| output.latest.as_ref()) {
+        latest.end(node, collector, interval, failed, Instant::now());
+    }
+}
+
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+/// A sink may wait within a write while its server is away: every so long that counts as a failure.
+const STALL: Duration = Duration::from_secs(5);
+
+/// Writes what comes through the queue until it is closed. False if nobody reads any more.
+pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
+    let mut writer = Writer { output, sink, failing: None, logged: None };
+    while let Some(chunk) = output.queue.take() {
+        match writer.deliver(&chunk) {
+            Delivery::Done => output.queue.acknowledge(),
+            Delivery::OutOfTime => output.queue.abandon(),
+            Delivery::Gone => return false,
+        }
+    }
+    true
+}
+
+/// How the delivery of a chunk ended.
+enum Delivery {
+    Done,
+    OutOfTime,
+    Gone,
+}
+
+struct Writer<'a> {
+    output: &'a Output,
+    sink: Box<dyn Sink>,
+    /// Since when, and how many tries ago, nothing could be written.
+    failing: Option<(Instant, u32)>,
+    logged: Option<Instant>,
+}
+
+impl Writer<'_> {
+    /// Writes a chunk, in parts if it must be.
+    fn deliver(&mut self, chunk: &Chunk) -> Delivery {
+        let status = &self.output.status;
+        // A sink that waits must not hold up the one that is to take its place.
+        let output = self.output;
+        let stalls = Cell::new((Instant::now(), 0));
+        let has_time = || {
+            stalls.set(stalled(output, stalls.get(), Instant::now()));
+            output.queue.has_time() && lock(&output.replacement).is_none()
+        };
+        let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
+        while let Some((range, points)) = parts.pop() {
+            let replacement = lock(&self.output.replacement).take();
+            if let Some(sink) = replacement {
+                self.sink = sink;
+            }
+            stalls.set((Instant::now(), 0));
+            let failure = match self.sink.write(&chunk.bytes[range.clone()], points, &has_time) {
+                Ok(()) => {
+                    add(&status.sent, points);
+                    self.recovered();
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            self.output.count_failure();
+            match failure {
+                Failure::Gone => return Delivery::Gone,
+                Failure::Refused { points: refused, why } => {
+                    add(&status.sent, points.saturating_sub(refused));
+                    add(&status.rejected, refused.min(points));
+                    self.log_refused(refused, &why);
+                    self.recovered();
+                }
+                Failure::TooLarge { why } | Failure::Suspect { why } if points <= 1 => {
+                    add(&status.rejected, points);
+                    self.log_refused(points, &why);
+                }
+                Failure::TooLarge { .. } | Failure::Suspect { .. } => {
+                    let (first, second) = halves(&chunk.bytes, range, points);
+                    parts.push(second);
+                    parts.push(first);
+                }
+                Failure::Retry { after, why } => {
+                    let wait = self.failed(after, &why);
+                    parts.push((range, points));
+                    self.output.queue.lag();
+                    if !self.output.queue.pause(wait) {
+                        return Delivery::OutOfTime;
+                    }
+                }
+            }
+        }
+        Delivery::Done
+    }
+
+    /// Notes a failure; how long to wait before the next try.
+    fn failed(&mut self, after: Option<Duration>, why: &str) -> Duration {
+        let now = Instant::now();
+        let (since, tries) = self.failing.unwrap_or((now, 0));
+        self.failing = Some((since, tries + 1));
+        if self.logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
+            self.logged = Some(now);
+            self.output.warn_that_points_wait(why);
+        }
+        let longest = (RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST);
+        jitter(longest).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
+    }
+
+    fn recovered(&mut self) {
+        if let Some((since, _)) = self.failing.take() {
+            self.logged = None;
+            let seconds = since.elapsed().as_secs();
+            log::info!("{}: works again after {seconds} s", self.output.name);
+        }
+    }
+
+    fn log_refused(&mut self, points: u64, why: &str) {
+        let now = Instant::now();
+        if self.logged.is_none_or(|logged| now - logged >= LOG_INTERVAL) {
+            self.logged = Some(now);
+            log::warn!("{}: {points} points were refused and are dropped: {why}", self.output.name);
+        }
+    }
+}
+
+/// Notes that a write goes on: since when, and how often that was noted.
+fn stalled(output: &Output, (since, times): (Instant, u32), now: Instant) -> (Instant, u32) {
+    let times_now = ((now - since).as_millis() / STALL.as_millis()) as u32;
+    if times_now <= times {
+        return (since, times);
+    }
+    output.count_failure();
+    let logs_every = (LOG_INTERVAL.as_secs() / STALL.as_secs()) as u32;
+    if times % logs_every == 0 {
+        let seconds = (now - since).as_secs();
+        output.warn_that_points_wait(&format!("a write has not ended after {seconds} s"));
+    }
+    (since, times_now)
+}
+
+type Part = (std::ops::Range<usize>, u64);
+
+/// Cuts the records in two where a record ends.
+fn halves(bytes: &[u8], range: std::ops::Range<usize>, points: u64) -> (Part, Part) {
+    let ends = memchr::memchr_iter(b'\n', &bytes[range.clone()]);
+    let half = points / 2;
+    let middle = ends.take(half as usize).last().map_or(range.start, |end| range.start + end + 1);
+    ((range.start..middle, half), (middle..range.end, points - half))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::queue::Bounds;
+
+    fn output() -> Output {
+        let bounds = Bounds {
+            chunk_points_max: 100,
+            chunk_bytes_max: 100,
+            queue_bytes_max: 400,
+            flush_interval: Duration::ZERO,
+        };
+        Output::new("test", Box::new(|_, _| 0), Queue::new("test", bounds, None), None)
+    }
+
+    /// Refuses requests by what is in them.
+    struct Fussy {
+        got: Arc<Mutex<Vec<String>>>,
+        tries: u32,
+    }
+
+    impl Sink for Fussy {
+        fn write(
+            &mut self,
+            records: &[u8],
+            points: u64,
+            _: &dyn Fn() -> bool,
+        ) -> Result<(), Failure> {
+            let text = String::from_utf8(records.to_vec()).unwrap();
+            assert_eq!(text.lines().count() as u64, points);
+            self.tries += 1;
+            if text.len() > 8 {
+                return Err(Failure::TooLarge { why: "413".into() });
+            }
+            if text.contains("bad") {
+                return Err(Failure::Suspect { why: "400".into() });
+            }
+            if text.contains('d') && self.tries < 9 {
+                return Err(Failure::Retry { after: None, why: "503".into() });
+            }
+            lock(&self.got).push(text);
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_write_that_goes_on_is_a_failure_again_and_again() {
+        let output = output();
+        let begun = Instant::now();
+        let mut stalls = (begun, 0);
+        let mut failures = Vec::new();
+        for tenths in [1, 9, 10, 11, 19, 20, 30, 35] {
+            stalls = stalled(&output, stalls, begun + STALL * tenths / 10);
+            failures.push(output.status.failures.load(Ordering::Relaxed));
+        }
+        assert_eq!(failures, [0, 0, 1, 1, 1, 2, 3, 3]);
+        assert!(output.last_failure().is_some());
+    }
+
+    #[test]
+    fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
+        let output = output();
+        output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        let got = Arc::new(Mutex::default());
+        assert!(write_all(&output, Box::new(Fussy { got: got.clone(), tries: 0 })));
+        assert_eq!(lock(&got).concat(), "a\nb\nc\nd\n");
+        assert_eq!(output.status.sent.load(Ordering::Relaxed), 4);
+        assert_eq!(output.dropped(), 2);
+    }
+
+    /// Cannot write, and asks for another one to be put in its place.
+    struct Tired {
+        output: Arc<Output>,
+        alive: Arc<()>,
+    }
+
+    impl Sink for Tired {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            self.output.replace_sink(Box::new(Rested { before: self.alive.clone() }));
+            Err(Failure::Retry { after: None, why: "tired".into() })
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    struct Rested {
+        before: Arc<()>,
+    }
+
+    impl Sink for Rested {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            // Its own, and the test's.
+            assert_eq!(Arc::strong_count(&self.before), 2, "the sink before it is still there");
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_is_replaced_is_gone() {
+        let (output, alive) = (Arc::new(output()), Arc::new(()));
+        output.queue.push(b"a\n", 1);
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        let tired = Tired { output: output.clone(), alive: alive.clone() };
+        assert!(write_all(&output, Box::new(tired)));
+        assert_eq!(output.status.sent.load(Ordering::Relaxed), 1);
+    }
+}

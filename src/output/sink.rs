@@ -1,0 +1,39 @@
+//! What an output states: how a batch is encoded, and how records are written once.
+
+use std::time::Duration;
+
+use crate::point::Batch;
+
+/// Appends a batch's records, each ending with a newline; how many values had to be clamped.
+pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
+
+/// Where records go.
+pub trait Sink: Send {
+    /// Writes the records; what to do if that fails is in the error.
+    /// `has_time` turns false when it must not wait any longer: the program ends, or another sink
+    /// takes over.
+    fn write(
+        &mut self,
+        records: &[u8],
+        points: u64,
+        has_time: &dyn Fn() -> bool,
+    ) -> Result<(), Failure>;
+
+    /// Whether it could write now: for `check`.
+    fn check(&mut self) -> Result<String, String>;
+}
+
+/// What to do next with records that could not be written.
+#[derive(Debug, PartialEq)]
+pub enum Failure {
+    /// Try again later; not before `after`.
+    Retry { after: Option<Duration>, why: String },
+    /// Too many at once: try the halves.
+    TooLarge { why: String },
+    /// One or more are wrong, and it is not said which: try the halves, drop what is left alone.
+    Suspect { why: String },
+    /// So many were refused for good; the others are written.
+    Refused { points: u64, why: String },
+    /// Nobody will ever read them.
+    Gone,
+}

@@ -1,0 +1,247 @@
+//! What is known of a router and its collectors: its poller writes it, others read it.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::router::Router;
+use crate::base::sync::lock;
+use crate::collector::reader::Tally;
+use crate::point::{Measurement, Points, Schema, counter, gauge, level, text};
+use crate::serve::Wanted;
+
+/// How a collector's poll ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Data,
+    /// Nothing of the kind runs on the router.
+    NoData(String),
+    /// The router does not know the request: there is nothing to tell of it.
+    Unsupported,
+    Failed(String),
+    /// There is no session; why, is said once for all collectors.
+    NoSession(String),
+}
+
+impl Outcome {
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
+            Outcome::Data | Outcome::NoData(_) | Outcome::Unsupported => None,
+        }
+    }
+}
+
+/// What is known of one collector on one router.
+#[derive(Clone, Debug, Default)]
+pub struct CollectorStatus {
+    polls: u64,
+    failed_polls: u64,
+    skipped_ticks: u64,
+    items: u64,
+    rejected_items: u64,
+    rejected_values: u64,
+    points: u64,
+    bytes: u64,
+    duration: Duration,
+    outcome: Option<Outcome>,
+    /// What was said in the log already.
+    said_rejected: bool,
+}
+
+static COLLECTOR: Measurement<CollectorStatus> = Measurement {
+    name: "perijove_collector",
+    help: "A collector's polls of a router.",
+    tags: &["collector"],
+    fields: &[
+        level("success", "", "1 if the last poll did not fail.", |c| {
+            Some(u64::from(c.outcome.as_ref()?.failure().is_none()))
+        }),
+        level("no_data", "", "1 if the router has nothing of the kind.", |c| {
+            let outcome = c.outcome.as_ref()?;
+            Some(u64::from(matches!(outcome, Outcome::NoData(_) | Outcome::Unsupported)))
+        }),
+        gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
+            c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
+        }),
+        counter("polls_total", "", "Polls.", |c| Some(c.polls)),
+        counter("failed_polls_total", "", "Polls that failed.", |c| Some(c.failed_polls)),
+        counter("skipped_ticks_total", "", "Polls left out, the last one still ran.", |c| {
+            Some(c.skipped_ticks)
+        }),
+        counter("items_total", "", "Items read.", |c| Some(c.items)),
+        counter("rejected_items_total", "", "Items that did not fit.", |c| Some(c.rejected_items)),
+        counter(
+            "rejected_values_total",
+            "",
+            "Values, and labels of descriptions, that did not fit.",
+            |c| Some(c.rejected_values),
+        ),
+        counter("points_total", "", "Points made.", |c| Some(c.points)),
+        counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
+        text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),
+    ],
+};
+
+#[derive(Clone, Debug, Default)]
+struct SessionStatus {
+    up: bool,
+    connects: u64,
+    losses: u64,
+}
+
+static SESSION: Measurement<SessionStatus> = Measurement {
+    name: "perijove_session",
+    help: "The NETCONF session with a router.",
+    tags: &[],
+    fields: &[
+        level("up", "", "1 while it is open.", |s| Some(u64::from(s.up))),
+        counter("connects_total", "", "Sessions opened.", |s| Some(s.connects)),
+        counter("losses_total", "", "Sessions lost.", |s| Some(s.losses)),
+    ],
+};
+
+/// What junos_exporter says of itself, for Prometheus only: elsewhere it would be there twice.
+static UP: Measurement<CollectorStatus> = Measurement {
+    name: "",
+    help: "A router, as junos_exporter has it.",
+    tags: &[],
+    fields: &[level("up", "", "1 if the router answers.", |c| {
+        Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
+    })],
+};
+
+static COLLECTOR_DURATION: Measurement<CollectorStatus> = Measurement {
+    name: "collector",
+    help: "All collectors of a router, as junos_exporter has it.",
+    tags: &[],
+    fields: &[gauge("duration_seconds", "s", "Time the last polls' RPCs took in all.", |c| {
+        Some(c.duration.as_secs_f64())
+    })],
+};
+
+static COLLECT_DURATION: Measurement<CollectorStatus> = Measurement {
+    name: "collect",
+    help: "A collector of a router, as junos_exporter has it.",
+    tags: &["collector"],
+    fields: &[gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
+        c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
+    })],
+};
+
+pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION];
+
+/// What is known of one router; its poller writes, the daemon reads.
+pub struct RouterStatus {
+    identity: String,
+    names: Vec<&'static str>,
+    collectors: Mutex<Vec<CollectorStatus>>,
+    session: Mutex<SessionStatus>,
+}
+
+impl RouterStatus {
+    pub fn new(router: &Router) -> RouterStatus {
+        let names: Vec<_> = router.collectors.iter().map(|polled| polled.entry.name).collect();
+        RouterStatus {
+            identity: router.identity.clone(),
+            collectors: Mutex::new(vec![CollectorStatus::default(); names.len()]),
+            names,
+            session: Mutex::default(),
+        }
+    }
+
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn collector(&self, index: usize, change: impl FnOnce(&mut CollectorStatus)) {
+        let mut collectors = lock(&self.collectors);
+        change(&mut collectors[index]);
+    }
+
+    pub fn skipped(&self, index: usize, ticks: u64) {
+        self.collector(index, |status| status.skipped_ticks += ticks);
+    }
+
+    /// Counts a poll, and logs what is new about it.
+    pub fn polled(&self, index: usize, outcome: &Outcome, tally: &Tally, duration: Duration) {
+        let (identity, name) = (&self.identity, self.names[index]);
+        self.collector(index, |status| {
+            let failed_before = status.outcome.as_ref().and_then(Outcome::failure).is_some();
+            match outcome {
+                _ if status.outcome.as_ref() == Some(outcome) => {}
+                Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
+                Outcome::NoSession(why) => log::debug!("{identity}: {name}: {why}"),
+                Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
+                Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
+                // It was said by whoever asked.
+                Outcome::Data | Outcome::Unsupported => {}
+            }
+            if let (Some(why), false) = (&tally.first_rejected, status.said_rejected) {
+                log::warn!("{identity}: {name}: left out an item that does not fit: {why}");
+                status.said_rejected = true;
+            }
+            if let Some(why) = &tally.first_misfit {
+                log::debug!("{identity}: {name}: left out values that do not fit, first {why}");
+            }
+            status.polls += 1;
+            status.failed_polls += u64::from(outcome.failure().is_some());
+            status.items += tally.items;
+            status.rejected_items += tally.rejected;
+            status.rejected_values += tally.misfits;
+            status.points += tally.points;
+            status.bytes += tally.bytes;
+            status.duration = duration;
+            status.outcome = Some(outcome.clone());
+        });
+    }
+
+    pub fn connected(&self) {
+        let mut session = lock(&self.session);
+        session.up = true;
+        session.connects += 1;
+    }
+
+    pub fn disconnected(&self) {
+        let mut session = lock(&self.session);
+        session.up = false;
+        session.losses += 1;
+    }
+
+    /// Whether each collector was polled.
+    pub fn is_polled(&self) -> bool {
+        lock(&self.collectors).iter().all(|status| status.outcome.is_some())
+    }
+
+    /// What junos_exporter says of a router.
+    pub fn exporter_points(&self, wanted: &Wanted, points: &mut Points) {
+        let is_up = lock(&self.session).up;
+        let collectors = lock(&self.collectors);
+        // A session that ends while nothing is asked says nothing of the router, and neither does
+        // a request that is not sent because the router does not know it.
+        let good = |status: &&CollectorStatus| matches!(status.outcome, Some(Outcome::Data));
+        let polled = || collectors.iter().filter(|status| status.outcome.is_some());
+        if is_up || polled().next().is_some() {
+            let answers = is_up || polled().any(|status| good(&status));
+            let outcome = if answers { Outcome::Data } else { Outcome::Failed(String::new()) };
+            let duration = polled().map(|status| status.duration).sum();
+            let all = CollectorStatus { outcome: Some(outcome), duration, ..Default::default() };
+            points.push(&UP, &[], &all);
+            points.push(&COLLECTOR_DURATION, &[], &all);
+        }
+        for (name, status) in self.names.iter().zip(collectors.iter()) {
+            if wanted.has_collector(name) {
+                points.push(&COLLECT_DURATION, &[name], status);
+            }
+        }
+    }
+
+    /// Points about the router.
+    pub fn points(&self, points: &mut Points) {
+        let collectors = lock(&self.collectors);
+        for (name, status) in self.names.iter().zip(collectors.iter()) {
+            points.push(&COLLECTOR, &[name], status);
+        }
+        points.push(&SESSION, &[], &*lock(&self.session));
+    }
+}

@@ -1,0 +1,50 @@
+//! What others ask of perijove over HTTP.
+
+pub mod http;
+pub mod logins;
+pub mod prometheus;
+
+use std::time::{Duration, Instant};
+
+use crate::point::Points;
+
+/// The program, as a listener sees it.
+pub trait Program: Send + Sync {
+    /// The routers' identities.
+    fn targets(&self) -> Vec<String>;
+    /// What perijove knows of itself now: the router that it is about, when, and points.
+    fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)>;
+    /// Whether there is a collector, or a source of the dependency map, of that name.
+    fn knows(&self, collector: &str) -> bool;
+    /// Whether every router was polled.
+    fn is_ready(&self) -> bool;
+    /// Polls what is wanted and older than `age_min`; returns when that is done, or at `until`.
+    fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant);
+}
+
+/// Which points somebody asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// One router's; all routers' without.
+    pub target: Option<String>,
+    /// Only these collectors'; all without any.
+    pub collectors: Vec<String>,
+}
+
+impl Wanted {
+    pub fn is_all(&self) -> bool {
+        *self == Wanted::default()
+    }
+
+    pub fn has(&self, node: &str, collector: &str) -> bool {
+        self.has_target(node) && self.has_collector(collector)
+    }
+
+    pub fn has_target(&self, node: &str) -> bool {
+        self.target.as_ref().is_none_or(|target| target == node)
+    }
+
+    pub fn has_collector(&self, collector: &str) -> bool {
+        self.collectors.is_empty() || self.collectors.iter().any(|name| name == collector)
+    }
+}
