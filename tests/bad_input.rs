@@ -3,6 +3,7 @@
 mod common;
 
 use common::lines::{self, Line};
+use common::needs::skips;
 use common::perijove::{
     Daemon, FAST, alarm_polls, hosts, local_router, once_finished, own, perijove, run_with, seen,
     whole_lines,
@@ -81,6 +82,9 @@ fn a_broken_reply_fails_one_poll_of_one_collector() {
 
 #[test]
 fn mixed_up_tags_in_what_no_field_asks_for_fail_the_poll() {
+    if skips(&["python3"]) {
+        return;
+    }
     let finished = once_finished("interfaces,alarm", "--fault garbage:interface");
     assert_eq!(finished.code, 1, "{finished:?}");
     let said = finished.stderr.lines().find(|line| line.contains("interfaces:"));
@@ -136,6 +140,9 @@ fn what_is_not_netconf_is_refused() {
 
 #[test]
 fn a_hello_that_names_no_version_is_taken_for_the_first() {
+    if skips(&["python3"]) {
+        return;
+    }
     for hello in ["<hello/>", "<nc:hello xmlns:nc=\"x\"><nc:capabilities/></nc:hello>"] {
         let reply = rpc_reply("<alarm-information/>");
         let finished = once_canned("alarm", &format!("{hello}]]>]]>"), &reply);
@@ -145,6 +152,9 @@ fn a_hello_that_names_no_version_is_taken_for_the_first() {
 
 #[test]
 fn a_reply_that_is_not_the_requests_is_refused() {
+    if skips(&["python3"]) {
+        return;
+    }
     let other = rpc_reply("<alarm-information/>").replace("ID", "77777");
     let finished = once_canned("alarm", HELLO, &other);
     assert_eq!(finished.code, 1, "{finished:?}");
@@ -153,6 +163,9 @@ fn a_reply_that_is_not_the_requests_is_refused() {
 
 #[test]
 fn a_reply_that_is_not_xml_is_refused_with_the_offset() {
+    if skips(&["python3"]) {
+        return;
+    }
     for (name, reply) in [
         ("text", "error: could not open the session\n"),
         ("an open element", "<rpc-reply message-id=\"ID\"><alarm-information>"),
@@ -167,6 +180,9 @@ fn a_reply_that_is_not_xml_is_refused_with_the_offset() {
 
 #[test]
 fn a_reply_of_another_command_gives_no_points_and_no_crash() {
+    if skips(&["python3"]) {
+        return;
+    }
     for payload in ["", "<configuration><system/></configuration>", "<output>\nunknown\n</output>"]
     {
         let finished = once_canned("alarm,bgp,interfaces", HELLO, &rpc_reply(payload));
@@ -181,6 +197,9 @@ fn a_reply_of_another_command_gives_no_points_and_no_crash() {
 
 #[test]
 fn an_item_that_does_not_fit_costs_that_item() {
+    if skips(&["python3"]) {
+        return;
+    }
     let route = |name: &str, active: &str| {
         format!(
             "<route-table>{name}<destination-count>5</destination-count>\

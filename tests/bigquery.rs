@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use common::http_stub::{HttpStub, Reply, Request};
 use common::influxd::{Influxd, Options};
+use common::needs::skips;
 use common::now_ns;
 use common::perijove::perijove;
 use common::process::{Finished, Process, run};
@@ -266,6 +267,9 @@ const ALL: &[&str] = &["ingress", "egress", "upstream", "downstream"];
 
 #[test]
 fn both_tables_are_made_and_filled_and_a_rerun_adds_no_row() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, _| None);
     let influxd = influxd(last_hour(), ALL);
     let settings = google.settings(&influxd, HOURLY);
@@ -321,6 +325,9 @@ fn days(end: i64) -> [String; 2] {
 
 #[test]
 fn a_range_of_days_is_what_the_schedule_would_have_loaded_then() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, _| None);
     let end = past_hour();
     let influxd = influxd(end, ALL);
@@ -358,6 +365,9 @@ fn a_range_of_days_is_what_the_schedule_would_have_loaded_then() {
 
 #[test]
 fn one_empty_direction_does_not_lose_the_other() {
+    if skips(&["influxd"]) {
+        return;
+    }
     for (measurements, expected) in [(&["egress"][..], 2), (&["ingress"], 4), (&[], 0)] {
         let google = Google::start(|_, _| None);
         let end = past_hour();
@@ -372,6 +382,9 @@ fn one_empty_direction_does_not_lose_the_other() {
 
 #[test]
 fn what_may_pass_is_tried_again_and_no_row_is_lost() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let faults: [Fault; 6] = [
         |number, _| (number < 2).then(|| Reply::message(500, "{\"error\":{\"message\":\"oh\"}}")),
         |number, _| (number == 0).then(|| Reply::Answer(429, &[("Retry-After", "1")], "".into())),
@@ -409,6 +422,9 @@ fn what_may_pass_is_tried_again_and_no_row_is_lost() {
 
 #[test]
 fn a_row_that_is_refused_for_good_costs_that_row_and_is_said() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, rows| {
         let bad = rows.iter().position(|row| row["json"]["remote_hostgroup"] == "files")?;
         let error = json!({"reason": "invalid", "location": null, "message": "no such column"});
@@ -428,6 +444,9 @@ fn a_row_that_is_refused_for_good_costs_that_row_and_is_said() {
 
 #[test]
 fn what_cannot_pass_is_said_with_what_to_do() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, _| None);
     let end = past_hour();
     let influxd = influxd(end, ALL);
@@ -469,6 +488,9 @@ fn what_cannot_pass_is_said_with_what_to_do() {
 
 #[test]
 fn the_metadata_server_and_an_emulator_and_a_file_will_do() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = influxd(last_hour(), ALL);
     let metadata = HttpStub::start(|number, request| {
         assert_eq!(request.headers["metadata-flavor"], "Google");
@@ -533,6 +555,9 @@ fn progress(google: &Google) -> BTreeMap<String, i64> {
 
 #[test]
 fn on_its_schedule_it_loads_what_is_due_once_and_makes_up_for_what_was_missed() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, _| None);
     let end = last_hour();
     let influxd = influxd(end, ALL);
@@ -564,6 +589,9 @@ fn on_its_schedule_it_loads_what_is_due_once_and_makes_up_for_what_was_missed() 
 
 #[test]
 fn a_bad_row_or_direction_holds_up_nothing_else() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, rows| {
         let bad = |name: &str, value: &str| rows.iter().position(|row| row["json"][name] == value);
         if bad("traffic_direction", "egress").is_some() {
@@ -585,6 +613,9 @@ fn a_bad_row_or_direction_holds_up_nothing_else() {
 
 #[test]
 fn an_hour_that_has_not_ended_is_not_loaded() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, _| None);
     let end = last_hour();
     // There is a point of the present hour.
@@ -609,6 +640,9 @@ fn an_hour_that_has_not_ended_is_not_loaded() {
 
 #[test]
 fn what_cannot_be_understood_is_an_error() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let faults: [(Fault, &str); 2] = [
         (
             |_, _| Some(Reply::message(200, "{\"insertErrors\":[{\"index\":\"first\"}]}")),
@@ -683,6 +717,9 @@ timeout = \"2s\"
 
 #[test]
 fn check_looks_at_both_sides() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let google = Google::start(|_, _| None);
     let influxd = influxd(last_hour(), ALL);
     let file = google.directory.write("perijove.toml", google.settings(&influxd, ""));

@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::http_stub::{HttpStub, Reply};
+use common::needs::{ROOT, skips};
 use common::perijove::{Daemon, local_router, perijove, run_with};
 use common::process::{Finished, Process, peak_bytes, run};
 use common::prometheus::promtool;
@@ -307,6 +308,9 @@ fn connections_that_are_over_invent_nothing() {
 /// counters, unless somebody wants gauges.
 #[test]
 fn names_and_labels_are_those_of_planet_exporter() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let server = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let _client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
     let sample = include_str!("samples/ebpf.prom");
@@ -630,6 +634,9 @@ fn it_stands_in_for_planet_exporter() {
 /// Defect 8: a machine without a way out, or any address at all, has a map.
 #[test]
 fn a_machine_without_a_route_has_a_map() {
+    if skips(&[ROOT]) {
+        return;
+    }
     let arguments = ["-rn", env!("CARGO_BIN_EXE_perijove"), "once", "--dependency"];
     let finished = run(Command::new("unshare").args(arguments).args(["--format", "prometheus"]));
     assert_eq!(finished.code, 0, "{finished:?}");
@@ -712,6 +719,9 @@ fn credentials_come_from_a_file() {
 /// Defect 21: nobody who cannot show a good certificate is believed. The server is a perijove.
 #[test]
 fn certificates_are_checked() {
+    if skips(&["openssl"]) {
+        return;
+    }
     let directory = Directory::new();
     let (key, cert) = directory.certificate("server");
     let port = free_port();
@@ -778,6 +788,9 @@ fn darkstat() -> PathBuf {
 /// A real darkstat, and traffic of which every byte is known to the kernel that counts it.
 #[test]
 fn bytes_of_a_real_darkstat_agree() {
+    if skips(&["darkstat"]) {
+        return;
+    }
     let (port, service) = (free_port(), free_port());
     let mut command = Command::new(darkstat());
     command.args(["-i", "lo", "-f", &format!("port {service}"), "-p", &port.to_string()]);

@@ -13,6 +13,7 @@ use common::fleet;
 use common::http_stub::{HttpStub, Reply};
 use common::influxd::Influxd;
 use common::lines::{self, Line};
+use common::needs::{PYTHON, skips};
 use common::perijove::{perijove, run_with, whole_lines};
 use common::process::{Finished, Process, run};
 use common::prometheus::{Prometheus, scrape};
@@ -176,6 +177,9 @@ fn rows_are_right(printed: &[Line]) {
 
 #[test]
 fn a_fleet_arrives_everywhere_and_the_sums_agree_with_the_raw_series() {
+    if skips(&["influxd", "prometheus", PYTHON]) {
+        return;
+    }
     let machines = fleet::exporters();
     let ports = [machines[0].port, machines[1].port];
     let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
@@ -270,6 +274,9 @@ fn dashboards_work(influxd: &Influxd, printed: &[Line]) {
 
 #[test]
 fn victoria_metrics_takes_them_both_ways() {
+    if skips(&["prometheus", "victoria-metrics"]) {
+        return;
+    }
     let machines = fleet::exporters();
     let ports = [machines[0].port, machines[1].port];
     let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
@@ -342,6 +349,9 @@ fn once_from(directory: &Directory, url: &str, from_s: i64) -> Finished {
 
 #[test]
 fn a_scrape_interval_of_a_minute_loses_nothing_and_the_same_windows_are_the_same_points() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let (source, end) = history(60);
     let directory = Directory::new();
     let begin = end - 1500;
@@ -377,6 +387,9 @@ fn a_scrape_interval_of_a_minute_loses_nothing_and_the_same_windows_are_the_same
 
 #[test]
 fn a_larger_offset_makes_no_finished_window_undone() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let (source, end) = history(60);
     let directory = Directory::new();
     let once = once_from(&directory, &source.url(), end - 300);
@@ -391,6 +404,9 @@ fn a_larger_offset_makes_no_finished_window_undone() {
 
 #[test]
 fn what_is_cut_into_parts_waits_for_the_tick() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let (source, end) = history(60);
     let directory = Directory::new();
     note(&directory, "stdout", end - 1500);
@@ -406,6 +422,9 @@ fn what_is_cut_into_parts_waits_for_the_tick() {
 
 #[test]
 fn once_waits_for_an_output_that_is_slower_than_prometheus() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let (source, end) = history(60);
     let directory = Directory::new();
     note(&directory, "influxdb", end - 600);
@@ -431,6 +450,9 @@ fn once_waits_for_an_output_that_is_slower_than_prometheus() {
 
 #[test]
 fn a_kill_between_query_and_write_loses_no_window() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     let machines = fleet::exporters();
     let ports = [machines[0].port, machines[1].port];
     let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
@@ -466,6 +488,9 @@ fn a_kill_between_query_and_write_loses_no_window() {
 
 #[test]
 fn an_output_that_is_down_stops_no_other_and_is_caught_up() {
+    if skips(&["influxd", "prometheus"]) {
+        return;
+    }
     let machines = fleet::exporters();
     let ports = [machines[0].port, machines[1].port];
     let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
@@ -498,6 +523,9 @@ fn noted(directory: &Directory, job: &str) -> Option<i64> {
 
 #[test]
 fn what_is_in_the_spool_is_done_and_needs_no_prometheus() {
+    if skips(&["influxd", "prometheus"]) {
+        return;
+    }
     let machines = fleet::exporters();
     let ports = [machines[0].port, machines[1].port];
     let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
@@ -529,6 +557,9 @@ fn what_is_in_the_spool_is_done_and_needs_no_prometheus() {
 
 #[test]
 fn other_settings_take_over_where_the_old_ones_were() {
+    if skips(&["influxd", "prometheus"]) {
+        return;
+    }
     let machines = fleet::exporters();
     let ports = [machines[0].port, machines[1].port];
     let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
@@ -662,6 +693,9 @@ fn an_endless_answer_ends_at_its_limit() {
 
 #[test]
 fn other_series_become_points_if_asked_for() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let (source, end) = history(60);
     let directory = Directory::new();
     let query = "jobs = []\n[[federate.query]]\nmeasurement = \"junos_rate\"\nfield = \"bps\"\n\
@@ -789,6 +823,9 @@ fn inventory(entries: &[(&str, &str, &str)]) -> String {
 
 #[test]
 fn what_two_exporters_say_of_their_machines_is_rolled_up() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     // A web server and its database; each machine has an inventory of its own.
     let web = fleet::Machine::new()
         .process("app", &[("10.9.0.1:40000", "10.9.0.2:5432"), ("10.9.0.1:40001", "10.9.0.2:5432")])

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use common::influxd::{Influxd, Options};
 use common::lines::{self, Line};
+use common::needs::skips;
 use common::perijove::{Daemon, FAST, alarm_polls, dropped, local_router};
 use common::temporary::Directory;
 
@@ -60,6 +61,9 @@ fn same(printed: &[Line], stored: &[Line]) {
 
 #[test]
 fn what_is_written_can_be_asked_back() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start();
     let options = "--interfaces 4 --bgp-peers 4 --tables 4 --optics 2";
     let printed = run_polls(&settings(SEVEN, options, &influxd.output()), 3);
@@ -69,6 +73,9 @@ fn what_is_written_can_be_asked_back() {
 
 #[test]
 fn bytes_that_are_not_ascii_arrive() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start();
     let printed =
         run_polls(&settings("[\"alarm\", \"interfaces\"]", "--fault latin1", &influxd.output()), 2);
@@ -77,6 +84,9 @@ fn bytes_that_are_not_ascii_arrive() {
 
 #[test]
 fn every_precision_and_no_gzip() {
+    if skips(&["influxd"]) {
+        return;
+    }
     for (precision, unit) in [("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)] {
         let influxd = Influxd::start();
         let output = format!("{}precision = \"{precision}\"\ngzip = false\n", influxd.output());
@@ -91,6 +101,9 @@ fn every_precision_and_no_gzip() {
 
 #[test]
 fn small_batches_lose_nothing() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start();
     let output = format!("{}batch_points_max = 7\nflush_interval = \"100ms\"\n", influxd.output());
     let printed = run_polls(&settings(SEVEN, "", &output), 2);
@@ -99,6 +112,9 @@ fn small_batches_lose_nothing() {
 
 #[test]
 fn tls_with_the_right_authority_and_without() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start_with(Options { tls: true, ..Options::default() });
     let output = format!("{}ca_file = \"{}\"\n", influxd.output(), influxd.ca_file());
     let printed = run_polls(&settings("[\"alarm\"]", "", &output), 2);
@@ -110,6 +126,9 @@ fn tls_with_the_right_authority_and_without() {
 
 #[test]
 fn a_login_is_used_and_a_wrong_one_keeps_the_data() {
+    if skips(&["influxd", "prometheus"]) {
+        return;
+    }
     let administrator = Some(("writer", "s3cr3t-Wr1ter"));
     let influxd = Influxd::start_with(Options { administrator, ..Options::default() });
     let output = format!(
@@ -139,6 +158,9 @@ fn a_login_is_used_and_a_wrong_one_keeps_the_data() {
 
 #[test]
 fn a_missing_database_keeps_the_data_until_it_is_there() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start();
     influxd.query("DROP DATABASE perijove");
     let mut daemon = Daemon::start(&settings("[\"alarm\"]", "", &influxd.output()));
@@ -153,6 +175,9 @@ fn a_missing_database_keeps_the_data_until_it_is_there() {
 
 #[test]
 fn a_field_type_conflict_drops_and_counts_only_what_conflicts() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start();
     influxd.write(&format!("routes,host=other active_count=\"three\" {}", common::now_ns()));
     let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "", &influxd.output()));
@@ -172,6 +197,9 @@ fn a_field_type_conflict_drops_and_counts_only_what_conflicts() {
 
 #[test]
 fn a_line_that_the_server_refuses_costs_that_line() {
+    if skips(&["influxd"]) {
+        return;
+    }
     // The server knows eight tables, two of them the router's, and refuses any other.
     let data = "max-values-per-tag = 8".to_string();
     let influxd = Influxd::start_with(Options { data, ..Options::default() });
@@ -194,6 +222,9 @@ fn a_line_that_the_server_refuses_costs_that_line() {
 
 #[test]
 fn a_body_too_large_is_split_until_it_fits() {
+    if skips(&["influxd"]) {
+        return;
+    }
     for gzip in [false, true] {
         let http = "max-body-size = 3000".to_string();
         let influxd = Influxd::start_with(Options { http, ..Options::default() });
@@ -208,6 +239,9 @@ fn a_body_too_large_is_split_until_it_fits() {
 
 #[test]
 fn a_server_that_was_away_for_a_while_misses_nothing() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let mut influxd = Influxd::start();
     let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "", &influxd.output()));
     influxd.wait_points("points before", |points| (alarm_polls(points) > 0).then_some(()));
@@ -226,6 +260,9 @@ fn a_server_that_was_away_for_a_while_misses_nothing() {
 
 #[test]
 fn a_full_queue_drops_the_oldest_and_counts() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let mut influxd = Influxd::start();
     influxd.stop();
     let output = format!("{}queue_bytes_max = \"100KB\"\n", influxd.output());

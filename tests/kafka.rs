@@ -3,6 +3,7 @@
 mod common;
 
 use common::broker::{self, Noida, Reader, Record, Relay, TlsBroker};
+use common::needs::{PYTHON, skips};
 use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::schema::Schemas;
 use common::temporary::Directory;
@@ -38,6 +39,9 @@ fn records(output: &str, reader: &mut Reader) -> Vec<Record> {
 
 #[test]
 fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
+    if skips(&[PYTHON]) {
+        return;
+    }
     let noida = Noida::start();
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
@@ -60,6 +64,9 @@ fn records_have_topic_key_headers_and_a_value_as_the_schema_says() {
 
 #[test]
 fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
+    if skips(&[PYTHON]) {
+        return;
+    }
     let noida = Noida::start();
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let output = format!(
@@ -79,6 +86,9 @@ fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
 
 #[test]
 fn the_producer_tells_of_itself() {
+    if skips(&[PYTHON]) {
+        return;
+    }
     let noida = Noida::start();
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
@@ -111,6 +121,9 @@ fn a_property_that_is_wrong_is_named_without_its_value() {
 /// librdkafka waits for a broker as long as it must; that is no secret.
 #[test]
 fn a_broker_that_is_away_is_a_failure_and_loses_nothing() {
+    if skips(&[PYTHON]) {
+        return;
+    }
     let mut noida = Noida::stopped();
     let output = format!(
         "{}[output.kafka.librdkafka]\n\"reconnect.backoff.max.ms\" = 500\n\
@@ -141,6 +154,9 @@ fn a_broker_that_is_away_is_a_failure_and_loses_nothing() {
 
 #[test]
 fn tls_with_a_certificate_of_the_clients() {
+    if skips(&["stunnel4", PYTHON]) {
+        return;
+    }
     let broker = TlsBroker::start();
     let all = broker.properties();
     // perijove has a setting of its own for the authority.
@@ -183,6 +199,9 @@ fn log_in(
 
 #[test]
 fn a_name_and_a_password() {
+    if skips(&["prometheus", PYTHON]) {
+        return;
+    }
     let noida = Noida::start();
     let relay = Relay::start(noida.port, None);
     let properties = [
@@ -194,6 +213,9 @@ fn a_name_and_a_password() {
 
 #[test]
 fn a_name_and_a_password_over_tls() {
+    if skips(&["openssl", "prometheus", "stunnel4", PYTHON]) {
+        return;
+    }
     let noida = Noida::start();
     let mut relay = None;
     let broker = TlsBroker::start_before(|port| {
@@ -208,6 +230,9 @@ fn a_name_and_a_password_over_tls() {
 
 #[test]
 fn the_layout_of_jkafkaexporter() {
+    if skips(&[PYTHON]) {
+        return;
+    }
     let noida = Noida::start();
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let output = format!("{}layout = \"jkafkaexporter\"\n", broker::output(&noida.brokers()));

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use common::lines::Line;
+use common::needs::{PYTHON, ROOT, skips};
 use common::perijove::{
     Daemon, FAST, alarm_polls, hosts, local_router, own, perijove, whole_lines,
 };
@@ -71,6 +72,9 @@ fn replace(directory: &Directory, name: &str, text: &str) {
 
 #[test]
 fn the_backup_is_quiet_and_takes_over() {
+    if skips(&["prometheus", PYTHON]) {
+        return;
+    }
     let directory = Directory::new();
     replace(&directory, "role", "backup");
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/two_engines.py");
@@ -140,6 +144,9 @@ const NOBODY: u32 = 65534;
 
 #[test]
 fn the_lock_holds_whoever_has_made_it() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     let directory = Directory::new();
     if std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).is_err() {
         println!("skipped: only root can be two users");
@@ -240,6 +247,9 @@ const SYSLOG: &str = "[log]\ndestination = \"syslog\"\n";
 
 #[test]
 fn syslog_has_the_log_and_why_the_program_ends() {
+    if skips(&[ROOT]) {
+        return;
+    }
     let directory = Directory::new();
     let Some((socket, mut command)) = with_syslog(&directory) else { return };
     directory.write("perijove.toml", polling("r1") + SYSLOG);

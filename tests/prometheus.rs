@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use common::needs::skips;
 use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::prometheus::{Prometheus, promtool};
 use common::{answer, free_port, http_agent, wait_for};
@@ -66,6 +67,9 @@ const STILL: &str = "--clock 5000 --step 0 --interfaces 5 --multi-re re0,re1";
 
 #[test]
 fn a_real_prometheus_has_what_once_prints() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     let port = free_port();
     let routers = local_router("r1", STILL) + &local_router("r2", &format!("{STILL} --seed 2"));
     let settings = settings(port, "", &routers);
@@ -111,6 +115,9 @@ fn a_real_prometheus_has_what_once_prints() {
 /// `UPDATE=1` writes it anew.
 #[test]
 fn promtool_finds_no_fault_but_names_that_are_kept() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
     let port = free_port();
     let daemon = start(port, &settings(port, "", &local_router("r1", STILL)));
     let (_, text) = get(port, "/metrics", &[]);
@@ -262,6 +269,9 @@ const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW
 
 #[test]
 fn tls_and_passwords() {
+    if skips(&["openssl", "prometheus"]) {
+        return;
+    }
     let port = free_port();
     let directory = common::temporary::Directory::new();
     let (key, cert) = directory.certificate("perijove");

@@ -1,8 +1,12 @@
 //! The reference is what the code says, and what the code says fits together.
 
+#[path = "common/needs.rs"]
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use needs::{SHARED, skips};
 use perijove::cli::reference;
 use perijove::collector::Entry;
 use perijove::daemon::own_metrics;
@@ -86,11 +90,11 @@ fn no_two_names_of_a_point_are_the_same() {
 /// junos_exporter's names are kept as they are; others say what they are as Prometheus has it.
 #[test]
 fn names_of_our_own_end_in_total_for_counters_alone() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts/metrics.tsv");
-    let Ok(table) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: there is no {}", path.display());
+    if skips(&[SHARED]) {
         return;
-    };
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SHARED).join("facts/metrics.tsv");
+    let table = std::fs::read_to_string(path).unwrap();
     let theirs = table.replace('-', "_");
     let theirs: BTreeSet<&str> =
         theirs.lines().filter_map(|line| line.split('\t').nth(1)).collect();
@@ -110,11 +114,11 @@ fn names_of_our_own_end_in_total_for_counters_alone() {
 /// What ../shared has of junos_exporter's metrics, for the collectors that are there.
 #[test]
 fn every_metric_of_junos_exporter_is_stated() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts/metrics.tsv");
-    let Ok(table) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: there is no {}", path.display());
+    if skips(&[SHARED]) {
         return;
-    };
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SHARED).join("facts/metrics.tsv");
+    let table = std::fs::read_to_string(path).unwrap();
     let mut missing = Vec::new();
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for line in table.lines().skip(1) {

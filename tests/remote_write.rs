@@ -4,6 +4,7 @@ mod common;
 
 use common::http_stub::{HttpStub, Reply};
 use common::lines::{self, Line};
+use common::needs::skips;
 use common::perijove::{Daemon, FAST, alarm_polls, local_router, run_with};
 use common::prometheus::Prometheus;
 use common::victoria_metrics::{Series, VictoriaMetrics};
@@ -65,18 +66,27 @@ fn everything_arrives(url: &str, arrived: impl Fn() -> Vec<Series>) {
 
 #[test]
 fn prometheus_gets_every_number() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     let prometheus = Prometheus::receiver();
     everything_arrives(&prometheus.url(), || prometheus.series("{__name__=~\"junos_.+\"}"));
 }
 
 #[test]
 fn victoria_metrics_gets_every_number() {
+    if skips(&["victoria-metrics"]) {
+        return;
+    }
     let victoria = VictoriaMetrics::start();
     everything_arrives(&victoria.url(), || victoria.series("junos_.*"));
 }
 
 #[test]
 fn check_tells_a_receiver_from_a_prometheus_that_takes_no_writes() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     let receiver = Prometheus::receiver();
     let finished = run_with(&settings(&receiver.url(), ""), &["check"]);
     assert!(finished.stdout.contains("ok      output remote_write"), "{}", finished.stdout);
@@ -115,6 +125,9 @@ fn samples_that_are_too_old_are_dropped_and_counted_and_the_others_arrive() {
 
 #[test]
 fn retry_after_is_honoured_and_nothing_is_lost() {
+    if skips(&["prometheus"]) {
+        return;
+    }
     let prometheus = Prometheus::receiver();
     let proxy_url = prometheus.url();
     let stub = HttpStub::start(|number, _| match number {

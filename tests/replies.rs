@@ -11,9 +11,13 @@
 mod said;
 mod series;
 
+#[path = "common/needs.rs"]
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use needs::{SHARED, skips};
 use perijove::collector::{Entry, Settings};
 use perijove::poll::registry;
 use perijove::xml::items;
@@ -153,12 +157,10 @@ impl Difference {
 
 /// The folder of replies, if it is there.
 fn replies() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/replies");
-    if !folder.is_dir() {
-        eprintln!("skipped: there is no folder {}", folder.display());
+    if skips(&[SHARED]) {
         return None;
     }
-    Some(folder)
+    Some(Path::new(env!("CARGO_MANIFEST_DIR")).join(SHARED).join("replies"))
 }
 
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::lines;
+use common::needs::{ROOT, skips};
 use common::perijove::{Daemon, FAST, alarm_polls, every, perijove, router_program, run_with};
 use common::process::{Finished, Process, run};
 use common::sshd::{Sshd, USER, password};
@@ -34,6 +35,9 @@ fn fails(settings: &str, words: &[&str]) -> Finished {
 
 #[test]
 fn a_password_from_a_file_or_the_environment() {
+    if skips(&["sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let file = format!("{}password_file = {:?}\n", sshd.router("r1"), sshd.password_file());
     works(&file);
@@ -55,6 +59,9 @@ fn a_password_from_a_file_or_the_environment() {
 
 #[test]
 fn flags_alone_are_enough() {
+    if skips(&["sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let port = sshd.port.to_string();
     let mut command = perijove(ONCE);
@@ -68,6 +75,9 @@ fn flags_alone_are_enough() {
 
 #[test]
 fn keys_of_every_kind_plain_and_encrypted() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let passphrase = sshd.directory.write_secret("passphrase", "correct horse\n");
     for kind in ["ed25519", "ecdsa", "rsa"] {
@@ -87,6 +97,9 @@ fn keys_of_every_kind_plain_and_encrypted() {
 
 #[test]
 fn an_agent_with_the_key() {
+    if skips(&["ssh-add", "ssh-agent", "ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let key = sshd.user_key("ed25519", "");
     let socket = sshd.directory.join("agent");
@@ -113,6 +126,9 @@ fn an_agent_with_the_key() {
 
 #[test]
 fn each_refusal_has_its_own_message() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let router = sshd.router("r1");
     let key = sshd.user_key("ed25519", "correct horse");
@@ -174,6 +190,9 @@ fn a_server_that_is_not_ssh_is_said_to_be_none() {
 
 #[test]
 fn an_unknown_host_key_is_refused_and_says_how_to_accept_it() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let key = sshd.user_key("ed25519", "");
     let router = |known_hosts: &Path| {
@@ -211,6 +230,9 @@ fn an_unknown_host_key_is_refused_and_says_how_to_accept_it() {
 
 #[test]
 fn a_changed_host_key_is_refused_as_such() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let mut sshd = Sshd::with_router("");
     let settings = sshd.router_with_key("r1");
     works(&settings);
@@ -227,6 +249,9 @@ fn a_changed_host_key_is_refused_as_such() {
 
 #[test]
 fn old_algorithms_only_by_setting() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let rsa = Directory::new();
     let key = rsa.join("rsa_key");
     let made = run(std::process::Command::new(program("ssh-keygen"))
@@ -255,6 +280,9 @@ fn old_algorithms_only_by_setting() {
 
 #[test]
 fn a_missing_subsystem_is_said() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let mut sshd = Sshd::start(Directory::new(), "exit 127", "");
     let router = sshd.router_with_key("r1");
     fails(&router, &["r1", "no <hello>"]);
@@ -280,6 +308,9 @@ fn daemon(sshd: &Sshd, settings: &str) -> Daemon {
 
 #[test]
 fn many_polls_share_one_session() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let mut daemon = daemon(&sshd, "");
     daemon.process.wait_for("five polls", |process| (polls(process) >= 5).then_some(()));
@@ -290,6 +321,9 @@ fn many_polls_share_one_session() {
 
 #[test]
 fn a_killed_session_is_renewed() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let mut daemon = daemon(&sshd, "");
     for round in 1..=2 {
@@ -304,6 +338,9 @@ fn a_killed_session_is_renewed() {
 
 #[test]
 fn a_server_killed_in_the_middle_of_a_reply_and_started_again() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     // The second poll's first reply takes minutes; what has gone out of it is seen in a file.
     let directory = Directory::new();
     let router = directory.join("router");
@@ -331,6 +368,9 @@ fn a_server_killed_in_the_middle_of_a_reply_and_started_again() {
 
 #[test]
 fn an_idle_session_that_the_server_drops_is_renewed() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let drops = "ClientAliveInterval 1\nClientAliveCountMax 1";
     let sshd = Sshd::with_router_and("", drops);
     let mut daemon = Daemon::start(&format!(
@@ -346,6 +386,9 @@ fn an_idle_session_that_the_server_drops_is_renewed() {
 
 #[test]
 fn keepalives_hold_an_idle_session() {
+    if skips(&["ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let drops = "ClientAliveInterval 3\nClientAliveCountMax 1";
     let sshd = Sshd::with_router_and("", drops);
     let mut daemon = Daemon::start(&format!(
@@ -360,6 +403,9 @@ fn keepalives_hold_an_idle_session() {
 
 #[test]
 fn secrets_are_nowhere_to_be_seen() {
+    if skips(&["prometheus", "ssh-keygen", "sshd", ROOT]) {
+        return;
+    }
     let sshd = Sshd::with_router("");
     let phrase = "correct horse battery";
     let key = sshd.user_key("ed25519", phrase);

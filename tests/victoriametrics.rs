@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 
 use common::DEADLINE;
 use common::lines::{self, Line};
+use common::needs::skips;
 use common::perijove::{Daemon, FAST, alarm_polls, local_router};
 use common::temporary::Directory;
 use common::victoria_metrics::{Series, VictoriaMetrics};
 
 #[test]
 fn the_v2_write_path_with_unsigned_integers() {
+    if skips(&["prometheus", "victoria-metrics"]) {
+        return;
+    }
     let victoria = VictoriaMetrics::start();
     let directory = Directory::new();
     directory.write_secret("token", "any-token");

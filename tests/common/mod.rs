@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod http_stub;
 pub mod influxd;
 pub mod lines;
+pub mod needs;
 pub mod netconfd;
 pub mod perijove;
 pub mod process;
@@ -66,13 +67,9 @@ pub fn free_port() -> u16 {
     panic!("no free port on 127.0.0.1");
 }
 
-/// The path of an installed program. Servers live where an ordinary user's PATH does not look.
+/// The path of an installed program.
 pub fn program(name: &str) -> PathBuf {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':')
-        .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"])
-        .map(|folder| PathBuf::from(folder).join(name))
-        .find(|candidate| candidate.is_file())
+    needs::find_program(name)
         .unwrap_or_else(|| panic!("{name} is not installed: run tests/install"))
 }
 

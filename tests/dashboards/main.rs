@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::http_stub::{HttpStub, Reply};
 use common::influxd::Influxd;
+use common::needs::{PYTHON, skips};
 use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::process::run;
 use common::prometheus::Prometheus;
@@ -66,6 +67,9 @@ fn every_name_is_one_that_perijove_has() {
 
 #[test]
 fn grafanas_own_model_reads_every_dashboard() {
+    if skips(&[PYTHON]) {
+        return;
+    }
     let python = target_directory().join("test-venv/bin/python");
     assert!(python.is_file(), "{} is missing: run tests/install", python.display());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/grafana_model.py");
@@ -104,6 +108,9 @@ fn settings(options: &str, output: &str) -> String {
 
 #[test]
 fn a_real_influxdb_answers_every_query() {
+    if skips(&["influxd"]) {
+        return;
+    }
     let influxd = Influxd::start();
     let now = now_ns();
     let direction = |name| {
@@ -128,6 +135,9 @@ fn a_real_influxdb_answers_every_query() {
 
 #[test]
 fn both_flavours_show_the_same() {
+    if skips(&["influxd", "prometheus"]) {
+        return;
+    }
     let (port, influxd) = (free_port(), Influxd::start());
     let output =
         format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{}", influxd.output());
@@ -177,6 +187,9 @@ fn packaged_prometheus(port: u16, planet: u16) -> Prometheus {
 
 #[test]
 fn a_real_prometheus_answers_every_query_and_shows_its_console() {
+    if skips(&["chromium", "prometheus"]) {
+        return;
+    }
     let port = free_port();
     let settings = settings("", &format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n"));
     let once = run_with(&settings, &["once", "--format", "prometheus"]);
@@ -245,6 +258,9 @@ fn a_real_prometheus_answers_every_query_and_shows_its_console() {
 
 #[test]
 fn promtool_takes_the_settings_and_the_alerts() {
+    if skips(&["promtool"]) {
+        return;
+    }
     let file = packaging("prometheus/prometheus.yml");
     let checked = run(Command::new(program("promtool")).args(["check", "config"]).arg(file));
     assert_eq!(checked.code, 0, "{}{}", checked.stdout, checked.stderr);
