@@ -200,7 +200,7 @@ fn misfit(definition: &Json, row: &Json) -> Option<String> {
             "TIMESTAMP" => value.as_str().is_some_and(|time| time.ends_with(":00:00Z")),
             other => panic!("{other}"),
         };
-        if !fits && !(value.is_null() && field["mode"] == "NULLABLE") {
+        if !(fits || value.is_null() && field["mode"] == "NULLABLE") {
             return Some(name.into());
         }
     }

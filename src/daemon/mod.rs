@@ -81,7 +81,7 @@ struct RunningOutput {
     /// Of the thread that writes.
     done: Option<Done>,
     /// Ends when it is dropped.
-    listener: Option<Prometheus>,
+    listener: Option<Box<Prometheus>>,
 }
 
 type KafkaStatistics = Arc<Mutex<kafka::Statistics>>;
@@ -211,7 +211,7 @@ enum End {
     /// Records are written there, by a thread.
     Sink(Box<dyn Sink>),
     /// Points are kept for those who ask.
-    Listener(Prometheus),
+    Listener(Box<Prometheus>),
 }
 
 impl Parts {
@@ -272,7 +272,7 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             let listener = Prometheus::new(settings)?;
             latest = Some(listener.latest());
             // It keeps points: nothing is encoded before somebody asks.
-            (Box::new(|_, _| 0), End::Listener(listener))
+            (Box::new(|_, _| 0), End::Listener(Box::new(listener)))
         }
         OutputKind::RemoteWrite(settings) => {
             bounds.chunk_points_max = settings.batch_points_max;
