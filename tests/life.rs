@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -68,6 +69,26 @@ fn a_reader_of_the_log_that_goes_away_ends_nothing() {
 fn replace(directory: &Directory, name: &str, text: &str) {
     let new = directory.write("new", text);
     std::fs::rename(new, directory.join(name)).expect("rename");
+}
+
+#[test]
+fn a_hangup_while_it_starts_is_followed_later() {
+    let directory = Directory::new();
+    let path = directory.join("perijove.toml");
+    assert_eq!(run(Command::new("mkfifo").arg(&path)).code, 0);
+    let mut process = Process::start(perijove(&["run", "--config"]).arg(&path));
+    // The settings are a pipe: opening it waits for who reads them.
+    let mut settings = std::fs::OpenOptions::new().write(true).open(&path).expect("open the pipe");
+    process.signal("HUP");
+    settings.write_all(polling("before").as_bytes()).expect("write the settings");
+    drop(settings);
+    std::fs::write(&path, polling("after")).expect("write the settings again");
+    process.wait_for("polls of the second settings", |process| {
+        hosts(&whole_lines(&process.stdout())).contains("after").then_some(())
+    });
+    process.signal("TERM");
+    let finished = process.finish();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
 }
 
 #[test]

@@ -2,18 +2,56 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The time since 1970; none for a clock that is before that.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Now, in nanoseconds since 1970.
 pub fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a server asks for beyond that is not heard.
 pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
 
-/// Between half of it and all of it, so that many do not come back at the same moment.
-pub fn jitter(time: Duration) -> Duration {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let random = RandomState::new().build_hasher().finish() as u32;
-    time / 2 + (time / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+/// How long to wait between tries that fail: twice as long each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// The wait after the first failure.
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// How long to wait when so many tries had failed before this one: between half of that time
+    /// and all of it, so that many who wait do not come back at the same moment.
+    pub fn wait(&self, failures_before: u32) -> Duration {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        let time = self.first.saturating_mul(2u32.saturating_pow(failures_before));
+        let time = time.min(self.longest);
+        let random = RandomState::new().build_hasher().finish() as u32;
+        time / 2 + (time / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_differ() {
+        let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+        for (failures, seconds) in [(0, 1), (1, 2), (2, 4), (5, 32), (6, 60), (u32::MAX, 60)] {
+            let time = Duration::from_secs(seconds);
+            let waits: Vec<Duration> = (0..20).map(|_| backoff.wait(failures)).collect();
+            assert!(waits.iter().all(|wait| (time / 2..=time).contains(wait)), "{waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        }
+    }
 }

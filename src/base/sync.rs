@@ -1,7 +1,7 @@
 //! Locks without poisoning: what they guard is plain data, whole after every step.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -17,6 +17,34 @@ pub fn wait<'a, T>(
         None => changed.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner()),
         Some(time) => {
             changed.wait_timeout(guard, time).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+        }
+    }
+}
+
+/// Tells a thread to end, and ends its waits. All copies are one.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    pub fn set(&self) {
+        *lock(&self.0.0) = true;
+        self.0.1.notify_all();
+    }
+
+    pub fn is_set(&self) -> bool {
+        *lock(&self.0.0)
+    }
+
+    /// Waits for so long; true at once when the thread is to end.
+    pub fn wait(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut is_set = lock(&self.0.0);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if *is_set || left.is_zero() {
+                return *is_set;
+            }
+            is_set = wait(&self.0.1, is_set, Some(left));
         }
     }
 }

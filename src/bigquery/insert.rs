@@ -11,13 +11,13 @@ use ureq::http::HeaderMap;
 use super::rows::{Row, Table};
 use super::settings::Settings;
 use super::token::{NoToken, SCOPE_ALL, SCOPE_INSERT, Tokens};
-use crate::base::clock::{RETRY_AFTER_LONGEST, jitter};
+use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
 use crate::base::http_client;
+use crate::base::sync::Stop;
 use crate::base::text::first_line;
 
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-const RETRY_LONGEST: Duration = Duration::from_secs(30);
+const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
 pub struct Client {
     agent: Agent,
@@ -25,6 +25,7 @@ pub struct Client {
     tokens: Tokens,
     /// A table that was just made may not be known everywhere yet.
     made: bool,
+    stop: Stop,
 }
 
 /// How a request came out.
@@ -76,11 +77,12 @@ impl RowError {
 impl Client {
     /// `makes_tables`: ask for the right to do so. Fails if the file with the roots of trust
     /// cannot be read.
-    pub fn new(settings: &Settings, makes_tables: bool) -> Result<Client, String> {
+    pub fn new(settings: &Settings, makes_tables: bool, stop: &Stop) -> Result<Client, String> {
         let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
         let scope = if makes_tables { SCOPE_ALL } else { SCOPE_INSERT };
         let tokens = Tokens::new(agent.clone(), settings.credentials.clone(), scope);
-        Ok(Client { agent, settings: settings.clone(), tokens, made: false })
+        let (settings, made, stop) = (settings.clone(), false, stop.clone());
+        Ok(Client { agent, settings, tokens, made, stop })
     }
 
     fn tables(&self) -> String {
@@ -171,12 +173,11 @@ impl Client {
             }
             left = again;
             if !left.is_empty() {
+                let wait = RETRY.wait(tries);
                 tries += 1;
-                let wait = backoff(tries);
-                if Instant::now() + wait >= until {
+                if Instant::now() + wait >= until || self.stop.wait(wait) {
                     return Err(format!("{} rows of {id} do not get in", left.len()));
                 }
-                std::thread::sleep(wait);
             }
         }
         Ok((refused, first))
@@ -200,14 +201,16 @@ impl Client {
                 Outcome::Refused { status, why } => return Ok(Err((status, why))),
                 Outcome::Later { after, why } => (after, why),
             };
-            tries += 1;
             let after = after.unwrap_or_default().min(RETRY_AFTER_LONGEST);
-            let wait = backoff(tries).max(after);
+            let wait = RETRY.wait(tries).max(after);
+            tries += 1;
             if Instant::now() + wait >= until {
                 return Err(format!("{url}: {why}"));
             }
             log::debug!("bigquery: {why}; trying again in {wait:?}");
-            std::thread::sleep(wait);
+            if self.stop.wait(wait) {
+                return Err(format!("{url}: {why}"));
+            }
         }
     }
 
@@ -266,10 +269,6 @@ impl Client {
         }
         Ok(refusal(head.status.as_u16(), &head.headers, &text))
     }
-}
-
-fn backoff(tries: u32) -> Duration {
-    jitter((RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST))
 }
 
 /// What a status other than success means.

@@ -1,7 +1,7 @@
 //! One direction of a table at one time, and what is due.
 
 use std::io::{BufReader, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -11,6 +11,8 @@ use serde_json::json;
 use super::rows::{DEPENDENCY, HOUR, Query, Row, TRAFFIC, Table, span_end};
 use super::settings::Settings;
 use super::{influxql, insert};
+use crate::base::clock::now_ms;
+use crate::base::sync::Stop;
 use crate::federate::progress;
 use crate::federate::windows::Schedule;
 use crate::output::json::rfc3339;
@@ -36,10 +38,10 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Fails if a client cannot be made, or a table.
-    pub fn new(settings: &Settings, options: Options) -> Result<Loader, String> {
+    /// Fails if a client cannot be made, or a table. What waits for BigQuery fails at `stop`.
+    pub fn new(settings: &Settings, options: Options, stop: &Stop) -> Result<Loader, String> {
         let influxdb = influxql::Client::new(&settings.influxdb)?;
-        let mut bigquery = insert::Client::new(settings, options.create)?;
+        let mut bigquery = insert::Client::new(settings, options.create, stop)?;
         if options.create && !options.dry_run {
             for table in [&TRAFFIC, &DEPENDENCY] {
                 bigquery.make_table(table)?;
@@ -214,7 +216,7 @@ pub fn check(settings: &Settings) -> Result<String, String> {
         Ok(())
     })?;
     // To see a table takes the right to make one.
-    let mut bigquery = insert::Client::new(settings, true)?;
+    let mut bigquery = insert::Client::new(settings, true, &Stop::default())?;
     for table in [&TRAFFIC, &DEPENDENCY] {
         bigquery.check(table)?;
     }
@@ -273,11 +275,6 @@ impl Packed {
         }
         if waiting.is_empty() { Ok(()) } else { write(&waiting) }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn shown(time_ms: u64) -> String {

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use openssl::base64;
 use openssl::hash::MessageDigest;
@@ -14,6 +14,7 @@ use serde_json::json;
 use ureq::Agent;
 use ureq::http::Response;
 
+use crate::base::clock::since_1970;
 use crate::base::http_client;
 use crate::base::secret::Secret;
 use crate::base::text::first_line;
@@ -117,7 +118,7 @@ impl Tokens {
                 let account: ServiceAccount = serde_json::from_str(&text).map_err(|err| {
                     format!("{shown} is no service account's key: {}", place(&err))
                 })?;
-                let assertion = assertion(&account, self.scope, now_seconds())
+                let assertion = assertion(&account, self.scope, since_1970().as_secs())
                     .map_err(|why| format!("{shown}: {why}"))?;
                 let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
                 let form = [("grant_type", grant), ("assertion", assertion.expose())];
@@ -180,10 +181,6 @@ fn granted(
     }
     let granted = serde_json::from_slice(&text);
     granted.map_err(|_| NoToken::Refused(format!("{uri}: the answer holds no access_token")))
-}
-
-fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The signed claims of RFC 7523 section 3, as a JWT of RFC 7515.

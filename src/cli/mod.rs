@@ -7,21 +7,22 @@ use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 use toml::Spanned;
 
+use crate::base::clock::now_ns;
 use crate::base::inventory::Shared;
 use crate::base::lock_file;
+use crate::base::sync::Stop;
 use crate::bigquery::load::{self, Loader, Options};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::collector::{Poll, Settings};
 use crate::config::{
     self, Config, File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Source, nearest,
 };
-use crate::daemon::{self, log_to};
+use crate::daemon::{self, Hangups, log_to};
 use crate::dependency::source;
 use crate::federate::query::Client;
 use crate::netconf::rpc_error::Meaning;
@@ -476,28 +477,32 @@ impl Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Exit> {
+    let hangups = hold_hangups()?;
     let read = || arguments.source()?.only_polling()?.into_config();
-    run_daemon(arguments.unwatched(&read)?, &read)
+    run_daemon(arguments.unwatched(&read)?, hangups, &read)
 }
 
 fn federate(arguments: &Arguments) -> Result<(), Exit> {
+    let hangups = hold_hangups()?;
     let read = || arguments.source()?.only_federate()?.into_config();
     let config = arguments.unwatched(&read)?;
     if !arguments.flags.once {
-        return run_daemon(config, &read);
+        return run_daemon(config, hangups, &read);
     }
     log_to::start(config.destination, config.level);
-    daemon::federate_once(config).map_err(Exit::Failed)
+    daemon::federate_once(config, hangups).map_err(Exit::Failed)
 }
 
 fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
+    let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
+    let stays = from.is_none() && to.is_none() && !once && !dry_run;
+    let hangups = stays.then(hold_hangups).transpose()?;
     let none = || "the settings have no [bigquery]: it needs a project and a dataset".to_string();
     let all = || arguments.source()?.only_bigquery().into_config();
     let read = || all()?.bigquery.ok_or_else(none);
     let config = arguments.unwatched(&all)?;
     log_to::start(config.destination, config.level);
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
-    let Flags { once, create, dry_run, from, to, .. } = arguments.flags;
     let options = Options { create, dry_run };
     // Days that are asked for are loaded whoever else runs: nothing is remembered of them.
     let _lock = match from {
@@ -507,15 +512,15 @@ fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
         }
         _ => None,
     };
+    if let Some(hangups) = hangups {
+        return daemon::bigquery(settings, options, hangups, &read).map_err(Exit::Failed);
+    }
     let days = match (from, to) {
-        (None, None) if !once && !dry_run => {
-            return daemon::bigquery(settings, options, &read).map_err(Exit::Failed);
-        }
         (None, None) => None,
         (Some(from), to) => Some((from, to.unwrap_or(from))),
         (None, Some(_)) => return Err(Exit::Usage("--to: goes with --from".into())),
     };
-    let mut loader = Loader::new(&settings, options).map_err(Exit::Failed)?;
+    let mut loader = Loader::new(&settings, options, &Stop::default()).map_err(Exit::Failed)?;
     let loaded = match days {
         None => loader.once(),
         Some((from, to)) => {
@@ -527,9 +532,17 @@ fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     loaded.map_err(Exit::Failed)
 }
 
-fn run_daemon(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), Exit> {
+fn hold_hangups() -> Result<Hangups, Exit> {
+    Hangups::hold().map_err(Exit::Failed)
+}
+
+fn run_daemon(
+    config: Config,
+    hangups: Hangups,
+    reload: &dyn Fn() -> Result<Config, String>,
+) -> Result<(), Exit> {
     log_to::start(config.destination, config.level);
-    daemon::run(config, reload).map_err(Exit::Failed)
+    daemon::run(config, hangups, reload).map_err(Exit::Failed)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -752,8 +765,7 @@ fn parse(arguments: &Arguments) -> Result<(), Exit> {
         None => Settings::default(),
     };
     let mut poll = (entry.start)(&settings);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    let time_ns = now_ns();
     let mut points = Points::default();
     points.asked_ns = Some(time_ns);
     let result = parse_reply(&mut *poll, &reply, &mut points);

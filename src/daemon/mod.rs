@@ -7,13 +7,14 @@ use std::fs::File;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::base::clock::now_ns;
 use crate::base::inventory::{Inventory, Shared};
-use crate::base::sync::lock;
+use crate::base::sync::{Stop, lock};
 use crate::base::{lock_file, sys};
 use crate::bigquery;
 use crate::bigquery::load::{Loader, Options};
@@ -34,6 +35,7 @@ use crate::output::{self, Encode, Output, Sink, json, stdout};
 use crate::point::{Batch, Points};
 use crate::poll::registry;
 use crate::poll::router::Router;
+use crate::poll::schedule;
 use crate::poll::status::RouterStatus;
 use crate::poll::{Ask, RouterPoller};
 use crate::serve::prometheus::{Mode, Prometheus};
@@ -45,6 +47,8 @@ enum Event {
     Reload,
     /// An output has nobody to write for.
     Gone,
+    /// What was to be done once is done.
+    Ended(Result<(), String>),
 }
 
 /// Stacks are small, for there may be hundreds of routers; replies nest 128 deep at most.
@@ -61,16 +65,14 @@ struct RunningRouter {
 /// A source of the machine's dependency map.
 struct RunningSource {
     status: Arc<Status>,
-    /// Dropping it tells the thread to end.
-    stop: Sender<()>,
+    stop: Stop,
     done: Done,
 }
 
 struct RunningFederation {
     config: federate::Settings,
     status: Arc<FederateStatus>,
-    /// Dropping it tells the thread to end.
-    stop: Sender<()>,
+    stop: Stop,
     done: Done,
 }
 
@@ -90,12 +92,16 @@ type KafkaStatistics = Arc<Mutex<kafka::Statistics>>;
 type Done = Receiver<()>;
 
 /// Polls until a signal says to stop. `reload` reads the settings again.
-pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), String> {
+pub fn run(
+    config: Config,
+    hangups: Hangups,
+    reload: &dyn Fn() -> Result<Config, String>,
+) -> Result<(), String> {
     // Before any thread is started, which inherits it.
     set_nice(config.nice);
     let _lock = lock_state(&config)?;
     let (events, wait) = mpsc::channel();
-    watch_signals(events.clone())?;
+    watch_signals(hangups, events.clone())?;
     let mut daemon = Daemon::new(config, events);
     daemon.start_outputs()?;
     daemon.start_machine()?;
@@ -106,21 +112,29 @@ pub fn run(config: Config, reload: &dyn Fn() -> Result<Config, String>) -> Resul
 }
 
 /// Writes the windows of federation that are due, and ends.
-pub fn federate_once(config: Config) -> Result<(), String> {
+pub fn federate_once(config: Config, hangups: Hangups) -> Result<(), String> {
     let _lock = lock_state(&config)?;
     let Some(settings) = config.federate.clone() else { return Ok(()) };
     let (events, wait) = mpsc::channel();
-    watch_signals(events.clone())?;
+    watch_signals(hangups, events.clone())?;
     let patience = config.drain_timeout;
     let mut daemon = Daemon::new(config, events);
     daemon.start_outputs()?;
     let outputs = daemon.outputs.iter().map(|running| running.output.clone()).collect();
     let status = Arc::new(FederateStatus::default());
     let feed = Feed::new(&settings, outputs, status)?;
-    let (ended, end) = mpsc::channel();
-    let stopping = move || matches!(wait.try_recv(), Ok(Event::Terminate | Event::Gone));
-    spawn("federate", move || _ = ended.send(feed.run_once(patience, &stopping)))?;
-    let result = end.recv().unwrap_or_else(|_| Err("federation has ended early".into()));
+    let (stop, ended) = (Stop::default(), daemon.events.clone());
+    let stopped = stop.clone();
+    spawn("federate", move || {
+        let _ = ended.send(Event::Ended(feed.run_once(patience, &stopped)));
+    })?;
+    let result = loop {
+        match wait.recv() {
+            Ok(Event::Ended(result)) => break result,
+            Ok(Event::Reload) => {}
+            Ok(Event::Terminate | Event::Gone) | Err(_) => stop.set(),
+        }
+    };
     daemon.stop();
     result
 }
@@ -129,11 +143,13 @@ pub fn federate_once(config: Config) -> Result<(), String> {
 pub fn bigquery(
     settings: bigquery::Settings,
     options: Options,
+    hangups: Hangups,
     reload: &dyn Fn() -> Result<bigquery::Settings, String>,
 ) -> Result<(), String> {
-    let mut loader = Loader::new(&settings, options)?;
+    let stop = Stop::default();
+    let mut loader = Loader::new(&settings, options, &stop)?;
     let (events, wait) = mpsc::channel();
-    watch_signals(events)?;
+    watch_signals(hangups, events)?;
     let (change, changed) = mpsc::channel();
     let load = move || loop {
         match changed.recv_timeout(loader.due()) {
@@ -143,13 +159,14 @@ pub fn bigquery(
         }
     };
     spawn("bigquery", load)?;
-    // A load that is under way at the end is not noted, and done again by the next run.
     while let Ok(Event::Reload) = wait.recv() {
-        match reload().and_then(|settings| Loader::new(&settings, options)) {
+        match reload().and_then(|settings| Loader::new(&settings, options, &stop)) {
             Ok(loader) => _ = change.send(loader),
             Err(why) => log::error!("the old settings stay in use: {why}"),
         }
     }
+    // A load that is under way at the end is not noted, and done again by the next run.
+    stop.set();
     Ok(())
 }
 
@@ -165,10 +182,26 @@ fn set_nice(nice: i32) {
     }
 }
 
+/// Requests to read the settings again. One that comes before the program can follow it waits until
+/// then, and does not end the program.
+pub struct Hangups(Signals);
+
+impl Hangups {
+    /// To be called before anything else is done.
+    pub fn hold() -> Result<Hangups, String> {
+        Signals::new([SIGHUP]).map(Hangups).map_err(cannot_watch)
+    }
+}
+
+fn cannot_watch(err: std::io::Error) -> String {
+    format!("cannot wait for signals: {err}")
+}
+
 /// A second signal to stop ends the program at once.
-fn watch_signals(events: Sender<Event>) -> Result<(), String> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
-        .map_err(|err| format!("cannot wait for signals: {err}"))?;
+fn watch_signals(Hangups(mut signals): Hangups, events: Sender<Event>) -> Result<(), String> {
+    for signal in [SIGTERM, SIGINT] {
+        signals.add_signal(signal).map_err(cannot_watch)?;
+    }
     let watch = move || {
         let mut stopping = false;
         for signal in signals.forever() {
@@ -315,8 +348,7 @@ struct Running {
 impl Running {
     /// What perijove knows of itself: of each router that is wanted, and of itself in the end.
     fn own(&self, wanted: &Wanted, for_prometheus: bool) -> Vec<(String, u64, Points)> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        let time_ns = now_ns();
         let mut own = Vec::new();
         for (status, _) in &self.routers {
             if !wanted.has_target(status.identity()) {
@@ -476,8 +508,8 @@ impl Daemon {
         }
         let outputs: Vec<_> = self.outputs.iter().map(|running| running.output.clone()).collect();
         for source in source::sources(settings, &self.inventory)? {
-            let (stop, stopped) = mpsc::channel();
-            let (status, outputs) = (source.status.clone(), outputs.clone());
+            let stop = Stop::default();
+            let (status, outputs, stopped) = (source.status.clone(), outputs.clone(), stop.clone());
             let done = spawn(status.source, move || source.run(&outputs, &stopped))?;
             self.sources.push(RunningSource { status, stop, done });
         }
@@ -491,24 +523,27 @@ impl Daemon {
             let status = FederateStatus::new(config.jobs.iter().map(|job| job.name()));
             let status = Arc::new(status);
             let feed = Feed::new(config, outputs.clone(), status.clone())?;
-            let (stop, stopped) = mpsc::channel();
+            let stop = Stop::default();
+            let stopped = stop.clone();
             let patience = self.config.drain_timeout / 2;
             let done = spawn("federate", move || feed.run(&stopped, patience))?;
             self.federation =
                 Some(RunningFederation { config: config.clone(), status, stop, done });
         }
-        for config in &self.config.routers {
-            if self.routers.iter().any(|running| running.config == *config) {
-                continue;
-            }
+        let runs = |config: &Router| self.routers.iter().any(|running| running.config == *config);
+        let starting: Vec<Router> =
+            self.config.routers.iter().filter(|config| !runs(config)).cloned().collect();
+        let collectors = starting.iter().map(|config| config.collectors.len()).sum();
+        for config in &starting {
             let (asks, asked) = mpsc::channel();
             let status = Arc::new(RouterStatus::new(config));
             let poller = RouterPoller::new(config, status.clone(), &self.inventory);
             let outputs = outputs.clone();
             let waits = self.waits_for_scrapes();
+            let first_within = schedule::first_within(collectors);
             let run = move || match waits {
                 true => poller.run_when_asked(&outputs, &asked),
-                false => poller.run(&outputs, &asked),
+                false => poller.run(&outputs, &asked, first_within),
             };
             let done = spawn("router", run)?;
             let config = config.clone();
@@ -526,7 +561,8 @@ impl Daemon {
         loop {
             let next = sync_at.map_or(report_at, |sync_at| sync_at.min(report_at));
             match wait.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Event::Terminate | Event::Gone) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Terminate | Event::Gone | Event::Ended(_))
+                | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::Reload) => match reload().and_then(|config| self.change(config)) {
                     Ok(()) => log::info!("the settings were read again"),
                     Err(why) => log::error!("the old settings stay in use: {why}"),
@@ -672,7 +708,7 @@ fn ends_by(done: &Done, deadline: Instant) -> bool {
 /// One that still waits for an answer is left to its time limit.
 fn stop_machine(sources: Vec<RunningSource>, deadline: Instant) {
     let stopping = |RunningSource { stop, done, .. }| {
-        drop(stop);
+        stop.set();
         done
     };
     let stopping: Vec<Done> = sources.into_iter().map(stopping).collect();
@@ -694,7 +730,7 @@ fn stop_routers(routers: Vec<RunningRouter>, deadline: Instant) {
 /// It waits for the outputs that long, to note what they have got.
 fn stop_federation(federation: Option<RunningFederation>, deadline: Instant) {
     let Some(RunningFederation { stop, done, .. }) = federation else { return };
-    drop(stop);
+    stop.set();
     if !ends_by(&done, deadline + Duration::from_millis(200)) {
         log::warn!("Prometheus still answers; it is not waited for");
     }

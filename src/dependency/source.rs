@@ -8,18 +8,18 @@ use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::Agent;
 use ureq::http::header::{ETAG, HeaderMap, LAST_MODIFIED};
 
+use crate::base::clock::now_ns;
 use crate::base::http_client;
 use crate::base::inventory::{Inventory, Shared};
 use crate::base::prefix::Prefix;
 use crate::base::secret::Secret;
-use crate::base::sync::lock;
+use crate::base::sync::{Stop, lock};
 use crate::base::sys;
 use crate::collector::reader::BATCH_BYTES;
 use crate::dependency::inventory::{self, Format};
@@ -242,8 +242,8 @@ pub fn sources(settings: &Settings, inventory: &Shared) -> Result<Vec<Source>, S
 type Full<'a> = &'a mut dyn FnMut(&mut Points);
 
 impl Source {
-    /// Runs at its interval until `stop` is closed.
-    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<()>) {
+    /// Runs at its interval until `stop`.
+    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Stop) {
         let is_inventory = matches!(self.work, Work::Inventory(_));
         if !is_inventory && self.settings.inventory.is_some() {
             self.inventory.wait_tried(INVENTORY_WAIT);
@@ -265,9 +265,8 @@ impl Source {
                 due += self.interval * skipped;
                 lock(&self.status.state).skipped_ticks += u64::from(skipped);
             }
-            match stop.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            if stop.wait(due.saturating_duration_since(Instant::now())) {
+                return;
             }
         }
     }
@@ -275,8 +274,7 @@ impl Source {
     /// Asks once; `emit` gets the points in batches.
     pub fn run_once(&mut self, emit: &mut dyn FnMut(&Batch)) -> Result<Found, String> {
         let start = Instant::now();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        let time_ns = now_ns();
         let (node, collector) = (self.settings.identity.clone(), self.status.source);
         let mut points = Points::default();
         let mut full = |points: &mut Points| {

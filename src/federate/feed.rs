@@ -8,21 +8,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::jobs::{Asking, Job};
 use super::progress;
 use super::query::Client;
 use super::settings::Settings;
 use super::windows::Window;
-use crate::base::clock::jitter;
+use crate::base::clock::{Backoff, now_ms};
+use crate::base::sync::Stop;
 use crate::federate::status::FederateStatus;
 use crate::output::{self, Output};
 use crate::point::Batch;
 
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_LONGEST: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
+/// How often an output without room is looked at.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a full queue may hold up a window.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an output is left alone that dropped what it was given.
@@ -69,11 +70,6 @@ pub struct Feed {
     scratch: Vec<u8>,
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Feed {
     /// Goes on where an earlier run left off. Fails if the client cannot be made.
     pub fn new(
@@ -116,14 +112,13 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Writes what is due until `stop` is closed, and then waits that long for the outputs.
-    pub fn run(mut self, stop: &Receiver<()>, patience: Duration) {
-        let stopping = || stop.try_recv() == Err(TryRecvError::Disconnected);
+    /// Writes what is due until `stop`, and then waits that long for the outputs.
+    pub fn run(mut self, stop: &Stop, patience: Duration) {
         loop {
             let at = now_ms().saturating_sub(self.settings.offset_ms);
-            self.turn(at, &stopping);
+            self.turn(at, stop);
             let wait = self.next_look(at);
-            if stop.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+            if stop.wait(wait) {
                 break;
             }
         }
@@ -131,16 +126,12 @@ impl Feed {
     }
 
     /// Writes what is due now and nothing more. Fails if any job did.
-    pub fn run_once(
-        mut self,
-        patience: Duration,
-        stopping: &dyn Fn() -> bool,
-    ) -> Result<(), String> {
+    pub fn run_once(mut self, patience: Duration, stop: &Stop) -> Result<(), String> {
         let at = now_ms().saturating_sub(self.settings.offset_ms);
         let due = self.settings.windows.due(at).unwrap_or_default();
         let (mut until, mut before) = (Instant::now() + patience, 0);
         loop {
-            self.turn(at, stopping);
+            self.turn(at, stop);
             let failed = self.jobs.iter().filter(|running| running.has_failed());
             let failed: Vec<&str> = failed.map(|running| running.job.name()).collect();
             if !failed.is_empty() {
@@ -153,10 +144,10 @@ impl Feed {
             if done > std::mem::replace(&mut before, done) {
                 until = Instant::now() + patience;
             }
-            if places().all(|place| place.sent >= due) || stopping() || Instant::now() >= until {
+            let is_sent = places().all(|place| place.sent >= due);
+            if is_sent || Instant::now() >= until || stop.wait(SETTLE_INTERVAL) {
                 break;
             }
-            std::thread::sleep(SETTLE_INTERVAL);
         }
         self.wait_settled(patience);
         let mut places = self.jobs.iter().flat_map(|running| &running.places);
@@ -180,20 +171,20 @@ impl Feed {
             if places.iter().any(|place| !place.marks.is_empty() || place.sent < due) {
                 // A window is on its way, or an output that has no room may get some.
                 let is_settled = places.iter().all(|place| place.marks.is_empty());
-                wait = wait.min(if is_settled { RETRY_FIRST } else { SETTLE_INTERVAL });
+                wait = wait.min(if is_settled { ROOM_INTERVAL } else { SETTLE_INTERVAL });
             }
         }
         wait
     }
 
     /// Writes the windows that have ended by `at`, one of each job in turn.
-    fn turn(&mut self, at: u64, stopping: &dyn Fn() -> bool) {
+    fn turn(&mut self, at: u64, stop: &Stop) {
         let Some(due) = self.settings.windows.due(at) else { return };
         let mut goes_on = true;
         while std::mem::take(&mut goes_on) {
             for job in 0..self.jobs.len() {
                 self.settle();
-                if stopping() {
+                if stop.is_set() {
                     return;
                 }
                 if self.jobs[job].retry.is_some_and(|(retry_at, _)| Instant::now() < retry_at) {
@@ -254,9 +245,8 @@ impl Feed {
         let (found, series) = match running.job.ask(window, &asking) {
             Ok(found) => found,
             Err(why) => {
-                let failures = running.retry.map_or(0, |(_, failures)| failures) + 1;
-                let wait = (RETRY_FIRST * 2u32.saturating_pow(failures.min(16))).min(RETRY_LONGEST);
-                running.retry = Some((Instant::now() + jitter(wait), failures));
+                let failures = running.retry.map_or(0, |(_, failures)| failures);
+                running.retry = Some((Instant::now() + RETRY.wait(failures), failures + 1));
                 self.status.failed(name, &why);
                 return false;
             }

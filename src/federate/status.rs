@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::base::clock::since_1970;
 use crate::base::sync::lock;
 use crate::point::{Measurement, Points, counter, gauge, level, text};
 
@@ -42,8 +43,7 @@ pub static FEDERATE: Measurement<JobStatus> = Measurement {
             j.end_ms.map(|_| j.duration.as_secs_f64())
         }),
         gauge("lag_seconds", "s", "Time since the last window's end.", |j| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
-            Some(now - j.end_ms? as f64 / 1000.0)
+            Some(since_1970().as_secs_f64() - j.end_ms? as f64 / 1000.0)
         }),
         text("error", "Why the last window could not be written.", |j| j.error.as_deref()),
     ],

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::latest::Latest;
 use super::queue::{Chunk, LOG_INTERVAL, Level, Queue};
 use super::sink::{Encode, Failure, Sink};
-use crate::base::clock::{RETRY_AFTER_LONGEST, jitter};
+use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
 use crate::base::sync::lock;
 use crate::point::Batch;
 
@@ -99,8 +99,8 @@ pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Durat
     }
 }
 
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-const RETRY_LONGEST: Duration = Duration::from_secs(60);
+const RETRY: Backoff =
+    Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) };
 /// A sink may wait within a write while its server is away: every so long that counts as a failure.
 const STALL: Duration = Duration::from_secs(5);
 
@@ -198,8 +198,7 @@ impl Writer<'_> {
             self.logged = Some(now);
             self.output.warn_that_points_wait(why);
         }
-        let longest = (RETRY_FIRST * 2u32.saturating_pow(tries.min(16))).min(RETRY_LONGEST);
-        jitter(longest).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
+        RETRY.wait(tries).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
     }
 
     fn recovered(&mut self) {

@@ -15,9 +15,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use self::router::{Link, Polled, Router};
-use self::schedule::Schedule;
+use self::schedule::{Schedule, Start, phase};
 use self::status::{Outcome, RouterStatus};
-use crate::base::clock::{jitter, now_ns};
+use crate::base::clock::{Backoff, now_ns, since_1970};
 use crate::base::inventory::Shared;
 use crate::collector::Poll;
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
@@ -30,8 +30,8 @@ use crate::serve::Wanted;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
-const RECONNECT_FIRST: Duration = Duration::from_secs(1);
-const RECONNECT_LONGEST: Duration = Duration::from_secs(60);
+const RECONNECT: Backoff =
+    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait with nothing to do.
 const IDLE_LONGEST: Duration = Duration::from_secs(3600);
@@ -183,13 +183,13 @@ impl RouterPoller {
         }
     }
 
-    /// Polls the router at its intervals until `stop` is closed.
-    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<Ask>) {
+    /// Polls the router at its intervals until `stop` is closed; each collector for the first time
+    /// within `first_within`.
+    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<Ask>, first_within: Duration) {
         self.outputs = outputs.to_vec();
-        let groups = groups(&self.router.collectors);
-        let intervals = self.router.collectors.iter().map(|polled| polled.interval);
-        let slots: Vec<_> = intervals.zip(groups).collect();
-        let mut schedule = Schedule::new(&slots, self.router.poll_share_max, Instant::now());
+        let start = Start { now: Instant::now(), since_1970: since_1970(), first_within };
+        let slots = slots(&self.router);
+        let mut schedule = Schedule::new(&slots, self.router.poll_share_max, start);
         let mut scratch = Vec::new();
         loop {
             let now = Instant::now();
@@ -472,9 +472,7 @@ impl RouterPoller {
                     log::warn!("{identity}: {err}");
                 }
                 self.last_error = err.0;
-                let wait = RECONNECT_FIRST * 2u32.saturating_pow(failures.min(16));
-                let not_before = Instant::now() + jitter(wait.min(RECONNECT_LONGEST));
-                self.reconnect = Some((not_before, failures + 1));
+                self.reconnect = Some((Instant::now() + RECONNECT.wait(failures), failures + 1));
                 Err(self.last_error.clone())
             }
         }
@@ -518,25 +516,26 @@ fn asks(poll: &dyn Poll, rpc: &str) -> bool {
     static_query(poll, rpc).is_some()
 }
 
-/// Collectors that share an RPC and an interval are polled together, so that it is sent once.
-fn groups(collectors: &[Polled]) -> Vec<usize> {
-    let rpcs: Vec<Vec<&str>> = collectors
-        .iter()
-        .map(|polled| {
-            let poll = (polled.entry.start)(&polled.settings);
-            (0..poll.queries()).map(|query| poll.rpc_shown(query)).collect()
-        })
-        .collect();
-    let mut groups: Vec<usize> = Vec::new();
-    for at in 0..collectors.len() {
+/// The interval and the phase of each collector. Those that share an RPC and an interval are polled
+/// together, so that it is sent once: at the phase of the first of them.
+fn slots(router: &Router) -> Vec<(Duration, f64)> {
+    let rpcs = |polled: &Polled| {
+        let poll = (polled.entry.start)(&polled.settings);
+        let rpcs: Vec<&str> = (0..poll.queries()).map(|query| poll.rpc_shown(query)).collect();
+        rpcs
+    };
+    let rpcs: Vec<Vec<&str>> = router.collectors.iter().map(rpcs).collect();
+    let mut firsts: Vec<usize> = Vec::new();
+    for (at, polled) in router.collectors.iter().enumerate() {
         let shares = |other: &usize| {
-            collectors[*other].interval == collectors[at].interval
+            router.collectors[*other].interval == polled.interval
                 && rpcs[*other].iter().any(|rpc| rpcs[at].contains(rpc))
         };
-        let next = groups.iter().max().map_or(0, |last| last + 1);
-        groups.push((0..at).find(shares).map_or(next, |other| groups[other]));
+        firsts.push((0..at).find(shares).map_or(at, |other| firsts[other]));
     }
-    groups
+    let phase = |first: &usize| phase(&router.identity, router.collectors[*first].entry.name);
+    let intervals = router.collectors.iter().map(|polled| polled.interval);
+    intervals.zip(firsts.iter().map(phase)).collect()
 }
 
 /// Passes a reply on, and saves it if it is to be recorded.

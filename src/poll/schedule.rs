@@ -1,5 +1,6 @@
 //! When each collector is due. Pure: the time is an argument.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 /// However long a poll took, the router is asked again after that.
@@ -10,6 +11,33 @@ const REST_LONGEST: Duration = Duration::from_secs(600);
 pub fn rest(spent: Duration, share_max: f64) -> Duration {
     let rest = spent.as_secs_f64() * (1.0 / share_max - 1.0);
     Duration::from_secs_f64(rest.min(REST_LONGEST.as_secs_f64()))
+}
+
+/// The polls of a start come no faster than one in this time, unless their intervals ask for it.
+const FIRST_POLLS_APART: Duration = Duration::from_millis(50);
+
+/// How long the first polls of so many collectors take in all, where no interval is shorter.
+pub fn first_within(collectors: usize) -> Duration {
+    FIRST_POLLS_APART * u32::try_from(collectors).unwrap_or(u32::MAX)
+}
+
+/// Where in its interval a router's collector is polled: 0 up to 1, spread evenly over names, and
+/// the same after every start.
+pub fn phase(router: &str, collector: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    (router, collector).hash(&mut hasher);
+    // The upper 32 bits: as many as fit a float and leave it below 1.
+    (hasher.finish() >> 32) as f64 / (1u64 << 32) as f64
+}
+
+/// When a schedule begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    pub now: Instant,
+    /// The same in the time since 1970, which the intervals are counted from.
+    pub since_1970: Duration,
+    /// All first polls come within this time, see `first_within`.
+    pub first_within: Duration,
 }
 
 /// The collectors of one router, by index.
@@ -24,6 +52,8 @@ pub struct Schedule {
 struct Slot {
     interval: Duration,
     due: Instant,
+    /// The tick after that.
+    next: Instant,
 }
 
 /// A collector whose time has come, and how many of its ticks passed unused before.
@@ -33,16 +63,33 @@ pub struct Due {
     pub skipped: u64,
 }
 
+impl Slot {
+    /// Ticks stand at the phase within the interval. The first poll does not wait for one: the time
+    /// until then is shortened in proportion, so that first polls keep the order of the phases. The
+    /// tick that would follow within half an interval is left out.
+    fn new(interval: Duration, phase: f64, start: Start) -> Slot {
+        let nanoseconds = interval.as_nanos().max(1);
+        let passed = start.since_1970.as_nanos() % nanoseconds;
+        let tick = interval.mul_f64(phase).as_nanos();
+        let until_tick = (tick + nanoseconds - passed) % nanoseconds;
+        let until_tick = Duration::from_nanos(u64::try_from(until_tick).unwrap_or(u64::MAX));
+        let share = start.first_within.as_secs_f64() / interval.as_secs_f64();
+        let due = start.now + until_tick.mul_f64(share.min(1.0));
+        let mut next = start.now + until_tick;
+        if next < due + interval / 2 {
+            next += interval;
+        }
+        Slot { interval, due, next }
+    }
+}
+
 impl Schedule {
-    /// `collectors` are each one's interval and group: those of a group are due at the same time.
-    /// Groups are spread over their interval, so that a router is not asked everything at once.
-    pub fn new(collectors: &[(Duration, usize)], share_max: f64, now: Instant) -> Schedule {
-        let groups = collectors.iter().map(|(_, group)| group + 1).max().unwrap_or(1) as u32;
-        let slot = |(interval, group): &(Duration, usize)| Slot {
-            interval: *interval,
-            due: now + *interval * *group as u32 / groups,
-        };
-        Schedule { slots: collectors.iter().map(slot).collect(), share_max, rest_until: now }
+    /// `collectors` are each one's interval and phase: those of one interval and phase are due at
+    /// the same time.
+    pub fn new(collectors: &[(Duration, f64)], share_max: f64, start: Start) -> Schedule {
+        let slot = |(interval, phase): &(Duration, f64)| Slot::new(*interval, *phase, start);
+        let slots = collectors.iter().map(slot).collect();
+        Schedule { slots, share_max, rest_until: start.now }
     }
 
     /// Those that are due. A tick that was missed is skipped, never made up for.
@@ -53,9 +100,11 @@ impl Schedule {
         let mut due = Vec::new();
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if now >= slot.due {
-                let late = (now - slot.due).as_nanos() / slot.interval.as_nanos();
-                let skipped = u32::try_from(late).unwrap_or(u32::MAX);
-                slot.due += slot.interval * skipped + slot.interval;
+                let passed = |late: Duration| late.as_nanos() / slot.interval.as_nanos() + 1;
+                let skipped = now.checked_duration_since(slot.next).map_or(0, passed);
+                let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+                slot.due = slot.next + slot.interval * skipped;
+                slot.next = slot.due + slot.interval;
                 due.push(Due { index, skipped: u64::from(skipped) });
             }
         }
@@ -83,23 +132,80 @@ mod tests {
         due.into_iter().map(|due| due.index).collect()
     }
 
+    /// A start in the middle of a second, far from any tick of whole seconds.
+    fn start(first_within: Duration) -> Start {
+        Start { now: Instant::now(), since_1970: 1_000_000 * S + S / 2, first_within }
+    }
+
+    /// The most polls that begin within 100 ms, in so many intervals after a start.
+    fn busiest(schedules: &mut [Schedule], begin: Instant, interval: Duration) -> usize {
+        const STEP: Duration = Duration::from_millis(100);
+        let steps = (3 * interval).as_millis() / STEP.as_millis();
+        let polls = (0..steps as u32).map(|step| {
+            let due = schedules.iter_mut().map(|schedule| schedule.due(begin + STEP * step).len());
+            due.sum()
+        });
+        polls.max().unwrap_or_default()
+    }
+
     #[test]
-    fn groups_are_spread_over_the_interval() {
-        let start = Instant::now();
-        let collectors = [(30 * S, 0), (30 * S, 1), (30 * S, 1), (60 * S, 2)];
-        let mut schedule = Schedule::new(&collectors, 0.25, start);
-        assert_eq!(indexes(schedule.due(start)), [0]);
-        assert_eq!(schedule.next(), Some(start + 10 * S));
-        assert_eq!(indexes(schedule.due(start + 10 * S)), [1, 2]);
-        assert!(schedule.due(start + 29 * S).is_empty());
-        assert_eq!(indexes(schedule.due(start + 30 * S)), [0]);
-        assert_eq!(indexes(schedule.due(start + 40 * S)), [1, 2, 3]);
+    fn two_hundred_routers_are_not_polled_at_once() {
+        let start = start(first_within(200));
+        let mut schedules: Vec<Schedule> = (0..200)
+            .map(|router| {
+                let phase = phase(&format!("r{router}"), "bgp");
+                Schedule::new(&[(30 * S, phase)], 0.25, start)
+            })
+            .collect();
+        // 20 a second at the start, 7 a second later; without phases it would be all 200.
+        assert!(busiest(&mut schedules, start.now, 30 * S) <= 8);
+        let later = start.now + 90 * S;
+        assert!(busiest(&mut schedules, later, 30 * S) <= 5);
+    }
+
+    #[test]
+    fn phases_are_spread_and_stay() {
+        let mut tenths = [0; 10];
+        for router in 0..1000 {
+            tenths[(phase(&format!("r{router}"), "bgp") * 10.0) as usize] += 1;
+        }
+        assert!(tenths.iter().all(|count| (70..130).contains(count)), "{tenths:?}");
+        assert_eq!(phase("r1", "bgp"), phase("r1", "bgp"));
+        assert_ne!(phase("r1", "bgp"), phase("r1", "route"));
+    }
+
+    #[test]
+    fn the_first_poll_comes_soon_and_the_phase_holds_afterwards() {
+        // The ticks are 9.5 s and 4.5 s after the start.
+        let start = start(Duration::from_millis(100));
+        let mut schedule = Schedule::new(&[(10 * S, 0.0), (10 * S, 0.5)], 1.0, start);
+        let at = |milliseconds| start.now + Duration::from_millis(milliseconds);
+        assert!(schedule.due(at(0)).is_empty());
+        assert_eq!(indexes(schedule.due(at(45))), [1]);
+        assert_eq!(indexes(schedule.due(at(95))), [0]);
+        // 4.5 s is too early for another poll.
+        assert_eq!(schedule.next(), Some(at(9_500)));
+        assert_eq!(indexes(schedule.due(at(9_500))), [0]);
+        assert_eq!(indexes(schedule.due(at(14_500))), [1]);
+        assert_eq!(schedule.next(), Some(at(19_500)));
+        // A later start, of this program or of the next one, finds the same ticks.
+        let start = Start { now: at(12_000), since_1970: start.since_1970 + 12 * S, ..start };
+        let mut schedule = Schedule::new(&[(10 * S, 0.0), (10 * S, 0.5)], 1.0, start);
+        assert_eq!(schedule.due(at(12_100)).len(), 2);
+        assert_eq!(schedule.next(), Some(at(19_500)));
+    }
+
+    #[test]
+    fn where_there_are_many_the_phases_hold_from_the_start() {
+        let start = start(3600 * S);
+        let schedule = Schedule::new(&[(10 * S, 0.5)], 1.0, start);
+        assert_eq!(schedule.next(), Some(start.now + 4 * S + S / 2));
     }
 
     #[test]
     fn missed_ticks_are_skipped_and_counted() {
-        let start = Instant::now();
-        let mut schedule = Schedule::new(&[(10 * S, 0)], 0.25, start);
+        let mut schedule = Schedule::new(&[(10 * S, 0.05)], 0.25, start(Duration::ZERO));
+        let start = schedule.rest_until;
         schedule.due(start);
         assert_eq!(schedule.due(start + 35 * S), [Due { index: 0, skipped: 2 }]);
         assert_eq!(schedule.next(), Some(start + 40 * S));
@@ -107,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_slow_router_is_asked_less() {
-        let start = Instant::now();
-        let mut schedule = Schedule::new(&[(10 * S, 0)], 0.25, start);
+        let mut schedule = Schedule::new(&[(10 * S, 0.05)], 0.25, start(Duration::ZERO));
+        let start = schedule.rest_until;
         schedule.due(start);
         schedule.rest(3 * S, start + 3 * S);
         assert_eq!(schedule.next(), Some(start + 12 * S));

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,7 +18,7 @@ use super::http::{self, Manner, Refusal, Request, ranges};
 use super::logins::Logins;
 use super::{Program, Wanted};
 use crate::base::secret::Secret;
-use crate::base::sync::lock;
+use crate::base::sync::{Stop, lock};
 use crate::output::exposition::{self, Format};
 use crate::output::latest::Latest;
 use crate::point::Batch;
@@ -106,7 +106,7 @@ impl Prometheus {
             program: program.clone(),
             logins: Logins::new(self.settings.users.clone()),
             connections: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
+            stopping: Stop::default(),
         });
         let accepting = server.clone();
         let thread = thread::Builder::new().name("prometheus".into()).stack_size(STACK_BYTES);
@@ -127,7 +127,7 @@ impl Prometheus {
 impl Drop for Prometheus {
     fn drop(&mut self) {
         let Some((server, mut address, thread)) = self.running.take() else { return };
-        server.stopping.store(true, Ordering::Relaxed);
+        server.stopping.set();
         // The one who accepts looks up when somebody comes.
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -197,7 +197,7 @@ struct Server {
     program: Arc<dyn Program>,
     logins: Logins,
     connections: AtomicUsize,
-    stopping: AtomicBool,
+    stopping: Stop,
 }
 
 /// Counts a connection while it lives.
@@ -212,7 +212,7 @@ impl Drop for Counted {
 impl Server {
     fn accept(self: Arc<Server>, listener: &TcpListener) {
         for stream in listener.incoming() {
-            if self.stopping.load(Ordering::Relaxed) {
+            if self.stopping.is_set() {
                 return;
             }
             let stream = match stream {
@@ -220,7 +220,7 @@ impl Server {
                 Err(err) => {
                     // Out of file descriptors, most likely: a moment later there may be some.
                     log::debug!("prometheus: cannot accept a connection: {err}");
-                    thread::sleep(ACCEPT_PAUSE);
+                    self.stopping.wait(ACCEPT_PAUSE);
                     continue;
                 }
             };
@@ -275,7 +275,7 @@ impl Server {
                     return connection.drain();
                 }
             };
-            if self.stopping.load(Ordering::Relaxed) {
+            if self.stopping.is_set() {
                 return connection.end();
             }
             connection.set_deadline(Instant::now() + self.settings.response_timeout);
