@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source, named_file};
+use super::place::Written;
+use super::values::{FileLogin, named_file};
 use crate::base::http_client::Login;
 use crate::base::secret::Secret;
 use crate::base::units::{Time, Timeout, or_seconds};
@@ -49,89 +50,88 @@ pub struct FileSource {
     pub ca_file: Option<PathBuf>,
 }
 
-impl Source {
-    pub(super) fn bigquery(
-        &self,
-        spanned: &Spanned<FileBigquery>,
-        state_directory: &Path,
-    ) -> Result<Settings, String> {
-        let file = spanned.get_ref();
-        let needs = |what: &str| self.at_value(spanned, format!("needs {what}"));
-        let influxdb = file.influxdb.as_ref();
-        let influxdb = influxdb.ok_or_else(|| needs("[bigquery.influxdb], to read from"))?;
-        let cron = |line: &Option<Spanned<String>>, or: &str| {
-            let parsed = match line {
-                None => or.parse(),
-                Some(line) => {
-                    line.get_ref().parse().map_err(|why: String| self.at_value(line, why))
-                }
-            };
-            parsed.map(Schedule::Cron)
+pub fn settings(
+    written: &Written,
+    spanned: &Spanned<FileBigquery>,
+    state_directory: &Path,
+) -> Result<Settings, String> {
+    let file = spanned.get_ref();
+    let needs = |what: &str| written.at_value(spanned, format!("needs {what}"));
+    let influxdb = file.influxdb.as_ref();
+    let influxdb = influxdb.ok_or_else(|| needs("[bigquery.influxdb], to read from"))?;
+    let cron = |line: &Option<Spanned<String>>, or: &str| {
+        let parsed = match line {
+            None => or.parse(),
+            Some(line) => line.get_ref().parse().map_err(|why: String| written.at_value(line, why)),
         };
-        let emulator = std::env::var(EMULATOR_VARIABLE).ok().filter(|host| !host.is_empty());
-        let emulator = emulator.map(|host| match host.contains("://") {
-            true => host.trim_end_matches('/').to_string(),
-            false => format!("http://{host}"),
-        });
-        let url = match (&file.url, &emulator) {
-            (Some(_), _) => self.base_url(&file.url, spanned)?,
-            (None, Some(emulator)) => emulator.clone(),
-            (None, None) => "https://bigquery.googleapis.com".into(),
-        };
-        let metadata = "http://metadata.google.internal".to_string();
-        let credentials = match (&file.service_account_file, &file.token_file, &file.metadata_url) {
-            (Some(path), None, None) => Credentials::ServiceAccount(named_file(path)),
-            (None, Some(path), None) => Credentials::TokenFile(named_file(path)),
-            (None, None, Some(_)) => {
-                Credentials::Metadata { url: self.base_url(&file.metadata_url, spanned)? }
-            }
-            (None, None, None) if emulator.is_some() => Credentials::None,
-            (None, None, None) => Credentials::Metadata { url: metadata },
-            _ => {
-                let message = "one of service_account_file, token_file and metadata_url";
-                return Err(self.at_value(spanned, message));
-            }
-        };
-        Ok(Settings {
-            influxdb: self.bigquery_source(influxdb)?,
-            url,
-            project: file.project.clone().ok_or_else(|| needs("a project"))?,
-            dataset: file.dataset.clone().ok_or_else(|| needs("a dataset"))?,
-            traffic_table: file.traffic_table.clone().unwrap_or("planet_exporter_traffic".into()),
-            dependency_table: file
-                .dependency_table
-                .clone()
-                .unwrap_or("planet_exporter_dependency".into()),
-            traffic: cron(&file.traffic_cron, "30 5 * * * *")?,
-            dependency: cron(&file.dependency_cron, "30 5 11 * * *")?,
-            credentials,
-            timeout: or_seconds(file.timeout, 60),
-            ca_file: file.ca_file.as_deref().map(named_file),
-            retry_max: or_seconds(file.retry_max, 300),
-            rows_max: self.batch_points(&file.batch_rows_max, 500)?,
-            progress_file: state_directory.join("bigquery.progress"),
-        })
-    }
+        parsed.map(Schedule::Cron)
+    };
+    let emulator = std::env::var(EMULATOR_VARIABLE).ok().filter(|host| !host.is_empty());
+    let emulator = emulator.map(|host| match host.contains("://") {
+        true => host.trim_end_matches('/').to_string(),
+        false => format!("http://{host}"),
+    });
+    let url = match (&file.url, &emulator) {
+        (Some(_), _) => written.base_url(&file.url, spanned)?,
+        (None, Some(emulator)) => emulator.clone(),
+        (None, None) => "https://bigquery.googleapis.com".into(),
+    };
+    let metadata = "http://metadata.google.internal".to_string();
+    let credentials = match (&file.service_account_file, &file.token_file, &file.metadata_url) {
+        (Some(path), None, None) => Credentials::ServiceAccount(named_file(path)),
+        (None, Some(path), None) => Credentials::TokenFile(named_file(path)),
+        (None, None, Some(_)) => {
+            Credentials::Metadata { url: written.base_url(&file.metadata_url, spanned)? }
+        }
+        (None, None, None) if emulator.is_some() => Credentials::None,
+        (None, None, None) => Credentials::Metadata { url: metadata },
+        _ => {
+            let message = "one of service_account_file, token_file and metadata_url";
+            return Err(written.at_value(spanned, message));
+        }
+    };
+    Ok(Settings {
+        influxdb: bigquery_source(written, influxdb)?,
+        url,
+        project: file.project.clone().ok_or_else(|| needs("a project"))?,
+        dataset: file.dataset.clone().ok_or_else(|| needs("a dataset"))?,
+        traffic_table: file.traffic_table.clone().unwrap_or("planet_exporter_traffic".into()),
+        dependency_table: file
+            .dependency_table
+            .clone()
+            .unwrap_or("planet_exporter_dependency".into()),
+        traffic: cron(&file.traffic_cron, "30 5 * * * *")?,
+        dependency: cron(&file.dependency_cron, "30 5 11 * * *")?,
+        credentials,
+        timeout: or_seconds(file.timeout, 60),
+        ca_file: file.ca_file.as_deref().map(named_file),
+        retry_max: or_seconds(file.retry_max, 300),
+        rows_max: written.batch_points(&file.batch_rows_max, 500)?,
+        progress_file: state_directory.join("bigquery.progress"),
+    })
+}
 
-    fn bigquery_source(&self, spanned: &Spanned<FileSource>) -> Result<influxql::Settings, String> {
-        let file = spanned.get_ref();
-        let login = FileLogin {
-            username: &file.username,
-            password_file: &file.password_file,
-            token_file: &file.token_file,
-        };
-        let authorization = match self.login(login, spanned)? {
-            // InfluxDB has its own word for it.
-            Login::Bearer(token) => Some(Secret::new(format!("Token {}", token.expose()))),
-            login => login.header(),
-        };
-        Ok(influxql::Settings {
-            url: self.base_url(&file.url, spanned)?,
-            database: file.database.clone().unwrap_or("perijove".into()),
-            retention_policy: file.retention_policy.clone(),
-            authorization,
-            timeout: or_seconds(file.timeout, 300),
-            ca_file: file.ca_file.as_deref().map(named_file),
-        })
-    }
+fn bigquery_source(
+    written: &Written,
+    spanned: &Spanned<FileSource>,
+) -> Result<influxql::Settings, String> {
+    let file = spanned.get_ref();
+    let login = FileLogin {
+        username: &file.username,
+        password_file: &file.password_file,
+        token_file: &file.token_file,
+    };
+    let authorization = match written.login(login, spanned)? {
+        // InfluxDB has its own word for it.
+        Login::Bearer(token) => Some(Secret::new(format!("Token {}", token.expose()))),
+        login => login.header(),
+    };
+    Ok(influxql::Settings {
+        url: written.base_url(&file.url, spanned)?,
+        database: file.database.clone().unwrap_or("perijove".into()),
+        retention_policy: file.retention_policy.clone(),
+        authorization,
+        timeout: or_seconds(file.timeout, 300),
+        ca_file: file.ca_file.as_deref().map(named_file),
+    })
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source, named_file, sys};
+use super::place::Written;
+use super::values::{FileLogin, named_file};
 use crate::base::prefix::Prefix;
+use crate::base::sys;
 use crate::base::units::{Bytes, Interval, Timeout, or_seconds};
 use crate::dependency::inventory::{self, Format};
 use crate::dependency::source::{
@@ -83,114 +85,119 @@ pub struct FileScrape {
 const DARKSTAT_URL: &str = "http://127.0.0.1:11560/metrics";
 const EBPF_URL: &str = "http://localhost:9435/metrics";
 /// Of sockets, darkstat and ebpf_exporter; the inventory changes seldom.
-pub(super) const INTERVAL_SECONDS: u64 = 7;
+pub const INTERVAL_SECONDS: u64 = 7;
 const INVENTORY_INTERVAL_SECONDS: u64 = 180;
 
-impl Source {
+impl FileDependency {
     /// Whether routers are asked for their connections.
-    pub(super) fn wants_connections(&self) -> bool {
-        let dependency = self.file.dependency.as_ref();
-        dependency.is_some_and(|dependency| dependency.sockets.routers.unwrap_or(true))
+    pub fn wants_connections(&self) -> bool {
+        self.sockets.routers.unwrap_or(true)
     }
 
     /// Whether collectors' points of a peer get its domain and hostgroup.
-    pub(super) fn enriches(&self) -> bool {
-        let inventory = self.file.dependency.as_ref().and_then(|file| file.inventory.as_ref());
-        inventory.is_some_and(|inventory| inventory.get_ref().enrich)
+    pub fn enriches(&self) -> bool {
+        self.inventory.as_ref().is_some_and(|inventory| inventory.get_ref().enrich)
     }
+}
 
-    pub(super) fn dependency(&self) -> Result<Option<Settings>, String> {
-        let Some(file) = &self.file.dependency else { return Ok(None) };
-        let address =
-            match &file.address {
-                None => None,
-                Some(text) => Some(text.get_ref().parse::<IpAddr>().map_err(|_| {
-                    self.at_value(text, format!("`{}` is no address", text.get_ref()))
-                })?),
-            };
-        let identity = match &file.identity {
-            Some(name) if name.get_ref().trim().is_empty() => {
-                return Err(self.at_value(name, "identity is empty"));
-            }
-            name => name.as_ref().map_or_else(sys::hostname, |name| name.get_ref().clone()),
+/// Without a word on it, the machine's own sockets are read where there are no routers.
+pub fn settings(
+    written: &Written,
+    file: &FileDependency,
+    has_routers: bool,
+) -> Result<Settings, String> {
+    let address =
+        match &file.address {
+            None => None,
+            Some(text) => Some(text.get_ref().parse::<IpAddr>().map_err(|_| {
+                written.at_value(text, format!("`{}` is no address", text.get_ref()))
+            })?),
         };
-        let sockets = &file.sockets;
-        let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
-        let of_machine = sockets.machine.unwrap_or(self.file.router.is_empty());
-        Ok(Some(Settings {
-            identity,
-            address: address.map(|address| address.to_canonical()),
-            bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),
-            host_interval: interval,
-            sockets: of_machine.then(|| SocketSettings {
-                interval,
-                udp: sockets.udp.unwrap_or(true),
-                loopback: sockets.loopback.unwrap_or(false),
-                ignore: sockets.ignore.clone(),
-                rows_max: sockets.rows_max.unwrap_or(20_000),
-                proc: sockets.proc.clone().unwrap_or("/proc".into()),
-            }),
-            inventory: file.inventory.as_ref().map(|file| self.inventory(file)).transpose()?,
-            darkstat: self.scrape(&file.darkstat, DARKSTAT_URL)?,
-            ebpf: self.scrape(&file.ebpf, EBPF_URL)?,
-        }))
-    }
+    let identity = match &file.identity {
+        Some(name) if name.get_ref().trim().is_empty() => {
+            return Err(written.at_value(name, "identity is empty"));
+        }
+        name => name.as_ref().map_or_else(sys::hostname, |name| name.get_ref().clone()),
+    };
+    let sockets = &file.sockets;
+    let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
+    let of_machine = sockets.machine.unwrap_or(!has_routers);
+    Ok(Settings {
+        identity,
+        address: address.map(|address| address.to_canonical()),
+        bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),
+        host_interval: interval,
+        sockets: of_machine.then(|| SocketSettings {
+            interval,
+            udp: sockets.udp.unwrap_or(true),
+            loopback: sockets.loopback.unwrap_or(false),
+            ignore: sockets.ignore.clone(),
+            rows_max: sockets.rows_max.unwrap_or(20_000),
+            proc: sockets.proc.clone().unwrap_or("/proc".into()),
+        }),
+        inventory: file.inventory.as_ref().map(|file| inventory(written, file)).transpose()?,
+        darkstat: scrape(written, &file.darkstat, DARKSTAT_URL)?,
+        ebpf: scrape(written, &file.ebpf, EBPF_URL)?,
+    })
+}
 
-    fn inventory(&self, spanned: &Spanned<FileInventory>) -> Result<InventorySettings, String> {
-        let file = spanned.get_ref();
-        let login = FileLogin {
-            username: &file.username,
-            password_file: &file.password_file,
-            token_file: &file.token_file,
-        };
-        let from = match (&file.url, &file.file) {
-            (Some(_), None) => Origin::Http(Http {
-                url: self.url(&file.url, spanned)?,
-                timeout: or_seconds(file.timeout, 10),
-                authorization: self.login(login, spanned)?.header(),
-                ca_file: file.ca_file.as_deref().map(named_file),
-            }),
-            (None, Some(path)) => Origin::File(path.clone()),
-            _ => return Err(self.at_value(spanned, "needs either a url or a file")),
-        };
-        let bounds = inventory::Bounds::default();
-        Ok(InventorySettings {
-            interval: or_seconds(file.interval, INVENTORY_INTERVAL_SECONDS),
-            from,
-            format: file.format,
-            bounds: inventory::Bounds {
-                bytes_max: file.bytes_max.map_or(bounds.bytes_max, |bytes| bytes.0),
-                entries_max: file.entries_max.unwrap_or(bounds.entries_max),
-            },
-            enrich: file.enrich,
-        })
-    }
+fn inventory(
+    written: &Written,
+    spanned: &Spanned<FileInventory>,
+) -> Result<InventorySettings, String> {
+    let file = spanned.get_ref();
+    let login = FileLogin {
+        username: &file.username,
+        password_file: &file.password_file,
+        token_file: &file.token_file,
+    };
+    let from = match (&file.url, &file.file) {
+        (Some(_), None) => Origin::Http(Http {
+            url: written.url(&file.url, spanned)?,
+            timeout: or_seconds(file.timeout, 10),
+            authorization: written.login(login, spanned)?.header(),
+            ca_file: file.ca_file.as_deref().map(named_file),
+        }),
+        (None, Some(path)) => Origin::File(path.clone()),
+        _ => return Err(written.at_value(spanned, "needs either a url or a file")),
+    };
+    let bounds = inventory::Bounds::default();
+    Ok(InventorySettings {
+        interval: or_seconds(file.interval, INVENTORY_INTERVAL_SECONDS),
+        from,
+        format: file.format,
+        bounds: inventory::Bounds {
+            bytes_max: file.bytes_max.map_or(bounds.bytes_max, |bytes| bytes.0),
+            entries_max: file.entries_max.unwrap_or(bounds.entries_max),
+        },
+        enrich: file.enrich,
+    })
+}
 
-    fn scrape(
-        &self,
-        file: &Option<Spanned<FileScrape>>,
-        default: &str,
-    ) -> Result<Option<ScrapeSettings>, String> {
-        let Some(spanned) = file else { return Ok(None) };
-        let file = spanned.get_ref();
-        let login = FileLogin {
-            username: &file.username,
-            password_file: &file.password_file,
-            token_file: &file.token_file,
-        };
-        let url = file.url.as_ref().map(|_| self.url(&file.url, spanned)).transpose()?;
-        Ok(Some(ScrapeSettings {
-            interval: or_seconds(file.interval, INTERVAL_SECONDS),
-            from: Http {
-                url: url.unwrap_or(default.into()),
-                timeout: file.timeout.map_or(Duration::from_secs(5), |time| time.0),
-                authorization: self.login(login, spanned)?.header(),
-                ca_file: file.ca_file.as_deref().map(named_file),
-            },
-            bounds: traffic::Bounds {
-                bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0),
-                peers_max: file.peers_max.unwrap_or(10_000),
-            },
-        }))
-    }
+fn scrape(
+    written: &Written,
+    file: &Option<Spanned<FileScrape>>,
+    default: &str,
+) -> Result<Option<ScrapeSettings>, String> {
+    let Some(spanned) = file else { return Ok(None) };
+    let file = spanned.get_ref();
+    let login = FileLogin {
+        username: &file.username,
+        password_file: &file.password_file,
+        token_file: &file.token_file,
+    };
+    let url = file.url.as_ref().map(|_| written.url(&file.url, spanned)).transpose()?;
+    Ok(Some(ScrapeSettings {
+        interval: or_seconds(file.interval, INTERVAL_SECONDS),
+        from: Http {
+            url: url.unwrap_or(default.into()),
+            timeout: file.timeout.map_or(Duration::from_secs(5), |time| time.0),
+            authorization: written.login(login, spanned)?.header(),
+            ca_file: file.ca_file.as_deref().map(named_file),
+        },
+        bounds: traffic::Bounds {
+            bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0),
+            peers_max: file.peers_max.unwrap_or(10_000),
+        },
+    }))
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source, named_file};
+use super::place::Written;
+use super::values::{FileLogin, named_file};
 use crate::base::prefix::Prefix;
 use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
 use crate::federate;
@@ -75,111 +76,108 @@ fn is_name(text: &str) -> bool {
     text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
-impl Source {
-    pub(super) fn federate(
-        &self,
-        spanned: &Spanned<FileFederate>,
-        state_directory: &Path,
-    ) -> Result<federate::Settings, String> {
-        let file = spanned.get_ref();
-        let login = FileLogin {
-            username: &file.username,
-            password_file: &file.password_file,
-            token_file: &file.token_file,
-        };
-        let schedule = match (&file.every, &file.cron) {
-            (Some(_), Some(cron)) => {
-                return Err(self.at_value(cron, "either every or cron"));
-            }
-            (_, Some(cron)) => {
-                let cron =
-                    cron.get_ref().parse().map_err(|why: String| self.at_value(cron, why))?;
-                Schedule::Cron(cron)
-            }
-            (every, None) => {
-                let every = or_seconds(every.as_ref().map(|every| *every.get_ref()), 30);
-                Schedule::Every { ms: every.as_millis() as u64 }
-            }
-        };
-        let ms = |time: std::time::Duration| time.as_millis() as u64;
-        Ok(federate::Settings {
-            query: query::Settings {
-                url: self.base_url(&file.url, spanned)?,
-                login: self.login(login, spanned)?,
-                tenant: file.tenant.clone(),
-                timeout: or_seconds(file.timeout, 60),
-                ca_file: file.ca_file.as_deref().map(named_file),
-                answer_bytes_max: file.answer_bytes_max.map_or(1 << 30, |bytes| bytes.0 as u64),
-                partial: file.partial,
-            },
-            windows: Windows { schedule, longest_ms: ms(or_seconds(file.window_max, 300)) },
-            offset_ms: ms(or_seconds(file.offset, 75)),
-            catch_up_max_ms: ms(or_seconds(file.catch_up_max, 86_400)),
-            jobs: self.jobs(file)?,
-            exclusions: self.exclusions(&file.exclude)?,
-            matchers: file.matchers.clone(),
-            rows_max: file.rows_max.unwrap_or(200_000),
-            progress_file: state_directory.join("federate.progress"),
-        })
-    }
-
-    fn jobs(&self, file: &FileFederate) -> Result<Vec<Job>, String> {
-        let mut jobs: Vec<Job> = match &file.jobs {
-            None => JOBS.iter().map(|(_, job)| job.clone()).collect(),
-            Some(names) => {
-                let mut jobs = Vec::new();
-                for name in names.get_ref() {
-                    let known = JOBS.iter().find(|(known, _)| known == name).ok_or_else(|| {
-                        let known: Vec<&str> = JOBS.iter().map(|(name, _)| *name).collect();
-                        let message = format!("`{name}` is none of {}", known.join(", "));
-                        self.at_value(names, message)
-                    })?;
-                    jobs.push(known.1.clone());
-                }
-                jobs
-            }
-        };
-        for query in &file.query {
-            let FileQuery { measurement, field, query: expression } = query.get_ref();
-            for name in [measurement, field] {
-                if !is_name(name) || name == "time" {
-                    let message = format!("`{name}` is no name of letters, digits and _");
-                    return Err(self.at_value(query, message));
-                }
-            }
-            if MEASUREMENTS.iter().any(|own| own.name() == measurement) {
-                let message = format!("`{measurement}` is what one of the jobs writes");
-                return Err(self.at_value(query, message));
-            }
-            let asked = Query::leak(measurement, field, expression);
-            if jobs.iter().any(|job| job.name() == asked.name) {
-                let message = format!("there are two queries for {field} of `{measurement}`");
-                return Err(self.at_value(query, message));
-            }
-            jobs.push(Job::Query(asked));
+pub fn settings(
+    written: &Written,
+    spanned: &Spanned<FileFederate>,
+    state_directory: &Path,
+) -> Result<federate::Settings, String> {
+    let file = spanned.get_ref();
+    let login = FileLogin {
+        username: &file.username,
+        password_file: &file.password_file,
+        token_file: &file.token_file,
+    };
+    let schedule = match (&file.every, &file.cron) {
+        (Some(_), Some(cron)) => {
+            return Err(written.at_value(cron, "either every or cron"));
         }
-        if let (Some(names), true) = (&file.jobs, jobs.is_empty()) {
-            return Err(self.at_value(names, "there is nothing to ask: no job and no query"));
+        (_, Some(cron)) => {
+            let cron = cron.get_ref().parse().map_err(|why: String| written.at_value(cron, why))?;
+            Schedule::Cron(cron)
         }
-        Ok(jobs)
-    }
+        (every, None) => {
+            let every = or_seconds(every.as_ref().map(|every| *every.get_ref()), 30);
+            Schedule::Every { ms: every.as_millis() as u64 }
+        }
+    };
+    let ms = |time: std::time::Duration| time.as_millis() as u64;
+    Ok(federate::Settings {
+        query: query::Settings {
+            url: written.base_url(&file.url, spanned)?,
+            login: written.login(login, spanned)?,
+            tenant: file.tenant.clone(),
+            timeout: or_seconds(file.timeout, 60),
+            ca_file: file.ca_file.as_deref().map(named_file),
+            answer_bytes_max: file.answer_bytes_max.map_or(1 << 30, |bytes| bytes.0 as u64),
+            partial: file.partial,
+        },
+        windows: Windows { schedule, longest_ms: ms(or_seconds(file.window_max, 300)) },
+        offset_ms: ms(or_seconds(file.offset, 75)),
+        catch_up_max_ms: ms(or_seconds(file.catch_up_max, 86_400)),
+        jobs: jobs(written, file)?,
+        exclusions: exclusions(written, &file.exclude)?,
+        matchers: file.matchers.clone(),
+        rows_max: file.rows_max.unwrap_or(200_000),
+        progress_file: state_directory.join("federate.progress"),
+    })
+}
 
-    fn exclusions(&self, file: &FileExclude) -> Result<Exclusions, String> {
-        let names = || NAMES.iter().map(|text| text.to_string()).collect();
-        let names: Vec<String> =
-            file.names.as_ref().map_or_else(names, |names| names.get_ref().clone());
-        let names: Result<_, String> = names.iter().map(|text| name_pattern(text)).collect();
-        let names = names.map_err(|why| match &file.names {
-            Some(names) => self.at_value(names, why),
-            None => why,
-        })?;
-        let prefixes = || PREFIXES.iter().filter_map(|text| text.parse().ok()).collect();
-        Ok(Exclusions {
-            ports: file.ports.clone().unwrap_or_else(|| PORTS.to_vec()),
-            prefixes: file.prefixes.clone().unwrap_or_else(prefixes),
-            names,
-            bandwidth_min: file.bandwidth_min.unwrap_or(1000.0),
-            unnamed: file.unnamed == Some(false),
-        })
+fn jobs(written: &Written, file: &FileFederate) -> Result<Vec<Job>, String> {
+    let mut jobs: Vec<Job> = match &file.jobs {
+        None => JOBS.iter().map(|(_, job)| job.clone()).collect(),
+        Some(names) => {
+            let mut jobs = Vec::new();
+            for name in names.get_ref() {
+                let known = JOBS.iter().find(|(known, _)| known == name).ok_or_else(|| {
+                    let known: Vec<&str> = JOBS.iter().map(|(name, _)| *name).collect();
+                    let message = format!("`{name}` is none of {}", known.join(", "));
+                    written.at_value(names, message)
+                })?;
+                jobs.push(known.1.clone());
+            }
+            jobs
+        }
+    };
+    for query in &file.query {
+        let FileQuery { measurement, field, query: expression } = query.get_ref();
+        for name in [measurement, field] {
+            if !is_name(name) || name == "time" {
+                let message = format!("`{name}` is no name of letters, digits and _");
+                return Err(written.at_value(query, message));
+            }
+        }
+        if MEASUREMENTS.iter().any(|own| own.name() == measurement) {
+            let message = format!("`{measurement}` is what one of the jobs writes");
+            return Err(written.at_value(query, message));
+        }
+        let asked = Query::leak(measurement, field, expression);
+        if jobs.iter().any(|job| job.name() == asked.name) {
+            let message = format!("there are two queries for {field} of `{measurement}`");
+            return Err(written.at_value(query, message));
+        }
+        jobs.push(Job::Query(asked));
     }
+    if let (Some(names), true) = (&file.jobs, jobs.is_empty()) {
+        return Err(written.at_value(names, "there is nothing to ask: no job and no query"));
+    }
+    Ok(jobs)
+}
+
+fn exclusions(written: &Written, file: &FileExclude) -> Result<Exclusions, String> {
+    let names = || NAMES.iter().map(|text| text.to_string()).collect();
+    let names: Vec<String> =
+        file.names.as_ref().map_or_else(names, |names| names.get_ref().clone());
+    let names: Result<_, String> = names.iter().map(|text| name_pattern(text)).collect();
+    let names = names.map_err(|why| match &file.names {
+        Some(names) => written.at_value(names, why),
+        None => why,
+    })?;
+    let prefixes = || PREFIXES.iter().filter_map(|text| text.parse().ok()).collect();
+    Ok(Exclusions {
+        ports: file.ports.clone().unwrap_or_else(|| PORTS.to_vec()),
+        prefixes: file.prefixes.clone().unwrap_or_else(prefixes),
+        names,
+        bandwidth_min: file.bandwidth_min.unwrap_or(1000.0),
+        unnamed: file.unnamed == Some(false),
+    })
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Source, named_file};
+use super::place::Written;
+use super::values::named_file;
 use crate::base::units::{Bytes, Time, Timeout, or_seconds};
 use crate::dependency::{source, traffic};
 use crate::federate::jobs;
@@ -38,86 +39,88 @@ pub struct FileInfluxdb {
 }
 
 /// Of perijove's own figures.
-pub(super) const OWN_TAGS: &[&str] = &["collector", "job", "output", "source", "version"];
+pub const OWN_TAGS: &[&str] = &["collector", "job", "output", "source", "version"];
 
-impl Source {
-    pub(super) fn influxdb(
-        &self,
-        spanned: &Spanned<FileInfluxdb>,
-    ) -> Result<influxdb::Settings, String> {
-        let file = spanned.get_ref();
-        let fail = |message: &str| self.at_value(spanned, message);
-        let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
-        if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
-            return Err(self.at_value(spanned, "version is 1 or 2"));
-        }
-        self.check_keys(spanned, version)?;
-        let target = match version {
-            1 => influxdb::Target::V1 {
-                database: file.database.clone().unwrap_or("perijove".into()),
-                retention_policy: file.retention_policy.clone().unwrap_or_default(),
-                username: file.username.clone(),
-                password: self.secret_file(&file.password_file)?,
-            },
-            _ => influxdb::Target::V2 {
-                token: self.secret_file(&file.token_file)?,
-                org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
-                bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
-            },
-        };
-        if file.username.is_some() != file.password_file.is_some() && version == 1 {
-            return Err(fail("username and password_file go together"));
-        }
-        Ok(influxdb::Settings {
-            url: self.base_url(&file.url, spanned)?,
-            target,
-            batch_points_max: self.batch_points(&file.batch_points_max, 5000)?,
-            batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0),
-            flush_interval: or_seconds(file.flush_interval, 1),
-            precision: file.precision.unwrap_or_default(),
-            gzip: file.gzip.unwrap_or(true),
-            integers: file.integers.unwrap_or_default(),
-            timeout: or_seconds(file.timeout, 10),
-            ca_file: file.ca_file.as_deref().map(named_file),
-            host_tag: file.host_tag.clone().unwrap_or("host".into()),
-            layout: file.layout,
-        })
+pub fn settings(
+    written: &Written,
+    spanned: &Spanned<FileInfluxdb>,
+) -> Result<influxdb::Settings, String> {
+    let file = spanned.get_ref();
+    let fail = |message: &str| written.at_value(spanned, message);
+    let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
+    if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
+        return Err(written.at_value(spanned, "version is 1 or 2"));
     }
+    check_keys(written, spanned, version)?;
+    let target = match version {
+        1 => influxdb::Target::V1 {
+            database: file.database.clone().unwrap_or("perijove".into()),
+            retention_policy: file.retention_policy.clone().unwrap_or_default(),
+            username: file.username.clone(),
+            password: written.secret_file(&file.password_file)?,
+        },
+        _ => influxdb::Target::V2 {
+            token: written.secret_file(&file.token_file)?,
+            org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
+            bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
+        },
+    };
+    if file.username.is_some() != file.password_file.is_some() && version == 1 {
+        return Err(fail("username and password_file go together"));
+    }
+    Ok(influxdb::Settings {
+        url: written.base_url(&file.url, spanned)?,
+        target,
+        batch_points_max: written.batch_points(&file.batch_points_max, 5000)?,
+        batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0),
+        flush_interval: or_seconds(file.flush_interval, 1),
+        precision: file.precision.unwrap_or_default(),
+        gzip: file.gzip.unwrap_or(true),
+        integers: file.integers.unwrap_or_default(),
+        timeout: or_seconds(file.timeout, 10),
+        ca_file: file.ca_file.as_deref().map(named_file),
+        host_tag: file.host_tag.clone().unwrap_or("host".into()),
+        layout: file.layout,
+    })
+}
 
-    /// Refuses empty names, the other version's keys, and a `host_tag` that is another tag's name:
-    /// it would take that tag's place, and all its series would be one.
-    fn check_keys(&self, spanned: &Spanned<FileInfluxdb>, version: u8) -> Result<(), String> {
-        let file = spanned.get_ref();
-        self.refuse_empty(
-            spanned,
-            &[
-                ("database", &file.database),
-                ("username", &file.username),
-                ("org", &file.org),
-                ("bucket", &file.bucket),
-                ("host_tag", &file.host_tag),
-            ],
-        )?;
-        let of_1 = [
-            ("database", file.database.is_some()),
-            ("retention_policy", file.retention_policy.is_some()),
-            ("username", file.username.is_some()),
-            ("password_file", file.password_file.is_some()),
-        ];
-        let of_2 = [
-            ("org", file.org.is_some()),
-            ("bucket", file.bucket.is_some()),
-            ("token_file", file.token_file.is_some()),
-        ];
-        if version == 1 {
-            self.refuse(spanned, &of_2, "is for version = 2, and this is version 1")?;
-        } else {
-            self.refuse(spanned, &of_1, "is for version = 1, and this is version 2")?;
-        }
-        let of_points = [source::MEASUREMENTS, traffic::MEASUREMENTS, jobs::MEASUREMENTS];
-        let all = registry::collectors().iter().map(|entry| entry.measurements).chain(of_points);
-        let mut tags = all.flatten().flat_map(|schema| schema.tags()).chain(OWN_TAGS);
-        let taken = file.host_tag.as_deref().is_some_and(|name| tags.any(|tag| *tag == name));
-        self.refuse(spanned, &[("host_tag", taken)], "has the name of a tag that points have")
+/// Refuses empty names, the other version's keys, and a `host_tag` that is another tag's name:
+/// it would take that tag's place, and all its series would be one.
+fn check_keys(
+    written: &Written,
+    spanned: &Spanned<FileInfluxdb>,
+    version: u8,
+) -> Result<(), String> {
+    let file = spanned.get_ref();
+    written.refuse_empty(
+        spanned,
+        &[
+            ("database", &file.database),
+            ("username", &file.username),
+            ("org", &file.org),
+            ("bucket", &file.bucket),
+            ("host_tag", &file.host_tag),
+        ],
+    )?;
+    let of_1 = [
+        ("database", file.database.is_some()),
+        ("retention_policy", file.retention_policy.is_some()),
+        ("username", file.username.is_some()),
+        ("password_file", file.password_file.is_some()),
+    ];
+    let of_2 = [
+        ("org", file.org.is_some()),
+        ("bucket", file.bucket.is_some()),
+        ("token_file", file.token_file.is_some()),
+    ];
+    if version == 1 {
+        written.refuse(spanned, &of_2, "is for version = 2, and this is version 1")?;
+    } else {
+        written.refuse(spanned, &of_1, "is for version = 1, and this is version 2")?;
     }
+    let of_points = [source::MEASUREMENTS, traffic::MEASUREMENTS, jobs::MEASUREMENTS];
+    let all = registry::collectors().iter().map(|entry| entry.measurements).chain(of_points);
+    let mut tags = all.flatten().flat_map(|schema| schema.tags()).chain(OWN_TAGS);
+    let taken = file.host_tag.as_deref().is_some_and(|name| tags.any(|tag| *tag == name));
+    written.refuse(spanned, &[("host_tag", taken)], "has the name of a tag that points have")
 }

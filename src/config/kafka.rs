@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Source, named_file};
+use super::place::Written;
+use super::values::named_file;
 use crate::base::secret::Secret;
 use crate::base::units::{Bytes, Interval, Time, or_seconds};
 use crate::output::kafka;
@@ -31,41 +32,42 @@ pub struct FileKafka {
     pub librdkafka: BTreeMap<String, toml::Value>,
 }
 
-impl Source {
-    pub(super) fn kafka(&self, spanned: &Spanned<FileKafka>) -> Result<kafka::Settings, String> {
-        let file = spanned.get_ref();
-        let fail = |message: &str| self.at_value(spanned, message);
-        let template = |template: &Option<Spanned<String>>, or: &str| match template {
-            None => Ok(or.to_string()),
-            Some(template) => kafka::check_template(template.get_ref())
-                .map(|()| template.get_ref().clone())
-                .map_err(|message| self.at_value(template, message)),
-        };
-        if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
-            return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
-        }
-        let mut librdkafka = Vec::new();
-        for (name, value) in &file.librdkafka {
-            let value = property(value)
-                .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
-            librdkafka.push((name.clone(), Secret::new(value)));
-        }
-        Ok(kafka::Settings {
-            brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
-            topic: template(&file.topic, "{collector}")?,
-            key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,
-            layout: file.layout,
-            value: file.value.unwrap_or_default(),
-            compression: file.compression.clone().unwrap_or("lz4".into()),
-            producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
-            linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
-            statistics_interval: or_seconds(file.statistics_interval, 30),
-            username: file.username.clone(),
-            password: self.secret_file(&file.password_file)?,
-            ca_file: file.ca_file.as_deref().map(named_file),
-            librdkafka,
-        })
+pub fn settings(
+    written: &Written,
+    spanned: &Spanned<FileKafka>,
+) -> Result<kafka::Settings, String> {
+    let file = spanned.get_ref();
+    let fail = |message: &str| written.at_value(spanned, message);
+    let template = |template: &Option<Spanned<String>>, or: &str| match template {
+        None => Ok(or.to_string()),
+        Some(template) => kafka::check_template(template.get_ref())
+            .map(|()| template.get_ref().clone())
+            .map_err(|message| written.at_value(template, message)),
+    };
+    if file.layout.is_some() && file.value == Some(kafka::Value::Line) {
+        return Err(fail("a layout has values of its own: value = \"line\" cannot be"));
     }
+    let mut librdkafka = Vec::new();
+    for (name, value) in &file.librdkafka {
+        let value = property(value)
+            .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
+        librdkafka.push((name.clone(), Secret::new(value)));
+    }
+    Ok(kafka::Settings {
+        brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
+        topic: template(&file.topic, "{collector}")?,
+        key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,
+        layout: file.layout,
+        value: file.value.unwrap_or_default(),
+        compression: file.compression.clone().unwrap_or("lz4".into()),
+        producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
+        linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
+        statistics_interval: or_seconds(file.statistics_interval, 30),
+        username: file.username.clone(),
+        password: written.secret_file(&file.password_file)?,
+        ca_file: file.ca_file.as_deref().map(named_file),
+        librdkafka,
+    })
 }
 
 /// What librdkafka takes its properties as.

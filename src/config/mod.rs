@@ -4,6 +4,8 @@
 //! line, the key and what is allowed there.
 
 mod place;
+mod nearest;
+mod values;
 mod dependency;
 mod federate;
 mod bigquery;
@@ -11,41 +13,36 @@ mod influxdb;
 mod kafka;
 mod prometheus;
 mod remote_write;
+mod outputs;
 mod router;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::base::http_client::Login;
-use crate::base::secret::Secret;
-use crate::base::sys;
-use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
-use crate::collector::{self};
+use crate::base::units::{Interval, Time, Timeout, or_seconds};
+use crate::collector;
 use crate::dependency::source;
-use crate::output::{self, spool};
 use crate::poll::{self, registry};
-use crate::serve;
+use place::Written;
+use router::Defaults;
 
 pub use bigquery::FileBigquery;
 pub use dependency::FileDependency;
 pub use federate::FileFederate;
 pub use influxdb::FileInfluxdb;
 pub use kafka::FileKafka;
+pub use nearest::nearest;
+pub use outputs::{FileOutputs, FileSpool, Format, Output, OutputKind};
 pub use prometheus::FilePrometheus;
-pub use remote_write::FileRemoteWrite;
-pub use router::{FileRouter, Transport};
+pub use router::{FileLimits, FileRouter, Transport, unknown_collector};
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
-pub const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
-pub const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
-/// systemd.exec(5): of LoadCredential= and StateDirectory=.
-const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+/// systemd.exec(5): of StateDirectory=.
 const STATE_VARIABLE: &str = "STATE_DIRECTORY";
 
 /// A settings file as it is written; flags change it before it is looked at.
@@ -73,23 +70,6 @@ pub struct File {
     pub bigquery: Option<Spanned<FileBigquery>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileSpool {
-    pub directory: PathBuf,
-    pub bytes_max: Option<Bytes>,
-    pub age_max: Option<Time>,
-    pub sync_interval: Option<Interval>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileLimits {
-    pub message_bytes_max: Option<Bytes>,
-    pub item_bytes_max: Option<Bytes>,
-    pub depth_max: Option<NonZeroUsize>,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileLog {
@@ -115,48 +95,6 @@ pub enum Destination {
     Syslog,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileOutputs {
-    pub stdout: Option<FileStdout>,
-    pub file: Option<FileFile>,
-    pub influxdb: Option<Spanned<FileInfluxdb>>,
-    pub kafka: Option<Spanned<FileKafka>>,
-    pub prometheus: Option<Spanned<FilePrometheus>>,
-    pub remote_write: Option<Spanned<FileRemoteWrite>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    #[default]
-    Line,
-    Json,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileStdout {
-    pub format: Format,
-    pub queue_bytes_max: Option<Bytes>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileFile {
-    pub path: PathBuf,
-    #[serde(default)]
-    pub format: Format,
-    pub queue_bytes_max: Option<Bytes>,
-}
-
-/// How a table of settings says who logs in.
-struct FileLogin<'a> {
-    username: &'a Option<String>,
-    password_file: &'a Option<Spanned<PathBuf>>,
-    token_file: &'a Option<Spanned<PathBuf>>,
-}
-
 /// What runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -174,85 +112,17 @@ pub struct Config {
     pub dependency: Option<source::Settings>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Output {
-    pub kind: OutputKind,
-    pub queue_bytes_max: usize,
-    pub spool: Option<spool::Settings>,
-}
-
-impl Output {
-    pub fn name(&self) -> &'static str {
-        match &self.kind {
-            OutputKind::Stdout { .. } => "stdout",
-            OutputKind::File { .. } => "file",
-            OutputKind::Influxdb(_) => "influxdb",
-            OutputKind::Kafka(_) => "kafka",
-            OutputKind::Prometheus(_) => "prometheus",
-            OutputKind::RemoteWrite(_) => "remote_write",
-        }
-    }
-
-    /// Whether the other one takes the same records and only writes them elsewhere, or under
-    /// another name: what is queued for the one can go to the other.
-    pub fn differs_in_sink(&self, other: &Output) -> bool {
-        let like_ours = match (&self.kind, &other.kind) {
-            (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
-                OutputKind::Influxdb(output::influxdb::Settings {
-                    url: ours.url.clone(),
-                    target: ours.target.clone(),
-                    gzip: ours.gzip,
-                    timeout: ours.timeout,
-                    ca_file: ours.ca_file.clone(),
-                    ..theirs.clone()
-                })
-            }
-            (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
-                OutputKind::Kafka(output::kafka::Settings {
-                    topic: theirs.topic.clone(),
-                    key: theirs.key.clone(),
-                    value: theirs.value,
-                    layout: theirs.layout,
-                    ..ours.clone()
-                })
-            }
-            (OutputKind::RemoteWrite(ours), OutputKind::RemoteWrite(theirs)) => {
-                OutputKind::RemoteWrite(output::remote_write::Settings {
-                    batch_points_max: theirs.batch_points_max,
-                    batch_bytes_max: theirs.batch_bytes_max,
-                    flush_interval: theirs.flush_interval,
-                    ..ours.clone()
-                })
-            }
-            _ => return false,
-        };
-        let same_queue =
-            (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
-        self.kind != other.kind && self.kind == like_ours && same_queue
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum OutputKind {
-    Stdout { format: Format },
-    File { path: PathBuf, format: Format },
-    Influxdb(output::influxdb::Settings),
-    Kafka(output::kafka::Settings),
-    Prometheus(serve::prometheus::Settings),
-    RemoteWrite(output::remote_write::Settings),
-}
-
-/// A settings file with its text, for errors that name a line.
+/// A settings file: what was written, and what of it was understood.
 pub struct Source {
-    path: Option<PathBuf>,
-    text: String,
+    written: Written,
     pub file: File,
 }
 
 impl Source {
     /// No settings file: flags alone.
     pub fn empty() -> Source {
-        Source { path: None, text: String::new(), file: File::default() }
+        let written = Written { path: None, text: String::new() };
+        Source { written, file: File::default() }
     }
 
     pub fn read(path: &Path) -> Result<Source, String> {
@@ -262,15 +132,14 @@ impl Source {
     }
 
     fn parse(path: Option<PathBuf>, text: String) -> Result<Source, String> {
-        let mut source = Source { path, text, file: File::default() };
-        match toml::from_str(&source.text) {
-            Ok(file) => source.file = file,
+        let written = Written { path, text };
+        match toml::from_str(&written.text) {
+            Ok(file) => Ok(Source { written, file }),
             Err(err) => {
                 let message = with_nearest(err.message());
-                return Err(source.at(err.span().map_or(0, |span| span.start), &message));
+                Err(written.at(err.span().map_or(0, |span| span.start), &message))
             }
         }
-        Ok(source)
     }
 
     /// Where a settings file wants its log, as far as that can be made out if the rest is wrong.
@@ -323,34 +192,51 @@ impl Source {
 
     /// Checks everything and fills in what is not set.
     pub fn into_config(self) -> Result<Config, String> {
-        let file = &self.file;
+        let Source { written, file } = &self;
         self.check_collector_tables()?;
+        let defaults = Defaults {
+            interval: file.interval,
+            timeout: file.timeout,
+            collectors: file.collectors.as_ref(),
+            poll_share_max: file.poll_share_max.as_ref(),
+            master_only: file.master_only.unwrap_or(false),
+            re_slot: file.re_slot,
+            limits: &file.limits,
+            collector: &file.collector,
+            dependency: file.dependency.as_ref(),
+        };
         let mut routers = Vec::new();
         for router in &file.router {
-            routers.push(self.router(router)?);
+            routers.push(router::router(written, router, &defaults)?);
         }
-        let dependency = self.dependency()?;
+        let dependency = file.dependency.as_ref();
+        let dependency =
+            dependency.map(|file| dependency::settings(written, file, !routers.is_empty()));
+        let dependency = dependency.transpose()?;
         // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
         let is_for_routers =
             dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
         if routers.is_empty() && is_for_routers {
-            routers.push(self.router(&Spanned::new(0..0, FileRouter::default()))?);
+            let own = Spanned::new(0..0, FileRouter::default());
+            routers.push(router::router(written, &own, &defaults)?);
         }
         let mut names = BTreeSet::new();
         for (index, router) in routers.iter().enumerate() {
             if !names.insert(&router.identity) {
                 let message = format!("two routers have the identity `{}`", router.identity);
-                return Err(self.at_value(&file.router[index], message));
+                return Err(written.at_value(&file.router[index], message));
             }
         }
         let state_directory = file.state_directory.clone().unwrap_or_else(default_state_directory);
         let federate = file.federate.as_ref();
-        let federate = federate.map(|federate| self.federate(federate, &state_directory));
+        let federate =
+            federate.map(|federate| federate::settings(written, federate, &state_directory));
         let bigquery = file.bigquery.as_ref();
-        let bigquery = bigquery.map(|bigquery| self.bigquery(bigquery, &state_directory));
+        let bigquery =
+            bigquery.map(|bigquery| bigquery::settings(written, bigquery, &state_directory));
         Ok(Config {
             routers,
-            outputs: self.outputs()?,
+            outputs: outputs::outputs(written, &file.output, file.spool.as_ref())?,
             federate: federate.transpose()?,
             bigquery: bigquery.transpose()?,
             self_interval: or_seconds(file.self_interval, 30),
@@ -366,7 +252,7 @@ impl Source {
     fn nice(&self) -> Result<i32, String> {
         match &self.file.nice {
             Some(nice) if !(-20..=20).contains(nice.get_ref()) => {
-                Err(self.at_value(nice, "a nice value is between -20 and 20"))
+                Err(self.written.at_value(nice, "a nice value is between -20 and 20"))
             }
             nice => Ok(nice.as_ref().map_or(10, |nice| *nice.get_ref())),
         }
@@ -375,135 +261,19 @@ impl Source {
     pub fn check_collector_tables(&self) -> Result<(), String> {
         for (name, settings) in &self.file.collector {
             let entry = registry::find(name)
-                .ok_or_else(|| self.at_value(settings, unknown_collector(name)))?;
+                .ok_or_else(|| self.written.at_value(settings, unknown_collector(name)))?;
             for key in settings.get_ref().keys() {
                 if !entry.keys.contains(&key) {
                     let mut known = vec!["interval", "timeout"];
                     known.extend(entry.keys);
                     let known = known.join(", ");
                     let message = format!("{name} has no setting `{key}`; it has {known}");
-                    return Err(self.at_value(settings, message));
+                    return Err(self.written.at_value(settings, message));
                 }
             }
         }
         Ok(())
     }
-
-    fn secret_file(&self, path: &Option<Spanned<PathBuf>>) -> Result<Option<Secret>, String> {
-        let read = |path: &Spanned<PathBuf>| {
-            Secret::from_file(&named_file(path.get_ref())).map_err(|why| self.at_value(path, why))
-        };
-        path.as_ref().map(read).transpose()
-    }
-
-    fn outputs(&self) -> Result<Vec<Output>, String> {
-        let outputs = &self.file.output;
-        let mut found = Vec::new();
-        let mut add = |kind: OutputKind, queue_bytes_max: Option<Bytes>| {
-            let queue_bytes_max = queue_bytes_max.map_or(4 << 20, |bytes| bytes.0);
-            let mut output = Output { kind, queue_bytes_max, spool: None };
-            output.spool = self.spool(&output);
-            found.push(output);
-        };
-        if let Some(FileStdout { format, queue_bytes_max }) = &outputs.stdout {
-            add(OutputKind::Stdout { format: *format }, *queue_bytes_max);
-        }
-        if let Some(FileFile { path, format, queue_bytes_max }) = &outputs.file {
-            add(OutputKind::File { path: path.clone(), format: *format }, *queue_bytes_max);
-        }
-        if let Some(influxdb) = &outputs.influxdb {
-            let kind = OutputKind::Influxdb(self.influxdb(influxdb)?);
-            add(kind, influxdb.get_ref().queue_bytes_max);
-        }
-        if let Some(kafka) = &outputs.kafka {
-            add(OutputKind::Kafka(self.kafka(kafka)?), kafka.get_ref().queue_bytes_max);
-        }
-        if let Some(prometheus) = &outputs.prometheus {
-            add(OutputKind::Prometheus(self.prometheus(prometheus)?), None);
-        }
-        if let Some(remote_write) = &outputs.remote_write {
-            let kind = OutputKind::RemoteWrite(self.remote_write(remote_write)?);
-            add(kind, remote_write.get_ref().queue_bytes_max);
-        }
-        if found.is_empty() {
-            let kind = OutputKind::Stdout { format: Format::Line };
-            found.push(Output { kind, queue_bytes_max: 4 << 20, spool: None });
-        }
-        Ok(found)
-    }
-
-    /// Each output has a directory of its own; standard output is nothing to keep points for, and
-    /// Prometheus asks for the latest only.
-    fn spool(&self, output: &Output) -> Option<spool::Settings> {
-        let file = self.file.spool.as_ref()?;
-        if let OutputKind::Stdout { .. } | OutputKind::Prometheus(_) = output.kind {
-            return None;
-        }
-        Some(spool::Settings {
-            directory: file.directory.join(output.name()),
-            bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0 as u64),
-            age_max: or_seconds(file.age_max, 86400),
-            sync_interval: or_seconds(file.sync_interval, 5),
-        })
-    }
-
-    /// A URL, which has to be there, as it is written.
-    fn url<T>(&self, url: &Option<Spanned<String>>, table: &Spanned<T>) -> Result<String, String> {
-        let url = url.as_ref().ok_or_else(|| self.at_value(table, "needs a url"))?;
-        let text = url.get_ref();
-        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let is_http = ["http", "https"].contains(&scheme);
-        // First: no other error may show the password.
-        if authority.contains('@') || !is_http && text.contains('@') {
-            let message = "a password does not belong into the url: use username, password_file";
-            return Err(self.at_value(url, message));
-        }
-        if !is_http {
-            let message = format!("`{text}` does not begin with http:// or https://");
-            return Err(self.at_value(url, message));
-        }
-        Ok(text.clone())
-    }
-
-    /// A server's URL, which paths are added to: without the slash at its end.
-    fn base_url<T>(
-        &self,
-        url: &Option<Spanned<String>>,
-        table: &Spanned<T>,
-    ) -> Result<String, String> {
-        Ok(self.url(url, table)?.trim_end_matches('/').to_string())
-    }
-
-    fn login<T>(&self, file: FileLogin, table: &Spanned<T>) -> Result<Login, String> {
-        let password = self.secret_file(file.password_file)?;
-        let token = self.secret_file(file.token_file)?;
-        match (file.username.clone(), password, token) {
-            (None, None, None) => Ok(Login::None),
-            (Some(username), Some(password), None) => Ok(Login::Basic { username, password }),
-            (None, None, Some(token)) => Ok(Login::Bearer(token)),
-            (_, _, Some(_)) => {
-                Err(self.at_value(table, "either token_file, or username and password_file"))
-            }
-            _ => Err(self.at_value(table, "username and password_file go together")),
-        }
-    }
-
-    fn batch_points(&self, file: &Option<Spanned<usize>>, or: usize) -> Result<usize, String> {
-        match file {
-            Some(points) if *points.get_ref() == 0 => {
-                Err(self.at_value(points, "a batch has at least 1 point"))
-            }
-            points => Ok(points.as_ref().map_or(or, |points| *points.get_ref())),
-        }
-    }
-}
-
-/// The file that a `*_file` key names. systemd gives a unit its secrets in a directory of its own:
-/// a path that is not absolute is in there, so that the units of one settings file can share it.
-fn named_file(path: &Path) -> PathBuf {
-    let directory = std::env::var_os(CREDENTIALS_VARIABLE).unwrap_or_default();
-    Path::new(&directory).join(path)
 }
 
 /// systemd's, if it has made one for the unit; it may name several.
@@ -511,14 +281,6 @@ fn default_state_directory() -> PathBuf {
     let directories = std::env::var(STATE_VARIABLE).unwrap_or_default();
     let first = directories.split(':').next().filter(|first| !first.is_empty());
     first.unwrap_or("/var/db/perijove").into()
-}
-
-/// What to say of a collector that does not exist.
-pub fn unknown_collector(name: &str) -> String {
-    let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
-    let nearest = nearest(name, &names).map(|near| format!(", did you mean `{near}`?"));
-    let nearest = nearest.unwrap_or_default();
-    format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
 }
 
 /// serde's words about an unknown key, with the key that was probably meant.
@@ -537,31 +299,6 @@ fn with_nearest(message: &str) -> String {
             message.replace("map, expected a sequence", "one table, expected many: [[router]]")
         }
     }
-}
-
-/// The name that differs from `name` by the fewest letters, if they are few.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let best = known.iter().map(|known| (distance(name, known), *known)).min()?;
-    (best.0 <= 1 + name.len() / 3).then_some(best.1)
-}
-
-/// How many letters have to be replaced, added, left out or swapped with the next one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    // The row before last, the last one, and the one that is made.
-    let mut rows = [vec![usize::MAX; b.len() + 1], (0..=b.len()).collect(), vec![0; b.len() + 1]];
-    for i in 1..=a.len() {
-        rows[2][0] = i;
-        for j in 1..=b.len() {
-            let replaced = rows[1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            rows[2][j] = replaced.min(rows[1][j] + 1).min(rows[2][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                rows[2][j] = rows[2][j].min(rows[0][j - 2] + 1);
-            }
-        }
-        rows.rotate_left(1);
-    }
-    rows[1][b.len()]
 }
 
 #[cfg(test)]

@@ -1,12 +1,19 @@
 //! Where in the settings file an error is: its line, and the key that is set there.
 
+use std::path::PathBuf;
+
 use toml::Spanned;
 
-use super::Source;
+/// What was written: a settings file and its text, for errors that name a line.
+pub struct Written {
+    /// None: flags alone, which have no place in a file.
+    pub path: Option<PathBuf>,
+    pub text: String,
+}
 
-impl Source {
+impl Written {
     /// An error at that byte of the file: file, line, key and message.
-    pub(super) fn at(&self, offset: usize, message: &str) -> String {
+    pub fn at(&self, offset: usize, message: &str) -> String {
         let Some(path) = &self.path else { return message.to_string() };
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count();
@@ -38,7 +45,7 @@ impl Source {
         path.join(".")
     }
 
-    pub(super) fn at_value<T>(&self, value: &Spanned<T>, message: impl AsRef<str>) -> String {
+    pub fn at_value<T>(&self, value: &Spanned<T>, message: impl AsRef<str>) -> String {
         // A span of 0 is a flag's: it has no place in the file.
         match value.span() {
             span if span.is_empty() => message.as_ref().to_string(),
@@ -61,7 +68,7 @@ impl Source {
     }
 
     /// Refuses those of a table's keys that are set and belong to something else.
-    pub(super) fn refuse<T>(
+    pub fn refuse<T>(
         &self,
         table: &Spanned<T>,
         keys: &[(&str, bool)],
@@ -74,7 +81,7 @@ impl Source {
     }
 
     /// Refuses names that are empty.
-    pub(super) fn refuse_empty<T>(
+    pub fn refuse_empty<T>(
         &self,
         table: &Spanned<T>,
         keys: &[(&str, &Option<String>)],

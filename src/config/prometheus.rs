@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Source, named_file};
+use super::place::Written;
+use super::values::named_file;
 use crate::base::secret::Secret;
 use crate::base::units::{Bytes, Time, or_seconds};
 use crate::serve::prometheus;
@@ -29,91 +30,87 @@ pub struct FilePrometheus {
     pub age_min: Option<Time>,
 }
 
-impl Source {
-    pub(super) fn prometheus(
-        &self,
-        spanned: &Spanned<FilePrometheus>,
-    ) -> Result<prometheus::Settings, String> {
-        let file = spanned.get_ref();
-        let default = || "127.0.0.1:9100".to_string();
-        let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
-        let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
-        if let (Some(spanned), true) = (&file.listen, host.is_empty() || !is_port(port)) {
-            let message = "an address to listen on is host:port, such as 127.0.0.1:9100; \
-                           0.0.0.0:9100 or [::]:9100 for all";
-            return Err(self.at_value(spanned, message));
-        }
-        let tls = match (&file.cert_file, &file.key_file) {
-            (Some(cert_file), Some(key_file)) => {
-                let (cert_file, key_file) = (named_file(cert_file), named_file(key_file));
-                Some(prometheus::Tls { cert_file, key_file })
-            }
-            (None, None) => None,
-            _ => return Err(self.at_value(spanned, "cert_file and key_file go together")),
-        };
-        let connections_max = match &file.connections_max {
-            Some(max) if *max.get_ref() == 0 => {
-                return Err(self.at_value(max, "at least 1 connection"));
-            }
-            max => max.as_ref().map_or(16, |max| *max.get_ref()),
-        };
-        let expire_intervals = match &file.expire_intervals {
-            Some(number) if !(1..=1000).contains(number.get_ref()) => {
-                return Err(self.at_value(number, "points are kept for 1 to 1000 intervals"));
-            }
-            number => number.as_ref().map_or(3, |number| *number.get_ref()),
-        };
-        Ok(prometheus::Settings {
-            listen,
-            tls,
-            users: self.users(file)?,
-            connections_max,
-            request_timeout: or_seconds(file.request_timeout, 10),
-            response_timeout: or_seconds(file.response_timeout, 30),
-            expire_intervals,
-            points_bytes_max: file.points_bytes_max.map_or(128 << 20, |bytes| bytes.0),
-            gzip: file.gzip.unwrap_or(true),
-            mode: file.mode,
-            age_min: or_seconds(file.age_min, 5),
-        })
+pub fn settings(
+    written: &Written,
+    spanned: &Spanned<FilePrometheus>,
+) -> Result<prometheus::Settings, String> {
+    let file = spanned.get_ref();
+    let default = || "127.0.0.1:9100".to_string();
+    let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
+    let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
+    if let (Some(spanned), true) = (&file.listen, host.is_empty() || !is_port(port)) {
+        let message = "an address to listen on is host:port, such as 127.0.0.1:9100; \
+                       0.0.0.0:9100 or [::]:9100 for all";
+        return Err(written.at_value(spanned, message));
     }
+    let tls = match (&file.cert_file, &file.key_file) {
+        (Some(cert_file), Some(key_file)) => {
+            let (cert_file, key_file) = (named_file(cert_file), named_file(key_file));
+            Some(prometheus::Tls { cert_file, key_file })
+        }
+        (None, None) => None,
+        _ => return Err(written.at_value(spanned, "cert_file and key_file go together")),
+    };
+    let connections_max = match &file.connections_max {
+        Some(max) if *max.get_ref() == 0 => {
+            return Err(written.at_value(max, "at least 1 connection"));
+        }
+        max => max.as_ref().map_or(16, |max| *max.get_ref()),
+    };
+    let expire_intervals = match &file.expire_intervals {
+        Some(number) if !(1..=1000).contains(number.get_ref()) => {
+            return Err(written.at_value(number, "points are kept for 1 to 1000 intervals"));
+        }
+        number => number.as_ref().map_or(3, |number| *number.get_ref()),
+    };
+    Ok(prometheus::Settings {
+        listen,
+        tls,
+        users: users(written, file)?,
+        connections_max,
+        request_timeout: or_seconds(file.request_timeout, 10),
+        response_timeout: or_seconds(file.response_timeout, 30),
+        expire_intervals,
+        points_bytes_max: file.points_bytes_max.map_or(128 << 20, |bytes| bytes.0),
+        gzip: file.gzip.unwrap_or(true),
+        mode: file.mode,
+        age_min: or_seconds(file.age_min, 5),
+    })
+}
 
-    /// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
-    fn users(&self, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
-        let wrong = |name: &str| {
-            format!(
-                "the password of `{name}` is no bcrypt hash such as `htpasswd -nB {name}` prints"
-            )
-        };
-        let mut users = Vec::new();
-        for (name, hash) in &file.users {
-            if !is_bcrypt(hash.get_ref()) {
-                return Err(self.at_value(hash, wrong(name)));
-            }
-            users.push((name.clone(), Secret::new(hash.get_ref())));
+/// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
+fn users(written: &Written, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
+    let wrong = |name: &str| {
+        format!("the password of `{name}` is no bcrypt hash such as `htpasswd -nB {name}` prints")
+    };
+    let mut users = Vec::new();
+    for (name, hash) in &file.users {
+        if !is_bcrypt(hash.get_ref()) {
+            return Err(written.at_value(hash, wrong(name)));
         }
-        let Some(spanned) = &file.users_file else { return Ok(users) };
-        let path = named_file(spanned.get_ref());
-        let shown = path.display();
-        let text = std::fs::read_to_string(&path)
-            .map_err(|err| self.at_value(spanned, format!("cannot read {shown}: {err}")))?;
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (name, hash) = line.split_once(':').unwrap_or((line, ""));
-            if !is_bcrypt(hash) {
-                return Err(format!("{shown}:{}: {}", number + 1, wrong(name)));
-            }
-            users.push((name.into(), Secret::new(hash)));
-        }
-        if users.is_empty() {
-            // An empty file must not let in everyone.
-            return Err(self.at_value(spanned, format!("{shown} has no users")));
-        }
-        Ok(users)
+        users.push((name.clone(), Secret::new(hash.get_ref())));
     }
+    let Some(spanned) = &file.users_file else { return Ok(users) };
+    let path = named_file(spanned.get_ref());
+    let shown = path.display();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|err| written.at_value(spanned, format!("cannot read {shown}: {err}")))?;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, hash) = line.split_once(':').unwrap_or((line, ""));
+        if !is_bcrypt(hash) {
+            return Err(format!("{shown}:{}: {}", number + 1, wrong(name)));
+        }
+        users.push((name.into(), Secret::new(hash)));
+    }
+    if users.is_empty() {
+        // An empty file must not let in everyone.
+        return Err(written.at_value(spanned, format!("{shown} has no users")));
+    }
+    Ok(users)
 }
 
 fn is_port(text: &str) -> bool {

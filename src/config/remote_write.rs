@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FileLogin, Source, named_file};
+use super::place::Written;
+use super::values::{FileLogin, named_file};
 use crate::base::units::{Bytes, Time, Timeout, or_seconds};
 use crate::output::remote_write;
 
@@ -25,26 +26,24 @@ pub struct FileRemoteWrite {
     pub queue_bytes_max: Option<Bytes>,
 }
 
-impl Source {
-    pub(super) fn remote_write(
-        &self,
-        spanned: &Spanned<FileRemoteWrite>,
-    ) -> Result<remote_write::Settings, String> {
-        let file = spanned.get_ref();
-        let login = FileLogin {
-            username: &file.username,
-            password_file: &file.password_file,
-            token_file: &file.token_file,
-        };
-        Ok(remote_write::Settings {
-            url: self.url(&file.url, spanned)?,
-            login: self.login(login, spanned)?,
-            tenant: file.tenant.clone(),
-            batch_points_max: self.batch_points(&file.batch_points_max, 1000)?,
-            batch_bytes_max: file.batch_bytes_max.map_or(256 << 10, |bytes| bytes.0),
-            flush_interval: or_seconds(file.flush_interval, 1),
-            timeout: or_seconds(file.timeout, 10),
-            ca_file: file.ca_file.as_deref().map(named_file),
-        })
-    }
+pub fn settings(
+    written: &Written,
+    spanned: &Spanned<FileRemoteWrite>,
+) -> Result<remote_write::Settings, String> {
+    let file = spanned.get_ref();
+    let login = FileLogin {
+        username: &file.username,
+        password_file: &file.password_file,
+        token_file: &file.token_file,
+    };
+    Ok(remote_write::Settings {
+        url: written.url(&file.url, spanned)?,
+        login: written.login(login, spanned)?,
+        tenant: file.tenant.clone(),
+        batch_points_max: written.batch_points(&file.batch_points_max, 1000)?,
+        batch_bytes_max: file.batch_bytes_max.map_or(256 << 10, |bytes| bytes.0),
+        flush_interval: or_seconds(file.flush_interval, 1),
+        timeout: or_seconds(file.timeout, 10),
+        ca_file: file.ca_file.as_deref().map(named_file),
+    })
 }

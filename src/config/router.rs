@@ -1,29 +1,41 @@
 //! `[[router]]`: how a router is reached, and what it is asked.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{
-    FileLimits, PASSPHRASE_VARIABLE, PASSWORD_VARIABLE, Source, dependency, named_file,
-    unknown_collector,
-};
+use super::dependency::{self, FileDependency};
+use super::nearest::nearest;
+use super::place::Written;
+use super::values::named_file;
 use crate::base::secret::Secret;
 use crate::base::sys;
 use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
-use crate::collectors;
 use crate::netconf::ssh;
 use crate::poll::registry;
 use crate::poll::router::{Link, Polled, Router};
 use crate::xml::items::Limits;
+use crate::{collector, collectors};
+
+const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
+const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     Local,
     Ssh,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileLimits {
+    pub message_bytes_max: Option<Bytes>,
+    pub item_bytes_max: Option<Bytes>,
+    pub depth_max: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,159 +85,185 @@ impl FileRouter {
     }
 }
 
-impl Source {
-    pub(super) fn router(&self, spanned: &Spanned<FileRouter>) -> Result<Router, String> {
-        let router = spanned.get_ref();
-        self.refuse_empty(
-            spanned,
-            &[
-                ("identity", &router.identity),
-                ("target", &router.target),
-                ("username", &router.username),
-            ],
-        )?;
-        let link = self.link(spanned)?;
-        let identity = match (&router.identity, &link) {
-            (Some(identity), _) => identity.clone(),
-            (None, Link::Ssh(ssh)) => ssh.target.clone(),
-            (None, Link::Local { .. }) => sys::hostname(),
-        };
-        let file = &self.file;
-        let limits = |of: fn(&FileLimits) -> Option<Bytes>, or: usize| {
-            of(&router.limits).or(of(&file.limits)).map_or(or, |bytes| bytes.0)
-        };
-        let default = Limits::default();
-        let depth = router.limits.depth_max.or(file.limits.depth_max);
-        let share = match &file.poll_share_max {
-            Some(share) if !(1.0..=100.0).contains(share.get_ref()) => {
-                return Err(self.at_value(share, "a share of time is from 1 to 100 percent"));
-            }
-            share => share.as_ref().map_or(25.0, |share| *share.get_ref()),
-        };
-        Ok(Router {
-            identity,
-            link,
-            limits: Limits {
-                message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),
-                item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max),
-                depth_max: depth.map_or(default.depth_max, NonZeroUsize::get),
-            },
-            collectors: self.polled(router)?,
-            poll_share_max: share / 100.0,
-            master_only: file.master_only.unwrap_or(false),
-            re_slot: file.re_slot,
-            enrich: self.enriches(),
-        })
-    }
+/// What the settings say for all routers.
+pub struct Defaults<'a> {
+    pub interval: Option<Interval>,
+    pub timeout: Option<Timeout>,
+    pub collectors: Option<&'a Spanned<Vec<String>>>,
+    pub poll_share_max: Option<&'a Spanned<f64>>,
+    pub master_only: bool,
+    pub re_slot: Option<u32>,
+    pub limits: &'a FileLimits,
+    /// `[collector.NAME]`
+    pub collector: &'a BTreeMap<String, Spanned<collector::Settings>>,
+    pub dependency: Option<&'a FileDependency>,
+}
 
-    fn link(&self, spanned: &Spanned<FileRouter>) -> Result<Link, String> {
-        let router = spanned.get_ref();
-        let fail = |message: &str| self.at_value(spanned, message);
-        let transport = router.transport.unwrap_or(match router.target {
-            Some(_) => Transport::Ssh,
-            None => Transport::Local,
+pub fn router(
+    written: &Written,
+    spanned: &Spanned<FileRouter>,
+    defaults: &Defaults,
+) -> Result<Router, String> {
+    let router = spanned.get_ref();
+    written.refuse_empty(
+        spanned,
+        &[
+            ("identity", &router.identity),
+            ("target", &router.target),
+            ("username", &router.username),
+        ],
+    )?;
+    let link = link(written, spanned, defaults)?;
+    let identity = match (&router.identity, &link) {
+        (Some(identity), _) => identity.clone(),
+        (None, Link::Ssh(ssh)) => ssh.target.clone(),
+        (None, Link::Local { .. }) => sys::hostname(),
+    };
+    let limits = |of: fn(&FileLimits) -> Option<Bytes>, or: usize| {
+        of(&router.limits).or(of(defaults.limits)).map_or(or, |bytes| bytes.0)
+    };
+    let default = Limits::default();
+    let depth = router.limits.depth_max.or(defaults.limits.depth_max);
+    let share = match defaults.poll_share_max {
+        Some(share) if !(1.0..=100.0).contains(share.get_ref()) => {
+            return Err(written.at_value(share, "a share of time is from 1 to 100 percent"));
+        }
+        share => share.map_or(25.0, |share| *share.get_ref()),
+    };
+    Ok(Router {
+        identity,
+        link,
+        limits: Limits {
+            message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),
+            item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max),
+            depth_max: depth.map_or(default.depth_max, NonZeroUsize::get),
+        },
+        collectors: polled(written, router, defaults)?,
+        poll_share_max: share / 100.0,
+        master_only: defaults.master_only,
+        re_slot: defaults.re_slot,
+        enrich: defaults.dependency.is_some_and(FileDependency::enriches),
+    })
+}
+
+fn link(
+    written: &Written,
+    spanned: &Spanned<FileRouter>,
+    defaults: &Defaults,
+) -> Result<Link, String> {
+    let router = spanned.get_ref();
+    let fail = |message: &str| written.at_value(spanned, message);
+    let transport = router.transport.unwrap_or(match router.target {
+        Some(_) => Transport::Ssh,
+        None => Transport::Local,
+    });
+    if transport == Transport::Local {
+        let why = "is for a router that is reached over SSH, by its target";
+        written.refuse(spanned, &router.ssh_keys(), why)?;
+        let cli = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
+        let cli = || cli.iter().map(|word| word.to_string()).collect();
+        let command = router.command.clone().unwrap_or_else(cli);
+        if command.is_empty() {
+            return Err(fail("command is empty: it needs a program"));
+        }
+        // A router that takes its time for its replies may need it for its first words.
+        let timeout = router.timeout.or(defaults.timeout);
+        let connect_timeout = or_seconds(router.connect_timeout.or(timeout), 30);
+        return Ok(Link::Local { command, connect_timeout });
+    }
+    let why = "is for transport = \"local\", and this router is reached over SSH";
+    written.refuse(spanned, &[("command", router.command.is_some())], why)?;
+    let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
+    let username = router.username.clone();
+    let username = username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
+    let private_key = router.private_key.as_ref().map(|path| named_file(path.get_ref()));
+    if let (Some(spanned), Some(path)) = (&router.private_key, &private_key) {
+        let opened = std::fs::File::open(path).map_err(|err| {
+            let shown = path.display();
+            written.at_value(spanned, format!("the private key {shown} cannot be read: {err}"))
         });
-        if transport == Transport::Local {
-            let why = "is for a router that is reached over SSH, by its target";
-            self.refuse(spanned, &router.ssh_keys(), why)?;
-            let cli = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
-            let cli = || cli.iter().map(|word| word.to_string()).collect();
-            let command = router.command.clone().unwrap_or_else(cli);
-            if command.is_empty() {
-                return Err(fail("command is empty: it needs a program"));
-            }
-            // A router that takes its time for its replies may need it for its first words.
-            let timeout = router.timeout.or(self.file.timeout);
-            let connect_timeout = or_seconds(router.connect_timeout.or(timeout), 30);
-            return Ok(Link::Local { command, connect_timeout });
-        }
-        let why = "is for transport = \"local\", and this router is reached over SSH";
-        self.refuse(spanned, &[("command", router.command.is_some())], why)?;
-        let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
-        let username = router.username.clone();
-        let username =
-            username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
-        let private_key = router.private_key.as_ref().map(|path| named_file(path.get_ref()));
-        if let (Some(spanned), Some(path)) = (&router.private_key, &private_key) {
-            let opened = std::fs::File::open(path).map_err(|err| {
-                let shown = path.display();
-                self.at_value(spanned, format!("the private key {shown} cannot be read: {err}"))
-            });
-            opened.map(drop)?;
-        }
-        let home = std::env::var_os("HOME").unwrap_or_default();
-        let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
-        Ok(Link::Ssh(ssh::Settings {
-            target,
-            port: router.port.unwrap_or(830),
-            username,
-            password: self.secret(
-                &router.password_file,
-                &router.password_env,
-                PASSWORD_VARIABLE,
-            )?,
-            private_key,
-            passphrase: self.secret(
-                &router.passphrase_file,
-                &router.passphrase_env,
-                PASSPHRASE_VARIABLE,
-            )?,
-            agent: router.agent,
-            known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
-            host_key_check: router.host_key_check.unwrap_or(true),
-            legacy_algorithms: router.legacy_algorithms,
-            connect_timeout: or_seconds(router.connect_timeout, 10),
-            keepalive_interval: or_seconds(router.keepalive_interval, 15),
-        }))
+        opened.map(drop)?;
     }
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
+    Ok(Link::Ssh(ssh::Settings {
+        target,
+        port: router.port.unwrap_or(830),
+        username,
+        password: secret(written, &router.password_file, &router.password_env, PASSWORD_VARIABLE)?,
+        private_key,
+        passphrase: secret(
+            written,
+            &router.passphrase_file,
+            &router.passphrase_env,
+            PASSPHRASE_VARIABLE,
+        )?,
+        agent: router.agent,
+        known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
+        host_key_check: router.host_key_check.unwrap_or(true),
+        legacy_algorithms: router.legacy_algorithms,
+        connect_timeout: or_seconds(router.connect_timeout, 10),
+        keepalive_interval: or_seconds(router.keepalive_interval, 15),
+    }))
+}
 
-    /// A secret from its file, its named variable, or the variable that needs no setting.
-    fn secret(
-        &self,
-        file: &Option<Spanned<PathBuf>>,
-        variable: &Option<Spanned<String>>,
-        default: &str,
-    ) -> Result<Option<Secret>, String> {
-        match (file, variable) {
-            (Some(_), _) => self.secret_file(file),
-            (None, Some(name)) => {
-                let secret = Secret::from_environment(name.get_ref());
-                secret.map(Some).map_err(|why| self.at_value(name, why))
-            }
-            (None, None) => Ok(Secret::from_environment(default).ok()),
+/// A secret from its file, its named variable, or the variable that needs no setting.
+fn secret(
+    written: &Written,
+    file: &Option<Spanned<PathBuf>>,
+    variable: &Option<Spanned<String>>,
+    default: &str,
+) -> Result<Option<Secret>, String> {
+    match (file, variable) {
+        (Some(_), _) => written.secret_file(file),
+        (None, Some(name)) => {
+            let secret = Secret::from_environment(name.get_ref());
+            secret.map(Some).map_err(|why| written.at_value(name, why))
         }
+        (None, None) => Ok(Secret::from_environment(default).ok()),
     }
+}
 
-    fn polled(&self, router: &FileRouter) -> Result<Vec<Polled>, String> {
-        let file = &self.file;
-        let default = || collectors::DEFAULT.iter().map(|name| name.to_string()).collect();
-        let spanned = router.collectors.as_ref().or(file.collectors.as_ref());
-        let mut names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
-        if let (Some(spanned), true) = (spanned, names.is_empty()) {
-            return Err(self.at_value(spanned, "an empty list: name at least one collector"));
-        }
-        if self.wants_connections() {
-            names.push("connections".into());
-        }
-        let mut polled: Vec<Polled> = Vec::new();
-        for name in names {
-            let Some(entry) = registry::find(&name) else {
-                let message = unknown_collector(&name);
-                return Err(spanned.map_or(message.clone(), |names| self.at_value(names, message)));
-            };
-            if polled.iter().any(|polled| polled.entry.name == entry.name) {
-                continue;
-            }
-            let settings = file.collector.get(&name).map(|settings| settings.get_ref().clone());
-            let settings = settings.unwrap_or_default();
-            let interval = settings.interval.or(router.interval).or(file.interval);
-            let timeout = settings.timeout.or(router.timeout).or(file.timeout);
-            // A router's sockets are asked for as often as a machine's.
-            let is_sockets = entry.name == "connections";
-            let often = if is_sockets { dependency::INTERVAL_SECONDS } else { 30 };
-            let (interval, timeout) = (or_seconds(interval, often), or_seconds(timeout, 30));
-            polled.push(Polled { entry, interval, timeout, settings });
-        }
-        Ok(polled)
+fn polled(
+    written: &Written,
+    router: &FileRouter,
+    defaults: &Defaults,
+) -> Result<Vec<Polled>, String> {
+    let default = || collectors::DEFAULT.iter().map(|name| name.to_string()).collect();
+    let spanned = router.collectors.as_ref().or(defaults.collectors);
+    let mut names: Vec<String> = spanned.map_or_else(default, |names| names.get_ref().clone());
+    if let (Some(spanned), true) = (spanned, names.is_empty()) {
+        return Err(written.at_value(spanned, "an empty list: name at least one collector"));
     }
+    if defaults.dependency.is_some_and(FileDependency::wants_connections) {
+        names.push("connections".into());
+    }
+    let mut polled: Vec<Polled> = Vec::new();
+    for name in names {
+        let Some(entry) = registry::find(&name) else {
+            let message = unknown_collector(&name);
+            return Err(spanned.map_or(message.clone(), |names| written.at_value(names, message)));
+        };
+        if polled.iter().any(|polled| polled.entry.name == entry.name) {
+            continue;
+        }
+        let settings = defaults.collector.get(&name).map(|settings| settings.get_ref().clone());
+        let settings = settings.unwrap_or_default();
+        let interval = settings.interval.or(router.interval).or(defaults.interval);
+        let timeout = settings.timeout.or(router.timeout).or(defaults.timeout);
+        // A router's sockets are asked for as often as a machine's.
+        let is_sockets = entry.name == "connections";
+        let often = if is_sockets { dependency::INTERVAL_SECONDS } else { 30 };
+        let (interval, timeout) = (or_seconds(interval, often), or_seconds(timeout, 30));
+        polled.push(Polled { entry, interval, timeout, settings });
+    }
+    Ok(polled)
+}
+
+/// What to say of a collector that does not exist.
+pub fn unknown_collector(name: &str) -> String {
+    let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
+    let nearest = nearest(name, &names).map(|near| format!(", did you mean `{near}`?"));
+    let nearest = nearest.unwrap_or_default();
+    format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
 }

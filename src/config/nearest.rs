@@ -1,0 +1,26 @@
+//! The name that was probably meant.
+
+/// The name that differs from `name` by the fewest letters, if they are few.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let best = known.iter().map(|known| (distance(name, known), *known)).min()?;
+    (best.0 <= 1 + name.len() / 3).then_some(best.1)
+}
+
+/// How many letters have to be replaced, added, left out or swapped with the next one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    // The row before last, the last one, and the one that is made.
+    let mut rows = [vec![usize::MAX; b.len() + 1], (0..=b.len()).collect(), vec![0; b.len() + 1]];
+    for i in 1..=a.len() {
+        rows[2][0] = i;
+        for j in 1..=b.len() {
+            let replaced = rows[1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            rows[2][j] = replaced.min(rows[1][j] + 1).min(rows[2][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                rows[2][j] = rows[2][j].min(rows[0][j - 2] + 1);
+            }
+        }
+        rows.rotate_left(1);
+    }
+    rows[1][b.len()]
+}

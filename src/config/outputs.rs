@@ -1,0 +1,180 @@
+//! `[output]` and `[spool]`: where points go, and what keeps them meanwhile.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::influxdb::{self, FileInfluxdb};
+use super::kafka::{self, FileKafka};
+use super::place::Written;
+use super::prometheus::{self, FilePrometheus};
+use super::remote_write::{self, FileRemoteWrite};
+use crate::base::units::{Bytes, Interval, Time, or_seconds};
+use crate::output::{self, spool};
+use crate::serve;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileOutputs {
+    pub stdout: Option<FileStdout>,
+    pub file: Option<FileFile>,
+    pub influxdb: Option<Spanned<FileInfluxdb>>,
+    pub kafka: Option<Spanned<FileKafka>>,
+    pub prometheus: Option<Spanned<FilePrometheus>>,
+    pub remote_write: Option<Spanned<FileRemoteWrite>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    #[default]
+    Line,
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileStdout {
+    pub format: Format,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileFile {
+    pub path: PathBuf,
+    #[serde(default)]
+    pub format: Format,
+    pub queue_bytes_max: Option<Bytes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpool {
+    pub directory: PathBuf,
+    pub bytes_max: Option<Bytes>,
+    pub age_max: Option<Time>,
+    pub sync_interval: Option<Interval>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub kind: OutputKind,
+    pub queue_bytes_max: usize,
+    pub spool: Option<spool::Settings>,
+}
+
+impl Output {
+    pub fn name(&self) -> &'static str {
+        match &self.kind {
+            OutputKind::Stdout { .. } => "stdout",
+            OutputKind::File { .. } => "file",
+            OutputKind::Influxdb(_) => "influxdb",
+            OutputKind::Kafka(_) => "kafka",
+            OutputKind::Prometheus(_) => "prometheus",
+            OutputKind::RemoteWrite(_) => "remote_write",
+        }
+    }
+
+    /// Whether the other one takes the same records and only writes them elsewhere, or under
+    /// another name: what is queued for the one can go to the other.
+    pub fn differs_in_sink(&self, other: &Output) -> bool {
+        let like_ours = match (&self.kind, &other.kind) {
+            (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
+                OutputKind::Influxdb(output::influxdb::Settings {
+                    url: ours.url.clone(),
+                    target: ours.target.clone(),
+                    gzip: ours.gzip,
+                    timeout: ours.timeout,
+                    ca_file: ours.ca_file.clone(),
+                    ..theirs.clone()
+                })
+            }
+            (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
+                OutputKind::Kafka(output::kafka::Settings {
+                    topic: theirs.topic.clone(),
+                    key: theirs.key.clone(),
+                    value: theirs.value,
+                    layout: theirs.layout,
+                    ..ours.clone()
+                })
+            }
+            (OutputKind::RemoteWrite(ours), OutputKind::RemoteWrite(theirs)) => {
+                OutputKind::RemoteWrite(output::remote_write::Settings {
+                    batch_points_max: theirs.batch_points_max,
+                    batch_bytes_max: theirs.batch_bytes_max,
+                    flush_interval: theirs.flush_interval,
+                    ..ours.clone()
+                })
+            }
+            _ => return false,
+        };
+        let same_queue =
+            (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
+        self.kind != other.kind && self.kind == like_ours && same_queue
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputKind {
+    Stdout { format: Format },
+    File { path: PathBuf, format: Format },
+    Influxdb(output::influxdb::Settings),
+    Kafka(output::kafka::Settings),
+    Prometheus(serve::prometheus::Settings),
+    RemoteWrite(output::remote_write::Settings),
+}
+
+pub fn outputs(
+    written: &Written,
+    outputs: &FileOutputs,
+    spool: Option<&FileSpool>,
+) -> Result<Vec<Output>, String> {
+    let mut found = Vec::new();
+    let mut add = |kind: OutputKind, queue_bytes_max: Option<Bytes>| {
+        let queue_bytes_max = queue_bytes_max.map_or(4 << 20, |bytes| bytes.0);
+        let mut output = Output { kind, queue_bytes_max, spool: None };
+        output.spool = spool.and_then(|spool| of_output(spool, &output));
+        found.push(output);
+    };
+    if let Some(FileStdout { format, queue_bytes_max }) = &outputs.stdout {
+        add(OutputKind::Stdout { format: *format }, *queue_bytes_max);
+    }
+    if let Some(FileFile { path, format, queue_bytes_max }) = &outputs.file {
+        add(OutputKind::File { path: path.clone(), format: *format }, *queue_bytes_max);
+    }
+    if let Some(influxdb) = &outputs.influxdb {
+        let kind = OutputKind::Influxdb(influxdb::settings(written, influxdb)?);
+        add(kind, influxdb.get_ref().queue_bytes_max);
+    }
+    if let Some(kafka) = &outputs.kafka {
+        add(OutputKind::Kafka(kafka::settings(written, kafka)?), kafka.get_ref().queue_bytes_max);
+    }
+    if let Some(prometheus) = &outputs.prometheus {
+        add(OutputKind::Prometheus(prometheus::settings(written, prometheus)?), None);
+    }
+    if let Some(remote_write) = &outputs.remote_write {
+        let kind = OutputKind::RemoteWrite(remote_write::settings(written, remote_write)?);
+        add(kind, remote_write.get_ref().queue_bytes_max);
+    }
+    if found.is_empty() {
+        let kind = OutputKind::Stdout { format: Format::Line };
+        found.push(Output { kind, queue_bytes_max: 4 << 20, spool: None });
+    }
+    Ok(found)
+}
+
+/// Each output has a directory of its own; standard output is nothing to keep points for, and
+/// Prometheus asks for the latest only.
+fn of_output(file: &FileSpool, output: &Output) -> Option<spool::Settings> {
+    if let OutputKind::Stdout { .. } | OutputKind::Prometheus(_) = output.kind {
+        return None;
+    }
+    Some(spool::Settings {
+        directory: file.directory.join(output.name()),
+        bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0 as u64),
+        age_max: or_seconds(file.age_max, 86400),
+        sync_interval: or_seconds(file.sync_interval, 5),
+    })
+}
