@@ -17,12 +17,12 @@ const HELLO: &str = "<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><c
     <session-id>7</session-id></hello>]]>]]>";
 
 /// `[[router]]` for a server that says exactly this, `ID` being the request's message-id.
-fn canned_router(directory: &Directory, identity: &str, hello: &str, reply: &str) -> String {
-    let hello = directory.write(&format!("{identity}.hello"), hello);
-    let reply = directory.write(&format!("{identity}.reply"), reply);
+fn canned_router(directory: &Directory, name: &str, hello: &str, reply: &str) -> String {
+    let hello = directory.write(&format!("{name}.hello"), hello);
+    let reply = directory.write(&format!("{name}.reply"), reply);
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/canned.py");
     format!(
-        "[[router]]\nidentity = \"{identity}\"\ntransport = \"local\"\n\
+        "[[router]]\nname = \"{name}\"\ntransport = \"local\"\n\
          command = [{:?}, \"{server}\", {hello:?}, {reply:?}]\n",
         program("python3"),
     )
@@ -127,7 +127,7 @@ fn what_is_not_netconf_is_refused() {
         let directory = Directory::new();
         let text = directory.write("hello", hello);
         let settings = format!(
-            "timeout = \"20s\"\n[[router]]\nidentity = \"r1\"\ntransport = \"local\"\n\
+            "timeout = \"20s\"\n[[router]]\nname = \"r1\"\ntransport = \"local\"\n\
              command = [\"/bin/cat\", {text:?}]\n"
         );
         let finished = run_with(&settings, &["once", "--collectors", "alarm"]);
@@ -329,7 +329,7 @@ fn a_router_that_hangs_costs_the_time_limit_and_a_new_session() {
 #[test]
 fn a_bad_router_stops_no_other() {
     let mut routers = String::new();
-    for (identity, fault) in [
+    for (name, fault) in [
         ("good", ""),
         ("hangs", "--fault hang"),
         ("exits", "--fault exit"),
@@ -337,7 +337,7 @@ fn a_bad_router_stops_no_other() {
         ("drips", "--fault slow --drip-bytes 1 --drip-ms 100"),
         ("refuses", "--fault rpc-error"),
     ] {
-        routers += &local_router(identity, fault);
+        routers += &local_router(name, fault);
     }
     let mut daemon =
         Daemon::start(&format!("collectors = [\"alarm\"]\n{FAST}timeout = \"3s\"\n{routers}"));
@@ -346,8 +346,8 @@ fn a_bad_router_stops_no_other() {
             lines.iter().filter(|line| line.tag("host") == "good").cloned().collect();
         (alarm_polls(&good) >= 5).then_some(())
     });
-    for identity in ["hangs", "exits", "garbles", "drips", "refuses"] {
-        daemon.process.wait_stderr(identity);
+    for name in ["hangs", "exits", "garbles", "drips", "refuses"] {
+        daemon.process.wait_stderr(name);
     }
     let finished = daemon.stop();
     assert_eq!(finished.code, 0, "{}", finished.stderr);

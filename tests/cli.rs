@@ -26,7 +26,7 @@ const SEVEN: &[&str] = &[
 fn help_names_every_command_and_flag() {
     let finished = run(&mut perijove(&["--help"]));
     assert_eq!((finished.code, finished.stderr.as_str()), (0, ""));
-    let flags = "--config --identity --target --port --transport --command --username \
+    let flags = "--config --name --target --port --transport --command --username \
         --private-key --password-file --passphrase-file --known-hosts --interval --timeout \
         --collectors --influxdb --database --format --verbose --quiet --help --version";
     for word in COMMANDS.iter().copied().chain(flags.split_whitespace()) {
@@ -139,7 +139,7 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             "[[router]]\ntarget = \"r\"\nusername = \"u\"\n\n\
              [[router]]\ntarget = \"r\"\nusername = \"u\"\n",
             5,
-            &["identity", "r"],
+            &["name", "r"],
         ),
         // Unreadable secrets.
         (
@@ -266,8 +266,7 @@ fn once_prints_prometheus_text() {
 
 #[test]
 fn once_without_a_router_fails() {
-    let settings =
-        "[[router]]\nidentity = \"r1\"\ntransport = \"local\"\ncommand = [\"/bin/false\"]\n";
+    let settings = "[[router]]\nname = \"r1\"\ntransport = \"local\"\ncommand = [\"/bin/false\"]\n";
     let finished = run_with(settings, &["once", "--collectors", "alarm"]);
     assert_eq!(finished.code, 1, "{finished:?}");
     assert!(finished.stderr.contains("/bin/false"), "{}", finished.stderr);
@@ -278,7 +277,7 @@ fn flags_alone_are_enough() {
     let command = router("--interfaces 1").join(" ");
     let finished = run(&mut perijove(&[
         "once",
-        "--identity",
+        "--name",
         "flagged",
         "--command",
         &command,
@@ -295,7 +294,7 @@ fn quiet_and_verbose_change_the_log_only() {
     let log = |flag: &str| {
         let finished = run_with(
             &local_router("r1", ""),
-            &["once", "--collectors", "alarm", flag, "--identity", "r1"],
+            &["once", "--collectors", "alarm", flag, "--name", "r1"],
         );
         assert_eq!(finished.code, 0, "{finished:?}");
         lines::read(&finished.stdout);

@@ -56,7 +56,7 @@ fn named<'a>(all: &'a [Series], name: &str) -> Vec<&'a Series> {
 fn served(port: u16, dependency: &str) -> String {
     format!(
         "self_interval = \"200ms\"\n[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
-         [dependency]\nidentity = \"me\"\n{dependency}"
+         [dependency]\nname = \"me\"\n{dependency}"
     )
 }
 

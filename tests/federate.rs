@@ -795,7 +795,7 @@ fn exporter(number: u32, machine: &fleet::Machine, inventory: &str, peer: &str) 
     let inventory = machine.directory.write("inventory.json", inventory);
     let settings = format!(
         "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n[dependency]\n\
-         identity = \"m{number}\"\naddress = \"10.9.0.{number}\"\n\
+         name = \"m{number}\"\naddress = \"10.9.0.{number}\"\n\
          [dependency.sockets]\nproc = \"{here}/proc\"\ninterval = \"300ms\"\n\
          [dependency.inventory]\nfile = \"{}\"\n\
          [dependency.darkstat]\nurl = \"{}\"\ninterval = \"300ms\"\n",

@@ -17,8 +17,8 @@ use common::temporary::Directory;
 use common::{answer, http_agent, program, wait_for};
 
 /// Settings for polls of one quick collector.
-fn polling(identity: &str) -> String {
-    format!("collectors = [\"alarm\"]\n{FAST}{}", local_router(identity, ""))
+fn polling(name: &str) -> String {
+    format!("collectors = [\"alarm\"]\n{FAST}{}", local_router(name, ""))
 }
 
 /// `perijove run -v` by a shell, which says where its standard error goes.
@@ -101,7 +101,7 @@ fn the_backup_is_quiet_and_takes_over() {
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/two_engines.py");
     let command = [program("python3").to_str().expect("UTF-8"), server].map(String::from);
     let settings = format!(
-        "master_only = true\ncollectors = [\"alarm\"]\n{FAST}[[router]]\nidentity = \"r1\"\n\
+        "master_only = true\ncollectors = [\"alarm\"]\n{FAST}[[router]]\nname = \"r1\"\n\
          command = [{:?}, {:?}, \"DIRECTORY\"]\n",
         command[0], command[1]
     );
@@ -205,9 +205,9 @@ fn nice(id: u32) -> Vec<String> {
 
 #[test]
 fn nice_and_the_logs_level_are_as_set_and_follow_hup() {
-    let settings = |identity: &str, nice: u32, log: &str| {
+    let settings = |name: &str, nice: u32, log: &str| {
         // Of which something is to be said at that level.
-        let router = local_router(identity, "--fault not-running");
+        let router = local_router(name, "--fault not-running");
         format!("nice = {nice}\ncollectors = [\"alarm\"]\n{FAST}{router}[log]\n{log}\n")
     };
     let mut daemon = Daemon::start(&settings("r1", 11, ""));

@@ -187,7 +187,7 @@ fn hanging_behind_a_shell(timeout: &str) -> (Daemon, Vec<u32>) {
     let shell = format!("{router}; true");
     let mut daemon = Daemon::start(&format!(
         "collectors = [\"alarm\"]\n{FAST}drain_timeout = \"1s\"\ntimeout = \"{timeout}\"\n[log]\n\
-         level = \"debug\"\n[[router]]\nidentity = \"r1\"\ncommand = [\"sh\", \"-c\", {shell:?}]\n"
+         level = \"debug\"\n[[router]]\nname = \"r1\"\ncommand = [\"sh\", \"-c\", {shell:?}]\n"
     ));
     daemon.process.wait_stderr("is open");
     let children = descendants(daemon.process.id());
@@ -216,7 +216,7 @@ fn a_child_that_says_nothing_has_the_time_limit() {
     let started = std::time::Instant::now();
     for limit in ["timeout = \"1s\"", "connect_timeout = \"1s\""] {
         let settings =
-            format!("[[router]]\nidentity = \"r1\"\n{limit}\ncommand = [\"sleep\", \"600\"]\n");
+            format!("[[router]]\nname = \"r1\"\n{limit}\ncommand = [\"sleep\", \"600\"]\n");
         let finished = run_with(&settings, &["once", "--collectors", "alarm"]);
         assert_eq!(finished.code, 1, "{finished:?}");
         assert!(finished.stderr.contains("no <hello>"), "{finished:?}");
@@ -294,8 +294,8 @@ fn an_output_that_hangs_does_not_slow_polling() {
 
 #[test]
 fn hup_reads_the_settings_again() {
-    let settings = |identity: &str, collectors: &str| {
-        format!("collectors = [{collectors}]\n{FAST}{}", local_router(identity, ""))
+    let settings = |name: &str, collectors: &str| {
+        format!("collectors = [{collectors}]\n{FAST}{}", local_router(name, ""))
     };
     let mut daemon = Daemon::start(&settings("before", "\"alarm\""));
     daemon.wait_lines("points", |lines| hosts(lines).contains("before").then_some(()));
@@ -364,7 +364,7 @@ fn settings_that_cannot_be_started_keep_the_old_ones_running() {
 #[test]
 fn a_router_that_is_not_there_is_tried_again_and_stops_no_other() {
     let mut daemon = Daemon::start(&format!(
-        "collectors = [\"alarm\"]\n{FAST}{}[[router]]\nidentity = \"gone\"\ntransport = \"local\"\n\
+        "collectors = [\"alarm\"]\n{FAST}{}[[router]]\nname = \"gone\"\ntransport = \"local\"\n\
          command = [\"DIRECTORY/router\"]\n",
         local_router("r1", "")
     ));

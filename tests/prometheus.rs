@@ -366,7 +366,7 @@ fn what_is_too_old_is_not_shown() {
     let router = common::perijove::router(&format!("{STILL} --fault exit@10")).join(" ");
     let once = format!("mkdir DIRECTORY/session && exec {router}");
     let router = format!(
-        "[[router]]\nidentity = \"r1\"\ncollectors = [\"alarm\"]\n\
+        "[[router]]\nname = \"r1\"\ncollectors = [\"alarm\"]\n\
          command = [\"sh\", \"-c\", {once:?}]\n"
     );
     let daemon = start(port, &settings(port, "expire_intervals = 20\n", &router));

@@ -161,7 +161,7 @@ fn an_unreachable_router_says_where() {
     // Any password will do where nobody asks for it; every test's perijove has a HOME.
     let router = |target: &str, port: u16| {
         format!(
-            "[[router]]\nidentity = \"r1\"\ntarget = \"{target}\"\nport = {port}\n\
+            "[[router]]\nname = \"r1\"\ntarget = \"{target}\"\nport = {port}\n\
              username = \"u\"\npassword_env = \"HOME\"\nconnect_timeout = \"2s\"\n"
         )
     };
@@ -180,7 +180,7 @@ fn a_server_that_is_not_ssh_is_said_to_be_none() {
     let stub = common::http_stub::HttpStub::start(|_, _| common::http_stub::Reply::Garbage);
     fails(
         &format!(
-            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"u\"\n\
+            "[[router]]\nname = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"u\"\n\
              password_env = \"HOME\"\nconnect_timeout = \"3s\"\n",
             stub.port
         ),
@@ -197,7 +197,7 @@ fn an_unknown_host_key_is_refused_and_says_how_to_accept_it() {
     let key = sshd.user_key("ed25519", "");
     let router = |known_hosts: &Path| {
         format!(
-            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\n\
+            "[[router]]\nname = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\n\
              username = \"{USER}\"\nprivate_key = {key:?}\nknown_hosts = {known_hosts:?}\n",
             sshd.port
         )
@@ -269,7 +269,7 @@ fn old_algorithms_only_by_setting() {
     let known_hosts =
         sshd.directory.write("old_hosts", format!("[127.0.0.1]:{} {public}", sshd.port));
     let settings = format!(
-        "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"{USER}\"\n\
+        "[[router]]\nname = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\nusername = \"{USER}\"\n\
          password_file = {:?}\nknown_hosts = {known_hosts:?}\n",
         sshd.port,
         sshd.password_file()
@@ -423,8 +423,8 @@ fn secrets_are_nowhere_to_be_seen() {
         &["--verbose", "--verbose", "--verbose"],
     );
     daemon.process.wait_for("four polls", |process| (polls(process) >= 4).then_some(()));
-    for identity in ["refused", "undone"] {
-        daemon.process.wait_stderr(identity);
+    for name in ["refused", "undone"] {
+        daemon.process.wait_stderr(name);
     }
     let ps = std::fs::read(format!("/proc/{}/cmdline", daemon.process.id())).expect("cmdline");
     let checked = run_with(&routers.concat(), &["check", "--verbose", "--verbose", "--verbose"]);

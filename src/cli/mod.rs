@@ -185,8 +185,8 @@ const FLAGS: &[Flag] = &[
         f.config = Some(v.into());
         Ok(())
     }),
-    flag!("identity", None, "NAME", "name of the router in every point", |f, v| {
-        f.router(|r| r.identity = Some(v.into()))
+    flag!("name", None, "NAME", "name of the router in every point", |f, v| {
+        f.router(|r| (r.name, r.identity) = (Some(typed(v.into())), None))
     }),
     flag!("target", Some('t'), "HOST", "router to reach over SSH", |f, v| {
         f.router(|r| r.target = Some(v.into()))
@@ -314,6 +314,7 @@ enum Typed {
 
 /// What was typed.
 struct Arguments {
+    warnings: Vec<String>,
     typed: Vec<(&'static Flag, String)>,
     flags: Flags,
     positional: Vec<String>,
@@ -339,6 +340,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn read_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Typed, String> {
     let mut parser = lexopt::Parser::from_iter(arguments);
+    let mut warnings = Vec::new();
     let mut typed = Vec::new();
     let mut positional = Vec::new();
     while let Some(argument) = parser.next().map_err(|err| err.to_string())? {
@@ -353,6 +355,10 @@ fn read_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Typed, St
             lexopt::Arg::Short('V') | lexopt::Arg::Long("version") => {
                 let version = concat!("perijove ", env!("CARGO_PKG_VERSION"), "\n");
                 return Ok(Typed::Question(version.into()));
+            }
+            lexopt::Arg::Long("identity") => {
+                warnings.push("--identity is now called --name; the next release drops it".into());
+                FLAGS.iter().find(|flag| flag.name == "name")
             }
             lexopt::Arg::Short(short) => FLAGS.iter().find(|flag| flag.short == Some(*short)),
             lexopt::Arg::Long(long) => FLAGS.iter().find(|flag| flag.name == *long),
@@ -383,7 +389,7 @@ fn read_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Typed, St
         return Err(format!("something is missing: perijove {name} {arguments}"));
     }
     let flags = apply(&typed, File::default())?;
-    Ok(Typed::Command(command, Box::new(Arguments { typed, flags, positional })))
+    Ok(Typed::Command(command, Box::new(Arguments { warnings, typed, flags, positional })))
 }
 
 /// The settings with what was typed.
@@ -449,8 +455,15 @@ impl Arguments {
     /// The settings, and logging as they say.
     fn start(&self) -> Result<Config, Exit> {
         let config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
-        log_to::start(config.destination, config.level);
+        self.start_log(&config);
         Ok(config)
+    }
+
+    fn start_log(&self, config: &Config) {
+        log_to::start(config.destination, config.level);
+        for warning in self.warnings.iter().chain(&config.warnings) {
+            log::warn!("{warning}");
+        }
     }
 
     /// Settings that `read` gives. If nobody watches, what is wrong with them is said in syslog
@@ -479,17 +492,17 @@ impl Arguments {
 fn run(arguments: &Arguments) -> Result<(), Exit> {
     let hangups = hold_hangups()?;
     let read = || arguments.source()?.only_polling()?.into_config();
-    run_daemon(arguments.unwatched(&read)?, hangups, &read)
+    run_daemon(arguments, hangups, &read)
 }
 
 fn federate(arguments: &Arguments) -> Result<(), Exit> {
     let hangups = hold_hangups()?;
     let read = || arguments.source()?.only_federate()?.into_config();
-    let config = arguments.unwatched(&read)?;
     if !arguments.flags.once {
-        return run_daemon(config, hangups, &read);
+        return run_daemon(arguments, hangups, &read);
     }
-    log_to::start(config.destination, config.level);
+    let config = arguments.unwatched(&read)?;
+    arguments.start_log(&config);
     daemon::federate_once(config, hangups).map_err(Exit::Failed)
 }
 
@@ -501,7 +514,7 @@ fn bigquery(arguments: &Arguments) -> Result<(), Exit> {
     let all = || arguments.source()?.only_bigquery().into_config();
     let read = || all()?.bigquery.ok_or_else(none);
     let config = arguments.unwatched(&all)?;
-    log_to::start(config.destination, config.level);
+    arguments.start_log(&config);
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let options = Options { create, dry_run };
     // Days that are asked for are loaded whoever else runs: nothing is remembered of them.
@@ -537,12 +550,13 @@ fn hold_hangups() -> Result<Hangups, Exit> {
 }
 
 fn run_daemon(
-    config: Config,
+    arguments: &Arguments,
     hangups: Hangups,
-    reload: &dyn Fn() -> Result<Config, String>,
+    read: &dyn Fn() -> Result<Config, String>,
 ) -> Result<(), Exit> {
-    log_to::start(config.destination, config.level);
-    daemon::run(config, hangups, reload).map_err(Exit::Failed)
+    let config = arguments.unwatched(read)?;
+    arguments.start_log(&config);
+    daemon::run(config, hangups, read).map_err(Exit::Failed)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -667,7 +681,7 @@ fn poll_once(
         poller.close();
         for (polled, outcome) in router.collectors.iter().zip(outcomes) {
             if outcome.failure().is_some() {
-                failed.push(format!("{} {}", router.identity, polled.entry.name));
+                failed.push(format!("{} {}", router.name, polled.entry.name));
             }
         }
     }
@@ -694,7 +708,7 @@ fn check(arguments: &Arguments) -> Result<(), Exit> {
             session.close();
             words
         });
-        report(&format!("router {}", router.identity), session)?;
+        report(&format!("router {}", router.name), session)?;
     }
     if let Some(settings) = &config.dependency {
         match source::sources(settings, &Shared::default()) {
@@ -770,7 +784,8 @@ fn parse(arguments: &Arguments) -> Result<(), Exit> {
     points.asked_ns = Some(time_ns);
     let result = parse_reply(&mut *poll, &reply, &mut points);
     let router = arguments.flags.file.router.first();
-    let node = router.and_then(|router| router.get_ref().identity.clone()).unwrap_or_default();
+    let name = router.and_then(|router| router.get_ref().name.as_ref());
+    let node = name.map_or_else(String::new, |name| name.get_ref().clone());
     let mut printer = Printer::new(format);
     printer.print(&Batch { node: &node, collector: entry.name, time_ns, points: &points });
     printer.finish()?;

@@ -127,7 +127,7 @@ pub fn markdown(entries: &[&Entry]) -> String {
     let mut out = String::from(
         "# Collectors\n\n\
          Made by `perijove collectors --format markdown`; a test holds it to the code.\n\n\
-         Every point has the router's identity as its tag `host` (`target` in Prometheus,\n\
+         Every point has the router's name as its tag `host` (`target` in Prometheus,\n\
          `node` in JSON), and `re_name` where a reply names the Routing Engine that it is from.\n\
          An *info* is a string field in line protocol and JSON, and a label in Prometheus; a\n\
          *text* has no Prometheus series.\n\n\

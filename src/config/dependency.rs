@@ -21,6 +21,8 @@ use crate::dependency::traffic;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileDependency {
+    pub name: Option<Spanned<String>>,
+    /// The old word for `name`.
     pub identity: Option<Spanned<String>>,
     pub address: Option<Spanned<String>>,
     pub bytes_as: Option<Kind>,
@@ -113,17 +115,11 @@ pub fn settings(
                 written.at_value(text, format!("`{}` is no address", text.get_ref()))
             })?),
         };
-    let identity = match &file.identity {
-        Some(name) if name.get_ref().trim().is_empty() => {
-            return Err(written.at_value(name, "identity is empty"));
-        }
-        name => name.as_ref().map_or_else(sys::hostname, |name| name.get_ref().clone()),
-    };
     let sockets = &file.sockets;
     let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
     let of_machine = sockets.machine.unwrap_or(!has_routers);
     Ok(Settings {
-        identity,
+        name: written.name(&file.name, &file.identity)?.unwrap_or_else(sys::hostname),
         address: address.map(|address| address.to_canonical()),
         bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),
         host_interval: interval,

@@ -110,6 +110,8 @@ pub struct Config {
     pub destination: Destination,
     /// What the machine itself talks to.
     pub dependency: Option<source::Settings>,
+    /// What whoever wrote the settings should know, though they are taken.
+    pub warnings: Vec<String>,
 }
 
 /// A settings file: what was written, and what of it was understood.
@@ -121,7 +123,7 @@ pub struct Source {
 impl Source {
     /// No settings file: flags alone.
     pub fn empty() -> Source {
-        let written = Written { path: None, text: String::new() };
+        let written = Written::new(None, String::new());
         Source { written, file: File::default() }
     }
 
@@ -132,7 +134,7 @@ impl Source {
     }
 
     fn parse(path: Option<PathBuf>, text: String) -> Result<Source, String> {
-        let written = Written { path, text };
+        let written = Written::new(path, text);
         match toml::from_str(&written.text) {
             Ok(file) => Ok(Source { written, file }),
             Err(err) => {
@@ -222,8 +224,8 @@ impl Source {
         }
         let mut names = BTreeSet::new();
         for (index, router) in routers.iter().enumerate() {
-            if !names.insert(&router.identity) {
-                let message = format!("two routers have the identity `{}`", router.identity);
+            if !names.insert(&router.name) {
+                let message = format!("two routers have the name `{}`", router.name);
                 return Err(written.at_value(&file.router[index], message));
             }
         }
@@ -246,6 +248,7 @@ impl Source {
             level: file.log.level.unwrap_or(Level::Info),
             destination: file.log.destination.unwrap_or_default(),
             dependency,
+            warnings: written.warnings.take(),
         })
     }
 
@@ -331,7 +334,7 @@ mod tests {
     #[test]
     fn a_router_s_sockets_are_asked_for_as_often_as_a_machine_s() {
         let interval = |of: &str, name: &str| {
-            let text = format!("{of}[[router]]\nidentity = \"a\"\n[dependency]\n");
+            let text = format!("{of}[[router]]\nname = \"a\"\n[dependency]\n");
             let config = read(&text).unwrap();
             let polled = &config.routers[0].collectors;
             let polled = polled.iter().find(|polled| polled.entry.name == name).unwrap();
@@ -375,8 +378,8 @@ mod tests {
             ),
             (
                 "twice",
-                "[[router]]\nidentity = \"a\"\n[[router]]\nidentity = \"a\"\n",
-                "FILE:3: router: two routers have the identity `a`",
+                "[[router]]\nname = \"a\"\n[[router]]\nname = \"a\"\n",
+                "FILE:3: router: two routers have the name `a`",
             ),
         ] {
             let err = read(text).unwrap_err();
@@ -412,7 +415,7 @@ mod tests {
             (v2, "retention_policy = \"p\"", not_2),
             (local, "target = \"r\"", "is for transport = \"local\""),
             (local, "target = \"\"", empty),
-            (local, "identity = \" \"", empty),
+            (local, "name = \" \"", empty),
             (local, "port = 830", not_local),
             (local, "username = \"u\"", not_local),
             (local, "password_file = \"/nonexistent\"", not_local),
@@ -421,7 +424,7 @@ mod tests {
             (local, "agent = true", not_local),
             (ssh, "command = [\"c\"]", "is for transport = \"local\""),
             (ssh, "transport = \"local\"", not_local),
-            ("[dependency]\n", "identity = \"\"", empty),
+            ("[dependency]\n", "name = \"\"", empty),
             ("[limits]\n", "message_bytes_max = \"0\"", "too small"),
             ("[limits]\n", "item_bytes_max = \"1023\"", "too small"),
             (v1, "batch_bytes_max = \"0\"", "too small"),
@@ -433,6 +436,23 @@ mod tests {
         for fine in [v1, v2, ssh, local, &format!("{v1}host_tag = \"router\"\n")] {
             assert!(read(fine).is_ok(), "{:?}", read(fine));
         }
+    }
+
+    #[test]
+    fn an_old_key_is_taken_with_a_warning() {
+        let config =
+            read("[[router]]\nidentity = \"a\"\n[dependency]\nidentity = \"b\"\n").unwrap();
+        assert_eq!(config.routers[0].name, "a");
+        assert_eq!(config.dependency.map(|dependency| dependency.name).as_deref(), Some("b"));
+        let say = "is now called name; the next release drops the old key";
+        let expected = [
+            format!("FILE:2: router.identity: identity {say}"),
+            format!("FILE:4: dependency.identity: identity {say}"),
+        ];
+        assert_eq!(config.warnings, expected);
+        let both = read("[[router]]\nname = \"a\"\nidentity = \"a\"\n").map(drop);
+        let why = "identity is the old key for name, which is set too: remove identity";
+        assert_eq!(both, Err(format!("FILE:3: router.identity: {why}")));
     }
 
     #[test]

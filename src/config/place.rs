@@ -1,5 +1,6 @@
 //! Where in the settings file an error is: its line, and the key that is set there.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use toml::Spanned;
@@ -7,11 +8,17 @@ use toml::Spanned;
 /// What was written: a settings file and its text, for errors that name a line.
 pub struct Written {
     /// None: flags alone, which have no place in a file.
-    pub path: Option<PathBuf>,
+    path: Option<PathBuf>,
     pub text: String,
+    /// What whoever wrote it should know, though it is taken.
+    pub warnings: RefCell<Vec<String>>,
 }
 
 impl Written {
+    pub fn new(path: Option<PathBuf>, text: String) -> Written {
+        Written { path, text, warnings: RefCell::default() }
+    }
+
     /// An error at that byte of the file: file, line, key and message.
     pub fn at(&self, offset: usize, message: &str) -> String {
         let Some(path) = &self.path else { return message.to_string() };

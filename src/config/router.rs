@@ -41,7 +41,9 @@ pub struct FileLimits {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileRouter {
-    pub identity: Option<String>,
+    pub name: Option<Spanned<String>>,
+    /// The old word for `name`.
+    pub identity: Option<Spanned<String>>,
     pub transport: Option<Transport>,
     pub target: Option<String>,
     pub port: Option<u16>,
@@ -105,17 +107,10 @@ pub fn router(
     defaults: &Defaults,
 ) -> Result<Router, String> {
     let router = spanned.get_ref();
-    written.refuse_empty(
-        spanned,
-        &[
-            ("identity", &router.identity),
-            ("target", &router.target),
-            ("username", &router.username),
-        ],
-    )?;
+    written.refuse_empty(spanned, &[("target", &router.target), ("username", &router.username)])?;
     let link = link(written, spanned, defaults)?;
-    let identity = match (&router.identity, &link) {
-        (Some(identity), _) => identity.clone(),
+    let name = match (written.name(&router.name, &router.identity)?, &link) {
+        (Some(name), _) => name,
         (None, Link::Ssh(ssh)) => ssh.target.clone(),
         (None, Link::Local { .. }) => sys::hostname(),
     };
@@ -131,7 +126,7 @@ pub fn router(
         share => share.map_or(25.0, |share| *share.get_ref()),
     };
     Ok(Router {
-        identity,
+        name,
         link,
         limits: Limits {
             message_bytes_max: limits(|l| l.message_bytes_max, default.message_bytes_max),

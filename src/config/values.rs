@@ -19,6 +19,32 @@ pub struct FileLogin<'a> {
 }
 
 impl Written {
+    /// The name of a router or a machine, whose key was `identity`.
+    pub fn name(
+        &self,
+        name: &Option<Spanned<String>>,
+        identity: &Option<Spanned<String>>,
+    ) -> Result<Option<String>, String> {
+        let key = if name.is_some() { "name" } else { "identity" };
+        match (name, identity) {
+            (Some(_), Some(identity)) => {
+                let why = "identity is the old key for name, which is set too: remove identity";
+                return Err(self.at_value(identity, why));
+            }
+            (None, Some(identity)) => {
+                let why = "identity is now called name; the next release drops the old key";
+                self.warnings.borrow_mut().push(self.at_value(identity, why));
+            }
+            _ => {}
+        }
+        match name.as_ref().or(identity.as_ref()) {
+            Some(name) if name.get_ref().trim().is_empty() => {
+                Err(self.at_value(name, format!("{key} is empty")))
+            }
+            name => Ok(name.map(|name| name.get_ref().clone())),
+        }
+    }
+
     pub fn secret_file(&self, path: &Option<Spanned<PathBuf>>) -> Result<Option<Secret>, String> {
         let read = |path: &Spanned<PathBuf>| {
             Secret::from_file(&named_file(path.get_ref())).map_err(|why| self.at_value(path, why))

@@ -351,7 +351,7 @@ impl Running {
         let time_ns = now_ns();
         let mut own = Vec::new();
         for (status, _) in &self.routers {
-            if !wanted.has_target(status.identity()) {
+            if !wanted.has_target(status.name()) {
                 continue;
             }
             let mut points = Points::default();
@@ -361,11 +361,11 @@ impl Running {
             if wanted.collectors.is_empty() {
                 status.points(&mut points);
             }
-            own.push((status.identity().to_string(), time_ns, points));
+            own.push((status.name().to_string(), time_ns, points));
         }
         if wanted.is_all() {
             let node = match (&self.routers[..], &self.machine) {
-                ([(only, _)], _) => only.identity().to_string(),
+                ([(only, _)], _) => only.name().to_string(),
                 (_, Some(machine)) => machine.clone(),
                 _ => sys::hostname(),
             };
@@ -399,7 +399,7 @@ impl Running {
 impl Program for Mutex<Running> {
     fn targets(&self) -> Vec<String> {
         let running = lock(self);
-        let routers = running.routers.iter().map(|(status, _)| status.identity().to_string());
+        let routers = running.routers.iter().map(|(status, _)| status.name().to_string());
         routers.chain(running.machine.clone()).collect()
     }
 
@@ -424,7 +424,7 @@ impl Program for Mutex<Running> {
         let (done, all_done) = mpsc::channel();
         let made = Instant::now();
         for (status, asks) in &lock(self).routers {
-            if wanted.has_target(status.identity()) {
+            if wanted.has_target(status.name()) {
                 let (wanted, done) = (wanted.clone(), done.clone());
                 // A router that is being stopped has nobody to take it.
                 let _ = asks.send(Ask { wanted, made, age_min, until, done });
@@ -446,7 +446,7 @@ impl Daemon {
     fn share(&self) {
         let routers = self.routers.iter();
         let outputs = self.outputs.iter();
-        let machine = self.config.dependency.as_ref().map(|settings| settings.identity.clone());
+        let machine = self.config.dependency.as_ref().map(|settings| settings.name.clone());
         *lock(&self.running) = Running {
             machine,
             sources: self.sources.iter().map(|source| source.status.clone()).collect(),

@@ -34,7 +34,7 @@ use crate::point::{Batch, Measurement, Points, Schema, level};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The machine's name in every point.
-    pub identity: String,
+    pub name: String,
     /// The address that stands for it, where it is not left to its interfaces and the inventory.
     pub address: Option<IpAddr>,
     /// Bytes as gauges, which is what planet-exporter calls them.
@@ -254,7 +254,7 @@ impl Source {
             let mut emit = |batch: &Batch| output::push(outputs, batch, &mut scratch);
             let failed = self.run_once(&mut emit).is_err();
             if !is_inventory {
-                let (node, name) = (&self.settings.identity, self.status.source);
+                let (node, name) = (&self.settings.name, self.status.source);
                 output::end(outputs, node, name, self.interval, failed);
             }
             due += self.interval;
@@ -275,7 +275,7 @@ impl Source {
     pub fn run_once(&mut self, emit: &mut dyn FnMut(&Batch)) -> Result<Found, String> {
         let start = Instant::now();
         let time_ns = now_ns();
-        let (node, collector) = (self.settings.identity.clone(), self.status.source);
+        let (node, collector) = (self.settings.name.clone(), self.status.source);
         let mut points = Points::default();
         let mut full = |points: &mut Points| {
             emit(&Batch { node: &node, collector, time_ns, points });

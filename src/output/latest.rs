@@ -49,7 +49,7 @@ struct Kept {
 
 #[derive(Default)]
 struct State {
-    /// By the router's identity and the collector.
+    /// By the router's name and the collector.
     polls: BTreeMap<(String, String), Kept>,
     bytes: usize,
 }

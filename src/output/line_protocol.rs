@@ -9,7 +9,7 @@ use crate::point::{Batch, Point, Value};
 /// How a batch becomes lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineProtocol {
-    /// The name of the tag that holds the router's identity.
+    /// The name of the tag that holds the router's name.
     pub host_tag: String,
     /// Integers as `1u`; as `1i` otherwise, where one beyond i64 is clamped.
     pub unsigned: bool,

@@ -493,7 +493,7 @@ pub const OF_MACHINE: &str = "dependency_";
 /// Points of one poll and what is the same for all of them.
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
-    /// The router's identity.
+    /// The router's name.
     pub node: &'a str,
     pub collector: &'a str,
     /// When the router was asked, in nanoseconds since 1970.

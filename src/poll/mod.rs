@@ -40,7 +40,7 @@ const IDLE_LONGEST: Duration = Duration::from_secs(3600);
 pub fn connect(router: &Router) -> Result<Session, netconf::Error> {
     let (transport, timeout) = match &router.link {
         Link::Local { command, connect_timeout } => {
-            (local::start(command, &router.identity)?, *connect_timeout)
+            (local::start(command, &router.name)?, *connect_timeout)
         }
         Link::Ssh(settings) => (ssh::connect(settings)?, settings.connect_timeout),
     };
@@ -233,15 +233,15 @@ impl RouterPoller {
             heard = self.ask_mastership(mastership::RPC_ALL);
         }
         let unclear = || String::from("the reply does not tell which Routing Engine this is");
-        let identity = &self.router.identity;
+        let name = &self.router.name;
         match (heard.and_then(|master| master.ok_or_else(unclear)), &self.mastership) {
             (Ok(master), known) if known.as_ref() != Ok(&master) => {
                 let role = if master { "the master" } else { "not the master: it is not polled" };
-                log::info!("{identity}: this Routing Engine is {role}");
+                log::info!("{name}: this Routing Engine is {role}");
                 self.mastership = Ok(master);
             }
             (Err(why), Err(said)) if why != *said => {
-                log::warn!("{identity}: master_only: {why}; it is polled (re_slot may help)");
+                log::warn!("{name}: master_only: {why}; it is polled (re_slot may help)");
                 self.mastership = Err(why);
             }
             _ => {}
@@ -320,7 +320,7 @@ impl RouterPoller {
             work.tally.points += (work.points.len() - before) as u64;
         }
         let Polled { entry, interval, .. } = &self.router.collectors[work.index];
-        let node = self.router.identity.as_str();
+        let node = self.router.name.as_str();
         if self.router.enrich {
             enrich(&mut work.points, &self.inventory.get());
         }
@@ -391,7 +391,7 @@ impl RouterPoller {
                 enrich(points, inventory);
             }
             let collector = router.collectors[indexes[reader]].entry.name;
-            emit(&Batch { node: &router.identity, collector, time_ns, points });
+            emit(&Batch { node: &router.name, collector, time_ns, points });
             points.clear();
         };
         let mut read = || {
@@ -430,7 +430,7 @@ impl RouterPoller {
             (Some((Meaning::Unsupported, why)), _) => {
                 log::info!(
                     "{}: {rpc} is not known there ({why}); it is asked again in an hour",
-                    self.router.identity
+                    self.router.name
                 );
                 self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
                 Outcome::Unsupported
@@ -457,10 +457,10 @@ impl RouterPoller {
             Some((_, failures)) => failures,
             None => 0,
         };
-        let identity = &self.router.identity;
+        let name = &self.router.name;
         match connect(&self.router) {
             Ok(session) => {
-                log::info!("{identity}: session {} is open", session.session_id);
+                log::info!("{name}: session {} is open", session.session_id);
                 self.session = Some(session);
                 self.reconnect = None;
                 self.last_error.clear();
@@ -469,7 +469,7 @@ impl RouterPoller {
             }
             Err(err) => {
                 if err.0 != self.last_error {
-                    log::warn!("{identity}: {err}");
+                    log::warn!("{name}: {err}");
                 }
                 self.last_error = err.0;
                 self.reconnect = Some((Instant::now() + RECONNECT.wait(failures), failures + 1));
@@ -480,7 +480,7 @@ impl RouterPoller {
 
     /// Gives up the session; the next RPC opens another.
     fn lose(&mut self, why: String) {
-        log::warn!("{}: the session is lost: {why}", self.router.identity);
+        log::warn!("{}: the session is lost: {why}", self.router.name);
         self.session = None;
         self.status.disconnected();
     }
@@ -533,7 +533,7 @@ fn slots(router: &Router) -> Vec<(Duration, f64)> {
         };
         firsts.push((0..at).find(shares).map_or(at, |other| firsts[other]));
     }
-    let phase = |first: &usize| phase(&router.identity, router.collectors[*first].entry.name);
+    let phase = |first: &usize| phase(&router.name, router.collectors[*first].entry.name);
     let intervals = router.collectors.iter().map(|polled| polled.interval);
     intervals.zip(firsts.iter().map(phase)).collect()
 }

@@ -8,7 +8,7 @@ use crate::xml::items::Limits;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Router {
-    pub identity: String,
+    pub name: String,
     pub link: Link,
     pub limits: Limits,
     pub collectors: Vec<Polled>,

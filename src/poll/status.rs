@@ -133,7 +133,7 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION];
 
 /// What is known of one router; its poller writes, the daemon reads.
 pub struct RouterStatus {
-    identity: String,
+    name: String,
     names: Vec<&'static str>,
     collectors: Mutex<Vec<CollectorStatus>>,
     session: Mutex<SessionStatus>,
@@ -143,15 +143,15 @@ impl RouterStatus {
     pub fn new(router: &Router) -> RouterStatus {
         let names: Vec<_> = router.collectors.iter().map(|polled| polled.entry.name).collect();
         RouterStatus {
-            identity: router.identity.clone(),
+            name: router.name.clone(),
             collectors: Mutex::new(vec![CollectorStatus::default(); names.len()]),
             names,
             session: Mutex::default(),
         }
     }
 
-    pub fn identity(&self) -> &str {
-        &self.identity
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn collector(&self, index: usize, change: impl FnOnce(&mut CollectorStatus)) {
@@ -165,24 +165,24 @@ impl RouterStatus {
 
     /// Counts a poll, and logs what is new about it.
     pub fn polled(&self, index: usize, outcome: &Outcome, tally: &Tally, duration: Duration) {
-        let (identity, name) = (&self.identity, self.names[index]);
+        let (router, name) = (&self.name, self.names[index]);
         self.collector(index, |status| {
             let failed_before = status.outcome.as_ref().and_then(Outcome::failure).is_some();
             match outcome {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
-                Outcome::Failed(why) => log::warn!("{identity}: {name}: {why}"),
-                Outcome::NoSession(why) => log::debug!("{identity}: {name}: {why}"),
-                Outcome::NoData(why) => log::debug!("{identity}: {name}: no data: {why}"),
-                Outcome::Data if failed_before => log::info!("{identity}: {name}: works again"),
+                Outcome::Failed(why) => log::warn!("{router}: {name}: {why}"),
+                Outcome::NoSession(why) => log::debug!("{router}: {name}: {why}"),
+                Outcome::NoData(why) => log::debug!("{router}: {name}: no data: {why}"),
+                Outcome::Data if failed_before => log::info!("{router}: {name}: works again"),
                 // It was said by whoever asked.
                 Outcome::Data | Outcome::Unsupported => {}
             }
             if let (Some(why), false) = (&tally.first_rejected, status.said_rejected) {
-                log::warn!("{identity}: {name}: left out an item that does not fit: {why}");
+                log::warn!("{router}: {name}: left out an item that does not fit: {why}");
                 status.said_rejected = true;
             }
             if let Some(why) = &tally.first_misfit {
-                log::debug!("{identity}: {name}: left out values that do not fit, first {why}");
+                log::debug!("{router}: {name}: left out values that do not fit, first {why}");
             }
             status.polls += 1;
             status.failed_polls += u64::from(outcome.failure().is_some());

@@ -415,7 +415,7 @@ fn wanted(request: &Request, program: &dyn Program) -> Result<Wanted, (&'static 
             }
             "target" if targets.contains(value) => wanted.target = Some(value.clone()),
             "target" => {
-                let words = format!("no router has the identity {value}\n");
+                let words = format!("no router has the name {value}\n");
                 return Err(("404 Not Found", words));
             }
             "collect[]" if program.knows(value) => wanted.collectors.push(value.clone()),

@@ -34,9 +34,9 @@ pub fn router(options: &str) -> Vec<String> {
 }
 
 /// `[[router]]` for the local transport and a simulated router with these options.
-pub fn local_router(identity: &str, options: &str) -> String {
+pub fn local_router(name: &str, options: &str) -> String {
     format!(
-        "[[router]]\nidentity = \"{identity}\"\ntransport = \"local\"\ncommand = {:?}\n",
+        "[[router]]\nname = \"{name}\"\ntransport = \"local\"\ncommand = {:?}\n",
         router(options)
     )
 }

@@ -126,9 +126,9 @@ impl Sshd {
     }
 
     /// `[[router]]` with everything but how to log in, which the caller appends.
-    pub fn router(&self, identity: &str) -> String {
+    pub fn router(&self, name: &str) -> String {
         format!(
-            "[[router]]\nidentity = \"{identity}\"\ntransport = \"ssh\"\ntarget = \"127.0.0.1\"\n\
+            "[[router]]\nname = \"{name}\"\ntransport = \"ssh\"\ntarget = \"127.0.0.1\"\n\
              port = {}\nusername = \"{USER}\"\nknown_hosts = {:?}\n",
             self.port,
             self.known_hosts()
@@ -136,8 +136,8 @@ impl Sshd {
     }
 
     /// The same, logging in with a key.
-    pub fn router_with_key(&self, identity: &str) -> String {
-        format!("{}private_key = {:?}\n", self.router(identity), self.user_key("ed25519", ""))
+    pub fn router_with_key(&self, name: &str) -> String {
+        format!("{}private_key = {:?}\n", self.router(name), self.user_key("ed25519", ""))
     }
 
     /// A file with the account's password.
