@@ -11,7 +11,8 @@ use common::process::{Finished, Process, run};
 use common::schema::Schemas;
 use common::temporary::Directory;
 
-const COMMANDS: &[&str] = &["run", "once", "check", "collectors", "parse", "record"];
+const COMMANDS: &[&str] =
+    &["run", "once", "check", "collectors", "parse", "record", "federate", "bigquery", "help"];
 const SEVEN: &[&str] = &[
     "alarm",
     "bgp",
@@ -23,16 +24,34 @@ const SEVEN: &[&str] = &[
 ];
 
 #[test]
-fn help_names_every_command_and_flag() {
-    let finished = run(&mut perijove(&["--help"]));
-    assert_eq!((finished.code, finished.stderr.as_str()), (0, ""));
+fn help_names_every_command_and_its_flags() {
+    let answer = |arguments: &[&str]| {
+        let finished = run(&mut perijove(arguments));
+        assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{arguments:?}");
+        let is_short = |line: &str| line.chars().count() <= 100;
+        assert!(finished.stdout.lines().all(is_short), "a long line in {}", finished.stdout);
+        finished.stdout
+    };
+    let overview = answer(&["help"]);
+    assert_eq!(overview, answer(&["--help"]));
+    assert_eq!(overview, answer(&["-h"]));
+    for command in COMMANDS {
+        assert!(overview.contains(&format!("\n  {command} ")), "{command}: {overview}");
+        let help = answer(&["help", command]);
+        assert_eq!(help, answer(&[command, "--help"]));
+        assert_eq!(help, answer(&["--help", command]));
+        for words in ["Usage: perijove ", "Flags:\n", "--help", "Example:\n  perijove "] {
+            assert!(help.contains(words), "{command}: {words:?} is not in {help}");
+        }
+    }
+    let run = answer(&["help", "run"]);
     let flags = "--config --name --target --port --transport --command --username \
         --private-key --password-file --passphrase-file --known-hosts --interval --timeout \
-        --collectors --influxdb --database --format --verbose --quiet --help --version";
-    for word in COMMANDS.iter().copied().chain(flags.split_whitespace()) {
-        assert!(finished.stdout.contains(word), "{word} is not in the help");
+        --collectors --influxdb --database --kafka --listen --dependency --verbose --quiet";
+    for flag in flags.split_whitespace() {
+        assert!(run.contains(&format!("{flag} ")), "{flag} is not in {run}");
     }
-    assert!(finished.stdout.lines().all(|line| line.len() <= 100), "a long line in the help");
+    assert!(!run.contains("--dry-run") && answer(&["help", "bigquery"]).contains("--dry-run"));
 }
 
 #[test]
@@ -55,16 +74,37 @@ fn refused(finished: &Finished, words: &[&str]) {
 #[test]
 fn wrong_arguments_are_refused() {
     let cases: &[(&[&str], &[&str])] = &[
-        (&["pol"], &["pol", "once", "check"]),
+        (&["pol"], &["there is no command `pol`. The commands are: run, once, check"]),
+        (&["onec"], &["there is no command `onec`, did you mean `once`? The commands are: run"]),
+        (&["help", "onec"], &["there is no command `onec`, did you mean `once`?"]),
         (&["once", "--colectors", "bgp"], &["--colectors", "--collectors"]),
         (&["once", "--port"], &["--port"]),
         (&["once", "--port", "no"], &["--port", "no"]),
         (&["once", "--port", "70000"], &["--port", "70000"]),
-        (&["once", "--interval", "30"], &["--interval", "30", "30s"]),
+        (&["run", "--interval", "30"], &["--interval", "30", "30s"]),
         (&["once", "--transport", "telnet"], &["telnet", "ssh", "local"]),
         (&["once", "--format", "xml"], &["xml", "line", "json", "prometheus"]),
         (&["once", "bgp"], &["bgp"]),
         (&["once", "--target", "127.0.0.1", "--password", "hunter2"], &["--password"]),
+        (&["--bogus"], &["there is no flag --bogus. See `perijove help`"]),
+        // Flags of other commands.
+        (
+            &["federate", "--dry-run"],
+            &["`perijove federate` does not take --dry-run, which is a flag of: bigquery. See \
+               `perijove help federate`"],
+        ),
+        (&["--once"], &["`perijove run` does not take --once", "flag of: federate, bigquery."]),
+        (&["collectors", "--listen", "127.0.0.1:0"], &["does not take --listen"]),
+        (&["--listen", "127.0.0.1:0", "collectors"], &["does not take --listen"]),
+        (&["parse", "bgp", "--target", "r"], &["does not take --target"]),
+        (&["once", "--listen", "127.0.0.1:0"], &["does not take --listen"]),
+        // Flags of other programs.
+        (
+            &["-task-socketstat-enabled"],
+            &["a flag of planet-exporter", "`machine` of [dependency.sockets]"],
+        ),
+        (&["-web.listen-address=:9326"], &["a flag of junos_exporter", "--listen"]),
+        (&["--bgp.enabled=false"], &["a flag of junos_exporter", "`bgp` in the list"]),
         (&["parse"], &["COLLECTOR"]),
         (&["record"], &["DIR"]),
         (&["once", "--config", "/nonexistent/perijove.toml"], &["/nonexistent/perijove.toml"]),
@@ -85,6 +125,8 @@ fn an_unknown_collector_is_refused_with_the_list() {
         words.push("intrefaces");
         refused(&run(&mut perijove(arguments)), &words);
     }
+    let far = run(&mut perijove(&["collectors", "lcapxyzzy"]));
+    refused(&far, &["there is no collector `lcapxyzzy`. There are: accounting"]);
 }
 
 /// Each case: settings, the line that is wrong, and what the error must name besides file and line.
@@ -287,6 +329,18 @@ fn flags_alone_are_enough() {
     assert_eq!(finished.code, 0, "{finished:?}");
     let lines = lines::readings(&lines::read(&finished.stdout));
     assert!(!lines.is_empty() && lines.iter().all(|line| line.tag("host") == "flagged"));
+}
+
+#[test]
+fn the_old_flag_for_the_name_is_taken_with_a_warning() {
+    let finished = run_with(
+        &local_router("r1", ""),
+        &["once", "--collectors", "alarm", "--identity", "other"],
+    );
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(lines::read(&finished.stdout).iter().all(|line| line.tag("host") == "other"));
+    let warning = "--identity is now called --name; the next release drops it";
+    assert!(finished.stderr.contains(warning), "{}", finished.stderr);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use dependency::FileDependency;
 pub use federate::FileFederate;
 pub use influxdb::FileInfluxdb;
 pub use kafka::FileKafka;
-pub use nearest::nearest;
+pub use nearest::or_nearest;
 pub use outputs::{FileOutputs, FileSpool, Format, Output, OutputKind};
 pub use prometheus::FilePrometheus;
 pub use router::{FileLimits, FileRouter, Transport, unknown_collector};
@@ -291,11 +291,11 @@ fn with_nearest(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
         Some((key, known)) if message.starts_with("unknown") => {
-            let nearest = nearest(key, known).map(|near| format!(", did you mean `{near}`?"));
+            let nearest = or_nearest(key, known);
             let kind =
                 message.split(" `").next().unwrap_or("unknown field").replace("field", "key");
             let known = known.join(", ");
-            format!("{kind} `{key}`{} Known here: {known}", nearest.as_deref().unwrap_or("."))
+            format!("{kind} `{key}`{nearest} Known here: {known}")
         }
         _ => {
             let message = message.trim_end().replace('\n', "; ");
@@ -453,6 +453,42 @@ mod tests {
         let both = read("[[router]]\nname = \"a\"\nidentity = \"a\"\n").map(drop);
         let why = "identity is the old key for name, which is set too: remove identity";
         assert_eq!(both, Err(format!("FILE:3: router.identity: {why}")));
+    }
+
+    #[test]
+    fn a_target_may_have_its_port() {
+        let reached = |router: &str| {
+            let config = read(&format!("[[router]]\nusername = \"u\"\n{router}\n"))?;
+            match &config.routers[0].link {
+                poll::router::Link::Ssh(ssh) => Ok((ssh.target.clone(), ssh.port)),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (router, host, port) in [
+            ("target = \"mx1\"", "mx1", 830),
+            ("target = \"mx1\"\nport = 22", "mx1", 22),
+            ("target = \"mx1:22\"", "mx1", 22),
+            ("target = \"mx1:22\"\nport = 22", "mx1", 22),
+            ("target = \"192.0.2.1:2222\"", "192.0.2.1", 2222),
+            ("target = \"2001:db8::2\"", "2001:db8::2", 830),
+            ("target = \"[2001:db8::2]\"", "2001:db8::2", 830),
+            ("target = \"[2001:db8::2]:22\"", "2001:db8::2", 22),
+        ] {
+            assert_eq!(reached(router), Ok((host.into(), port)), "{router}");
+        }
+        let is_not = "is not a host, host:port or [IPv6 address]:port";
+        for (router, why) in [
+            ("target = \"mx1:\"", format!("`mx1:` {is_not}")),
+            ("target = \"mx1:ssh\"", format!("`mx1:ssh` {is_not}")),
+            ("target = \":22\"", format!("`:22` {is_not}")),
+            ("target = \"[::1]22\"", format!("`[::1]22` {is_not}")),
+            (
+                "target = \"mx1:22\"\nport = 23",
+                "the target has the port 22, and port is 23: keep one".into(),
+            ),
+        ] {
+            assert_eq!(reached(router), Err(format!("FILE:3: router.target: {why}")), "{router}");
+        }
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! The name that was probably meant.
 
+/// How a message about an unknown name goes on: with the known one that was probably meant.
+pub fn or_nearest(name: &str, known: &[&str]) -> String {
+    nearest(name, known).map_or(".".into(), |near| format!(", did you mean `{near}`?"))
+}
+
 /// The name that differs from `name` by the fewest letters, if they are few.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let best = known.iter().map(|known| (distance(name, known), *known)).min()?;
     (best.0 <= 1 + name.len() / 3).then_some(best.1)
 }

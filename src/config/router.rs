@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::dependency::{self, FileDependency};
-use super::nearest::nearest;
+use super::nearest::or_nearest;
 use super::place::Written;
 use super::values::named_file;
 use crate::base::secret::Secret;
@@ -20,6 +20,8 @@ use crate::poll::router::{Link, Polled, Router};
 use crate::xml::items::Limits;
 use crate::{collector, collectors};
 
+/// IANA's for NETCONF over SSH (RFC 6242).
+const DEFAULT_PORT: u16 = 830;
 const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
 const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
 
@@ -45,7 +47,7 @@ pub struct FileRouter {
     /// The old word for `name`.
     pub identity: Option<Spanned<String>>,
     pub transport: Option<Transport>,
-    pub target: Option<String>,
+    pub target: Option<Spanned<String>>,
     pub port: Option<u16>,
     pub username: Option<String>,
     pub password_file: Option<Spanned<PathBuf>>,
@@ -107,7 +109,11 @@ pub fn router(
     defaults: &Defaults,
 ) -> Result<Router, String> {
     let router = spanned.get_ref();
-    written.refuse_empty(spanned, &[("target", &router.target), ("username", &router.username)])?;
+    if let Some(target) = router.target.as_ref().filter(|target| target.get_ref().trim().is_empty())
+    {
+        return Err(written.at_value(target, "target is empty"));
+    }
+    written.refuse_empty(spanned, &[("username", &router.username)])?;
     let link = link(written, spanned, defaults)?;
     let name = match (written.name(&router.name, &router.identity)?, &link) {
         (Some(name), _) => name,
@@ -168,7 +174,7 @@ fn link(
     }
     let why = "is for transport = \"local\", and this router is reached over SSH";
     written.refuse(spanned, &[("command", router.command.is_some())], why)?;
-    let target = router.target.clone().ok_or_else(|| fail("transport ssh needs a target"))?;
+    let (target, port) = target(written, spanned)?;
     let username = router.username.clone();
     let username = username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
     let private_key = router.private_key.as_ref().map(|path| named_file(path.get_ref()));
@@ -183,7 +189,7 @@ fn link(
     let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
     Ok(Link::Ssh(ssh::Settings {
         target,
-        port: router.port.unwrap_or(830),
+        port,
         username,
         password: secret(written, &router.password_file, &router.password_env, PASSWORD_VARIABLE)?,
         private_key,
@@ -200,6 +206,36 @@ fn link(
         connect_timeout: or_seconds(router.connect_timeout, 10),
         keepalive_interval: or_seconds(router.keepalive_interval, 15),
     }))
+}
+
+/// A router's host and port. A port may stand with the target, as `host:port` or `[v6]:port`.
+fn target(written: &Written, spanned: &Spanned<FileRouter>) -> Result<(String, u16), String> {
+    let router = spanned.get_ref();
+    let Some(target) = &router.target else {
+        return Err(written.at_value(spanned, "transport ssh needs a target"));
+    };
+    let text = target.get_ref().trim();
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':').or((!rest.is_empty()).then_some(""))),
+        // More than one colon: an IPv6 address.
+        None => match text.split_once(':').filter(|(_, port)| !port.contains(':')) {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = port.map(str::parse).transpose().ok().filter(|_| !host.is_empty());
+    let port = port.ok_or_else(|| {
+        let message = format!("`{text}` is not a host, host:port or [IPv6 address]:port");
+        written.at_value(target, message)
+    })?;
+    match (port, router.port) {
+        (None, port) => Ok((host.into(), port.unwrap_or(DEFAULT_PORT))),
+        (Some(port), Some(other)) if other != port => {
+            let message = format!("the target has the port {port}, and port is {other}: keep one");
+            Err(written.at_value(target, message))
+        }
+        (Some(port), _) => Ok((host.into(), port)),
+    }
 }
 
 /// A secret from its file, its named variable, or the variable that needs no setting.
@@ -258,7 +294,6 @@ fn polled(
 /// What to say of a collector that does not exist.
 pub fn unknown_collector(name: &str) -> String {
     let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
-    let nearest = nearest(name, &names).map(|near| format!(", did you mean `{near}`?"));
-    let nearest = nearest.unwrap_or_default();
+    let nearest = or_nearest(name, &names);
     format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
 }

@@ -1,0 +1,121 @@
+//! Reads a command line: which command, which of its flags, and what else.
+
+use std::ffi::OsString;
+
+use lexopt::Arg;
+
+use super::command::{Arguments, Command, apply};
+use super::flags::Flag;
+use super::{foreign, help};
+use crate::config::{File, or_nearest};
+
+/// What a command line comes to.
+pub enum Typed {
+    Command(&'static Command, Box<Arguments>),
+    /// `--help` or `--version`, and the answer.
+    Question(String),
+}
+
+/// Reads a command line, the program's name first. `commands[0]` is the default.
+pub fn read(
+    commands: &'static [Command],
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Typed, String> {
+    let arguments: Vec<OsString> = arguments.collect();
+    if let Some(answer) = arguments.iter().skip(1).find_map(|text| foreign::answer(text.to_str()?))
+    {
+        return Err(answer);
+    }
+    let all = || commands.iter().flat_map(Command::flags);
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    let (mut typed, mut positional, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut asks_for_help = false;
+    while let Some(argument) = parser.next().map_err(|err| err.to_string())? {
+        let found = match &argument {
+            Arg::Value(value) => {
+                positional.push(value.to_string_lossy().into_owned());
+                continue;
+            }
+            Arg::Short('h') | Arg::Long("help") => {
+                asks_for_help = true;
+                continue;
+            }
+            Arg::Short('V') | Arg::Long("version") => {
+                let version = concat!("perijove ", env!("CARGO_PKG_VERSION"), "\n");
+                return Ok(Typed::Question(version.into()));
+            }
+            Arg::Long("identity") => {
+                warnings.push("--identity is now called --name; the next release drops it".into());
+                all().find(|flag| flag.name == "name")
+            }
+            Arg::Short(short) => all().find(|flag| flag.short == Some(*short)),
+            Arg::Long(long) => all().find(|flag| flag.name == *long),
+        };
+        let Some(flag) = found else { return Err(unknown_flag(commands, &argument)) };
+        let mut text = String::new();
+        if !flag.value.is_empty() {
+            let value = parser.value().map_err(|err| err.to_string())?;
+            text =
+                value.into_string().map_err(|v| format!("--{}: {v:?} is not text", flag.name))?;
+        }
+        typed.push((flag, text));
+    }
+    let command = match positional.first() {
+        None if asks_for_help => return Ok(Typed::Question(help::overview(commands))),
+        None => &commands[0],
+        Some(_) => find(commands, &positional.remove(0))?,
+    };
+    if asks_for_help {
+        return Ok(Typed::Question(help::of(command)));
+    }
+    for (flag, _) in &mut typed {
+        *flag = own_flag(commands, command, flag)?;
+    }
+    let most = command.arguments.split_ascii_whitespace().count();
+    let least = command.arguments.split_ascii_whitespace().filter(|a| !a.starts_with('[')).count();
+    if let Some(extra) = positional.get(most) {
+        return Err(format!("`{extra}` is one argument too many: {}", command.usage()));
+    }
+    if positional.len() < least {
+        return Err(format!("an argument is missing: {}", command.usage()));
+    }
+    let flags = apply(&typed, File::default())?;
+    Ok(Typed::Command(command, Box::new(Arguments { typed, flags, positional, warnings })))
+}
+
+/// The command of that name.
+pub fn find(commands: &'static [Command], name: &str) -> Result<&'static Command, String> {
+    commands.iter().find(|command| command.name == name).ok_or_else(|| {
+        let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
+        let nearest = or_nearest(name, &names);
+        format!("there is no command `{name}`{nearest} The commands are: {}", names.join(", "))
+    })
+}
+
+/// A command's own flag of the name; other commands may have one, too.
+fn own_flag(commands: &[Command], command: &Command, flag: &Flag) -> Result<&'static Flag, String> {
+    command.flags().find(|own| own.name == flag.name).ok_or_else(|| {
+        let takes = |other: &&Command| other.flags().any(|its| its.name == flag.name);
+        let others: Vec<&str> = commands.iter().filter(takes).map(|other| other.name).collect();
+        let (name, others) = (command.name, others.join(", "));
+        format!(
+            "`perijove {name}` does not take --{}, which is a flag of: {others}. See \
+             `perijove help {name}`",
+            flag.name
+        )
+    })
+}
+
+fn unknown_flag(commands: &[Command], argument: &Arg) -> String {
+    let name = match argument {
+        Arg::Long(name) => format!("--{name}"),
+        Arg::Short(name) => format!("-{name}"),
+        Arg::Value(_) => String::new(),
+    };
+    let names: Vec<String> = commands
+        .iter()
+        .flat_map(|command| command.flags().map(|flag| format!("--{}", flag.name)))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    format!("there is no flag {name}{} See `perijove help`", or_nearest(&name, &names))
+}

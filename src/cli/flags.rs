@@ -1,0 +1,250 @@
+//! The flags: what each is called, takes and changes. Commands list those that they take.
+
+use std::path::PathBuf;
+
+use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
+use toml::Spanned;
+
+use crate::config::{File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Transport};
+
+pub struct Flag {
+    pub name: &'static str,
+    pub short: Option<char>,
+    /// What its value is; a flag without takes none.
+    pub value: &'static str,
+    pub help: &'static str,
+    pub set: fn(&mut Flags, &str) -> Result<(), String>,
+}
+
+/// What flags change: the settings, and what a command does.
+#[derive(Default)]
+pub struct Flags {
+    pub config: Option<PathBuf>,
+    pub format: Option<String>,
+    pub verbose: usize,
+    pub quiet: bool,
+    pub once: bool,
+    pub create: bool,
+    pub dry_run: bool,
+    pub from: Option<Date>,
+    pub to: Option<Date>,
+    pub file: File,
+}
+
+impl Flags {
+    /// How much is logged, if a flag says so.
+    pub fn level(&self) -> Option<Level> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some(Level::Error),
+            (false, 0) => None,
+            (false, 1) => Some(Level::Debug),
+            (false, _) => Some(Level::Trace),
+        }
+    }
+
+    /// Changes the one router that there is.
+    fn router(&mut self, set: impl FnOnce(&mut FileRouter)) -> Result<(), String> {
+        let routers = &mut self.file.router;
+        if routers.is_empty() {
+            routers.push(typed(FileRouter::default()));
+        }
+        match &mut routers[..] {
+            [router] => set(router.as_mut()),
+            routers => {
+                let number = routers.len();
+                return Err(format!("is for one router, and the settings have {number}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn influxdb(&mut self) -> &mut FileInfluxdb {
+        let influxdb = &mut self.file.output.influxdb;
+        influxdb.get_or_insert_with(|| typed(FileInfluxdb::default())).as_mut()
+    }
+
+    fn kafka(&mut self) -> &mut FileKafka {
+        let kafka = &mut self.file.output.kafka;
+        kafka.get_or_insert_with(|| typed(FileKafka::default())).as_mut()
+    }
+
+    fn prometheus(&mut self) -> &mut FilePrometheus {
+        let prometheus = &mut self.file.output.prometheus;
+        prometheus.get_or_insert_with(|| typed(FilePrometheus::default())).as_mut()
+    }
+}
+
+fn value<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is not {what}"))
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    let midnight = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
+    midnight
+        .map(OffsetDateTime::date)
+        .map_err(|_| format!("`{text}` is not a day such as 2026-03-31"))
+}
+
+/// A value that has no place in a settings file.
+fn typed<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+macro_rules! flag {
+    ($name:literal, $short:expr, $value:literal, $help:literal, $set:expr) => {
+        Flag { name: $name, short: $short, value: $value, help: $help, set: $set }
+    };
+}
+
+/// Where the settings are.
+pub const SETTINGS: &[Flag] = &[flag!("config", Some('c'), "FILE", "settings file", |f, v| {
+    f.config = Some(v.into());
+    Ok(())
+})];
+
+pub const NAME: &[Flag] =
+    &[flag!("name", None, "NAME", "name of the router in every point", |f, v| f
+        .router(|r| (r.name, r.identity) = (Some(typed(v.into())), None)))];
+
+/// The one router to reach.
+pub const ROUTER: &[Flag] = &[
+    flag!("target", Some('t'), "HOST[:PORT]", "router to reach over SSH", |f, v| {
+        f.router(|r| r.target = Some(typed(v.into())))
+    }),
+    flag!("port", Some('p'), "N", "its port (830)", |f, v| {
+        let port = value(v, "a port")?;
+        f.router(|r| r.port = Some(port))
+    }),
+    flag!("transport", None, "ssh|local", "over SSH, or through a child process", |f, v| {
+        let transport = match v {
+            "ssh" => Transport::Ssh,
+            "local" => Transport::Local,
+            _ => return Err(format!("`{v}` is neither ssh nor local")),
+        };
+        f.router(|r| r.transport = Some(transport))
+    }),
+    flag!("command", None, "\"CMD ARGS\"", "the child process of the local transport", |f, v| {
+        f.router(|r| {
+            r.transport = Some(Transport::Local);
+            r.command = Some(v.split_ascii_whitespace().map(String::from).collect());
+        })
+    }),
+    flag!("username", Some('u'), "NAME", "user to log in as", |f, v| {
+        f.router(|r| r.username = Some(v.into()))
+    }),
+    flag!("private-key", Some('i'), "FILE", "private key to log in with", |f, v| {
+        f.router(|r| r.private_key = Some(typed(v.into())))
+    }),
+    flag!("passphrase-file", None, "FILE", "its passphrase (or PERIJOVE_PASSPHRASE)", |f, v| {
+        f.router(|r| r.passphrase_file = Some(typed(v.into())))
+    }),
+    flag!(
+        "password-file",
+        None,
+        "FILE",
+        "password to log in with (or PERIJOVE_PASSWORD)",
+        |f, v| f.router(|r| r.password_file = Some(typed(v.into())))
+    ),
+    flag!("known-hosts", None, "FILE", "host keys to trust (~/.ssh/known_hosts)", |f, v| {
+        f.router(|r| r.known_hosts = Some(v.into()))
+    }),
+];
+
+pub const INTERVAL: &[Flag] =
+    &[flag!("interval", None, "TIME", "time between two polls of a collector (30s)", |f, v| {
+        f.file.interval = Some(v.parse()?);
+        Ok(())
+    })];
+
+/// What routers are asked.
+pub const POLLING: &[Flag] = &[
+    flag!("collectors", None, "A,B,…", "what to collect", |f, v| {
+        let names = v.split(',').map(|name| name.trim().to_string());
+        f.file.collectors = Some(typed(names.filter(|name| !name.is_empty()).collect()));
+        Ok(())
+    }),
+    flag!("timeout", None, "TIME", "time limit of one RPC (30s)", |f, v| {
+        f.file.timeout = Some(v.parse()?);
+        Ok(())
+    }),
+];
+
+pub const DEPENDENCY: &[Flag] =
+    &[flag!("dependency", None, "", "map what this machine talks to", |f, _| {
+        f.file.dependency.get_or_insert_default();
+        Ok(())
+    })];
+
+/// Where points go.
+pub const PUSH: &[Flag] = &[
+    flag!("influxdb", None, "URL", "push to InfluxDB there", |f, v| {
+        f.influxdb().url = Some(typed(v.into()));
+        Ok(())
+    }),
+    flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
+        f.influxdb().database = Some(v.into());
+        Ok(())
+    }),
+    flag!("kafka", None, "BROKERS", "push to Kafka there: host:port, …", |f, v| {
+        f.kafka().brokers = Some(v.into());
+        Ok(())
+    }),
+];
+
+/// Where they are asked for.
+pub const LISTEN: &[Flag] =
+    &[flag!("listen", None, "ADDR", "serve Prometheus at host:port", |f, v| {
+        f.prometheus().listen = Some(typed(v.into()));
+        Ok(())
+    })];
+
+fn set_format(flags: &mut Flags, format: &str) -> Result<(), String> {
+    flags.format = Some(format.into());
+    Ok(())
+}
+
+/// How points are printed.
+pub const POINT_FORMAT: &[Flag] =
+    &[flag!("format", Some('f'), "NAME", "print as line, json or prometheus", set_format)];
+
+/// How the reference is printed.
+pub const TEXT_FORMAT: &[Flag] =
+    &[flag!("format", Some('f'), "NAME", "print as text, markdown or json", set_format)];
+
+pub const ONCE: &[Flag] = &[flag!("once", None, "", "write what is due, and end", |f, _| {
+    f.once = true;
+    Ok(())
+})];
+
+/// What is loaded into BigQuery, and whether tables are made for it.
+pub const LOAD: &[Flag] = &[
+    flag!("create", None, "", "make the tables that are not there", |f, _| {
+        f.create = true;
+        Ok(())
+    }),
+    flag!("dry-run", None, "", "print the rows and write nothing", |f, _| {
+        f.dry_run = true;
+        Ok(())
+    }),
+    flag!("from", None, "DAY", "load the days from this one (UTC) …", |f, v| {
+        f.from = Some(day(v)?);
+        Ok(())
+    }),
+    flag!("to", None, "DAY", "… to this one, such as 2026-03-31", |f, v| {
+        f.to = Some(day(v)?);
+        Ok(())
+    }),
+];
+
+/// How much is logged.
+pub const LOG: &[Flag] = &[
+    flag!("verbose", Some('v'), "", "log more; twice: even more", |f, _| {
+        f.verbose += 1;
+        Ok(())
+    }),
+    flag!("quiet", Some('q'), "", "log errors only", |f, _| {
+        f.quiet = true;
+        Ok(())
+    }),
+];

@@ -1,0 +1,137 @@
+//! `perijove parse`: makes points of a recorded reply.
+
+use std::io::{self, Read};
+
+use toml::Spanned;
+
+use super::collectors;
+use super::command::{Arguments, Exit};
+use super::print::{POINT_FORMATS, Printer};
+use crate::base::clock::now_ns;
+use crate::collector::reader::{Reader, Reply, Tally, read_reply};
+use crate::collector::{Poll, Settings};
+use crate::config::{self, Level, Source};
+use crate::daemon::log_to;
+use crate::netconf::rpc_error::Meaning;
+use crate::point::{Batch, Points};
+use crate::xml::items::Limits;
+
+pub fn run(arguments: &Arguments) -> Result<(), Exit> {
+    let format = arguments.format(POINT_FORMATS)?;
+    let entry = collectors::find(&arguments.positional[0])?;
+    let level = arguments.flags.level().unwrap_or(Level::Warn);
+    log_to::start(config::Destination::Stderr, level);
+    let mut reply = Vec::new();
+    let (name, read) = match arguments.positional.get(1) {
+        Some(path) => (path.as_str(), std::fs::read(path).map(|bytes| reply = bytes)),
+        None => ("standard input", io::stdin().read_to_end(&mut reply).map(|_| ())),
+    };
+    read.map_err(|err| Exit::Failed(format!("cannot read {name}: {err}")))?;
+    let settings = match &arguments.flags.config {
+        Some(path) => {
+            let mut source = Source::read(path).map_err(Exit::Usage)?;
+            source.check_collector_tables().map_err(Exit::Usage)?;
+            source.file.collector.remove(entry.name).map(Spanned::into_inner).unwrap_or_default()
+        }
+        None => Settings::default(),
+    };
+    let mut poll = (entry.start)(&settings);
+    let time_ns = now_ns();
+    let mut points = Points::default();
+    points.asked_ns = Some(time_ns);
+    let result = parse_reply(&mut *poll, reply_in(&reply), &mut points);
+    let router = arguments.flags.file.router.first();
+    let node = router.and_then(|router| router.get_ref().name.as_ref());
+    let node = node.map_or("", |node| node.get_ref().as_str());
+    let mut printer = Printer::new(format);
+    printer.print(&Batch { node, collector: entry.name, time_ns, points: &points });
+    printer.finish()?;
+    result.map_err(|why| Exit::Failed(format!("{name}: {why}")))
+}
+
+/// The reply in what was pasted from a session of Junos's CLI: without the prompt and the command
+/// before it, and without `{master}` and the next prompt after it.
+fn reply_in(pasted: &[u8]) -> &[u8] {
+    const END: &[u8] = b"</rpc-reply>";
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|at| at == what);
+    let is_markup = |text: &[u8]| matches!(text.trim_ascii_start().first(), None | Some(b'<'));
+    let text = pasted.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pasted);
+    let start = if is_markup(text) { 0 } else { find(text, b"<rpc-reply").unwrap_or(0) };
+    let text = &text[start..];
+    match find(text, END).map(|at| text.split_at(at + END.len())) {
+        Some((reply, after)) if !is_markup(after) => reply,
+        _ => text,
+    }
+}
+
+/// Reads a reply as the answer to each of a collector's queries that it may answer.
+pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Result<(), String> {
+    let limits = Limits { message_bytes_max: usize::MAX, ..Limits::default() };
+    let reply = reply.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply);
+    let mut last = Reply::default();
+    let mut failed = None;
+    let mut roots = Vec::new();
+    for query in 0..poll.queries() {
+        if (0..query).any(|other| poll.reads_alike(query, other)) {
+            continue;
+        }
+        roots.extend(poll.roots(query));
+        let mut tally = Tally::default();
+        let mut readers = [Reader { poll, query, points, tally: &mut tally }];
+        // Everything is printed together: no batch is handed on before.
+        let read = read_reply(reply, &mut readers, &limits, &mut |_, _| {});
+        if let Some(why) = tally.first_rejected {
+            log::warn!("{} items were left out, first {why}", tally.rejected);
+        }
+        if let Some(why) = tally.first_misfit {
+            log::info!("{} values were left out, first {why}", tally.misfits);
+        }
+        match read {
+            Ok(read) if query == 0 || read.items > 0 => last = read,
+            Ok(_) => {}
+            // What stands before the fault may be another query's.
+            Err(err) => failed = failed.or(Some(err.to_string())),
+        }
+    }
+    points.set_re_name("");
+    if let Some(why) = failed {
+        return Err(why);
+    }
+    match (last.refusal(), &last.root) {
+        (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
+        // A poller, too, ends a collector's poll that nothing runs for.
+        (Some((_, why)), _) => {
+            log::warn!("no data: {why}");
+            poll.finish(points);
+        }
+        (None, Some(root)) if last.items == 0 && !roots.contains(&root.as_str()) => {
+            return Err(format!("<{root}> is not its reply, which is <{}>", roots.join("> or <")));
+        }
+        (None, _) => poll.finish(points),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reply_of_a_pasted_session_is_found() {
+        const REPLY: &str = "<rpc-reply xmlns:junos=\"j\">\n<a/>\n</rpc-reply>";
+        for (before, after) in [
+            ("", ""),
+            ("\u{feff}", "\n"),
+            ("user@mx1> show system alarms | display xml \n", "\n\n{master}\nuser@mx1> "),
+            ("{master}\nroot@mx1-re0> show system alarms | display xml | no-more\n", ""),
+            ("", "\n\nuser@mx1> show bgp neighbor | display xml\n<rpc-reply><b/></rpc-reply>"),
+        ] {
+            let pasted = format!("{before}{REPLY}{after}");
+            assert_eq!(reply_in(pasted.as_bytes()).trim_ascii_end(), REPLY.as_bytes(), "{pasted}");
+        }
+        // What is no session is left for the reader to judge.
+        for text in ["", "error: no such command\n", "<?xml?><a/>", "<rpc-reply/><oops>"] {
+            assert_eq!(reply_in(text.as_bytes()), text.as_bytes());
+        }
+    }
+}
