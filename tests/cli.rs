@@ -170,7 +170,11 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             3,
             &["precision", "ns"],
         ),
-        ("[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 3\n", 3, &["version", "1", "2"]),
+        (
+            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 3\n",
+            3,
+            &["version is 1 or 2; InfluxDB 3 takes version = 2", "bucket"],
+        ),
         (
             "[output.influxdb]\nurl = \"http://127.0.0.1\"\nintegers = \"x\"\n",
             3,
@@ -312,6 +316,24 @@ fn once_without_a_router_fails() {
     let finished = run_with(settings, &["once", "--collectors", "alarm"]);
     assert_eq!(finished.code, 1, "{finished:?}");
     assert!(finished.stderr.contains("/bin/false"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_router_without_netconf_is_told_what_to_do() {
+    let alarm = ["once", "--collectors", "alarm", "--username", "u", "--target"];
+    let at = |target: &str| {
+        let finished = run(perijove(&alarm).arg(target).env("PERIJOVE_PASSWORD", "x"));
+        assert_eq!(finished.code, 1, "{finished:?}");
+        finished.stderr
+    };
+    // Nobody listens on 830 of this machine.
+    for target in ["127.0.0.1", "127.0.0.1:830"] {
+        let said = at(target);
+        let hint = "on the router: set system services netconf ssh, or here: port = 22";
+        assert!(said.contains("127.0.0.1:830") && said.contains(hint), "{said}");
+    }
+    let other = at(&format!("127.0.0.1:{}", common::free_port()));
+    assert!(other.contains("cannot connect") && !other.contains("port = 22"), "{other}");
 }
 
 #[test]

@@ -738,6 +738,7 @@ fn certificates_are_checked() {
     let refused = asked("");
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("certificate"), "{refused:?}");
+    assert!(refused.stderr.contains("ca_file"), "{refused:?}");
     // One that is trusted is asked, and has other metrics.
     let trusted = asked(&format!("ca_file = {cert:?}\n"));
     assert!(trusted.stderr.contains("there is no host_bytes_total"), "{trusted:?}");

@@ -101,8 +101,14 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 pub fn describe(err: &ureq::Error) -> String {
     match err {
         ureq::Error::Timeout(_) => "no answer within its timeout".into(),
-        err => err.to_string(),
+        err => with_hint(err.to_string()),
     }
+}
+
+/// What goes wrong with a server's certificate, and which setting is about that.
+fn with_hint(why: String) -> String {
+    let is_of_certificate = why.to_lowercase().contains("certificate");
+    if is_of_certificate { why + "; ca_file names the authority to trust" } else { why }
 }
 
 #[cfg(test)]
@@ -110,6 +116,13 @@ mod tests {
     use super::*;
     use time::format_description::well_known::Rfc2822;
     use time::{OffsetDateTime, UtcOffset};
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_leads_to_ca_file() {
+        let said = with_hint("tls: certificate verify failed (self-signed certificate)".into());
+        assert!(said.ends_with("; ca_file names the authority to trust"), "{said}");
+        assert_eq!(with_hint("connection refused".into()), "connection refused");
+    }
 
     fn after(value: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();

@@ -128,8 +128,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(Exit::Failed(message)) => (message, 1),
         Err(Exit::Usage(message)) => (message, 2),
     };
-    if !message.is_empty() {
-        log_to::last_words(&message);
+    for line in message.lines() {
+        log_to::last_words(line);
     }
     ExitCode::from(code)
 }

@@ -2,8 +2,6 @@
 
 use std::io::{self, Read};
 
-use toml::Spanned;
-
 use super::collectors;
 use super::command::{Arguments, Exit};
 use super::print::{POINT_FORMATS, Printer};
@@ -29,9 +27,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     read.map_err(|err| Exit::Failed(format!("cannot read {name}: {err}")))?;
     let settings = match &arguments.flags.config {
         Some(path) => {
-            let mut source = Source::read(path).map_err(Exit::Usage)?;
-            source.check_collector_tables().map_err(Exit::Usage)?;
-            source.file.collector.remove(entry.name).map(Spanned::into_inner).unwrap_or_default()
+            let source = Source::read(path);
+            source.and_then(|source| source.into_collector(entry.name)).map_err(Exit::Usage)?
         }
         None => Settings::default(),
     };

@@ -49,7 +49,9 @@ pub fn settings(
     let fail = |message: &str| written.at_value(spanned, message);
     let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
     if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
-        return Err(written.at_value(spanned, "version is 1 or 2"));
+        let message = "version is 1 or 2; InfluxDB 3 takes version = 2, with the database's name as \
+                       bucket, any org, and its token in token_file";
+        return Err(written.at_value(spanned, message));
     }
     check_keys(written, spanned, version)?;
     let target = match version {

@@ -5,6 +5,7 @@
 
 mod place;
 mod nearest;
+mod read;
 mod values;
 mod dependency;
 mod federate;
@@ -16,7 +17,7 @@ mod remote_write;
 mod outputs;
 mod router;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::base::units::{Interval, Time, Timeout, or_seconds};
 use crate::collector;
 use crate::dependency::source;
 use crate::poll::{self, registry};
-use place::Written;
+use place::{Written, note};
 use router::Defaults;
 
 pub use bigquery::FileBigquery;
@@ -118,30 +119,27 @@ pub struct Config {
 pub struct Source {
     written: Written,
     pub file: File,
+    /// What was not understood.
+    faults: Vec<String>,
 }
 
 impl Source {
     /// No settings file: flags alone.
     pub fn empty() -> Source {
         let written = Written::new(None, String::new());
-        Source { written, file: File::default() }
+        Source { written, file: File::default(), faults: Vec::new() }
     }
 
     pub fn read(path: &Path) -> Result<Source, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|err| format!("cannot read the settings file {}: {err}", path.display()))?;
-        Source::parse(Some(path.into()), text)
+        Ok(Source::parse(Some(path.into()), text))
     }
 
-    fn parse(path: Option<PathBuf>, text: String) -> Result<Source, String> {
+    fn parse(path: Option<PathBuf>, text: String) -> Source {
         let written = Written::new(path, text);
-        match toml::from_str(&written.text) {
-            Ok(file) => Ok(Source { written, file }),
-            Err(err) => {
-                let message = with_nearest(err.message());
-                Err(written.at(err.span().map_or(0, |span| span.start), &message))
-            }
-        }
+        let (file, faults) = read::read(&written);
+        Source { written, file, faults }
     }
 
     /// Where a settings file wants its log, as far as that can be made out if the rest is wrong.
@@ -161,7 +159,11 @@ impl Source {
     pub fn only_polling(mut self) -> Result<Source, String> {
         let file = &mut self.file;
         let elsewhere = file.federate.take().is_some() | file.bigquery.take().is_some();
-        if elsewhere && file.router.is_empty() && file.dependency.is_none() {
+        if self.faults.is_empty()
+            && elsewhere
+            && file.router.is_empty()
+            && file.dependency.is_none()
+        {
             return Err("the settings have neither a [[router]] nor [dependency] to poll; \
                         `perijove federate` and `perijove bigquery` take theirs"
                 .into());
@@ -172,7 +174,7 @@ impl Source {
     /// Federation and its outputs. It may run beside what polls, and so has spools of its own.
     pub fn only_federate(mut self) -> Result<Source, String> {
         let file = &mut self.file;
-        if file.federate.is_none() {
+        if self.faults.is_empty() && file.federate.is_none() {
             return Err("the settings have no [federate]: it needs a url, Prometheus's".into());
         }
         (file.bigquery, file.dependency) = (None, None);
@@ -192,43 +194,43 @@ impl Source {
         self
     }
 
-    /// Checks everything and fills in what is not set.
+    /// Checks everything and fills in what is not set. All that is wrong is said, a line for each.
     pub fn into_config(self) -> Result<Config, String> {
-        let Source { written, file } = &self;
-        self.check_collector_tables()?;
+        let Source { written, file, faults } = &self;
+        let faults = &mut faults.clone();
+        note(faults, self.check_collector_tables());
         let defaults = Defaults {
             interval: file.interval,
             timeout: file.timeout,
             collectors: file.collectors.as_ref(),
-            poll_share_max: file.poll_share_max.as_ref(),
+            poll_share_max: note(faults, self.poll_share_max()).unwrap_or_default(),
             master_only: file.master_only.unwrap_or(false),
             re_slot: file.re_slot,
             limits: &file.limits,
             collector: &file.collector,
             dependency: file.dependency.as_ref(),
         };
-        let mut routers = Vec::new();
-        for router in &file.router {
-            routers.push(router::router(written, router, &defaults)?);
-        }
-        let dependency = file.dependency.as_ref();
-        let dependency =
-            dependency.map(|file| dependency::settings(written, file, !routers.is_empty()));
-        let dependency = dependency.transpose()?;
+        let own = [Spanned::new(0..0, FileRouter::default())];
         // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
         let is_for_routers =
-            dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
-        if routers.is_empty() && is_for_routers {
-            let own = Spanned::new(0..0, FileRouter::default());
-            routers.push(router::router(written, &own, &defaults)?);
-        }
-        let mut names = BTreeSet::new();
-        for (index, router) in routers.iter().enumerate() {
-            if !names.insert(&router.name) {
+            file.dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
+        let listed = match &file.router[..] {
+            [] if is_for_routers => &own[..],
+            listed => listed,
+        };
+        let mut routers: Vec<poll::router::Router> = Vec::new();
+        for written_router in listed {
+            let read = router::router(written, written_router, &defaults, faults);
+            let Some(router) = read else { continue };
+            if routers.iter().any(|other| other.name == router.name) {
                 let message = format!("two routers have the name `{}`", router.name);
-                return Err(written.at_value(&file.router[index], message));
+                faults.push(written.at_value(written_router, message));
             }
+            routers.push(router);
         }
+        let has_routers = !file.router.is_empty();
+        let dependency = file.dependency.as_ref();
+        let dependency = dependency.map(|file| dependency::settings(written, file, has_routers));
         let state_directory = file.state_directory.clone().unwrap_or_else(default_state_directory);
         let federate = file.federate.as_ref();
         let federate =
@@ -236,20 +238,31 @@ impl Source {
         let bigquery = file.bigquery.as_ref();
         let bigquery =
             bigquery.map(|bigquery| bigquery::settings(written, bigquery, &state_directory));
-        Ok(Config {
+        let config = Config {
             routers,
-            outputs: outputs::outputs(written, &file.output, file.spool.as_ref())?,
-            federate: federate.transpose()?,
-            bigquery: bigquery.transpose()?,
+            outputs: outputs::outputs(written, &file.output, file.spool.as_ref(), faults),
+            federate: federate.and_then(|federate| note(faults, federate)),
+            bigquery: bigquery.and_then(|bigquery| note(faults, bigquery)),
             self_interval: or_seconds(file.self_interval, 30),
             drain_timeout: or_seconds(file.drain_timeout, 5),
             state_directory,
-            nice: self.nice()?,
+            nice: note(faults, self.nice()).unwrap_or_default(),
             level: file.log.level.unwrap_or(Level::Info),
             destination: file.log.destination.unwrap_or_default(),
-            dependency,
+            dependency: dependency.and_then(|dependency| note(faults, dependency)),
             warnings: written.warnings.take(),
-        })
+        };
+        if faults.is_empty() { Ok(config) } else { Err(faults.join("\n")) }
+    }
+
+    /// As a part of 1.
+    fn poll_share_max(&self) -> Result<f64, String> {
+        match &self.file.poll_share_max {
+            Some(share) if !(1.0..=100.0).contains(share.get_ref()) => {
+                Err(self.written.at_value(share, "a share of time is from 1 to 100 percent"))
+            }
+            share => Ok(share.as_ref().map_or(25.0, |share| *share.get_ref()) / 100.0),
+        }
     }
 
     fn nice(&self) -> Result<i32, String> {
@@ -261,7 +274,16 @@ impl Source {
         }
     }
 
-    pub fn check_collector_tables(&self) -> Result<(), String> {
+    /// The settings of one collector, if the file is right as far as they go.
+    pub fn into_collector(mut self, name: &str) -> Result<collector::Settings, String> {
+        if !self.faults.is_empty() {
+            return Err(self.faults.join("\n"));
+        }
+        self.check_collector_tables()?;
+        Ok(self.file.collector.remove(name).map(Spanned::into_inner).unwrap_or_default())
+    }
+
+    fn check_collector_tables(&self) -> Result<(), String> {
         for (name, settings) in &self.file.collector {
             let entry = registry::find(name)
                 .ok_or_else(|| self.written.at_value(settings, unknown_collector(name)))?;
@@ -286,34 +308,16 @@ fn default_state_directory() -> PathBuf {
     first.unwrap_or("/var/db/perijove").into()
 }
 
-/// serde's words about an unknown key, with the key that was probably meant.
-fn with_nearest(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match quoted.split_first() {
-        Some((key, known)) if message.starts_with("unknown") => {
-            let nearest = or_nearest(key, known);
-            let kind =
-                message.split(" `").next().unwrap_or("unknown field").replace("field", "key");
-            let known = known.join(", ");
-            format!("{kind} `{key}`{nearest} Known here: {known}")
-        }
-        _ => {
-            let message = message.trim_end().replace('\n', "; ");
-            message.replace("map, expected a sequence", "one table, expected many: [[router]]")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Result<Source, String> {
+    fn source(text: &str) -> Source {
         Source::parse(Some("FILE".into()), text.into())
     }
 
     pub(super) fn read(text: &str) -> Result<Config, String> {
-        source(text).and_then(Source::into_config)
+        source(text).into_config()
     }
 
     /// The shipped file is all comments; what stands behind a `#` without a space is a setting.
@@ -439,6 +443,55 @@ mod tests {
     }
 
     #[test]
+    fn all_faults_are_said_at_once() {
+        let text = "\
+intervall = \"30s\"
+nice = 30
+collectors = [\"bgp\", \"rout\"]
+
+[[router]]
+target = \"a\"
+usernme = \"u\"
+port = 70000
+
+[[router]]
+target = \"b\"
+
+[[router]]
+target = \"b:\"
+username = \"u\"
+
+[output.influxdb]
+url = \"ftp://h\"
+
+[output.kafka]
+topic = \"t\"
+
+[output.prometheus]
+expire_intervals = 0
+gzip = \"yes\"
+";
+        let said = read(text).map(drop).unwrap_err();
+        let lines: Vec<&str> = said.lines().collect();
+        let expected = [
+            "FILE:1: intervall: unknown key `intervall`, did you mean `interval`?",
+            "FILE:7: router.usernme: unknown key `usernme`, did you mean `username`?",
+            "FILE:8: router.port: invalid value: integer `70000`, expected u16",
+            "FILE:25: output.prometheus.gzip: invalid type: string \"yes\", expected a boolean",
+            "FILE:3: collectors: there is no collector `rout`, did you mean `route`?",
+            "FILE:10: router: target b needs a username",
+            "FILE:14: router.target: `b:` is not a host, host:port or [IPv6 address]:port",
+            "FILE:18: output.influxdb.url: `ftp://h` does not begin with http:// or https://",
+            "FILE:20: output.kafka: needs brokers",
+            "FILE:2: nice: a nice value is between -20 and 20",
+        ];
+        let is_said = |expected: &&str| lines.iter().any(|line| line.starts_with(expected));
+        let missing: Vec<_> = expected.iter().filter(|expected| !is_said(expected)).collect();
+        assert!(missing.is_empty(), "{missing:#?} in\n{said}");
+        assert_eq!(lines.len(), expected.len(), "{said}");
+    }
+
+    #[test]
     fn an_old_key_is_taken_with_a_warning() {
         let config =
             read("[[router]]\nidentity = \"a\"\n[dependency]\nidentity = \"b\"\n").unwrap();
@@ -545,7 +598,7 @@ mod tests {
             ("output", false, false, true),
             ("bigquery", true, true, false),
         ] {
-            let source = || source(&text(table)).unwrap();
+            let source = || source(&text(table));
             let does = |source: Source| source.into_config().is_ok();
             assert_eq!(does(source().only_polling().unwrap()), polling, "{table}");
             assert_eq!(does(source().only_federate().unwrap()), federate, "{table}");

@@ -130,39 +130,45 @@ pub fn outputs(
     written: &Written,
     outputs: &FileOutputs,
     spool: Option<&FileSpool>,
-) -> Result<Vec<Output>, String> {
+    faults: &mut Vec<String>,
+) -> Vec<Output> {
     let mut found = Vec::new();
-    let mut add = |kind: OutputKind, queue_bytes_max: Option<Bytes>| {
+    let mut add = |kind: Result<OutputKind, String>, queue_bytes_max: Option<Bytes>| {
+        let kind = match kind {
+            Ok(kind) => kind,
+            Err(why) => return faults.push(why),
+        };
         let queue_bytes_max = queue_bytes_max.map_or(4 << 20, |bytes| bytes.0);
         let mut output = Output { kind, queue_bytes_max, spool: None };
         output.spool = spool.and_then(|spool| of_output(spool, &output));
         found.push(output);
     };
     if let Some(FileStdout { format, queue_bytes_max }) = &outputs.stdout {
-        add(OutputKind::Stdout { format: *format }, *queue_bytes_max);
+        add(Ok(OutputKind::Stdout { format: *format }), *queue_bytes_max);
     }
     if let Some(FileFile { path, format, queue_bytes_max }) = &outputs.file {
-        add(OutputKind::File { path: path.clone(), format: *format }, *queue_bytes_max);
+        add(Ok(OutputKind::File { path: path.clone(), format: *format }), *queue_bytes_max);
     }
     if let Some(influxdb) = &outputs.influxdb {
-        let kind = OutputKind::Influxdb(influxdb::settings(written, influxdb)?);
+        let kind = influxdb::settings(written, influxdb).map(OutputKind::Influxdb);
         add(kind, influxdb.get_ref().queue_bytes_max);
     }
     if let Some(kafka) = &outputs.kafka {
-        add(OutputKind::Kafka(kafka::settings(written, kafka)?), kafka.get_ref().queue_bytes_max);
+        let kind = kafka::settings(written, kafka).map(OutputKind::Kafka);
+        add(kind, kafka.get_ref().queue_bytes_max);
     }
     if let Some(prometheus) = &outputs.prometheus {
-        add(OutputKind::Prometheus(prometheus::settings(written, prometheus)?), None);
+        add(prometheus::settings(written, prometheus).map(OutputKind::Prometheus), None);
     }
     if let Some(remote_write) = &outputs.remote_write {
-        let kind = OutputKind::RemoteWrite(remote_write::settings(written, remote_write)?);
+        let kind = remote_write::settings(written, remote_write).map(OutputKind::RemoteWrite);
         add(kind, remote_write.get_ref().queue_bytes_max);
     }
     if found.is_empty() {
         let kind = OutputKind::Stdout { format: Format::Line };
         found.push(Output { kind, queue_bytes_max: 4 << 20, spool: None });
     }
-    Ok(found)
+    found
 }
 
 /// Each output has a directory of its own; standard output is nothing to keep points for, and

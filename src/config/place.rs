@@ -100,6 +100,19 @@ impl Written {
     }
 }
 
+/// What was read; what is wrong with it joins the faults, once.
+pub fn note<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
+    let why = match read {
+        Ok(read) => return Some(read),
+        Err(why) => why,
+    };
+    // What is set for all routers may be wrong for each.
+    if !faults.contains(&why) {
+        faults.push(why);
+    }
+    None
+}
+
 /// The name in a table's header: `[table]` or `[[table]]`, with or without a comment.
 fn header(line: &str) -> Option<&str> {
     let name = line.strip_prefix('[')?.trim_start_matches('[');
@@ -143,7 +156,7 @@ mod tests {
                 "4: router.command: invalid type: integer `5`, expected a string",
             ),
             (
-                "[[router]]\ncommand = [\"a\"]\nport = 5 # [\n[log]\nlevel = 5\n",
+                "[[router]]\ncommand = [\"a\"]\ntimeout = \"5s\" # [\n[log]\nlevel = 5\n",
                 "5: log.level: wanted string or table",
             ),
             (

@@ -35,12 +35,12 @@ pub fn settings(
     spanned: &Spanned<FilePrometheus>,
 ) -> Result<prometheus::Settings, String> {
     let file = spanned.get_ref();
-    let default = || "127.0.0.1:9100".to_string();
+    let default = || "127.0.0.1:9326".to_string();
     let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
     let (host, port) = listen.rsplit_once(':').unwrap_or(("", ""));
     if let (Some(spanned), true) = (&file.listen, host.is_empty() || !is_port(port)) {
-        let message = "an address to listen on is host:port, such as 127.0.0.1:9100; \
-                       0.0.0.0:9100 or [::]:9100 for all";
+        let message = "an address to listen on is host:port, such as 127.0.0.1:9326; \
+                       0.0.0.0:9326 or [::]:9326 for all";
         return Err(written.at_value(spanned, message));
     }
     let tls = match (&file.cert_file, &file.key_file) {

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::dependency::{self, FileDependency};
 use super::nearest::or_nearest;
-use super::place::Written;
+use super::place::{Written, note};
 use super::values::named_file;
 use crate::base::secret::Secret;
 use crate::base::sys;
@@ -94,7 +94,8 @@ pub struct Defaults<'a> {
     pub interval: Option<Interval>,
     pub timeout: Option<Timeout>,
     pub collectors: Option<&'a Spanned<Vec<String>>>,
-    pub poll_share_max: Option<&'a Spanned<f64>>,
+    /// 0 to 1.
+    pub poll_share_max: f64,
     pub master_only: bool,
     pub re_slot: Option<u32>,
     pub limits: &'a FileLimits,
@@ -107,15 +108,13 @@ pub fn router(
     written: &Written,
     spanned: &Spanned<FileRouter>,
     defaults: &Defaults,
-) -> Result<Router, String> {
+    faults: &mut Vec<String>,
+) -> Option<Router> {
     let router = spanned.get_ref();
-    if let Some(target) = router.target.as_ref().filter(|target| target.get_ref().trim().is_empty())
-    {
-        return Err(written.at_value(target, "target is empty"));
-    }
-    written.refuse_empty(spanned, &[("username", &router.username)])?;
-    let link = link(written, spanned, defaults)?;
-    let name = match (written.name(&router.name, &router.identity)?, &link) {
+    let name = note(faults, written.name(&router.name, &router.identity));
+    let collectors = note(faults, polled(written, router, defaults));
+    let link = note(faults, link(written, spanned, defaults))?;
+    let name = match (name?, &link) {
         (Some(name), _) => name,
         (None, Link::Ssh(ssh)) => ssh.target.clone(),
         (None, Link::Local { .. }) => sys::hostname(),
@@ -125,13 +124,7 @@ pub fn router(
     };
     let default = Limits::default();
     let depth = router.limits.depth_max.or(defaults.limits.depth_max);
-    let share = match defaults.poll_share_max {
-        Some(share) if !(1.0..=100.0).contains(share.get_ref()) => {
-            return Err(written.at_value(share, "a share of time is from 1 to 100 percent"));
-        }
-        share => share.map_or(25.0, |share| *share.get_ref()),
-    };
-    Ok(Router {
+    Some(Router {
         name,
         link,
         limits: Limits {
@@ -139,8 +132,8 @@ pub fn router(
             item_bytes_max: limits(|l| l.item_bytes_max, default.item_bytes_max),
             depth_max: depth.map_or(default.depth_max, NonZeroUsize::get),
         },
-        collectors: polled(written, router, defaults)?,
-        poll_share_max: share / 100.0,
+        collectors: collectors?,
+        poll_share_max: defaults.poll_share_max,
         master_only: defaults.master_only,
         re_slot: defaults.re_slot,
         enrich: defaults.dependency.is_some_and(FileDependency::enriches),
@@ -153,6 +146,11 @@ fn link(
     defaults: &Defaults,
 ) -> Result<Link, String> {
     let router = spanned.get_ref();
+    if let Some(target) = router.target.as_ref().filter(|target| target.get_ref().trim().is_empty())
+    {
+        return Err(written.at_value(target, "target is empty"));
+    }
+    written.refuse_empty(spanned, &[("username", &router.username)])?;
     let fail = |message: &str| written.at_value(spanned, message);
     let transport = router.transport.unwrap_or(match router.target {
         Some(_) => Transport::Ssh,

@@ -55,6 +55,9 @@ const LEGACY_KEY_EXCHANGES: &str = ",diffie-hellman-group-exchange-sha1,\
                                     diffie-hellman-group14-sha1,diffie-hellman-group1-sha1";
 const LEGACY_MACS: &str = ",hmac-sha1";
 
+/// What to do where nobody listens on NETCONF's own port.
+const NETCONF_HINT: &str = "; on the router: set system services netconf ssh, or here: port = 22";
+
 pub struct Ssh {
     session: Session,
     channel: Channel,
@@ -101,7 +104,12 @@ fn connect_tcp(settings: &Settings, place: &str, deadline: Instant) -> Result<Tc
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(err) => why = format!("{place}: cannot connect to {address}: {err}"),
+            Err(err) => {
+                let refused =
+                    err.kind() == io::ErrorKind::ConnectionRefused && settings.port == 830;
+                let hint = if refused { NETCONF_HINT } else { "" };
+                why = format!("{place}: cannot connect to {address}: {err}{hint}");
+            }
         }
     }
     Err(Error(why))

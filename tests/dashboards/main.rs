@@ -174,7 +174,7 @@ fn packaged_prometheus(port: u16, planet: u16) -> Prometheus {
     let alerts = packaging("prometheus/alerts.yml").display().to_string();
     let settings = read(&packaging("prometheus/prometheus.yml"))
         .replace("- alerts.yml", &format!("- {alerts}"))
-        .replace("127.0.0.1:9100", &format!("127.0.0.1:{port}"))
+        .replace("127.0.0.1:9326", &format!("127.0.0.1:{port}"))
         .replace("30s", "1s");
     let dependencies = format!(
         "  - job_name: planet\n    scrape_interval: 1s\n\
