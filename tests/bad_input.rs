@@ -302,6 +302,20 @@ fn an_rpc_error_is_said_in_the_routers_words() {
 }
 
 #[test]
+fn check_names_the_permissions_that_a_login_lacks() {
+    let error = "<rpc-error><error-severity>error</error-severity><error-message>permission denied\
+                 </error-message></rpc-error>";
+    let directory = Directory::new();
+    let settings = canned_router(&directory, "r1", HELLO, &rpc_reply(error));
+    let finished = run_with(&settings, &["check", "--collectors", "route"]);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    let said = &finished.stdout;
+    assert!(said.contains("denied      r1 route: permission denied; the login class"), "{said}");
+    assert!(said.contains("needs: permissions view"), "{said}");
+    assert!(said.contains("FAILED      router r1: 1 denied; "), "{said}");
+}
+
+#[test]
 fn a_router_that_hangs_costs_the_time_limit_and_a_new_session() {
     let mut daemon = Daemon::start(&format!(
         "collectors = [\"alarm\", \"route\"]\n{FAST}{}[collector.route]\ntimeout = \"2s\"\n",

@@ -481,7 +481,7 @@ fn check_says_what_works() {
     assert_eq!(left, 0, "a check leaves something behind");
     let fails = run_with(&(settings + &spool("/proc/nowhere")), &["check"]);
     assert_eq!(fails.code, 1, "{fails:?}");
-    assert!(fails.stdout.contains("FAILED  spool of influxdb"), "{fails:?}");
+    assert!(fails.stdout.contains("FAILED      spool of influxdb"), "{fails:?}");
 
     let nobody = format!(
         "[output.influxdb]\nurl = \"http://127.0.0.1:{}\"\ndatabase = \"perijove\"\n",
@@ -490,6 +490,63 @@ fn check_says_what_works() {
     let fails = run_with(&(local_router("r1", "") + &nobody), &["check"]);
     assert_eq!(fails.code, 1, "{fails:?}");
     assert!((fails.stdout + &fails.stderr).contains("influxdb"));
+}
+
+#[test]
+fn check_polls_each_collector_of_each_router() {
+    let settings = format!(
+        "collectors = [\"alarm\", \"route\", \"bgp\"]\n{}{}{}",
+        local_router("good", ""),
+        local_router("bad", "--fault rpc-error:route"),
+        local_router("old", "--fault unsupported:route"),
+    );
+    let finished = run_with(&settings, &["check"]);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    for line in [
+        "\nok          good alarm: ",
+        "\nok          good route: ",
+        "\nok          router good: 3 ok; at these intervals, answers take ",
+        "\nFAILED      bad route: ",
+        "\nFAILED      router bad: 2 ok, 1 FAILED; ",
+        "\nunsupported old route: ",
+        "\nok          router old: 2 ok, 1 unsupported; ",
+    ] {
+        assert!(format!("\n{}", finished.stdout).contains(line), "{line:?}: {finished:?}");
+    }
+    assert!(finished.stdout.contains(" points\n"), "{finished:?}");
+
+    let json = run_with(&settings, &["check", "--format", "json"]);
+    assert_eq!(json.code, 1, "{json:?}");
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(document["works"], false);
+    let findings = document["findings"].as_array().expect("findings");
+    let of_route = |router: &str| {
+        let is_it = |f: &&serde_json::Value| f["router"] == router && f["collector"] == "route";
+        findings.iter().find(is_it).unwrap_or_else(|| panic!("{router}: {document}"))
+    };
+    assert_eq!(of_route("good")["verdict"], "ok");
+    assert!(of_route("good")["bytes"].as_u64() > Some(100), "{document}");
+    assert_eq!(of_route("bad")["verdict"], "failed");
+    assert_eq!(of_route("old")["verdict"], "unsupported");
+
+    // A session is all that is tried.
+    let connected = run_with(&settings, &["check", "--connect"]);
+    assert_eq!(connected.code, 0, "{connected:?}");
+    assert!(connected.stdout.contains("ok          router bad: session "), "{connected:?}");
+    assert!(!connected.stdout.contains("route"), "{connected:?}");
+}
+
+#[test]
+fn check_says_what_is_asked_too_often() {
+    let settings = format!(
+        "collectors = [\"alarm\"]\ninterval = \"1s\"\n{}",
+        local_router("r1", "--fault slow --drip-bytes 20 --drip-ms 50")
+    );
+    let finished = run_with(&settings, &["check"]);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.stdout.contains("slow        r1 alarm: "), "{finished:?}");
+    assert!(finished.stdout.contains(": set interval = \""), "{finished:?}");
+    assert!(finished.stdout.contains("slow        router r1: 1 slow; "), "{finished:?}");
 }
 
 /// What it says and how it ends with this as its standard output.

@@ -515,7 +515,7 @@ fn one_bad_line_in_a_hundred_thousand() {
              [dependency.inventory]\nfile = {file:?}\nformat = \"{format}\"\n"
         );
         let finished = run_with(&settings, &["check"]);
-        let found = "ok      source dependency_inventory: 99999 found, 1 left out";
+        let found = "ok          source dependency_inventory: 99999 found, 1 left out";
         assert!(finished.stdout.contains(found), "{format}: {finished:?}");
         assert!(finished.stderr.contains("line 50001"), "{finished:?}");
     }

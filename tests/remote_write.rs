@@ -89,7 +89,7 @@ fn check_tells_a_receiver_from_a_prometheus_that_takes_no_writes() {
     }
     let receiver = Prometheus::receiver();
     let finished = run_with(&settings(&receiver.url(), ""), &["check"]);
-    assert!(finished.stdout.contains("ok      output remote_write"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("ok          output remote_write"), "{}", finished.stdout);
     let closed = Prometheus::start_with("scrape_configs: []\n", &[]);
     let finished = run_with(&settings(&closed.url(), ""), &["check"]);
     assert_eq!(finished.code, 1);

@@ -103,6 +103,14 @@ impl Arguments {
         Ok(config)
     }
 
+    /// The same, and of the log this level, unless a flag asks for another.
+    pub fn start_at(&self, level: Level) -> Result<Config, Exit> {
+        let mut config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
+        config.level = self.flags.level().unwrap_or(level);
+        self.start_log(&config);
+        Ok(config)
+    }
+
     fn start_log(&self, config: &Config) {
         log_to::start(config.destination, config.level);
         for warning in self.warnings.iter().chain(&config.warnings) {

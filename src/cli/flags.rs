@@ -24,6 +24,7 @@ pub struct Flags {
     pub format: Option<String>,
     pub verbose: usize,
     pub quiet: bool,
+    pub connect: bool,
     pub once: bool,
     pub create: bool,
     pub dry_run: bool,
@@ -211,6 +212,15 @@ pub const POINT_FORMAT: &[Flag] =
 /// How the reference is printed.
 pub const TEXT_FORMAT: &[Flag] =
     &[flag!("format", Some('f'), "NAME", "print as text, markdown or json", set_format)];
+
+/// How findings are printed, and how much is tried.
+pub const CHECK: &[Flag] = &[
+    flag!("connect", None, "", "only open each session, and poll nothing", |f, _| {
+        f.connect = true;
+        Ok(())
+    }),
+    flag!("format", Some('f'), "NAME", "print as text or json", set_format),
+];
 
 pub const ONCE: &[Flag] = &[flag!("once", None, "", "write what is due, and end", |f, _| {
     f.once = true;

@@ -23,8 +23,8 @@ use crate::daemon::log_to;
 use arguments::Typed;
 use command::Arguments;
 use flags::{
-    DEPENDENCY, INTERVAL, LISTEN, LOAD, LOG, NAME, ONCE, POINT_FORMAT, POLLING, PUSH, ROUTER,
-    SETTINGS, TEXT_FORMAT,
+    CHECK, DEPENDENCY, INTERVAL, LISTEN, LOAD, LOG, NAME, ONCE, POINT_FORMAT, POLLING, PUSH,
+    ROUTER, SETTINGS, TEXT_FORMAT,
 };
 
 pub use command::{Command, Exit};
@@ -54,10 +54,11 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "check",
         arguments: "",
-        help: "check the settings, open each session and each output, say what works",
-        about: "",
-        example: "perijove check --config perijove.toml",
-        flags: &[SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, LOG],
+        help: "poll each router once, try each output, say what works",
+        about: "For each collector: ok, slow, no data, unsupported, denied or FAILED. Exit code 1 if a router,\n\
+                a collector or an output does not work. Nothing is written to an output.",
+        example: "perijove check --config perijove.toml --format json",
+        flags: &[CHECK, SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, LOG],
         run: check::run,
     },
     Command {

@@ -196,6 +196,12 @@ impl RouterStatus {
         });
     }
 
+    /// How long the RPCs of a collector's last poll took, and the bytes of all its replies.
+    pub fn last_poll(&self, index: usize) -> (Duration, u64) {
+        let status = &lock(&self.collectors)[index];
+        (status.duration, status.bytes)
+    }
+
     pub fn connected(&self) {
         let mut session = lock(&self.session);
         session.up = true;
