@@ -490,12 +490,13 @@ fn the_inventory_outlives_bad_entries_and_bad_answers() {
     assert_eq!((row.label("remote_domain"), row.label("remote_hostgroup")), ("a.example", "a"));
     let stderr = daemon.stop().stderr;
     let empty = "it has no entry, and the one in use has 2";
-    for words in ["left out 1 that do not fit: line 2", "status 500", "not an object", empty] {
+    for words in ["left out 1 that do not fit: line 2", "status 500", "expected value", empty] {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
 }
 
-/// A malformed line in the middle of 100,000 costs that line, in both formats.
+/// A malformed line in the middle of 100,000 costs that line; in an array it costs the document, and
+/// an entry that does not fit costs itself.
 #[test]
 fn one_bad_line_in_a_hundred_thousand() {
     let directory = Directory::new();
@@ -503,11 +504,21 @@ fn one_bad_line_in_a_hundred_thousand() {
         let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);
         format!("{{\"ip_address\":\"{address}\",\"domain\":\"d{n}\",\"hostgroup\":\"g\"}}")
     };
-    for (format, separator, around) in
-        [("ndjson", "\n", ["", ""]), ("arrayjson", ",\n", ["[", "]"])]
-    {
+    let malformed = "{\"ip_address\":\"10.0.195.80\",\"domain\":\"x";
+    let unfit = "{\"ip_address\":\"10.0.195.80\",\"domain\":7}";
+    let found = "ok          source dependency_inventory: 99999 found, 1 left out";
+    let lines = ("ndjson", "\n", ["", ""]);
+    let array = ("arrayjson", ",\n", ["[", "]"]);
+    let refused = "FAILED      source dependency_inventory";
+    for ((format, separator, around), bad, code, stdout, place) in [
+        (lines, malformed, 0, found, "line 50001"),
+        (lines, unfit, 0, found, "line 50001"),
+        (array, unfit, 0, found, "line 50001"),
+        // The text that has no end goes over the end of its line.
+        (array, malformed, 1, refused, "line 50002"),
+    ] {
         let mut entries: Vec<String> = (0..100_000).map(entry).collect();
-        entries[50_000] = "{\"ip_address\":\"10.0.195.80\",\"domain\":\"x".into();
+        entries[50_000] = bad.into();
         let text = format!("{}{}{}", around[0], entries.join(separator), around[1]);
         let file = directory.write("inventory", text);
         let settings = format!(
@@ -515,10 +526,41 @@ fn one_bad_line_in_a_hundred_thousand() {
              [dependency.inventory]\nfile = {file:?}\nformat = \"{format}\"\n"
         );
         let finished = run_with(&settings, &["check"]);
-        let found = "ok          source dependency_inventory: 99999 found, 1 left out";
-        assert!(finished.stdout.contains(found), "{format}: {finished:?}");
-        assert!(finished.stderr.contains("line 50001"), "{finished:?}");
+        assert_eq!(finished.code, code, "{format}: {finished:?}");
+        assert!(finished.stdout.contains(stdout), "{format}: {finished:?}");
+        let said = format!("{}{}", finished.stdout, finished.stderr);
+        assert!(said.contains(place), "{finished:?}");
     }
+}
+
+/// A malformed array keeps the last good one in use.
+#[test]
+fn a_malformed_array_keeps_the_last_good_one() {
+    let inventory = HttpStub::start(|number, _| match number {
+        0 => Reply::message(200, r#"[{"ip_address":"10.0.0.9","domain":"a.example"}]"#),
+        _ => Reply::message(200, r#"[{"ip_address":"10.0.0.9","domain":"b.example"},{bad]"#),
+    });
+    let darkstat = HttpStub::start(|_, _| Reply::message(200, DARKSTAT));
+    let port = free_port();
+    let daemon = Daemon::start(&served(
+        port,
+        &format!(
+            "[dependency.sockets]\nmachine = false\n\
+             [dependency.inventory]\nurl = \"{}\"\ninterval = \"300ms\"\n\
+             [dependency.darkstat]\nurl = \"{}\"\ninterval = \"100ms\"\n",
+            inventory.url(),
+            darkstat.url()
+        ),
+    ));
+    let all = wait_for("a failed refresh", || {
+        let all = scrape(port);
+        (of_source(&all, "inventory", "success") == Some(0.0)).then_some(all)
+    });
+    let traffic = named(&all, "planet_traffic_bytes_total");
+    let row = traffic.iter().find(|series| series.label("remote_ip") == "10.0.0.9").unwrap();
+    assert_eq!(row.label("remote_domain"), "a.example");
+    let stderr = daemon.stop().stderr;
+    assert!(stderr.contains("it is not a JSON array of entries: key must be"), "{stderr}");
 }
 
 /// Serves an endless body: this text again and again. Bytes that it could get rid of are nobody's.

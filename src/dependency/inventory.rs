@@ -1,10 +1,16 @@
 //! Reads an inventory document: entries that name an address or a prefix, and its host.
 //!
-//! It is read as a stream, an entry at a time; a bad entry costs that entry.
+//! It is read as a stream, an entry at a time. An entry that does not fit costs that entry. JSON that
+//! is malformed costs its whole document, for nothing behind the mistake is certain: that is the array,
+//! or the line where each line is a document of its own.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::cell::Cell;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
 
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::base::inventory::{Builder, Inventory};
 use crate::base::prefix::Prefix;
@@ -42,48 +48,154 @@ struct Entry {
     hostgroup: Option<String>,
 }
 
-/// An entry is as long at most; what is longer is none.
+/// An entry is as long at most; a longer one is rejected.
 const ENTRY_BYTES_MAX: usize = 4 << 10;
+/// A document with an element of the array, or a line, that is longer is refused, so that the memory
+/// for one has a limit.
+const ELEMENT_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a whole document. Fails if it is none, is not complete, or is too large.
+/// Reads a whole document. Fails if it is malformed, is not complete, is too large, or has entries of
+/// which none fits.
 pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventory, String> {
-    let mut reading = Reading::new(bounds);
-    let limited = input.take(bounds.bytes_max as u64 + 1);
-    let mut input = BufReader::with_capacity(64 << 10, limited);
-    reading.entries(&mut input, format == Format::ArrayJson)?;
+    let place = Place { bytes: Cell::new(0), element_bytes: Cell::new(0), line: Cell::new(1) };
+    let mut input = BufReader::with_capacity(64 << 10, input);
+    let start = input.fill_buf().map_err(|err| format!("reading it failed: {err}"))?;
+    if start.starts_with(BYTE_ORDER_MARK) {
+        input.consume(BYTE_ORDER_MARK.len());
+    }
+    let input = Document { input, bytes_max: bounds.bytes_max, place: &place };
+    let mut reading = Reading { bounds, place: &place, good: 0, builder: Builder::default() };
+    match format {
+        Format::ArrayJson => reading.array(input)?,
+        Format::NdJson => reading.lines(input)?,
+    }
     reading.finish()
 }
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How far a document has been read: bytes in all and of this element, and the line.
+struct Place {
+    bytes: Cell<usize>,
+    element_bytes: Cell<usize>,
+    line: Cell<u64>,
+}
+
+/// A document within its limits.
+struct Document<'a, R> {
+    input: R,
+    bytes_max: usize,
+    place: &'a Place,
+}
+
+impl<R: Read> Read for Document<'_, R> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(room)?;
+        let place = self.place;
+        place.bytes.set(place.bytes.get() + read);
+        place.element_bytes.set(place.element_bytes.get() + read);
+        place.line.set(place.line.get() + newlines(&room[..read]));
+        let longer = |than: String| Err(std::io::Error::other(than));
+        if place.bytes.get() > self.bytes_max {
+            return longer(format!("it is longer than {} bytes (bytes_max)", self.bytes_max));
+        }
+        if place.element_bytes.get() > ELEMENT_BYTES_MAX {
+            let line = place.line.get();
+            return longer(format!("line {line}: an entry of more than {ELEMENT_BYTES_MAX} bytes"));
+        }
+        Ok(read)
+    }
+}
+
+fn newlines(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
 /// An inventory that is being read.
-struct Reading {
+struct Reading<'a> {
     bounds: Bounds,
-    bytes: usize,
-    line: u64,
+    place: &'a Place,
     good: u64,
     builder: Builder,
 }
 
-impl Reading {
-    fn new(bounds: Bounds) -> Reading {
-        Reading { bounds, bytes: 0, line: 1, good: 0, builder: Builder::default() }
+impl<'de> Visitor<'de> for &mut Reading<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array")
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), String> {
-        self.bytes += bytes;
-        if self.bytes > self.bounds.bytes_max {
-            return Err(format!("it is longer than {} bytes (bytes_max)", self.bounds.bytes_max));
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(element) = elements.next_element::<Box<RawValue>>()? {
+            let json = element.get().as_bytes();
+            self.take_json(self.place.line.get() - newlines(json), json);
+            self.place.element_bytes.set(0);
         }
         Ok(())
     }
+}
 
-    /// Takes one entry; an error says why it is none.
-    fn take(&mut self, entry: &Entry) -> Result<(), String> {
+impl Reading<'_> {
+    /// Takes the entries of one array. Whatever follows it is ignored, as planet-exporter does.
+    fn array(&mut self, input: impl Read) -> Result<(), String> {
+        let mut json = serde_json::Deserializer::from_reader(input);
+        json.deserialize_seq(self).map_err(|err| match err.is_io() {
+            true => err.to_string(),
+            false => format!("it is not a JSON array of entries: {err}"),
+        })
+    }
+
+    /// Takes the entries of all lines; there may be several in one.
+    #[expect(clippy::unbuffered_bytes, reason = "there is a buffer within the document")]
+    fn lines(&mut self, input: impl Read) -> Result<(), String> {
+        let (mut line, mut number) = (Vec::new(), 1);
+        for byte in input.bytes() {
+            match byte.map_err(|err| err.to_string())? {
+                b'\n' => {
+                    self.take_line(number, &line);
+                    self.place.element_bytes.set(0);
+                    line.clear();
+                    number += 1;
+                }
+                byte => line.push(byte),
+            }
+        }
+        self.take_line(number, &line);
+        Ok(())
+    }
+
+    fn take_line(&mut self, number: u64, line: &[u8]) {
+        for element in serde_json::Deserializer::from_slice(line).into_iter::<&RawValue>() {
+            match element {
+                Ok(element) => self.take_json(number, element.get().as_bytes()),
+                Err(err) => self.builder.reject(number, without_place(&err)),
+            }
+        }
+    }
+
+    fn take_json(&mut self, line: u64, json: &[u8]) {
+        if let Err(why) = self.take(json) {
+            self.builder.reject(line, why);
+        }
+    }
+
+    /// Takes one entry; an error says why it is rejected.
+    fn take(&mut self, json: &[u8]) -> Result<(), String> {
+        if json.len() > ENTRY_BYTES_MAX {
+            return Err(format!("longer than {ENTRY_BYTES_MAX} bytes"));
+        }
+        if !json.starts_with(b"{") {
+            // serde would take an array for the fields in their order.
+            return Err("not an object".into());
+        }
+        let entry = serde_json::from_slice::<Entry>(json).map_err(|err| without_place(&err))?;
         let prefix: Prefix = entry.ip_address.as_deref().unwrap_or_default().parse()?;
         let domain = entry.domain.as_deref().unwrap_or_default();
         let hostgroup = entry.hostgroup.as_deref().unwrap_or_default();
         self.good += 1;
         if domain.is_empty() && hostgroup.is_empty() {
-            // It says nothing, and hides nothing of what is around it.
+            // It names nothing, and hides no wider prefix that does.
             return Ok(());
         }
         if self.builder.len() >= self.bounds.entries_max {
@@ -91,73 +203,6 @@ impl Reading {
         }
         self.builder.add(prefix, domain, hostgroup);
         Ok(())
-    }
-
-    fn take_json(&mut self, line: u64, json: &[u8]) {
-        let entry = serde_json::from_slice::<Entry>(json);
-        let taken = entry.map_err(|err| without_place(&err)).and_then(|entry| self.take(&entry));
-        if let Err(why) = taken {
-            self.builder.reject(line, why);
-        }
-    }
-
-    /// Takes the entries out of the text; an array has its brackets around them.
-    fn entries(&mut self, input: &mut impl BufRead, is_array: bool) -> Result<(), String> {
-        let mut cutter = Cutter::default();
-        let mut begun = !is_array;
-        loop {
-            let block = match input.fill_buf() {
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-                block => block.map_err(|err| format!("reading it failed: {err}"))?,
-            };
-            let bytes = block.len();
-            if bytes == 0 {
-                break;
-            }
-            let block = if self.bytes == 0 { without_mark(block) } else { block };
-            for byte in block {
-                if *byte == b'\n' {
-                    self.line += 1;
-                }
-                if begun {
-                    if self.cut(&mut cutter, *byte) && is_array {
-                        // What follows the array is nobody's.
-                        return Ok(());
-                    }
-                } else if *byte == b'[' {
-                    begun = true;
-                } else if !byte.is_ascii_whitespace() {
-                    return Err(NO_ARRAY.into());
-                }
-            }
-            input.consume(bytes);
-            self.count(bytes)?;
-        }
-        if cutter.depth > 0 {
-            self.builder.reject(cutter.line, UNENDED);
-        }
-        match (is_array, begun) {
-            (true, false) => Err(NO_ARRAY.into()),
-            (true, true) if !cutter.is_doubtful_end => Err("it ends before its `]`".into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes the next byte of the array; true if it ends an array.
-    fn cut(&mut self, cutter: &mut Cutter, byte: u8) -> bool {
-        let line = self.line;
-        match cutter.step(byte, line) {
-            Cut::Nothing => {}
-            Cut::Element => {
-                let json = std::mem::take(&mut cutter.element);
-                self.take_json(cutter.line, &json);
-                cutter.element = json;
-                cutter.element.clear();
-            }
-            Cut::Malformed(why) => self.builder.reject(cutter.malformed_line, why),
-            Cut::End => return true,
-        }
-        false
     }
 
     fn finish(self) -> Result<Inventory, String> {
@@ -170,146 +215,10 @@ impl Reading {
     }
 }
 
-const NO_ARRAY: &str = "it is no JSON array";
-const UNENDED: &str = "an object without its end";
-
-/// Without the byte order mark.
-fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
-}
-
-/// serde's words without the place, which is one in the entry alone.
+/// serde's words without the place, which is a place within the entry.
 fn without_place(err: &serde_json::Error) -> String {
     let words = err.to_string();
     words.split(" at line ").next().unwrap_or_default().to_string()
-}
-
-/// Cuts the objects out of the bytes, and finds its way again behind a malformed one: a text ends
-/// with its line at the latest, and an object that begins a line, or begins where none can, is the
-/// next one.
-#[derive(Default)]
-struct Cutter {
-    element: Vec<u8>,
-    /// Where the element begins, and where the one before that was malformed.
-    line: u64,
-    malformed_line: u64,
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
-    /// The last byte that was not blank, and whether its line has none.
-    before: u8,
-    is_new_line: bool,
-    /// Nested arrays of what is skipped up to the next comma or line.
-    skipping: Option<u32>,
-    /// What looked like the array's end closed an object that had none.
-    is_doubtful_end: bool,
-}
-
-enum Cut {
-    Nothing,
-    /// `element` is whole.
-    Element,
-    Malformed(&'static str),
-    /// The array has ended.
-    End,
-}
-
-impl Cutter {
-    fn step(&mut self, byte: u8, line: u64) -> Cut {
-        if self.in_string {
-            return self.step_in_string(byte);
-        }
-        if byte.is_ascii_whitespace() {
-            if byte == b'\n' {
-                self.skipping = None;
-                self.is_new_line = true;
-            }
-            return self.keep(byte);
-        }
-        self.is_doubtful_end = false;
-        let before = std::mem::replace(&mut self.before, byte);
-        let is_first = std::mem::take(&mut self.is_new_line);
-        if self.depth == 0 {
-            return self.step_between(byte, line);
-        }
-        match byte {
-            b'{' if is_first || !matches!(before, b':' | b'[') => {
-                let line = std::mem::replace(&mut self.line, line);
-                self.begin();
-                self.malformed_line = line;
-                return Cut::Malformed(UNENDED);
-            }
-            b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => self.depth -= 1,
-            _ => {}
-        }
-        if self.depth == 0 {
-            self.is_doubtful_end = byte == b']';
-            self.element.push(byte);
-            return Cut::Element;
-        }
-        self.keep(byte)
-    }
-
-    /// Between two elements.
-    fn step_between(&mut self, byte: u8, line: u64) -> Cut {
-        match (byte, &mut self.skipping) {
-            (b'{', _) => {
-                self.skipping = None;
-                self.line = line;
-                self.begin();
-            }
-            (b'[', Some(nested)) => *nested += 1,
-            (b']', Some(nested @ 1..)) => *nested -= 1,
-            (b']', _) => return Cut::End,
-            (b',', Some(0) | None) => self.skipping = None,
-            (_, Some(_)) => {}
-            (_, None) => {
-                self.skipping = Some(u32::from(byte == b'['));
-                self.malformed_line = line;
-                return Cut::Malformed("not an object");
-            }
-        }
-        Cut::Nothing
-    }
-
-    fn step_in_string(&mut self, byte: u8) -> Cut {
-        if byte == b'\n' {
-            self.is_new_line = true;
-            return self.give_up("a text without its end", None);
-        }
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => self.in_string = false,
-            _ => {}
-        }
-        self.keep(byte)
-    }
-
-    fn begin(&mut self) {
-        self.element.clear();
-        self.element.push(b'{');
-        self.depth = 1;
-    }
-
-    /// Keeps a byte of the element, if there is one.
-    fn keep(&mut self, byte: u8) -> Cut {
-        if self.depth > 0 {
-            if self.element.len() >= ENTRY_BYTES_MAX {
-                return self.give_up("longer than 4096 bytes", Some(0));
-            }
-            self.element.push(byte);
-        }
-        Cut::Nothing
-    }
-
-    fn give_up(&mut self, why: &'static str, skipping: Option<u32>) -> Cut {
-        (self.depth, self.in_string, self.escaped) = (0, false, false);
-        (self.skipping, self.malformed_line) = (skipping, self.line);
-        Cut::Malformed(why)
-    }
 }
 
 #[cfg(test)]
@@ -365,37 +274,65 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_entry_costs_that_entry() {
+    fn an_entry_that_does_not_fit_costs_that_entry() {
         let good = |n: u32| format!(r#"{{"ip_address":"10.0.0.{n}","domain":"d{n}"}}"#);
-        for (bad, line, why) in [
-            ("{bad json", 2, "an object without its end"),
-            (r#"{"ip_address":"10.0.0.9,"domain":"x"}"#, 2, "a text without its end"),
-            (r#"{"ip_address":"10.0.0.9","domain":"x","#, 2, "an object without its end"),
-            (r#"{"ip_address":"10.0.0.9","domain":7}"#, 2, "invalid type: integer `7`"),
-            (r#"{"ip_address":"10.0.0.9","extra":{"a":[1]}}"#, 2, "unknown field `extra`"),
-            (r#"{"ip_address":"10.0.0.999","domain":"x"}"#, 2, "`10.0.0.999` is neither"),
-            (r#"{"ip_address":"10.0.0.9/33","domain":"x"}"#, 2, "`10.0.0.9/33` is neither"),
-            (r#"{"domain":"x"}"#, 2, "`` is neither"),
-            (r#"{"ip_address":null,"domain":"x"}"#, 2, "`` is neither"),
-            ("[1,[2],3]", 2, "not an object"),
-            ("nul", 2, "not an object"),
-            (r#"{"ip_address":]}"#, 2, "expected value"),
+        for (bad, why) in [
+            (r#"{"ip_address":"10.0.0.9","domain":7}"#, "invalid type: integer `7`"),
+            (r#"{"ip_address":"10.0.0.9","extra":{"a":[1]}}"#, "unknown field `extra`"),
+            (r#"{"ip_address":"10.0.0.999","domain":"x"}"#, "`10.0.0.999` is neither"),
+            (r#"{"ip_address":"10.0.0.9/33","domain":"x"}"#, "`10.0.0.9/33` is neither"),
+            (r#"{"domain":"x"}"#, "`` is neither"),
+            (r#"{"ip_address":null,"domain":"x"}"#, "`` is neither"),
+            (r#"["10.0.0.9","x","y"]"#, "not an object"),
+            ("7", "not an object"),
         ] {
-            let text = format!("[{},\n{bad},\n{},{}]", good(1), good(2), good(3));
-            let inventory = read(Format::ArrayJson, &text).unwrap();
-            let first = inventory.first_rejected.as_deref().unwrap();
-            assert!(first.starts_with(&format!("line {line}: {why}")), "{bad}: {first}");
-            for n in 1..=3 {
-                let expected = format!("d{n}");
-                assert_eq!(of(&inventory, &format!("10.0.0.{n}")).0, expected, "{bad}");
+            for (format, text) in [
+                (Format::ArrayJson, format!("[{},\n{bad},\n{},{}]", good(1), good(2), good(3))),
+                (Format::NdJson, format!("{}\n{bad}\n{}{}", good(1), good(2), good(3))),
+            ] {
+                let inventory = read(format, &text).unwrap();
+                let first = inventory.first_rejected.as_deref().unwrap();
+                assert!(first.starts_with(&format!("line 2: {why}")), "{bad}: {first}");
+                for n in 1..=3 {
+                    let expected = format!("d{n}");
+                    assert_eq!(of(&inventory, &format!("10.0.0.{n}")).0, expected, "{bad}");
+                }
             }
         }
-        let huge = format!(r#"[{},{{"domain":"{}"}},{}]"#, good(1), "x".repeat(5000), good(2));
-        let inventory = read(Format::ArrayJson, &huge).unwrap();
-        assert_eq!((inventory.rejected, of(&inventory, "10.0.0.2").0), (1, "d2"));
-        // The last one has no end, so that the array's is taken for it.
-        let text = format!("[{},{{bad]\n", good(1));
-        assert_eq!(read(Format::ArrayJson, &text).unwrap().rejected, 1);
+        let long =
+            |bytes| format!(r#"{{"ip_address":"10.0.0.9","domain":"{}"}}"#, "x".repeat(bytes));
+        for (format, (a, separator, z)) in
+            [(Format::ArrayJson, ("[", ",\n", "]")), (Format::NdJson, ("", "\n", ""))]
+        {
+            let text = |bytes| {
+                format!("{a}{}{separator}{}{separator}{}{z}", good(1), long(bytes), good(2))
+            };
+            let inventory = read(format, &text(5000)).unwrap();
+            let first = inventory.first_rejected.as_deref();
+            assert_eq!(first, Some("line 2: longer than 4096 bytes"));
+            assert_eq!((inventory.rejected, of(&inventory, "10.0.0.2").0), (1, "d2"));
+            // One that is held whole until its end would fill the memory.
+            let err = read(format, &text(2 << 20)).unwrap_err();
+            assert!(err.starts_with("line 2: an entry of more than 1048576 bytes"), "{err}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_array_is_refused() {
+        let good = |n: u32| format!(r#"{{"ip_address":"10.0.0.{n}","domain":"d{n}"}}"#);
+        for (bad, why) in [
+            ("{bad json", "key must be a string at line 2 column 2"),
+            (r#"{"ip_address":"10.0.0.9,"domain":"x"}"#, "expected `,` or `}` at line 2 column 26"),
+            (r#"{"ip_address":"10.0.0.9","domain":"x","#, "key must be a string"),
+            ("nul", "expected ident at line 2"),
+            (r#"{"ip_address":]}"#, "expected value at line 2 column 15"),
+            ("", "expected value at line 2"),
+        ] {
+            let text = format!("[{},\n{bad},\n{},{}]", good(1), good(2), good(3));
+            let err = read(Format::ArrayJson, &text).unwrap_err();
+            assert!(err.starts_with("it is not a JSON array of entries: "), "{bad}: {err}");
+            assert!(err.contains(why), "{bad}: {err}");
+        }
     }
 
     #[test]
@@ -407,7 +344,7 @@ mod tests {
         let inventory = read(Format::NdJson, text).unwrap();
         assert_eq!(inventory.rejected, 2);
         assert!(
-            inventory.first_rejected.as_ref().unwrap().starts_with("line 2: an object without")
+            inventory.first_rejected.as_ref().unwrap().starts_with("line 2: key must be a string")
         );
         assert_eq!(of(&inventory, "10.0.1.2"), ("a", "b"));
         // A missing field has nothing of the line before.
@@ -419,21 +356,24 @@ mod tests {
     #[test]
     fn what_is_no_inventory_or_not_all_of_it_is_refused() {
         for (text, why) in [
-            ("<html>busy</html>", "it is no JSON array"),
-            (r#"{"error":"busy"}"#, "it is no JSON array"),
-            ("", "it is no JSON array"),
-            (r#"[{"ip_address":"10.0.0.1","domain":"x"}"#, "it ends before its `]`"),
+            ("<html>busy</html>", "it is not a JSON array of entries: expected value at line 1"),
+            (r#"{"error":"busy"}"#, "it is not a JSON array of entries: invalid type: map"),
+            ("", "it is not a JSON array of entries: EOF while parsing a value"),
+            (
+                r#"[{"ip_address":"10.0.0.1","domain":"x"}"#,
+                "it is not a JSON array of entries: EOF while parsing a list",
+            ),
             (r#"[{"error":"busy"}]"#, "none of its 1 entries is good: line 1: unknown field"),
         ] {
             let err = read(Format::ArrayJson, text).unwrap_err();
             assert!(err.starts_with(why), "{text}: {err}");
         }
         let err = read(Format::NdJson, "<html>\nbusy\n").unwrap_err();
-        assert!(err.starts_with("none of its 2 entries is good: line 1: not an object"), "{err}");
+        assert!(err.starts_with("none of its 2 entries is good: line 1: expected value"), "{err}");
         let none = read(Format::ArrayJson, " [ ] ").unwrap();
         assert!(none.is_empty() && none.find([10, 0, 0, 1].into()).is_none());
         let bounds = Bounds { bytes_max: 100, entries_max: 1 };
-        let spaces = io::repeat(b' ');
+        let spaces = std::io::repeat(b' ');
         let err = super::read(spaces, Format::ArrayJson, bounds).unwrap_err();
         assert_eq!(err, "it is longer than 100 bytes (bytes_max)");
         let two =

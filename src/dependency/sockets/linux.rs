@@ -1,7 +1,8 @@
 //! Linux: `/proc/net/{tcp,tcp6,udp,udp6}` for sockets, `/proc/PID/fd` for whose they are.
 //!
-//! A process is looked into only while there are sockets whose owner is not known yet, those that
-//! had sockets last time first, so that most processes are never touched.
+//! Whose a socket is is kept from one reading to the next, for finding it costs a system call for each
+//! descriptor of a process. Processes are looked into only while there are sockets whose owner is not
+//! known yet, those that had sockets last time first, so that most are never touched.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -17,22 +18,20 @@ use crate::dependency::{Endpoint, Protocol, Socket, State};
 
 /// The kernel keeps that much of a process's name.
 const COMM_BYTES_MAX: usize = 15;
-/// Sockets whose owner was not found, or is the first process, which has them until others come to
-/// take them, are looked for again after so many rounds.
-const OWNERLESS_ROUNDS: u32 = 20;
+/// After so many readings all owners are looked for again: the first process has the sockets of
+/// services until they come to take them, and a process may hand one to another.
+const OWNER_READINGS: u32 = 20;
 
 pub struct Linux {
     proc: PathBuf,
-    /// The processes that had sockets.
-    owners: Vec<u32>,
-    /// Sockets, by inode, that nobody who can be seen has.
-    ownerless: HashSet<u64>,
-    rounds: u32,
+    /// The process that has a socket, by its inode; none where nobody who can be seen has it.
+    owners: HashMap<u64, Option<u32>>,
+    readings: u32,
 }
 
 impl Linux {
     pub fn new(proc: PathBuf) -> Linux {
-        Linux { proc, owners: Vec::new(), ownerless: HashSet::new(), rounds: 0 }
+        Linux { proc, owners: HashMap::new(), readings: 0 }
     }
 
     pub fn read(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
@@ -52,7 +51,7 @@ impl Linux {
                 read.map_err(|err| format!("cannot read {}: {err}", path.display()))?;
             }
         }
-        self.name(&mut sockets, wanted);
+        self.name(&mut sockets, &wanted);
         Ok(sockets)
     }
 
@@ -73,32 +72,43 @@ impl Linux {
         }
     }
 
-    /// Gives the sockets the names of their processes.
-    fn name(&mut self, sockets: &mut [Socket], mut wanted: HashMap<u64, usize>) {
-        self.rounds += 1;
-        if self.rounds.is_multiple_of(OWNERLESS_ROUNDS) {
-            self.ownerless.clear();
-            self.owners.retain(|process| *process != FIRST);
+    /// Gives the sockets the names of their processes; `wanted` says by inode which they are.
+    fn name(&mut self, sockets: &mut [Socket], wanted: &HashMap<u64, usize>) {
+        let proc = self.proc.clone();
+        let mut names: HashMap<u32, Option<Arc<str>>> = HashMap::new();
+        let mut name_of = |process: u32| {
+            let folder = proc.join(process.to_string());
+            names.entry(process).or_insert_with(|| process_name(&folder)).clone()
+        };
+        // What a process that has ended had may be another's now.
+        self.owners.retain(|inode, owner| {
+            wanted.contains_key(inode) && owner.is_none_or(|process| name_of(process).is_some())
+        });
+        let mut known: Vec<u32> = self.owners.values().copied().flatten().collect();
+        known.sort_unstable();
+        known.dedup();
+        known.retain(|process| *process != FIRST);
+        self.readings += 1;
+        if self.readings.is_multiple_of(OWNER_READINGS) {
+            self.owners.clear();
         }
-        self.ownerless.retain(|inode| wanted.remove(inode).is_some());
-        let mut known = std::mem::take(&mut self.owners);
-        eldest_first(&mut known);
+        let is_unknown = |inode: &&u64| !self.owners.contains_key(inode);
+        let mut unknown: HashSet<u64> = wanted.keys().filter(is_unknown).copied().collect();
         for process in &known {
-            self.look_into(*process, sockets, &mut wanted);
+            self.look_into(*process, &mut unknown);
         }
-        if wanted.is_empty() {
-            return;
-        }
-        let mut others = self.processes();
-        others.retain(|process| !known.contains(process));
-        eldest_first(&mut others);
-        for process in others {
-            if wanted.is_empty() {
-                return;
+        if !unknown.is_empty() {
+            let mut others = self.processes();
+            others.retain(|process| known.binary_search(process).is_err());
+            eldest_first(&mut others);
+            for process in others {
+                self.look_into(process, &mut unknown);
             }
-            self.look_into(process, sockets, &mut wanted);
         }
-        self.ownerless.extend(wanted.keys());
+        self.owners.extend(unknown.into_iter().map(|inode| (inode, None)));
+        for (inode, owner) in &self.owners {
+            sockets[wanted[inode]].process = owner.and_then(&mut name_of);
+        }
     }
 
     fn processes(&self) -> Vec<u32> {
@@ -108,29 +118,21 @@ impl Linux {
         entries.filter_map(number).collect()
     }
 
-    /// Finds the sockets of one process; one that is gone, or is nobody's business, has none.
-    fn look_into(
-        &mut self,
-        process: u32,
-        sockets: &mut [Socket],
-        wanted: &mut HashMap<u64, usize>,
-    ) {
-        let folder = self.proc.join(process.to_string());
-        let Ok(descriptors) = fs::read_dir(folder.join("fd")) else { return };
-        let mut name: Option<Arc<str>> = None;
-        for descriptor in descriptors.flatten() {
-            let Ok(target) = fs::read_link(descriptor.path()) else { continue };
-            let Some(index) = inode(&target).and_then(|inode| wanted.remove(&inode)) else {
-                continue;
-            };
-            let name = name.get_or_insert_with(|| process_name(&folder).into());
-            sockets[index].process = Some(name.clone());
-            if wanted.is_empty() {
-                break;
-            }
+    /// Finds which of the unknown sockets a process has; one that has ended, or that this user may
+    /// not look into, has none.
+    fn look_into(&mut self, process: u32, unknown: &mut HashSet<u64>) {
+        if unknown.is_empty() {
+            return;
         }
-        if name.is_some() {
-            self.owners.push(process);
+        let descriptors = fs::read_dir(self.proc.join(process.to_string()).join("fd"));
+        for descriptor in descriptors.into_iter().flatten().flatten() {
+            let Ok(target) = fs::read_link(descriptor.path()) else { continue };
+            if let Some(inode) = inode(&target).filter(|inode| unknown.remove(inode)) {
+                self.owners.insert(inode, Some(process));
+                if unknown.is_empty() {
+                    return;
+                }
+            }
         }
     }
 }
@@ -148,15 +150,16 @@ fn inode(link: &Path) -> Option<u64> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-fn process_name(folder: &Path) -> String {
-    let comm = fs::read(folder.join("comm")).unwrap_or_default();
-    let comm = String::from_utf8_lossy(comm.trim_ascii_end()).into_owned();
+/// The name of the process whose folder that is; none if it has ended.
+fn process_name(folder: &Path) -> Option<Arc<str>> {
+    let comm = fs::read(folder.join("comm")).ok()?;
+    let comm = String::from_utf8_lossy(comm.trim_ascii_end());
     if comm.len() < COMM_BYTES_MAX {
-        return comm;
+        return Some((*comm).into());
     }
     let arguments = fs::read(folder.join("cmdline")).unwrap_or_default();
     let program = fs::read_link(folder.join("exe")).unwrap_or_default();
-    full_name(&comm, COMM_BYTES_MAX, &arguments, &program.to_string_lossy())
+    Some(full_name(&comm, COMM_BYTES_MAX, &arguments, &program.to_string_lossy()).into())
 }
 
 /// Adds the sockets of one of the kernel's tables; without IPv6 there is none for it.
@@ -277,8 +280,28 @@ mod tests {
         };
         assert_eq!(owner(), "systemd");
         process(&root, "79", "web", "web", &[99]);
-        let owners: Vec<String> = (0..OWNERLESS_ROUNDS).map(|_| owner()).collect();
+        let owners: Vec<String> = (0..OWNER_READINGS).map(|_| owner()).collect();
         assert_eq!(owners.last().unwrap(), "web");
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    /// An owner is kept from one reading to the next, though never longer than it lives.
+    #[test]
+    fn a_process_that_ends_or_becomes_another_program() {
+        let root = machine("changes");
+        let mut linux = Linux::new(root.clone());
+        let mut names = || {
+            let sockets = linux.read(true).unwrap();
+            let of = |port| sockets.iter().find(|socket| socket.local.port == port).unwrap();
+            [5432, 50000, 53].map(|port| of(port).process.as_deref().unwrap_or("-").to_string())
+        };
+        assert_eq!(names(), ["process_exporter-1", "process_exporter-1", "sshd"]);
+        // What is kept is not looked for: the descriptors that said so are not needed again.
+        fs::remove_dir_all(root.join("78/fd")).unwrap();
+        fs::write(root.join("78/comm"), "other\n").unwrap();
+        assert_eq!(names(), ["process_exporter-1", "process_exporter-1", "other"]);
+        fs::remove_dir_all(root.join("77")).unwrap();
+        assert_eq!(names(), ["systemd", "-", "other"]);
         fs::remove_dir_all(&root).unwrap();
     }
 
@@ -287,7 +310,7 @@ mod tests {
         let root = machine("names");
         let name = |arguments: &str| {
             fs::write(root.join("77/cmdline"), arguments).unwrap();
-            process_name(&root.join("77"))
+            process_name(&root.join("77")).unwrap().to_string()
         };
         let whole = "process_exporter.py";
         assert_eq!(name(&format!("/usr/bin/python3\0-u\0/opt/{whole}\0--port\09\0")), whole);
@@ -328,9 +351,15 @@ mod tests {
         if cfg!(target_endian = "little") {
             assert_eq!(shown, expected);
         }
-        // Nobody is asked twice for what nobody had, and whoever had sockets is asked first.
-        assert_eq!(linux.ownerless, HashSet::from([18, 99]));
-        assert_eq!(linux.owners, [77, 78]);
+        // Nobody is asked twice for what nobody had.
+        let mut ownerless: Vec<u64> = linux
+            .owners
+            .iter()
+            .filter(|(_, owner)| owner.is_none())
+            .map(|(inode, _)| *inode)
+            .collect();
+        ownerless.sort_unstable();
+        assert_eq!(ownerless, [18, 99]);
         assert_eq!(linux.read(true).unwrap(), sockets);
         assert_eq!(linux.read(false).unwrap().len(), 6);
         assert_eq!(linux.ephemeral(), 32768..=60999);
