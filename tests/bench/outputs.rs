@@ -8,7 +8,7 @@ use perijove::output::json;
 use perijove::output::spool::{self, Spool};
 use perijove::point::{Batch, Points};
 
-use crate::{best, points, print, router_prints};
+use crate::{cpu_time, paired, points, print, router_prints, wall_time};
 
 /// As large as what a queue hands to its output, or to the spool.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -31,33 +31,37 @@ pub fn json(router: &str) {
     let batches = batches(router, "1000");
     let count: usize = batches.iter().map(Points::len).sum();
     let mut out = Vec::new();
-    let ours = best(|| {
-        out.clear();
-        batches.iter().for_each(|points| json::encode(&batch(points), &mut out));
-        black_box(&out);
-    });
-    let text = std::str::from_utf8(&out).expect("UTF-8");
+    batches.iter().for_each(|points| json::encode(&batch(points), &mut out));
+    let text = String::from_utf8(out.clone()).expect("UTF-8");
     let read = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
     let values: Vec<_> = text.lines().map(read).collect();
     assert_eq!(values.len(), count);
     let mut same = Vec::new();
-    let theirs = best(|| {
-        same.clear();
-        for value in &values {
-            serde_json::to_writer(&mut same, value).expect("JSON");
-            same.push(b'\n');
-        }
-        black_box(&same);
-    });
+    let pair = paired(
+        cpu_time,
+        || {
+            out.clear();
+            batches.iter().for_each(|points| json::encode(&batch(points), &mut out));
+            black_box(&out);
+        },
+        || {
+            same.clear();
+            for value in &values {
+                serde_json::to_writer(&mut same, value).expect("JSON");
+                same.push(b'\n');
+            }
+            black_box(&same);
+        },
+    );
     assert_eq!(same.len(), out.len());
-    let speed = |time: Duration| count as f64 / time.as_secs_f64();
+    let speed = |time: Duration| count as f64 / time.as_secs_f64() / 1e6;
     println!(
         "# json: {count} records of bgp, {} bytes each, {:.2} million/s and core, serde_json {:.2}",
         out.len() / count,
-        speed(ours) / 1e6,
-        speed(theirs) / 1e6
+        speed(pair.ours),
+        speed(pair.baseline)
     );
-    print("json", speed(ours) / speed(theirs), "of-serde_json", 0.9, true);
+    print("json", pair.speed, "of-serde_json", 0.9, true);
 }
 
 /// Records to a cluster in this process, against a bare loop around the same producer: Debian has
@@ -100,13 +104,11 @@ pub fn kafka(router: &str) {
     }
     let count: u64 = chunks.iter().map(|(_, count)| count).sum();
     let mut sink = Kafka::new(&settings).expect("librdkafka takes the settings");
-    let ours = best(|| {
+    let ours = || {
         for (bytes, count) in &chunks {
             sink.write(bytes, *count, &|| true).expect("a write");
         }
-    });
-    drop(sink);
-
+    };
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.brokers).set("acks", "all");
     config.set("enable.idempotence", "true").set("compression.type", "lz4");
@@ -117,7 +119,7 @@ pub fn kafka(router: &str) {
         .flat_map(|(bytes, _)| std::str::from_utf8(bytes).expect("UTF-8").lines())
         .map(|line| line.splitn(5, '\t').nth(4).expect("a value"))
         .collect();
-    let theirs = best(|| {
+    let theirs = || {
         for line in &lines {
             let header = |key| Header { key, value: Some("bgp_session") };
             let headers = OwnedHeaders::new_with_capacity(2).insert(header("schema"));
@@ -131,16 +133,17 @@ pub fn kafka(router: &str) {
             }
         }
         producer.flush(Duration::from_secs(60)).expect("every record is acknowledged");
-    });
+    };
+    let pair = paired(wall_time, ours, theirs);
     let bytes: usize = lines.iter().map(|line| line.len()).sum();
     let speed = |time: Duration| count as f64 / time.as_secs_f64();
     println!(
         "# kafka: {count} records of {} bytes, {:.0} a second, rdkafka's bare loop {:.0}",
         bytes / lines.len(),
-        speed(ours),
-        speed(theirs)
+        speed(pair.ours),
+        speed(pair.baseline)
     );
-    print("kafka", speed(ours) / speed(theirs), "of-bare-producer", 0.5, true);
+    print("kafka", pair.speed, "of-bare-producer", 0.5, true);
 }
 
 #[cfg(not(feature = "kafka"))]
