@@ -495,8 +495,8 @@ fn the_inventory_outlives_bad_entries_and_bad_answers() {
     }
 }
 
-/// A malformed line in the middle of 100,000 costs that line; in an array it costs the document, and
-/// an entry that does not fit costs itself.
+/// A malformed line in the middle of 100,000 costs that line; in an array it costs the document,
+/// and an entry that does not fit costs itself.
 #[test]
 fn one_bad_line_in_a_hundred_thousand() {
     let directory = Directory::new();

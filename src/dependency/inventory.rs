@@ -1,8 +1,8 @@
 //! Reads an inventory document: entries that name an address or a prefix, and its host.
 //!
-//! It is read as a stream, an entry at a time. An entry that does not fit costs that entry. JSON that
-//! is malformed costs its whole document, for nothing behind the mistake is certain: that is the array,
-//! or the line where each line is a document of its own.
+//! It is read as a stream, an entry at a time. An entry that does not fit costs that entry. JSON
+//! that is malformed costs its whole document, for nothing behind the mistake is certain: that is
+//! the array, or the line where each line is a document of its own.
 
 use std::cell::Cell;
 use std::fmt;
@@ -50,12 +50,12 @@ struct Entry {
 
 /// An entry is as long at most; a longer one is rejected.
 const ENTRY_BYTES_MAX: usize = 4 << 10;
-/// A document with an element of the array, or a line, that is longer is refused, so that the memory
-/// for one has a limit.
+/// A document with an element of the array, or a line, that is longer is refused, so that the
+/// memory for one has a limit.
 const ELEMENT_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a whole document. Fails if it is malformed, is not complete, is too large, or has entries of
-/// which none fits.
+/// Reads a whole document. Fails if it is malformed, is not complete, is too large, or has entries
+/// of which none fits.
 pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventory, String> {
     let place = Place { bytes: Cell::new(0), element_bytes: Cell::new(0), line: Cell::new(1) };
     let mut input = BufReader::with_capacity(64 << 10, input);

@@ -1,8 +1,8 @@
 //! Benchmarks in one process: each figure is a ratio to a baseline of the same run.
 //!
 //! `tests/bench/run` builds and starts this with the simulated router's path; it prints a line for
-//! each figure: `bench NAME FIGURE UNIT target FIGURE met|missed`. Given `--list` it prints the names
-//! of the benchmarks.
+//! each figure: `bench NAME FIGURE UNIT target FIGURE met|missed`. Given `--list` it prints the
+//! names of the benchmarks.
 
 mod linear;
 mod outputs;

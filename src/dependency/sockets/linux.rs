@@ -1,8 +1,8 @@
 //! Linux: `/proc/net/{tcp,tcp6,udp,udp6}` for sockets, `/proc/PID/fd` for whose they are.
 //!
-//! Whose a socket is is kept from one reading to the next, for finding it costs a system call for each
-//! descriptor of a process. Processes are looked into only while there are sockets whose owner is not
-//! known yet, those that had sockets last time first, so that most are never touched.
+//! Whose a socket is is kept from one reading to the next, for finding it costs a system call for
+//! each descriptor of a process. Processes are looked into only while there are sockets whose owner
+//! is not known yet, those that had sockets last time first, so that most are never touched.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
