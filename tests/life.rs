@@ -6,6 +6,18 @@ use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use perijove::base::inventory::Shared;
+use perijove::base::panics;
+use perijove::config::{OutputKind, Source};
+use perijove::point::Points;
+use perijove::poll::RouterPoller;
+use perijove::poll::status::RouterStatus;
+use perijove::serve::prometheus::Prometheus;
+use perijove::serve::{Program, Wanted};
 
 use common::lines::Line;
 use common::needs::{PYTHON, ROOT, skips};
@@ -158,6 +170,77 @@ fn the_load_into_bigquery_has_a_lock_of_its_own() {
     assert!(refused(&[]) && refused(&["--once"]));
     // What is not remembered may be done beside it.
     assert!(!refused(&["--once", "--dry-run"]) && !refused(&["--from", "2026-03-01"]));
+}
+
+#[test]
+fn a_bug_costs_one_poll_and_the_session_is_in_step_afterwards() {
+    panics::watch();
+    let directory = Directory::new();
+    let settings = "collectors = [\"alarm\", \"interfaces\"]\n".to_string();
+    let file = directory.write("perijove.toml", settings + &local_router("r1", "--interfaces 500"));
+    let config = Source::read(&file).and_then(Source::into_config).expect("settings");
+    let router = &config.routers[0];
+    let status = Arc::new(RouterStatus::new(router));
+    let mut poller = RouterPoller::new(router, status, &Shared::default());
+    let before = panics::count();
+    let mut poll = |mut is_broken: bool| {
+        let mut points = 0;
+        let outcomes = poller.poll(&[0, 1], &[], &mut |batch| {
+            if batch.collector == "interfaces" && std::mem::take(&mut is_broken) {
+                panic!("in the middle of a reply");
+            }
+            points += batch.points.len();
+        });
+        let failures = outcomes.iter().map(|outcome| outcome.failure().map(str::to_string));
+        (failures.collect::<Vec<_>>(), points)
+    };
+    let (failures, points) = poll(false);
+    assert_eq!(failures, [None, None]);
+    let why = "a bug in perijove: in the middle of a reply".to_string();
+    let (failures, points_then) = poll(true);
+    assert_eq!(failures, [None, Some(why)]);
+    assert!(points_then < points, "{points_then} of {points} points in the middle of the reply");
+    assert!(panics::count() > before);
+    assert_eq!(poll(false), (vec![None, None], points));
+}
+
+/// A program that cannot say what it knows of itself, the first time.
+struct Broken(AtomicBool);
+
+impl Program for Broken {
+    fn targets(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn own(&self, _: &Wanted) -> Vec<(String, u64, Points)> {
+        assert!(!self.0.swap(false, Ordering::Relaxed), "the first time");
+        Vec::new()
+    }
+    fn knows(&self, _: &str) -> bool {
+        true
+    }
+    fn is_ready(&self) -> bool {
+        true
+    }
+    fn poll(&self, _: &Wanted, _: Duration, _: Instant) {}
+}
+
+#[test]
+fn a_bug_in_the_listener_costs_one_connection() {
+    let directory = Directory::new();
+    let port = common::free_port();
+    let settings = format!("[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n");
+    let file = directory.write("perijove.toml", settings);
+    let config = Source::read(&file).and_then(Source::into_config).expect("settings");
+    let OutputKind::Prometheus(settings) = &config.outputs[0].kind else { panic!("the output") };
+    let mut listener = Prometheus::new(settings).expect("a listener");
+    let program: Arc<dyn Program> = Arc::new(Broken(AtomicBool::new(true)));
+    listener.start(&program).expect("listen");
+    let scrape = || {
+        let request = http_agent().get(format!("http://127.0.0.1:{port}/metrics"));
+        request.call().and_then(answer).map(|(status, _)| status).ok()
+    };
+    assert_eq!(scrape(), None);
+    assert_eq!(scrape(), Some(200));
 }
 
 /// An account that is nobody's, for programs that are not to be root's.

@@ -4,6 +4,7 @@ pub mod units;
 pub mod text;
 pub mod sync;
 pub mod clock;
+pub mod panics;
 pub mod prefix;
 pub mod inventory;
 pub mod sys;

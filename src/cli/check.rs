@@ -179,7 +179,7 @@ fn poll(router: &Router) -> Vec<Finding> {
     let mut share = 0.0;
     for (index, polled) in router.collectors.iter().enumerate() {
         let mut points = 0;
-        let outcome = poller.poll(&[index], &mut |batch| points += batch.points.len()).pop();
+        let outcome = poller.poll(&[index], &[], &mut |batch| points += batch.points.len()).pop();
         let outcome = outcome.unwrap_or(Outcome::Data);
         if let Outcome::NoSession(why) = outcome {
             poller.close();

@@ -40,7 +40,7 @@ pub fn poll_once(
         let mut poller = RouterPoller::new(router, status, &inventory);
         poller.record = record.map(Path::to_path_buf);
         let all: Vec<usize> = (0..router.collectors.len()).collect();
-        let outcomes = poller.poll(&all, emit);
+        let outcomes = poller.poll(&all, &[], emit);
         poller.close();
         for (polled, outcome) in router.collectors.iter().zip(outcomes) {
             if outcome.failure().is_some() {

@@ -76,44 +76,6 @@ impl Output {
             OutputKind::RemoteWrite(_) => "remote_write",
         }
     }
-
-    /// Whether the other one takes the same records and only writes them elsewhere, or under
-    /// another name: what is queued for the one can go to the other.
-    pub fn differs_in_sink(&self, other: &Output) -> bool {
-        let like_ours = match (&self.kind, &other.kind) {
-            (OutputKind::Influxdb(ours), OutputKind::Influxdb(theirs)) => {
-                OutputKind::Influxdb(output::influxdb::Settings {
-                    url: ours.url.clone(),
-                    target: ours.target.clone(),
-                    gzip: ours.gzip,
-                    timeout: ours.timeout,
-                    ca_file: ours.ca_file.clone(),
-                    ..theirs.clone()
-                })
-            }
-            (OutputKind::Kafka(ours), OutputKind::Kafka(theirs)) => {
-                OutputKind::Kafka(output::kafka::Settings {
-                    topic: theirs.topic.clone(),
-                    key: theirs.key.clone(),
-                    value: theirs.value,
-                    layout: theirs.layout,
-                    ..ours.clone()
-                })
-            }
-            (OutputKind::RemoteWrite(ours), OutputKind::RemoteWrite(theirs)) => {
-                OutputKind::RemoteWrite(output::remote_write::Settings {
-                    batch_points_max: theirs.batch_points_max,
-                    batch_bytes_max: theirs.batch_bytes_max,
-                    flush_interval: theirs.flush_interval,
-                    ..ours.clone()
-                })
-            }
-            _ => return false,
-        };
-        let same_queue =
-            (self.queue_bytes_max, &self.spool) == (other.queue_bytes_max, &other.spool);
-        self.kind != other.kind && self.kind == like_ours && same_queue
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

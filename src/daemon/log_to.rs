@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroU8;
-use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -11,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 
-use crate::base::sys;
+use crate::base::{panics, sys};
 use crate::config::{Destination, Level};
 
 /// Passes on what perijove itself says, at the level that is set.
@@ -62,11 +61,6 @@ pub fn start(destination: Destination, level: Level) {
             sys::open_syslog();
             let _ = log::set_logger(&Logger { write: to_syslog });
             IS_SYSLOG.store(true, Ordering::Relaxed);
-            let to_stderr = panic::take_hook();
-            panic::set_hook(Box::new(move |panic| {
-                sys::syslog(log::Level::Error, &panic.to_string());
-                to_stderr(panic);
-            }));
         }
         Destination::Stderr if io::stderr().is_terminal() => {
             let logger = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Off);
@@ -75,6 +69,7 @@ pub fn start(destination: Destination, level: Level) {
         Destination::Stderr => _ = log::set_logger(&Logger { write: to_stderr }),
     }
     set_level(level);
+    panics::watch();
 }
 
 /// Says why the program ends: on standard error, and in syslog if the log goes there. Where nobody

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::base::sys;
+use crate::base::{panics, sys};
 use crate::dependency::source;
 use crate::federate::status::FEDERATE;
 use crate::output::latest::Latest;
@@ -125,6 +125,13 @@ static PROCESS: Measurement<sys::Usage> = Measurement {
     ],
 };
 
+static PANICS: Measurement<u64> = Measurement {
+    name: "perijove_panics",
+    help: "Bugs in perijove, each of which cost what was being done, such as one poll.",
+    tags: &[],
+    fields: &[counter("total", "", "Panics since the start.", |count| Some(*count))],
+};
+
 /// All of them, for the reference.
 pub const MEASUREMENTS: &[&dyn Schema] = &[
     status::MEASUREMENTS[0],
@@ -135,6 +142,7 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[
     &PROMETHEUS,
     &FEDERATE,
     &PROCESS,
+    &PANICS,
 ];
 
 /// Points about an output.
@@ -169,7 +177,8 @@ pub fn prometheus_points(latest: &Latest, points: &mut Points) {
     points.push(&PROMETHEUS, &[], latest);
 }
 
-/// The point about the process.
+/// The points about the process.
 pub fn process_points(points: &mut Points) {
     points.push(&PROCESS, &[env!("CARGO_PKG_VERSION")], &sys::usage());
+    points.push(&PANICS, &[], &panics::count());
 }

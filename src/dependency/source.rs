@@ -17,6 +17,7 @@ use ureq::http::header::{ETAG, HeaderMap, LAST_MODIFIED};
 use crate::base::clock::now_ns;
 use crate::base::http_client;
 use crate::base::inventory::{Inventory, Shared};
+use crate::base::panics;
 use crate::base::prefix::Prefix;
 use crate::base::secret::Secret;
 use crate::base::sync::{Stop, lock};
@@ -27,7 +28,7 @@ use crate::dependency::map::{self, Rules};
 use crate::dependency::sockets::{self, Sockets};
 use crate::dependency::traffic::{Bounds, Dialect, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
-use crate::output::{self, Output};
+use crate::output::{self, Outputs};
 use crate::point::{Batch, Measurement, Points, Schema, level};
 
 /// What is asked.
@@ -243,7 +244,7 @@ type Full<'a> = &'a mut dyn FnMut(&mut Points);
 
 impl Source {
     /// Runs at its interval until `stop`.
-    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Stop) {
+    pub fn run(&mut self, outputs: &Outputs, stop: &Stop) {
         let is_inventory = matches!(self.work, Work::Inventory(_));
         if !is_inventory && self.settings.inventory.is_some() {
             self.inventory.wait_tried(INVENTORY_WAIT);
@@ -251,12 +252,20 @@ impl Source {
         let mut due = Instant::now();
         let mut scratch = Vec::new();
         loop {
-            let mut emit = |batch: &Batch| output::push(outputs, batch, &mut scratch);
-            let failed = self.run_once(&mut emit).is_err();
+            let outputs = outputs.hold();
+            let mut emit = |batch: &Batch| output::push(&outputs, batch, &mut scratch);
+            let failed = match panics::caught(|| self.run_once(&mut emit)) {
+                Ok(found) => found.is_err(),
+                Err(why) => {
+                    self.status.ran(Err(why), Duration::ZERO);
+                    true
+                }
+            };
             if !is_inventory {
                 let (node, name) = (&self.settings.name, self.status.source);
-                output::end(outputs, node, name, self.interval, failed);
+                output::end(&outputs, node, name, self.interval, failed);
             }
+            drop(outputs);
             due += self.interval;
             let late = Instant::now().saturating_duration_since(due);
             if !late.is_zero() {

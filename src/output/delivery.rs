@@ -9,6 +9,7 @@ use super::latest::Latest;
 use super::queue::{Chunk, LOG_INTERVAL, Level, Queue};
 use super::sink::{Encode, Failure, Sink};
 use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
+use crate::base::panics;
 use crate::base::sync::lock;
 use crate::point::Batch;
 
@@ -85,7 +86,14 @@ pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
             continue;
         }
         scratch.clear();
-        add(&output.status.clamped, (output.encode)(batch, scratch));
+        // A bug in an encoder costs this output the batch.
+        match panics::caught(|| (output.encode)(batch, scratch)) {
+            Ok(clamped) => add(&output.status.clamped, clamped),
+            Err(_) => {
+                add(&output.status.rejected, batch.points.len() as u64);
+                continue;
+            }
+        }
         // A layout may leave points out.
         let records = memchr::memchr_iter(b'\n', scratch).count();
         output.queue.push(scratch, records);
@@ -150,7 +158,11 @@ impl Writer<'_> {
                 self.sink = sink;
             }
             stalls.set((Instant::now(), 0));
-            let failure = match self.sink.write(&chunk.bytes[range.clone()], points, &has_time) {
+            let records = &chunk.bytes[range.clone()];
+            let write = || self.sink.write(records, points, &has_time);
+            let written = panics::caught(write);
+            let written = written.unwrap_or_else(|why| Err(Failure::Retry { after: None, why }));
+            let failure = match written {
                 Ok(()) => {
                     add(&status.sent, points);
                     self.recovered();
@@ -247,6 +259,7 @@ fn halves(bytes: &[u8], range: std::ops::Range<usize>, points: u64) -> (Part, Pa
 mod tests {
     use super::*;
     use crate::output::queue::Bounds;
+    use crate::point::{Measurement, Points, counter};
 
     fn output() -> Output {
         let bounds = Bounds {
@@ -315,6 +328,56 @@ mod tests {
         assert_eq!(lock(&got).concat(), "a\nb\nc\nd\n");
         assert_eq!(output.status.sent.load(Ordering::Relaxed), 4);
         assert_eq!(output.dropped(), 2);
+    }
+
+    static POINT: Measurement<u64> = Measurement {
+        name: "point",
+        help: "A point.",
+        tags: &[],
+        fields: &[counter("count", "", "A count.", |count| Some(*count))],
+    };
+
+    #[test]
+    fn a_bug_in_an_encoder_costs_its_output_the_batch() {
+        let broken = Output { encode: Box::new(|_, _| panic!("no record")), ..output() };
+        let encode = |_: &Batch, out: &mut Vec<u8>| {
+            out.extend_from_slice(b"a\n");
+            0
+        };
+        let healthy = Output { encode: Box::new(encode), ..output() };
+        let outputs = [Arc::new(broken), Arc::new(healthy)];
+        let mut points = Points::default();
+        points.push(&POINT, &[], &1);
+        let batch = Batch { node: "r1", collector: "c", time_ns: 0, points: &points };
+        push(&outputs, &batch, &mut Vec::new());
+        assert_eq!((outputs[0].dropped(), outputs[0].queue.level().points), (1, 0));
+        assert_eq!((outputs[1].dropped(), outputs[1].queue.level().points), (0, 1));
+    }
+
+    /// Panics at the first try.
+    struct Clumsy {
+        tries: u32,
+    }
+
+    impl Sink for Clumsy {
+        fn write(&mut self, _: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            self.tries += 1;
+            assert!(self.tries > 1, "not the first time");
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_bug_in_a_sink_costs_a_try() {
+        let output = output();
+        output.queue.push(b"a\n", 1);
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        assert!(write_all(&output, Box::new(Clumsy { tries: 0 })));
+        assert_eq!(output.status.sent.load(Ordering::Relaxed), 1);
+        assert_eq!(output.dropped(), 0);
     }
 
     /// Cannot write, and asks for another one to be put in its place.

@@ -12,10 +12,12 @@ pub mod spool;
 pub mod queue;
 pub mod sink;
 pub mod delivery;
+pub mod outputs;
 pub mod stdout;
 pub mod influxdb;
 pub mod kafka;
 pub mod remote_write;
 
 pub use delivery::{Output, end, push, write_all};
+pub use outputs::Outputs;
 pub use sink::{Encode, Failure, Sink};

@@ -5,26 +5,28 @@ pub mod mastership;
 pub mod registry;
 pub mod router;
 pub mod status;
+mod recorder;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
+use self::recorder::{Recorder, recording_name};
 use self::router::{Link, Polled, Router};
 use self::schedule::{Schedule, Start, phase};
 use self::status::{Outcome, RouterStatus};
 use crate::base::clock::{Backoff, now_ns, since_1970};
 use crate::base::inventory::Shared;
+use crate::base::panics;
 use crate::collector::Poll;
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::dependency::enrich::enrich;
 use crate::netconf::rpc_error::Meaning;
 use crate::netconf::{self, Session, local, ssh};
-use crate::output::{self, Output};
+use crate::output::{self, Output, Outputs};
 use crate::point::{Batch, Points};
 use crate::serve::Wanted;
 
@@ -78,8 +80,7 @@ pub struct RouterPoller {
     pub status: Arc<RouterStatus>,
     /// What is known of addresses.
     inventory: Shared,
-    /// Those that are told when a collector's poll has ended.
-    outputs: Vec<Arc<Output>>,
+    outputs: Outputs,
 }
 
 /// Somebody waits for a poll.
@@ -136,20 +137,19 @@ impl RouterPoller {
             unsupported: HashMap::new(),
             record: None,
             status,
-            outputs: Vec::new(),
+            outputs: Outputs::default(),
         }
     }
 
     /// Polls the router when it is asked to, until `asks` is closed. A poll serves all who asked
     /// before it ended; while the router rests from one, what is kept has to do.
-    pub fn run_when_asked(mut self, outputs: &[Arc<Output>], asks: &Receiver<Ask>) {
-        self.outputs = outputs.to_vec();
+    pub fn run_when_asked(mut self, outputs: &Outputs, asks: &Receiver<Ask>) {
+        self.outputs = outputs.clone();
         let mut ended: Vec<Option<Instant>> = vec![None; self.router.collectors.len()];
         // Asked for in vain, so that the next poll is theirs too: else those who always come while
         // the router rests from another's poll would never have one.
         let mut owed = vec![false; ended.len()];
         let mut rest_until = Instant::now();
-        let mut scratch = Vec::new();
         loop {
             let ask = match asks.recv_timeout(self.idle().unwrap_or(IDLE_LONGEST)) {
                 Ok(ask) => ask,
@@ -165,7 +165,7 @@ impl RouterPoller {
             if due.is_empty() || now < rest_until || now >= ask.until {
                 continue;
             }
-            self.poll_or_stand_by(&due, outputs, &mut scratch);
+            self.poll_or_stand_by(&due);
             let end = Instant::now();
             rest_until = end + schedule::rest(end - now, self.router.poll_share_max);
             for at in due {
@@ -175,22 +175,36 @@ impl RouterPoller {
         self.close();
     }
 
-    fn poll_or_stand_by(&mut self, due: &[usize], outputs: &[Arc<Output>], scratch: &mut Vec<u8>) {
-        if self.is_master() {
-            self.poll(due, &mut |batch: &Batch| output::push(outputs, batch, scratch));
-        } else {
-            self.stand_by(due);
+    fn poll_or_stand_by(&mut self, due: &[usize]) {
+        // Not kept between polls: there may be hundreds of routers.
+        let mut scratch = Vec::new();
+        let shared = self.outputs.clone();
+        let outputs = shared.hold();
+        let polled = panics::caught(|| match self.is_master() {
+            true => {
+                let mut emit = |batch: &Batch| output::push(&outputs, batch, &mut scratch);
+                self.poll(due, &outputs, &mut emit);
+            }
+            false => self.stand_by(due),
+        });
+        if let Err(why) = polled {
+            self.drop_session(&why);
+            for index in due {
+                let outcome = Outcome::Failed(why.clone());
+                self.status.polled(*index, &outcome, &Tally::default(), Duration::ZERO);
+                let Polled { entry, interval, .. } = &self.router.collectors[*index];
+                output::end(&outputs, &self.router.name, entry.name, *interval, true);
+            }
         }
     }
 
     /// Polls the router at its intervals until `stop` is closed; each collector for the first time
     /// within `first_within`.
-    pub fn run(mut self, outputs: &[Arc<Output>], stop: &Receiver<Ask>, first_within: Duration) {
-        self.outputs = outputs.to_vec();
+    pub fn run(mut self, outputs: &Outputs, stop: &Receiver<Ask>, first_within: Duration) {
+        self.outputs = outputs.clone();
         let start = Start { now: Instant::now(), since_1970: since_1970(), first_within };
         let slots = slots(&self.router);
         let mut schedule = Schedule::new(&slots, self.router.poll_share_max, start);
-        let mut scratch = Vec::new();
         loop {
             let now = Instant::now();
             let due = schedule.due(now);
@@ -210,7 +224,7 @@ impl RouterPoller {
             for due in due {
                 self.status.skipped(due.index, due.skipped);
             }
-            self.poll_or_stand_by(&indexes, outputs, &mut scratch);
+            self.poll_or_stand_by(&indexes);
             schedule.rest(now.elapsed(), Instant::now());
         }
         self.close();
@@ -282,8 +296,14 @@ impl RouterPoller {
         })
     }
 
-    /// Polls these collectors once; `emit` gets their points in batches, while replies arrive.
-    pub fn poll(&mut self, due: &[usize], emit: &mut dyn FnMut(&Batch)) -> Vec<Outcome> {
+    /// Polls these collectors once. `emit` gets their points in batches, while replies arrive;
+    /// `outputs` are told when a collector's poll has ended.
+    pub fn poll(
+        &mut self,
+        due: &[usize],
+        outputs: &[Arc<Output>],
+        emit: &mut dyn FnMut(&Batch),
+    ) -> Vec<Outcome> {
         let mut work: Vec<Work> = due.iter().map(|index| self.start(*index)).collect();
         for at in 0..work.len() {
             for query in 0..work[at].poll.queries() {
@@ -295,7 +315,7 @@ impl RouterPoller {
                     }
                 }
             }
-            self.finish(&mut work[at], emit);
+            self.finish(&mut work[at], outputs, emit);
         }
         work.into_iter().map(|work| work.outcome.unwrap_or(Outcome::Data)).collect()
     }
@@ -308,17 +328,20 @@ impl RouterPoller {
         Work { index, poll: (entry.start)(settings), points, tally, outcome, spent }
     }
 
-    fn finish(&mut self, work: &mut Work, emit: &mut dyn FnMut(&Batch)) {
+    fn finish(&mut self, work: &mut Work, outputs: &[Arc<Output>], emit: &mut dyn FnMut(&Batch)) {
         let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
-        let failed = outcome.failure().is_some();
         // What takes all replies to make would be wrong if one of them is missing, and made up if
         // there was none.
-        if !failed && *outcome != Outcome::Unsupported {
+        if outcome.failure().is_none() && *outcome != Outcome::Unsupported {
             let before = work.points.len();
             work.points.set_re_name("");
-            work.poll.finish(&mut work.points);
-            work.tally.points += (work.points.len() - before) as u64;
+            if let Err(why) = panics::caught(|| work.poll.finish(&mut work.points)) {
+                work.note(Outcome::Failed(why));
+            }
+            work.tally.points += work.points.len().saturating_sub(before) as u64;
         }
+        let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
+        let failed = outcome.failure().is_some();
         let Polled { entry, interval, .. } = &self.router.collectors[work.index];
         let node = self.router.name.as_str();
         if self.router.enrich {
@@ -329,7 +352,7 @@ impl RouterPoller {
             emit(&Batch { node, collector, time_ns: now_ns(), points });
         }
         self.status.polled(work.index, outcome, &work.tally, work.spent);
-        output::end(&self.outputs, node, entry.name, *interval, failed);
+        output::end(outputs, node, entry.name, *interval, failed);
     }
 
     /// Sends one RPC for the first of `work`, and for all others that ask the same.
@@ -401,7 +424,11 @@ impl RouterPoller {
             let read = read_reply(reply, &mut taking, &router.limits, &mut deliver);
             read.map_err(|err| Broken::Failed(err.to_string()))
         };
-        let result = read();
+        // After a bug in a collector the session is in the middle of a reply.
+        let (result, broke) = match panics::caught(&mut read) {
+            Ok(result) => (result, false),
+            Err(why) => (Err(Broken::Failed(why)), true),
+        };
         for (index, reader) in taking.iter_mut().enumerate() {
             if !reader.points.is_empty() {
                 deliver(index, reader.points);
@@ -409,7 +436,7 @@ impl RouterPoller {
         }
         let timeout = polled.timeout;
         let timed_out = session.is_lost() && Instant::now() >= deadline;
-        if session.is_lost() {
+        if broke || session.is_lost() {
             let why = result.as_ref().err().map_or("its framing was lost", Broken::why).to_string();
             self.lose(why);
         }
@@ -478,6 +505,13 @@ impl RouterPoller {
         }
     }
 
+    /// Gives up the session, if there is one.
+    fn drop_session(&mut self, why: &str) {
+        if self.session.is_some() {
+            self.lose(why.to_string());
+        }
+    }
+
     /// Gives up the session; the next RPC opens another.
     fn lose(&mut self, why: String) {
         log::warn!("{}: the session is lost: {why}", self.router.name);
@@ -536,47 +570,4 @@ fn slots(router: &Router) -> Vec<(Duration, f64)> {
     let phase = |first: &usize| phase(&router.name, router.collectors[*first].entry.name);
     let intervals = router.collectors.iter().map(|polled| polled.interval);
     intervals.zip(firsts.iter().map(phase)).collect()
-}
-
-/// Passes a reply on, and saves it if it is to be recorded.
-struct Recorder<R> {
-    reply: R,
-    file: Option<std::fs::File>,
-}
-
-impl<R: Read> Recorder<R> {
-    fn new(
-        reply: R,
-        directory: Option<&Path>,
-        name: impl FnOnce() -> String,
-    ) -> Result<Recorder<R>, String> {
-        let create = |directory: &Path| {
-            let path = directory.join(name());
-            let file = std::fs::File::create(&path);
-            file.map_err(|err| format!("cannot write {}: {err}", path.display()))
-        };
-        Ok(Recorder { reply, file: directory.map(create).transpose()? })
-    }
-}
-
-impl<R: Read> Read for Recorder<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.reply.read(into)?;
-        if let Some(file) = &mut self.file {
-            file.write_all(&into[..bytes])?;
-        }
-        Ok(bytes)
-    }
-}
-
-/// `bgp--get-bgp-group-information.xml`: collector, and the RPC's words.
-fn recording_name(collector: &str, rpc: &str) -> String {
-    let words = rpc.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    let mut seen: Vec<&str> = Vec::new();
-    for word in words.filter(|word| !word.is_empty()) {
-        if !seen.contains(&word) {
-            seen.push(word);
-        }
-    }
-    format!("{collector}--{}.xml", seen.join("-"))
 }

@@ -89,6 +89,11 @@ impl Prometheus {
         self.latest.clone()
     }
 
+    /// Goes on with what another listener has kept.
+    pub fn take_over(&mut self, latest: Arc<Latest>) {
+        self.latest = latest;
+    }
+
     fn bind(&self) -> Result<TcpListener, String> {
         let listen = &self.settings.listen;
         TcpListener::bind(listen).map_err(|err| format!("cannot listen on {listen}: {err}"))

@@ -1,0 +1,62 @@
+//! What the main thread waits for: signals, and units that have something to say.
+
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::netconf::local;
+
+pub enum Event {
+    Terminate,
+    Reload,
+    /// An output has nobody to write for.
+    Gone,
+    /// What was to be done once is done.
+    Ended(Result<(), String>),
+}
+
+/// Requests to read the settings again. One that comes before the program can follow it waits until
+/// then, and does not end the program.
+pub struct Hangups(Signals);
+
+impl Hangups {
+    /// To be called before anything else is done.
+    pub fn hold() -> Result<Hangups, String> {
+        Signals::new([SIGHUP]).map(Hangups).map_err(cannot_watch)
+    }
+}
+
+fn cannot_watch(err: std::io::Error) -> String {
+    format!("cannot wait for signals: {err}")
+}
+
+/// Sends signals on as events. A second signal to stop ends the program at once.
+pub fn watch_signals(Hangups(mut signals): Hangups, events: Sender<Event>) -> Result<(), String> {
+    for signal in [SIGTERM, SIGINT] {
+        signals.add_signal(signal).map_err(cannot_watch)?;
+    }
+    let watch = move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            let event = if signal == SIGHUP { Event::Reload } else { Event::Terminate };
+            if signal != SIGHUP && std::mem::replace(&mut stopping, true) {
+                local::end_all();
+                std::process::exit(1);
+            }
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    };
+    spawn("signals", watch)
+}
+
+/// Stacks are small, for there may be hundreds of routers; replies nest 128 deep at most.
+const STACK_BYTES: usize = 512 << 10;
+
+pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let thread = thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
+    thread.spawn(run).map(drop).map_err(|err| format!("cannot start a thread: {err}"))
+}

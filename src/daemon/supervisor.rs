@@ -1,0 +1,396 @@
+//! Runs the units that the settings want, and changes over to those that other settings want.
+
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::events::Event;
+use super::own_metrics;
+use super::unit::{self, Key, Part, Plan, Surroundings, Unit};
+use crate::base::clock::now_ns;
+use crate::base::inventory::{Inventory, Shared};
+use crate::base::sync::lock;
+use crate::base::sys;
+use crate::config::Config;
+use crate::dependency;
+use crate::output::{self, Output, Outputs};
+use crate::point::{Batch, Points};
+use crate::poll::{Ask, registry, schedule};
+use crate::serve::{Program, Wanted};
+
+/// What runs, for all who ask; in the order of the settings.
+#[derive(Default)]
+struct Units(Mutex<Vec<Unit>>);
+
+pub struct Supervisor {
+    units: Arc<Units>,
+    outputs: Outputs,
+    /// What is known of addresses.
+    inventory: Shared,
+    events: Sender<Event>,
+}
+
+impl Supervisor {
+    pub fn new(events: Sender<Event>) -> Supervisor {
+        let (units, outputs, inventory) = Default::default();
+        Supervisor { units, outputs, inventory, events }
+    }
+
+    /// The units that the settings want. Fails where it can be told that one would not start.
+    pub fn plan(&self, config: &Config) -> Result<Vec<Plan>, String> {
+        let mut plans = unit::plans(config, &self.inventory)?;
+        let units = lock(&self.units.0);
+        // At the start, the listener itself says so.
+        for plan in plans.iter_mut().filter(|_| !units.is_empty()) {
+            plan.check(&units)?;
+        }
+        Ok(plans)
+    }
+
+    pub fn outputs(&self) -> Vec<Arc<Output>> {
+        self.outputs.hold().to_vec()
+    }
+
+    /// Changes over to these units. What runs by the same key goes on as it is, but for an output's
+    /// sink; the rest is stopped, for which it has `drain_timeout`, and started. If that fails,
+    /// some of what is wanted does not run.
+    pub fn go_over(&self, plans: Vec<Plan>, drain_timeout: Duration) -> Result<(), String> {
+        let order: Vec<Key> = plans.iter().map(|plan| plan.key.clone()).collect();
+        let (stop, start, gone_on) = self.compare(plans);
+        if let Err(why) = gone_on {
+            unit::stop(stop, Instant::now() + drain_timeout);
+            return Err(why);
+        }
+        let (old_outputs, old): (Vec<_>, Vec<_>) = stop.into_iter().partition(Unit::is_output);
+        let (outputs, others): (Vec<_>, Vec<_>) = start.into_iter().partition(Plan::is_output);
+        unit::stop(old, Instant::now() + drain_timeout);
+        if !old_outputs.is_empty() || !outputs.is_empty() {
+            self.outputs.change(Instant::now() + drain_timeout, || {
+                unit::stop(old_outputs, Instant::now() + drain_timeout);
+                let started = self.start(outputs, drain_timeout);
+                (self.units.outputs(), started)
+            })?;
+        }
+        self.start(others, drain_timeout)?;
+        let place = |unit: &Unit| order.iter().position(|key| *key == unit.key);
+        lock(&self.units.0).sort_by_cached_key(place);
+        Ok(())
+    }
+
+    /// Takes out the units that are not wanted, and lets the others go on by their plans. Returns
+    /// those that were taken out, the plans that nothing runs by, and whether all could go on.
+    fn compare(&self, plans: Vec<Plan>) -> (Vec<Unit>, Vec<Plan>, Result<(), String>) {
+        let program: Arc<dyn Program> = self.units.clone();
+        let mut units = lock(&self.units.0);
+        let is_wanted = |unit: &Unit| plans.iter().any(|plan| plan.key == unit.key);
+        let (keep, stop): (Vec<_>, Vec<_>) = units.drain(..).partition(is_wanted);
+        *units = keep;
+        let (mut start, mut gone_on) = (Vec::new(), Ok(()));
+        for plan in plans {
+            match units.iter_mut().find(|unit| unit.key == plan.key) {
+                Some(unit) => gone_on = gone_on.and(unit.go_on(plan, &program)),
+                None => start.push(plan),
+            }
+        }
+        (stop, start, gone_on)
+    }
+
+    fn start(&self, plans: Vec<Plan>, drain_timeout: Duration) -> Result<(), String> {
+        let collectors = plans.iter().map(Plan::collectors).sum();
+        let around = Surroundings {
+            outputs: &self.outputs,
+            inventory: &self.inventory,
+            program: self.units.clone(),
+            events: &self.events,
+            patience: drain_timeout / 2,
+            first_within: schedule::first_within(collectors),
+        };
+        for plan in plans {
+            if let Key::Source(_, settings) = &plan.key
+                && settings.inventory.is_none()
+            {
+                // What an inventory said that is gone.
+                self.inventory.set(Inventory::default());
+            }
+            let unit = plan.start(&around)?;
+            lock(&self.units.0).push(unit);
+        }
+        Ok(())
+    }
+
+    /// Syncs what is on disk.
+    pub fn sync(&self) {
+        self.outputs.hold().iter().for_each(|output| output.queue.sync());
+    }
+
+    /// Sends what perijove knows of itself through every output; those that are asked for it tell
+    /// it then.
+    pub fn report(&self, scratch: &mut Vec<u8>) {
+        let mut outputs = self.outputs();
+        outputs.retain(|output| output.latest.is_none());
+        let own = self.units.points(&Wanted::default(), false);
+        for (node, time_ns, points) in &own {
+            let (time_ns, collector) = (*time_ns, "perijove");
+            output::push(&outputs, &Batch { node, collector, time_ns, points }, scratch);
+        }
+    }
+
+    /// Stops all units, within `drain_timeout`: half of it is for routers and sources, and outputs
+    /// have what is left to send what they hold.
+    pub fn stop(self, drain_timeout: Duration) {
+        let start = Instant::now();
+        let units = std::mem::take(&mut *lock(&self.units.0));
+        let (outputs, others): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::is_output);
+        unit::stop(others, start + drain_timeout / 2);
+        unit::stop(outputs, start + drain_timeout);
+    }
+}
+
+impl Units {
+    fn outputs(&self) -> Vec<Arc<Output>> {
+        let units = lock(&self.0);
+        let outputs = units.iter().filter_map(|unit| match &unit.part {
+            Part::Output { output, .. } => Some(output.clone()),
+            _ => None,
+        });
+        outputs.collect()
+    }
+
+    /// What perijove knows of itself: of each router that is wanted, and of itself in the end.
+    fn points(&self, wanted: &Wanted, for_prometheus: bool) -> Vec<(String, u64, Points)> {
+        let time_ns = now_ns();
+        let (mut found, mut itself, mut machine) = (Vec::new(), Points::default(), None);
+        let mut routers = Vec::new();
+        for unit in lock(&self.0).iter() {
+            match &unit.part {
+                Part::Router(status, _) => {
+                    routers.push(status.name().to_string());
+                    if !wanted.has_target(status.name()) {
+                        continue;
+                    }
+                    let mut points = Points::default();
+                    if for_prometheus {
+                        status.exporter_points(wanted, &mut points);
+                    }
+                    if wanted.collectors.is_empty() {
+                        status.points(&mut points);
+                    }
+                    found.push((status.name().to_string(), time_ns, points));
+                }
+                Part::Source(status) => {
+                    machine = unit.key.machine().map(str::to_string);
+                    own_metrics::source_points(status, &mut itself);
+                }
+                Part::Federation(status) => status.points(&mut itself),
+                Part::Output { output, kafka, .. } => {
+                    own_metrics::output_points(output, &mut itself);
+                    if let Some(statistics) = kafka {
+                        own_metrics::kafka_points(&lock(statistics), &mut itself);
+                    }
+                    if let Some(latest) = &output.latest {
+                        own_metrics::prometheus_points(latest, &mut itself);
+                    }
+                }
+            }
+        }
+        if wanted.is_all() {
+            own_metrics::process_points(&mut itself);
+            let node = match (&routers[..], machine) {
+                ([only], _) => only.clone(),
+                (_, Some(machine)) => machine,
+                _ => sys::hostname(),
+            };
+            found.push((node, time_ns, itself));
+        }
+        found
+    }
+}
+
+impl Program for Units {
+    fn targets(&self) -> Vec<String> {
+        let units = lock(&self.0);
+        let routers = units.iter().filter_map(|unit| match &unit.part {
+            Part::Router(status, _) => Some(status.name()),
+            _ => None,
+        });
+        let machine = units.iter().find_map(|unit| unit.key.machine());
+        routers.chain(machine).map(str::to_string).collect()
+    }
+
+    fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)> {
+        self.points(wanted, true)
+    }
+
+    fn knows(&self, collector: &str) -> bool {
+        registry::find(collector).is_some() || dependency::SOURCES.contains(&collector)
+    }
+
+    fn is_ready(&self) -> bool {
+        let units = lock(&self.0);
+        // There is always an output: without one, not everything has been started yet.
+        units.iter().any(Unit::is_output)
+            && units.iter().all(|unit| match &unit.part {
+                Part::Router(status, _) => status.is_polled(),
+                Part::Source(status) => status.state().runs > 0,
+                Part::Federation(status) => status.is_tried(),
+                Part::Output { .. } => true,
+            })
+    }
+
+    fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant) {
+        let (done, all_done) = mpsc::channel();
+        let made = Instant::now();
+        for unit in lock(&self.0).iter() {
+            if let Part::Router(status, asks) = &unit.part
+                && wanted.has_target(status.name())
+            {
+                let (wanted, done) = (wanted.clone(), done.clone());
+                // A router that is being stopped has nobody to take it.
+                let _ = asks.send(Ask { wanted, made, age_min, until, done });
+            }
+        }
+        drop(done);
+        let _ = all_done.recv_timeout(until.saturating_duration_since(made));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::super::make_output::without_sink;
+    use super::*;
+    use crate::config::{self, OutputKind, Source};
+
+    /// Settings that differ in each kind of unit; nothing that they name is there.
+    const SETTINGS: &[&str] = &[
+        "[output.stdout]\n",
+        "[[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[[router]]\nname = 'r1'\ncommand = ['false']\ninterval = '20s'\n\
+         [[router]]\nname = 'r2'\ncommand = ['false']\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:1'\nusername = 'a'\npassword_file = 'FILE'\n\
+         [[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:2'\n\
+         [[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:2'\nbatch_points_max = 7\n\
+         [output.file]\npath = 'DIRECTORY/points'\n",
+        "[output.prometheus]\nlisten = '127.0.0.1:0'\n\
+         [[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[output.prometheus]\nlisten = '127.0.0.2:0'\ngzip = false\n\
+         [[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[output.prometheus]\nlisten = '127.0.0.1:0'\nmode = 'scrape'\n\
+         [[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:1'\n\
+         [dependency]\n[dependency.sockets]\nproc = 'DIRECTORY'\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:1'\n\
+         [dependency]\nname = 'm'\n[dependency.sockets]\nproc = 'DIRECTORY'\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:3'\n[federate]\nurl = 'http://127.0.0.1:1'\n",
+        "[output.influxdb]\nurl = 'http://127.0.0.1:3'\n[federate]\nurl = 'http://127.0.0.1:2'\n",
+    ];
+    const DRAIN: Duration = Duration::from_millis(20);
+
+    fn directory(name: &str) -> PathBuf {
+        let name = format!("perijove-{name}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        directory
+    }
+
+    fn configs(directory: &Path) -> Vec<Config> {
+        let password = directory.join("password");
+        std::fs::write(&password, "secret").unwrap();
+        let text = |settings: &str| {
+            let settings = settings.replace("FILE", password.to_str().unwrap());
+            let settings = settings.replace("DIRECTORY", directory.to_str().unwrap());
+            format!("drain_timeout = '20ms'\nstate_directory = {directory:?}\n{settings}")
+        };
+        let config = |settings: &&str| {
+            let file = directory.join("perijove.toml");
+            std::fs::write(&file, text(settings)).unwrap();
+            Source::read(&file).and_then(Source::into_config).unwrap()
+        };
+        SETTINGS.iter().map(config).collect()
+    }
+
+    /// What is to be seen of what runs: keys, sinks, and whether the outputs are those that are
+    /// pushed to.
+    fn state(supervisor: &Supervisor) -> (Vec<(Key, Option<config::Output>)>, bool) {
+        let units = lock(&supervisor.units.0);
+        let states = units.iter().map(|unit| match &unit.part {
+            Part::Output { config, .. } => (unit.key.clone(), Some(config::Output::clone(config))),
+            _ => (unit.key.clone(), None),
+        });
+        let states = states.collect();
+        drop(units);
+        let (shown, pushed_to) = (supervisor.units.outputs(), supervisor.outputs());
+        let same = |(one, other): (&Arc<Output>, &Arc<Output>)| Arc::ptr_eq(one, other);
+        let alike = shown.len() == pushed_to.len() && shown.iter().zip(&pushed_to).all(same);
+        (states, alike)
+    }
+
+    #[test]
+    fn every_change_ends_as_a_fresh_start_and_what_is_queued_stays() {
+        let directory = directory("units");
+        let configs = configs(&directory);
+        let start = |config: &Config| {
+            let supervisor = Supervisor::new(mpsc::channel().0);
+            supervisor.go_over(supervisor.plan(config).unwrap(), DRAIN).unwrap();
+            supervisor
+        };
+        let fresh = configs.iter().map(|config| {
+            let supervisor = start(config);
+            let state = state(&supervisor);
+            supervisor.stop(DRAIN);
+            state
+        });
+        let fresh: Vec<_> = fresh.collect();
+        for (index, before) in configs.iter().enumerate() {
+            for (other, after) in configs.iter().enumerate() {
+                let supervisor = start(before);
+                let old = supervisor.outputs();
+                if old.iter().all(|output| output.name != "stdout") {
+                    supervisor.report(&mut Vec::new());
+                }
+                supervisor.go_over(supervisor.plan(after).unwrap(), DRAIN).unwrap();
+                assert_eq!(state(&supervisor), fresh[other], "from {index} to {other}");
+                assert!(fresh[other].1);
+                for output in supervisor.outputs() {
+                    let has_stayed = old.iter().any(|old| Arc::ptr_eq(old, &output));
+                    let key = |config: &Config| {
+                        let mut outputs = config.outputs.iter();
+                        outputs.find(|config| config.name() == output.name).map(without_sink)
+                    };
+                    assert_eq!(has_stayed, key(before) == key(after), "from {index} to {other}");
+                    // Nobody takes these.
+                    if has_stayed && output.name == "influxdb" {
+                        let level = output.queue.level();
+                        assert!(level.points > 0, "from {index} to {other}");
+                        assert_eq!((level.points, level.dropped), (level.pushed, 0));
+                    }
+                }
+                supervisor.stop(DRAIN);
+            }
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn settings_that_cannot_start_leave_what_runs() {
+        let directory = directory("taken");
+        let configs = configs(&directory);
+        let supervisor = Supervisor::new(mpsc::channel().0);
+        supervisor.go_over(supervisor.plan(&configs[1]).unwrap(), DRAIN).unwrap();
+        let before = state(&supervisor);
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = configs[6].clone();
+        for output in &mut config.outputs {
+            if let OutputKind::Prometheus(settings) = &mut output.kind {
+                settings.listen = taken.local_addr().unwrap().to_string();
+            }
+        }
+        assert!(supervisor.plan(&config).err().unwrap().contains("cannot listen"));
+        assert_eq!(state(&supervisor), before);
+        supervisor.stop(DRAIN);
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

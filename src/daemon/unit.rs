@@ -1,0 +1,367 @@
+//! The units of the daemon: each has a thread of its own, and is known by what it is made from.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::events::{self, Event};
+use super::make_output::{End, KafkaStatistics, Parts, make_output, without_sink};
+use crate::base::inventory::Shared;
+use crate::base::panics;
+use crate::base::sync::Stop;
+use crate::config::{self, Config, OutputKind};
+use crate::dependency::source::{self, Source, Status};
+use crate::federate;
+use crate::federate::feed::Feed;
+use crate::federate::status::FederateStatus;
+use crate::output::queue::Queue;
+use crate::output::{self, Output, Outputs};
+use crate::poll::router::Router;
+use crate::poll::status::RouterStatus;
+use crate::poll::{Ask, RouterPoller};
+use crate::serve::Program;
+use crate::serve::prometheus::{Mode, Prometheus};
+
+/// What a unit is made from: two that are made from the same do the same.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Key {
+    /// Without what only its sink looks at.
+    Output(config::Output),
+    /// A source of the machine's dependency map.
+    Source(&'static str, source::Settings),
+    /// And the outputs that it keeps its place in.
+    Federation(federate::Settings, Vec<config::Output>),
+    Router {
+        router: Router,
+        /// It is polled only when somebody asks.
+        waits: bool,
+    },
+}
+
+impl Key {
+    /// The name of the machine whose dependency map a source is for.
+    pub fn machine(&self) -> Option<&str> {
+        match self {
+            Key::Source(_, settings) => Some(&settings.name),
+            _ => None,
+        }
+    }
+}
+
+/// A unit that the settings want; what can fail without starting it has been tried.
+pub struct Plan {
+    pub key: Key,
+    ready: Ready,
+}
+
+enum Ready {
+    Output(Box<config::Output>, Box<Parts>),
+    Source(Box<Source>),
+    Federation,
+    Router,
+}
+
+/// The units that the settings want, in the order in which they start.
+pub fn plans(config: &Config, inventory: &Shared) -> Result<Vec<Plan>, String> {
+    let mut plans = Vec::new();
+    for output in &config.outputs {
+        let key = Key::Output(without_sink(output));
+        let ready = Ready::Output(Box::new(output.clone()), Box::new(make_output(output)?));
+        plans.push(Plan { key, ready });
+    }
+    if let Some(settings) = &config.dependency {
+        for source in source::sources(settings, inventory)? {
+            let key = Key::Source(source.status.source, settings.clone());
+            plans.push(Plan { key, ready: Ready::Source(Box::new(source)) });
+        }
+    }
+    if let Some(settings) = &config.federate {
+        let outputs = config.outputs.iter().map(without_sink).collect();
+        let key = Key::Federation(settings.clone(), outputs);
+        plans.push(Plan { key, ready: Ready::Federation });
+    }
+    let is_scrape = |output: &config::Output| match &output.kind {
+        OutputKind::Prometheus(settings) => settings.mode == Mode::Scrape,
+        _ => false,
+    };
+    let waits = config.outputs.iter().any(is_scrape);
+    let router = |router: &Router| Plan {
+        key: Key::Router { router: router.clone(), waits },
+        ready: Ready::Router,
+    };
+    plans.extend(config.routers.iter().map(router));
+    Ok(plans)
+}
+
+/// What units are started with.
+pub struct Surroundings<'a> {
+    pub outputs: &'a Outputs,
+    pub inventory: &'a Shared,
+    pub program: Arc<dyn Program>,
+    pub events: &'a Sender<Event>,
+    /// How long federation waits for its outputs at the end.
+    pub patience: Duration,
+    /// All first polls come within this time.
+    pub first_within: Duration,
+}
+
+/// What runs.
+pub struct Unit {
+    pub key: Key,
+    pub part: Part,
+    stop: Stop,
+    done: Done,
+}
+
+/// What others see of a unit.
+pub enum Part {
+    Output {
+        output: Arc<Output>,
+        /// Its settings with those of the sink.
+        config: Box<config::Output>,
+        kafka: Option<KafkaStatistics>,
+        /// Ends when it is dropped.
+        listener: Option<Box<Prometheus>>,
+    },
+    Source(Arc<Status>),
+    Federation(Arc<FederateStatus>),
+    /// Dropping all senders tells the thread to end.
+    Router(Arc<RouterStatus>, Sender<Ask>),
+}
+
+/// Is closed by a thread that ends.
+type Done = Receiver<()>;
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Done, String> {
+    let (alive, done) = mpsc::channel::<()>();
+    let run = move || {
+        let _alive = alive;
+        run();
+    };
+    events::spawn(name, run).map(|()| done)
+}
+
+impl Plan {
+    pub fn is_output(&self) -> bool {
+        matches!(self.key, Key::Output(_))
+    }
+
+    /// How many collectors it polls.
+    pub fn collectors(&self) -> usize {
+        match &self.key {
+            Key::Router { router, .. } => router.collectors.len(),
+            _ => 0,
+        }
+    }
+
+    /// The port that it listens on.
+    fn port(&self) -> Option<&str> {
+        match &self.ready {
+            Ready::Output(config, _) => port(config),
+            _ => None,
+        }
+    }
+
+    /// Whether it could listen, unless one of the units has the port.
+    pub fn check(&mut self, units: &[Unit]) -> Result<(), String> {
+        let has_port = |unit: &Unit| match &unit.part {
+            Part::Output { config, .. } => port(config) == self.port(),
+            _ => false,
+        };
+        if self.port().is_none() || units.iter().any(has_port) {
+            return Ok(());
+        }
+        match &mut self.ready {
+            Ready::Output(_, parts) => parts.check().map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn start(self, around: &Surroundings) -> Result<Unit, String> {
+        let stop = Stop::default();
+        let (part, done) = match (self.ready, &self.key) {
+            (Ready::Output(config, parts), _) => start_output(config, *parts, around)?,
+            (Ready::Source(mut source), _) => {
+                let (status, stop, outputs) =
+                    (source.status.clone(), stop.clone(), around.outputs.clone());
+                let run = move || {
+                    let pause = |time| stop.wait(time);
+                    panics::keep_running(|| source.run(&outputs, &stop), pause);
+                };
+                (Part::Source(status.clone()), spawn(status.source, run)?)
+            }
+            (Ready::Federation, Key::Federation(settings, _)) => {
+                start_federation(settings, &stop, around)?
+            }
+            (Ready::Router, Key::Router { router, waits }) => start_router(router, *waits, around)?,
+            (Ready::Federation | Ready::Router, _) => return Err("the unit has no settings".into()),
+        };
+        Ok(Unit { key: self.key, part, stop, done })
+    }
+}
+
+fn port(config: &config::Output) -> Option<&str> {
+    match &config.kind {
+        OutputKind::Prometheus(settings) => Some(settings.listen.rsplit_once(':')?.1),
+        _ => None,
+    }
+}
+
+fn start_output(
+    config: Box<config::Output>,
+    parts: Parts,
+    around: &Surroundings,
+) -> Result<(Part, Done), String> {
+    let Parts { encode, bounds, end, kafka, latest } = parts;
+    let name = config.name();
+    let queue = Queue::new(name, bounds, config.spool.as_ref());
+    let output = Arc::new(Output::new(name, encode, queue, latest));
+    let (done, listener) = match end {
+        End::Listener(mut listener) => {
+            listener.start(&around.program)?;
+            // It has no other thread to wait for.
+            (mpsc::channel().1, Some(listener))
+        }
+        End::Sink(sink) => {
+            let (output, events) = (output.clone(), around.events.clone());
+            let write = move || {
+                if !output::write_all(&output, sink) {
+                    let _ = events.send(Event::Gone);
+                }
+            };
+            (spawn(name, write)?, None)
+        }
+    };
+    Ok((Part::Output { output, config, kafka, listener }, done))
+}
+
+fn start_federation(
+    settings: &federate::Settings,
+    stop: &Stop,
+    around: &Surroundings,
+) -> Result<(Part, Done), String> {
+    let status = FederateStatus::new(settings.jobs.iter().map(|job| job.name()));
+    let status = Arc::new(status);
+    let outputs = around.outputs.hold().to_vec();
+    let mut first = Some(Feed::new(settings, outputs.clone(), status.clone())?);
+    let (settings, theirs, stop, patience) =
+        (settings.clone(), status.clone(), stop.clone(), around.patience);
+    let run = move || {
+        // After a panic another one goes on from what was noted.
+        let feed = || Feed::new(&settings, outputs.clone(), theirs.clone());
+        let run = || match first.take().map_or_else(feed, Ok) {
+            Ok(feed) => feed.run(&stop, patience),
+            Err(why) => log::error!("federate: cannot go on after a bug: {why}"),
+        };
+        panics::keep_running(run, |time| stop.wait(time));
+    };
+    Ok((Part::Federation(status), spawn("federate", run)?))
+}
+
+fn start_router(
+    router: &Router,
+    waits: bool,
+    around: &Surroundings,
+) -> Result<(Part, Done), String> {
+    let (asks, asked) = mpsc::channel();
+    let status = Arc::new(RouterStatus::new(router));
+    let (router, theirs, first_within) = (router.clone(), status.clone(), around.first_within);
+    let (inventory, outputs) = (around.inventory.clone(), around.outputs.clone());
+    let run = move || {
+        let poll = || {
+            let poller = RouterPoller::new(&router, theirs.clone(), &inventory);
+            match waits {
+                true => poller.run_when_asked(&outputs, &asked),
+                false => poller.run(&outputs, &asked, first_within),
+            }
+        };
+        let pause = |time| asked.recv_timeout(time).err() == Some(RecvTimeoutError::Disconnected);
+        panics::keep_running(poll, pause);
+    };
+    Ok((Part::Router(status, asks), spawn("router", run)?))
+}
+
+impl Unit {
+    pub fn is_output(&self) -> bool {
+        matches!(self.key, Key::Output(_))
+    }
+
+    /// Goes on by a plan with the same key: an output may get another sink, or another listener for
+    /// what it keeps.
+    pub fn go_on(&mut self, plan: Plan, program: &Arc<dyn Program>) -> Result<(), String> {
+        if let (Part::Output { output, config, kafka, listener }, Ready::Output(new, parts)) =
+            (&mut self.part, plan.ready)
+            && *config != new
+        {
+            (*config, *kafka) = (new, parts.kafka);
+            match parts.end {
+                End::Sink(sink) => output.replace_sink(sink),
+                End::Listener(mut new) => {
+                    *listener = None;
+                    output.latest.iter().for_each(|latest| new.take_over(latest.clone()));
+                    new.start(program)?;
+                    *listener = Some(new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells it to end by then.
+    fn end(self, deadline: Instant) -> Ending {
+        let Unit { part, stop, done, .. } = self;
+        stop.set();
+        let output = match part {
+            Part::Output { output, listener, .. } => {
+                output.queue.close(deadline);
+                Some((output, listener))
+            }
+            Part::Source(_) | Part::Federation(_) | Part::Router(..) => None,
+        };
+        Ending { output, done }
+    }
+}
+
+/// A unit that was told to end.
+struct Ending {
+    output: Option<(Arc<Output>, Option<Box<Prometheus>>)>,
+    done: Done,
+}
+
+/// How much later than told a unit may end.
+const LATE: Duration = Duration::from_millis(500);
+
+impl Ending {
+    /// Waits for the end; whether it came.
+    fn wait(self, deadline: Instant) -> bool {
+        let left = (deadline + LATE).saturating_duration_since(Instant::now());
+        let Some((output, listener)) = self.output else {
+            return self.done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected);
+        };
+        drop(listener);
+        if self.done.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            // It hangs in a write: what it holds is kept if there is a spool.
+            output.queue.abandon();
+        }
+        output.queue.sync();
+        let spooled = output.queue.level().spooled_points;
+        if spooled > 0 {
+            log::info!("{}: {spooled} points wait in the spool", output.name);
+        }
+        let undelivered = output.queue.level().points + output.dropped();
+        if undelivered > 0 {
+            log::warn!("{}: {undelivered} points were not delivered", output.name);
+        }
+        true
+    }
+}
+
+/// Tells all of them to end by then, and waits for that.
+pub fn stop(units: Vec<Unit>, deadline: Instant) {
+    let ending: Vec<Ending> = units.into_iter().map(|unit| unit.end(deadline)).collect();
+    let late = ending.into_iter().map(|ending| ending.wait(deadline)).filter(|ended| !ended);
+    let late = late.count();
+    if late > 0 {
+        log::warn!("{late} routers or sources still wait for an answer; they are not waited for");
+    }
+}
