@@ -94,14 +94,15 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
     if let Some(why) = failed {
         return Err(why);
     }
-    match (last.refusal(), &last.root) {
+    let foreign = last.first_root().filter(|_| last.items == 0 && !last.has_root(&roots));
+    match (last.refusal(), foreign) {
         (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
         // A poller, too, ends a collector's poll that nothing runs for.
         (Some((_, why)), _) => {
             log::warn!("no data: {why}");
             poll.finish(points);
         }
-        (None, Some(root)) if last.items == 0 && !roots.contains(&root.as_str()) => {
+        (None, Some(root)) => {
             return Err(format!("<{root}> is not its reply, which is <{}>", roots.join("> or <")));
         }
         (None, _) => poll.finish(points),

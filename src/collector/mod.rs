@@ -26,8 +26,8 @@ pub trait Collector: Sized + Send + 'static {
     const NAME: &'static str;
     /// What it collects, for the reference.
     const HELP: &'static str;
-    /// Asked in this order. Queries that share an RPC, in other collectors too, share its reply:
-    /// they name the same items.
+    /// Asked in this order. Queries that share an RPC and its items, in other collectors too, share
+    /// its reply.
     const QUERIES: &'static [Query<Self>];
     const MEASUREMENTS: &'static [&'static dyn Schema];
     /// The settings of `[collector.NAME]` that it takes besides `interval` and `timeout`.

@@ -3,11 +3,12 @@
 use std::io::Read;
 
 use super::Poll;
-use crate::base::text::first_line;
+use crate::base::text::{first_line, shortened};
 use crate::netconf::rpc_error::{Meaning, RpcError, meaning_of};
 use crate::point::Points;
 use crate::xml::element::{self, Element};
 use crate::xml::items::{self, Items, Limits};
+use crate::xml::misfits;
 
 /// What reading came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,9 +30,17 @@ impl Tally {
         self.first_rejected.get_or_insert(why);
     }
 
-    fn take_misfits(&mut self, element: &mut Element, points: &mut Points) {
-        self.misfits += element.misfits + std::mem::take(&mut points.misfits);
-        let first = element.first_misfit.take().or(points.first_misfit.take());
+    /// Takes the counts of what was left out when an item was read.
+    fn take_misfits(&mut self, element: &mut Element) {
+        self.misfits += element.misfits;
+        self.first_misfit = self.first_misfit.take().or(element.first_misfit.take());
+    }
+
+    /// Takes the counts of what was left out when points were made.
+    pub fn take_left_out(&mut self, points: &mut Points) {
+        let leaves = misfits::take();
+        self.misfits += leaves.count + std::mem::take(&mut points.misfits);
+        let first = leaves.first.or(points.first_misfit.take());
         self.first_misfit = self.first_misfit.take().or(first);
     }
 }
@@ -45,15 +54,18 @@ pub struct Reader<'a> {
     pub tally: &'a mut Tally,
 }
 
-/// What a reply said besides items.
+/// What a reply said, besides the points that its items gave.
 #[derive(Debug, Default, PartialEq)]
 pub struct Reply {
     pub items: u64,
+    /// The first errors, without warnings; and the first warnings.
     pub errors: Vec<RpcError>,
+    pub warnings: Vec<RpcError>,
     /// The words of an `<output>`: Junos's answer where it has no data.
     pub output: Option<String>,
-    /// The first element under the envelope that was none of the above.
-    pub root: Option<String>,
+    /// Local names of the elements under the envelope, in their order: the reply's roots, and what
+    /// stands in their place.
+    pub roots: Vec<String>,
     /// Where an item is malformed, if one is, and what was expected there.
     malformed: Option<(u64, String)>,
 }
@@ -62,28 +74,49 @@ impl Reply {
     /// Why there is no data in it, and what that means; `None` where there is, or where the
     /// router answered with an empty reply or an empty list.
     pub fn refusal(&self) -> Option<(Meaning, String)> {
-        let refused = self.errors.iter().filter(|error| error.meaning() != Meaning::Warning);
         // One node of a cluster may have no data while the other has: that is no refusal.
-        let refused = refused.filter(|e| self.items == 0 || e.meaning() == Meaning::Failed);
+        let refused =
+            self.errors.iter().filter(|e| self.items == 0 || e.meaning() == Meaning::Failed);
         if let Some(error) = refused.max_by_key(|e| e.meaning() == Meaning::Failed) {
             return Some((error.meaning(), error.to_string()));
         }
-        let output = self.output.as_deref().filter(|_| self.items == 0)?;
-        let meaning = meaning_of(output).unwrap_or(Meaning::NoData);
-        Some((meaning, first_line(output)))
+        if self.items > 0 {
+            return None;
+        }
+        if let Some(output) = &self.output {
+            return Some((meaning_of(output).unwrap_or(Meaning::NoData), first_line(output)));
+        }
+        // A warning beside an empty list hides nothing; alone, it says why there is no data.
+        let alone = self.first_root().is_none();
+        let warning = self.warnings.first().filter(|_| alone)?;
+        Some((Meaning::NoData, warning.to_string()))
+    }
+
+    /// Whether one of these elements was seen: the router answered the query, if only with an
+    /// empty list.
+    pub fn has_root(&self, roots: &[&str]) -> bool {
+        self.roots.iter().any(|root| roots.contains(&root.as_str()))
+    }
+
+    /// The first element under the envelope that is no error, no warning and no words.
+    pub fn first_root(&self) -> Option<&str> {
+        self.roots.iter().map(String::as_str).find(|root| !ANSWERS.contains(root))
     }
 }
 
 /// A reply's other elements: what a router answers instead of data.
-const ERRORS: &[&str] = &["rpc-error", "error", "warning", "output"];
+const ANSWERS: &[&str] = &["rpc-error", "error", "warning", "output"];
+/// So many errors, and so many warnings, are kept.
 const ERRORS_MAX: usize = 16;
+/// So much is kept of the words of one.
+const ERROR_TEXT_BYTES_MAX: usize = 512;
 
 /// Points are handed on when a batch has this many bytes, so that a reply of any size is read in
 /// little memory.
 pub const BATCH_BYTES: usize = 64 << 10;
 
-/// Reads one reply for all that asked for it. `deliver` gets the index of a reader whose points
-/// make a batch, and takes them.
+/// Reads one reply for all that asked for it, who cut the same items. `deliver` gets the index of
+/// a reader whose points make a batch, and takes them.
 pub fn read_reply(
     input: impl Read,
     readers: &mut [Reader],
@@ -92,7 +125,8 @@ pub fn read_reply(
 ) -> Result<Reply, items::Error> {
     let mut names = readers.first().map_or_else(Vec::new, |r| r.poll.items(r.query));
     let wanted = names.len();
-    names.extend(ERRORS);
+    debug_assert!(readers.iter().all(|reader| reader.poll.items(reader.query) == names));
+    names.extend(ANSWERS);
     let mut items = Items::new(input, &names, limits);
     let mut reply = Reply::default();
     let result = loop {
@@ -106,7 +140,7 @@ pub fn read_reply(
                     }
                 }
             }
-            Ok(Some(item)) => note_error(names[item], &items.text(), limits, &mut reply),
+            Ok(Some(item)) => note_answer(names[item], items.item(), limits, &mut reply),
             Ok(None) => break Ok(()),
             Err(err) => break Err(err),
         }
@@ -114,7 +148,7 @@ pub fn read_reply(
     for reader in readers {
         reader.tally.bytes += items.bytes();
     }
-    reply.root = items.root().map(String::from);
+    reply.roots = items.roots().to_vec();
     result?;
     match reply.malformed.take() {
         Some((at, expected)) => Err(items::Error::Malformed { at, expected }),
@@ -132,21 +166,21 @@ fn read_item_for_all<R: Read>(
 ) -> Result<(), items::Error> {
     let (mut first, mut taken_further) = (0, false);
     'longer: loop {
-        let text = items.text();
+        let text = items.item();
         let scope = items.scope();
         for (index, reader) in readers.iter_mut().enumerate().skip(first) {
             let roots = reader.poll.roots(reader.query);
             if !roots.iter().any(|root| *root == name || scope.within(root)) {
                 continue;
             }
-            let mut element = Element::new(&text, limits.depth_max);
+            let mut element = Element::new(text, limits.depth_max);
             reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
             let before = reader.points.len();
             match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
                 // Older releases answer some requests with text that a collector can read; other
                 // words are an answer like any.
                 Ok(()) if name == "output" && reader.points.len() == before => {
-                    note_error(name, &text, limits, reply);
+                    note_answer(name, text, limits, reply);
                 }
                 Ok(()) => {
                     reply.items += 1;
@@ -155,7 +189,6 @@ fn read_item_for_all<R: Read>(
                 }
                 Err(element::Error::Short) if !taken_further => {
                     // The close tag that was found is within the item: take it to its own.
-                    drop(text);
                     items.longer()?;
                     taken_further = true;
                     first = index;
@@ -178,25 +211,172 @@ fn read_item_for_all<R: Read>(
                     reader.tally.reject(why);
                 }
             }
-            reader.tally.take_misfits(&mut element, reader.points);
+            reader.tally.take_misfits(&mut element);
+            reader.tally.take_left_out(reader.points);
         }
         return Ok(());
     }
 }
 
-fn note_error(name: &str, text: &str, limits: &Limits, reply: &mut Reply) {
+fn note_answer(name: &str, text: &[u8], limits: &Limits, reply: &mut Reply) {
     let mut element = Element::new(text, limits.depth_max);
     if name == "output" {
         let words: Result<String, _> = element.read();
-        reply.output.get_or_insert(words.unwrap_or_default());
-    } else if reply.errors.len() < ERRORS_MAX {
-        let mut error: RpcError = element.read().unwrap_or_default();
-        if name == "warning" {
-            error.error_severity = name.to_string();
+        reply.output.get_or_insert_with(|| cut(words.unwrap_or_default()));
+        return;
+    }
+    let mut error: RpcError = element.read().unwrap_or_default();
+    if name == "warning" {
+        error.error_severity = name.to_string();
+    }
+    if error.error_message.is_empty() {
+        error.error_message = Element::new(text, limits.depth_max).read().unwrap_or_default();
+    }
+    let meaning = error.meaning();
+    let kept = if meaning == Meaning::Warning { &mut reply.warnings } else { &mut reply.errors };
+    // A failure is not hidden behind however many errors that say less.
+    let is_first_failure =
+        meaning == Meaning::Failed && kept.iter().all(|error| error.meaning() != meaning);
+    if kept.len() < ERRORS_MAX || is_first_failure {
+        error.error_severity = cut(error.error_severity);
+        error.error_tag = cut(error.error_tag);
+        error.error_message = cut(error.error_message);
+        error.error_info.bad_element = cut(error.error_info.bad_element);
+        kept.push(error);
+    }
+}
+
+/// The beginning of an answer's words.
+fn cut(words: String) -> String {
+    shortened(&words, ERROR_TEXT_BYTES_MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Collector, Item, Query, Rpc, Settings, entry, item};
+    use crate::point::{Measurement, Schema, level};
+    use crate::xml::items::Scope;
+    use crate::xml::shapes::Leaves;
+
+    static THING: Measurement<Leaves> = Measurement {
+        name: "thing",
+        help: "A thing.",
+        tags: &["name"],
+        fields: &[level("value", "", "Its value.", |thing| thing.integer("value"))],
+    };
+
+    #[derive(serde::Deserialize)]
+    struct Thing(Leaves);
+
+    impl<C> Item<C> for Thing {
+        fn points(self, _: &mut C, _: &Scope, points: &mut Points) {
+            points.push(&THING, &[self.0.text("name").unwrap_or_default()], &self.0);
         }
-        if error.error_message.is_empty() {
-            error.error_message = Element::new(text, limits.depth_max).read().unwrap_or_default();
+    }
+
+    /// A collector of things.
+    struct Things;
+
+    impl Collector for Things {
+        const NAME: &'static str = "things";
+        const HELP: &'static str = "Things.";
+        const QUERIES: &'static [Query<Things>] = &[Query {
+            rpc: Rpc::Once("<get-things/>"),
+            command: "show things",
+            roots: &["things"],
+            items: &[item::<Things, Thing>("thing")],
+        }];
+        const MEASUREMENTS: &'static [&'static dyn Schema] = &[&THING];
+        fn new(_: &Settings) -> Things {
+            Things
         }
-        reply.errors.push(error);
+    }
+
+    fn read(reply: &str) -> (Reply, Tally) {
+        let mut poll = (entry::<Things>().start)(&Settings::default());
+        let (mut points, mut tally) = (Points::default(), Tally::default());
+        let mut readers =
+            [Reader { poll: &mut *poll, query: 0, points: &mut points, tally: &mut tally }];
+        let reply = format!("<rpc-reply>{reply}</rpc-reply>");
+        let limits = Limits::default();
+        let reply = read_reply(reply.as_bytes(), &mut readers, &limits, &mut |_, _| {}).unwrap();
+        (reply, tally)
+    }
+
+    const WARNING: &str = "<rpc-error><error-severity>warning</error-severity>\
+        <error-message>\nthing subsystem not running - not needed by configuration.\n\
+        </error-message></rpc-error>";
+    const ERROR: &str = "<rpc-error><error-severity>error</error-severity>\
+        <error-message>permission denied</error-message></rpc-error>";
+    const DATA: &str = "<things><thing><name>a</name><value>1</value></thing></things>";
+
+    #[test]
+    fn a_warning_hides_nothing() {
+        for warnings in [1, 30] {
+            let warnings = WARNING.repeat(warnings);
+            for (answer, refusal, points) in [
+                (DATA, None, 1),
+                ("<things/>", None, 0),
+                ("<things></things>", None, 0),
+                (ERROR, Some((Meaning::Failed, "permission denied".to_string())), 0),
+                ("<output>none</output>", Some((Meaning::NoData, "none".to_string())), 0),
+            ] {
+                let between = answer.replace("<things>", &format!("<things>{warnings}"));
+                for reply in [format!("{warnings}{answer}"), between, format!("{answer}{warnings}")]
+                {
+                    let (read, tally) = read(&reply);
+                    assert_eq!(
+                        (read.refusal(), tally.points),
+                        (refusal.clone(), points),
+                        "{reply}"
+                    );
+                    assert_eq!(read.has_root(&["things"]), answer.contains("things"), "{reply}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reply_of_warnings_alone_is_no_data() {
+        let (reply, _) = read(&WARNING.repeat(30));
+        let words = "thing subsystem not running - not needed by configuration.".to_string();
+        assert_eq!(reply.refusal(), Some((Meaning::NoData, words)));
+        assert_eq!((reply.warnings.len(), reply.errors.len()), (ERRORS_MAX, 0));
+        assert_eq!((reply.first_root(), reply.has_root(&["things"])), (None, false));
+    }
+
+    #[test]
+    fn errors_have_a_room_of_their_own_and_a_failure_is_seen_in_it() {
+        let none = "<error><message>things are not configured</message></error>".repeat(30);
+        let (reply, _) = read(&format!("{}{none}{ERROR}", WARNING.repeat(30)));
+        assert_eq!(reply.errors.len(), ERRORS_MAX + 1);
+        assert_eq!(reply.refusal(), Some((Meaning::Failed, "permission denied".into())));
+    }
+
+    #[test]
+    fn the_words_of_an_answer_are_cut() {
+        let long = "w".repeat(100_000);
+        let (reply, _) = read(&format!("<error><message>{long}</message></error>"));
+        assert_eq!(reply.errors[0].error_message.len(), ERROR_TEXT_BYTES_MAX);
+        let (reply, _) = read(&format!("<output>{long}</output>"));
+        assert_eq!(reply.output.map(|words| words.len()), Some(ERROR_TEXT_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_foreign_root_is_told() {
+        let (reply, _) = read("<others><thing/></others><things/>");
+        assert_eq!((reply.first_root(), reply.items), (Some("others"), 0));
+        assert!(reply.has_root(&["things"]));
+    }
+
+    #[test]
+    fn a_leaf_that_does_not_fit_is_counted_with_its_item() {
+        let (_, tally) = read(
+            "<things><thing><name>a</name><value>N/A</value></thing>\
+             <thing><name>b</name><value>1,234</value></thing></things>",
+        );
+        assert_eq!((tally.items, tally.points, tally.misfits), (2, 1, 1));
+        assert_eq!(tally.first_misfit.as_deref(), Some("value: `N/A` is not a whole number"));
     }
 }

@@ -4,15 +4,11 @@
 //! junos_exporter has it. Whoever may write a description may choose names, so that none can take
 //! the place of what a collector says: `Points::free_label` refuses every name that is in use.
 
-use std::sync::LazyLock;
-
 use regex_lite::Regex;
 use serde::Deserialize;
 
 use crate::point::Points;
 
-static BRACKETS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\[([^=\]]+)(=[^\]]+)?\]").ok());
 /// Of one description.
 const LABELS_MAX: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
@@ -20,28 +16,30 @@ const NAME_BYTES_MAX: usize = 64;
 /// What in a description is a label: the pattern's first group is its name, the second its value,
 /// which is 1 where there is none. `brackets` stands for `[tag]` and `[key=value]`, and is what
 /// junos_exporter does by default too. With an empty pattern there are no labels.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "String")]
-pub struct DescriptionLabels(Option<Regex>);
+pub struct DescriptionLabels(Pattern);
 
-impl Default for DescriptionLabels {
-    fn default() -> DescriptionLabels {
-        DescriptionLabels(BRACKETS.clone())
-    }
+#[derive(Clone, Debug, Default)]
+enum Pattern {
+    None,
+    #[default]
+    Brackets,
+    Regex(Regex),
 }
 
 impl TryFrom<String> for DescriptionLabels {
     type Error = String;
     fn try_from(pattern: String) -> Result<DescriptionLabels, String> {
         match &*pattern {
-            "" => return Ok(DescriptionLabels(None)),
+            "" => return Ok(DescriptionLabels(Pattern::None)),
             "brackets" => return Ok(DescriptionLabels::default()),
             _ => {}
         }
         let regex = Regex::new(&pattern)
             .map_err(|err| format!("`{pattern}` is not a regular expression: {err}"))?;
         match regex.captures_len() {
-            2 | 3 => Ok(DescriptionLabels(Some(regex))),
+            2 | 3 => Ok(DescriptionLabels(Pattern::Regex(regex))),
             _ => Err(format!(
                 "`{pattern}` needs a group for the name and may have one for the value"
             )),
@@ -51,33 +49,76 @@ impl TryFrom<String> for DescriptionLabels {
 
 impl PartialEq for DescriptionLabels {
     fn eq(&self, other: &DescriptionLabels) -> bool {
-        self.0.as_ref().map(Regex::as_str) == other.0.as_ref().map(Regex::as_str)
+        match (&self.0, &other.0) {
+            (Pattern::Regex(one), Pattern::Regex(other)) => one.as_str() == other.as_str(),
+            (Pattern::None, Pattern::None) | (Pattern::Brackets, Pattern::Brackets) => true,
+            _ => false,
+        }
     }
 }
 
 impl DescriptionLabels {
     /// Whether there may be a label in it.
     pub fn stand_in(&self, description: &str) -> bool {
-        self.0.as_ref().is_some_and(|regex| regex.is_match(description))
+        match &self.0 {
+            Pattern::None => false,
+            Pattern::Brackets => brackets(description).next().is_some(),
+            Pattern::Regex(regex) => regex.is_match(description),
+        }
     }
 
     /// The labels of a description: once for all points that it describes.
     pub fn find(&self, description: &str) -> Labels {
         let mut labels = Labels::default();
-        let Some(regex) = self.0.as_ref().filter(|_| !description.is_empty()) else {
-            return labels;
-        };
-        for found in regex.captures_iter(description) {
-            let name = found.get(1).and_then(|name| label_name(name.as_str()));
-            let Some(name) = name.filter(|_| labels.found.len() < LABELS_MAX) else {
-                labels.refused += 1;
-                continue;
-            };
-            let value = found.get(2).map_or("1", |v| v.as_str().trim_start_matches('=').trim());
-            labels.found.push((name, value.to_string()));
+        match &self.0 {
+            _ if description.is_empty() => {}
+            Pattern::None => {}
+            Pattern::Brackets => {
+                brackets(description).for_each(|(name, value)| labels.note(name, value));
+            }
+            Pattern::Regex(regex) => {
+                for found in regex.captures_iter(description) {
+                    let group = |index| found.get(index).map(|found| found.as_str());
+                    labels.note(group(1).unwrap_or_default(), group(2));
+                }
+            }
         }
         labels
     }
+}
+
+/// The names and values that `\[([^=\]]+)(=[^\]]+)?\]` finds, without a regular expression's cost.
+fn brackets(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            rest = &rest[rest.find('[')? + 1..];
+            let end = rest.find(['=', ']'])?;
+            let (name, after) = rest.split_at(end);
+            // A bracket within the name is part of it; where the name is empty, what is behind the
+            // bracket may begin another label.
+            let value = match after.strip_prefix('=') {
+                None => {
+                    if name.is_empty() {
+                        continue;
+                    }
+                    rest = &after[1..];
+                    return Some((name, None));
+                }
+                Some(value) => value,
+            };
+            let end = value.find(']')?;
+            if name.is_empty() {
+                continue;
+            }
+            if end == 0 {
+                rest = value;
+                continue;
+            }
+            rest = &value[end + 1..];
+            return Some((name, Some(&value[..end])));
+        }
+    })
 }
 
 /// Those of one description.
@@ -88,6 +129,16 @@ pub struct Labels {
 }
 
 impl Labels {
+    fn note(&mut self, name: &str, value: Option<&str>) {
+        match label_name(name).filter(|_| self.found.len() < LABELS_MAX) {
+            Some(name) => {
+                let value = value.map_or("1", |value| value.trim_start_matches('=').trim());
+                self.found.push((name, value.to_string()));
+            }
+            None => self.refused += 1,
+        }
+    }
+
     /// Gives them to the last point, and counts those that it cannot have.
     pub fn add(&self, points: &mut Points) {
         let mut refused = self.refused;
@@ -144,6 +195,31 @@ mod tests {
         let expected = [("customer", "ACME \"1\""), ("backbone", "1"), ("peering_lan_2", "a=b")];
         assert_eq!(found, pairs(&expected));
         assert_eq!(tags(&labels, "[x=] [2=3] [__name__=up] [é=1] no [brackets"), pairs(&[]));
+    }
+
+    #[test]
+    fn brackets_are_found_as_a_regular_expression_finds_them() {
+        const PARTS: &[&str] = &["[", "]", "=", "a", "é", " "];
+        let regex = Regex::new(r"\[([^=\]]+)(=[^\]]+)?\]").unwrap();
+        // All texts of up to seven parts.
+        let mut texts = vec![String::new()];
+        let mut start = 0;
+        for _ in 0..7 {
+            let end = texts.len();
+            for at in start..end {
+                let text = texts[at].clone();
+                texts.extend(PARTS.iter().map(|part| format!("{text}{part}")));
+            }
+            start = end;
+        }
+        for text in &texts {
+            let found: Vec<_> = brackets(text).collect();
+            let judge = regex.captures_iter(text).map(|found| {
+                let value = found.get(2).map(|value| &value.as_str()[1..]);
+                (found.get(1).unwrap().as_str(), value)
+            });
+            assert_eq!(found, judge.collect::<Vec<_>>(), "{text}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn read(reply: impl Read, slot: Option<u32>, limits: &Limits) -> Result<Opti
     let mut items = Items::new(reply, &["route-engine"], limits);
     let mut engines = Vec::new();
     while items.next_item()?.is_some() {
-        let engine: Result<RouteEngine, _> = Element::new(&items.text(), limits.depth_max).read();
+        let engine: Result<RouteEngine, _> = Element::new(items.item(), limits.depth_max).read();
         engines.extend(engine);
     }
     if slot.is_some() && engines.len() > 1 {

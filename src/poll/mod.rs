@@ -308,7 +308,9 @@ impl RouterPoller {
         for at in 0..work.len() {
             for query in 0..work[at].poll.queries() {
                 for (index, rpc) in work[at].poll.rpcs(query).iter().enumerate() {
-                    let asked_before = work[..at].iter().any(|other| asks(&*other.poll, rpc));
+                    let items = work[at].poll.items(query);
+                    let asked_before =
+                        work[..at].iter().any(|other| asks(&*other.poll, rpc, &items));
                     if !asked_before {
                         work[at].poll.asked(index);
                         self.ask(rpc, &mut work[at..], query, emit);
@@ -338,6 +340,7 @@ impl RouterPoller {
             if let Err(why) = panics::caught(|| work.poll.finish(&mut work.points)) {
                 work.note(Outcome::Failed(why));
             }
+            work.tally.take_left_out(&mut work.points);
             work.tally.points += work.points.len().saturating_sub(before) as u64;
         }
         let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
@@ -359,8 +362,9 @@ impl RouterPoller {
     fn ask(&mut self, rpc: &str, work: &mut [Work], query: usize, emit: &mut dyn FnMut(&Batch)) {
         let first = work[0].index;
         let mut readers: Vec<(usize, usize)> = vec![(0, query)];
+        let items = work[0].poll.items(query);
         for (at, other) in work.iter().enumerate().skip(1) {
-            readers.extend(static_query(&*other.poll, rpc).map(|query| (at, query)));
+            readers.extend(static_query(&*other.poll, rpc, &items).map(|query| (at, query)));
         }
         let now = Instant::now();
         let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
@@ -453,7 +457,7 @@ impl RouterPoller {
 
     /// What the reply comes to, beyond its items.
     fn judge(&mut self, rpc: &str, roots: &[&str], reply: &Reply) -> Outcome {
-        match (reply.refusal(), &reply.root) {
+        match (reply.refusal(), reply.first_root()) {
             (Some((Meaning::Unsupported, why)), _) => {
                 log::info!(
                     "{}: {rpc} is not known there ({why}); it is asked again in an hour",
@@ -465,7 +469,7 @@ impl RouterPoller {
             (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
             (Some((_, why)), _) => Outcome::NoData(why),
             (None, None) => Outcome::NoData("an empty reply".into()),
-            (None, Some(root)) if reply.items == 0 && !roots.contains(&root.as_str()) => {
+            (None, Some(root)) if reply.items == 0 && !reply.has_root(roots) => {
                 let expected = roots.join("> or <");
                 Outcome::Failed(format!("expected <{expected}>, the router sent <{root}>"))
             }
@@ -539,15 +543,16 @@ fn take_readers<'a>(work: &'a mut [Work], readers: &[(usize, usize)]) -> Vec<Rea
     .collect()
 }
 
-/// The query of a collector that always sends exactly this RPC.
-fn static_query(poll: &dyn Poll, rpc: &str) -> Option<usize> {
+/// The query of a collector that always sends exactly this RPC and cuts these items of its reply:
+/// those who cut others read a reply of their own.
+fn static_query(poll: &dyn Poll, rpc: &str, items: &[&str]) -> Option<usize> {
     let sends =
-        |query: &usize| matches!(&poll.rpcs(*query)[..], [Cow::Borrowed(only)] if *only == rpc);
-    (0..poll.queries()).find(sends)
+        |query: usize| matches!(&poll.rpcs(query)[..], [Cow::Borrowed(only)] if *only == rpc);
+    (0..poll.queries()).find(|query| sends(*query) && poll.items(*query) == items)
 }
 
-fn asks(poll: &dyn Poll, rpc: &str) -> bool {
-    static_query(poll, rpc).is_some()
+fn asks(poll: &dyn Poll, rpc: &str, items: &[&str]) -> bool {
+    static_query(poll, rpc, items).is_some()
 }
 
 /// The interval and the phase of each collector. Those that share an RPC and an interval are polled
@@ -570,4 +575,76 @@ fn slots(router: &Router) -> Vec<(Duration, f64)> {
     let phase = |first: &usize| phase(&router.name, router.collectors[*first].entry.name);
     let intervals = router.collectors.iter().map(|polled| polled.interval);
     intervals.zip(firsts.iter().map(phase)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::{Collector, Item, Query, Rpc, Settings, entry, item};
+    use crate::point::{Measurement, Schema, level};
+    use crate::xml::items::{Limits, Scope};
+    use crate::xml::shapes::Leaves;
+
+    static SLOT: Measurement<Leaves> = Measurement {
+        name: "slot",
+        help: "A slot.",
+        tags: &[],
+        fields: &[level("watts", "", "Its power.", |slot| slot.integer("watts"))],
+    };
+
+    #[derive(serde::Deserialize)]
+    struct Slot(Leaves);
+
+    impl<C> Item<C> for Slot {
+        fn points(self, _: &mut C, _: &Scope, points: &mut Points) {
+            points.push(&SLOT, &[], &self.0);
+        }
+    }
+
+    /// Two collectors that ask the same and cut other items of the reply.
+    struct Chassis;
+    struct Slots;
+
+    macro_rules! made_up {
+        ($collector:ident, $item:literal) => {
+            impl Collector for $collector {
+                const NAME: &'static str = stringify!($collector);
+                const HELP: &'static str = "Slots.";
+                const QUERIES: &'static [Query<$collector>] = &[Query {
+                    rpc: Rpc::Once("<get-slots/>"),
+                    command: "show slots",
+                    roots: &["slots"],
+                    items: &[item::<$collector, Slot>($item)],
+                }];
+                const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SLOT];
+                fn new(_: &Settings) -> $collector {
+                    $collector
+                }
+            }
+        };
+    }
+    made_up!(Chassis, "chassis");
+    made_up!(Slots, "slot");
+
+    #[test]
+    fn collectors_that_cut_other_items_have_a_reply_each() {
+        let reply = "<slots><chassis><slot><watts>1</watts></slot><slot><watts>2</watts></slot>\
+                     </chassis></slots>";
+        let entries = [entry::<Chassis>(), entry::<Slots>(), entry::<Slots>()];
+        let settings = Settings::default();
+        let mut polls: Vec<_> = entries.iter().map(|entry| (entry.start)(&settings)).collect();
+        let sharing = |poll: &dyn Poll| -> Vec<bool> {
+            let items = poll.items(0);
+            polls.iter().map(|other| asks(&**other, "<get-slots/>", &items)).collect()
+        };
+        assert_eq!(sharing(&*polls[0]), [true, false, false]);
+        assert_eq!(sharing(&*polls[1]), [false, true, true]);
+        for (poll, expected) in polls.iter_mut().zip([1, 2, 2]) {
+            let (mut points, mut tally) = (Points::default(), Tally::default());
+            let (points, tally) = (&mut points, &mut tally);
+            let mut readers = [Reader { poll: &mut **poll, query: 0, points, tally }];
+            read_reply(reply.as_bytes(), &mut readers, &Limits::default(), &mut |_, _| {}).unwrap();
+            assert_eq!(tally.points, expected);
+        }
+    }
 }

@@ -9,27 +9,27 @@
 //! * a list's elements may stand apart from each other, a repeated scalar's first value counts;
 //! * an empty element is a flag: `bool` or `Option<()>`.
 //!
-//! Tags are found by searching for their brackets, also in elements that no field asks for: those
-//! are passed over, but tags that are mixed up in them are found out. All else, text with
-//! references, comments, CDATA and instructions, is read by quick-xml, to whose reading a test
-//! holds the search.
+//! Tags and plain text are found by looking for the few bytes that end them, also in elements that
+//! no field asks for: those are passed over, but tags that are mixed up in them are found out.
+//! Comments, CDATA and instructions are read by quick-xml, to whose reading tests hold all of it.
+//! No byte is looked at more than a few times, whatever stands in the item.
 //!
 //! What does not depend on the struct that is read is kept out of line (`inline(never)`): copied
 //! into every struct's reading it would be the greater part of the program.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use memchr::memmem;
-use quick_xml::events::Event;
-use quick_xml::reader::Reader;
-use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
     Visitor,
 };
 
-use crate::xml::items::{tag_bytes, unescape};
+use crate::base::text::first_line;
+use crate::xml::items::{CDATA_OPEN, MarkupEnd, NAME_BYTES_MAX, expected_name, to_text, unescape};
+use crate::xml::numbers;
 
 /// Why an element could not be read, by what the caller does next.
 #[derive(Debug, PartialEq)]
@@ -67,17 +67,20 @@ impl de::Error for Error {
 
 /// One element's text, and how far it was read.
 pub struct Element<'de> {
-    all: &'de str,
+    /// Bytes that are no UTF-8 are Latin-1, as `items::to_text` has it.
+    all: &'de [u8],
     /// Where the reading goes on.
     at: usize,
+    /// Where the tag that was read last starts.
+    tag: usize,
     /// The last tag opened an element and closed it too: its end is still to be told.
     empty: bool,
     /// The elements that are open, outermost first.
-    open: Vec<&'de str>,
+    open: Vec<Name<'de>>,
     depth_max: usize,
     /// The tag that was read last: its attributes if it opened an element, and the text before it.
     closed: bool,
-    attributes: &'de str,
+    attributes: &'de [u8],
     text: Text<'de>,
     /// `next` gives the last tag once more.
     again: bool,
@@ -110,24 +113,87 @@ fn misfit(what: &'static str) -> Error {
     Error::Value(Cow::Borrowed(what))
 }
 
-/// The part of a name behind its prefix.
-fn local(name: &str) -> &str {
-    match memchr::memchr(b':', name.as_bytes()) {
-        Some(colon) => &name[colon + 1..],
-        None => name,
+/// An element's name as it is written, and the part behind its prefix.
+#[derive(Clone, Copy, Default)]
+struct Name<'de> {
+    written: &'de [u8],
+    local: &'de [u8],
+}
+
+impl<'de> Name<'de> {
+    fn new(written: &'de [u8]) -> Name<'de> {
+        let colon = written.iter().position(|byte| *byte == b':');
+        Name { written, local: &written[colon.map_or(0, |colon| colon + 1)..] }
     }
 }
 
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Marks the bytes of a word that are `byte`: the lowest mark is right, those above it may not be.
+const fn equal(word: u64, byte: u8) -> u64 {
+    let zeros = word ^ (EACH * byte as u64);
+    zeros.wrapping_sub(EACH) & !zeros & HIGH
+}
+
+/// The same for the bytes below `limit`, which is at most 128.
+const fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(EACH * limit as u64) & !word & HIGH
+}
+
+/// Where the first byte is that `marks` marks. Eight bytes are looked at at once: what is sought
+/// is nearly always so near that setting up a longer search would cost more than searching.
+#[inline(always)]
+fn find(bytes: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let marked = marks(u64::from_le_bytes(*word));
+        if marked != 0 {
+            return Some(index * 8 + marked.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|byte| marks(EACH * u64::from(*byte)) != 0)?;
+    Some(words.len() * 8 + at)
+}
+
+/// A tag that is a plain name ends at the first of these, and at its `>`: no name has white space,
+/// quotes or what else stands before the apostrophe.
+const fn end_of_name(word: u64) -> u64 {
+    below(word, b'\'' + 1) | equal(word, b'<') | equal(word, b'>') | equal(word, b':')
+}
+
+/// Text as it is meant; a reference that is not XML's own stays as it is written.
+#[inline(never)]
+fn decoded(raw: &[u8]) -> Cow<'_, str> {
+    let text = to_text(raw);
+    if !raw.contains(&b'&') {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(start) = rest.find('&') {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest[1..].find(['&', ';']).map_or(1, |end| end + 1);
+        let end = if rest.as_bytes().get(end) == Some(&b';') { end + 1 } else { end };
+        out.push_str(&unescape(&rest[..end]));
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
 impl<'de> Element<'de> {
-    pub fn new(all: &'de str, depth_max: usize) -> Element<'de> {
+    pub fn new<T: AsRef<[u8]> + ?Sized>(all: &'de T, depth_max: usize) -> Element<'de> {
         Element {
-            all,
+            all: all.as_ref(),
             at: 0,
+            tag: 0,
             empty: false,
             open: Vec::new(),
             depth_max,
             closed: false,
-            attributes: "",
+            attributes: &[],
             text: Text::default(),
             again: false,
             misfits: 0,
@@ -162,9 +228,8 @@ impl<'de> Element<'de> {
             return Ok(false);
         }
         // White space before a tag says nothing.
-        let rest = self.all[self.at..].trim_ascii_start().as_bytes();
+        let rest = self.all[self.at..].trim_ascii_start();
         match rest {
-            [] => return Err(Error::Short),
             [b'<', b'!' | b'?', ..] => self.read_text()?,
             [b'<', ..] => self.at = self.all.len() - rest.len(),
             _ => self.read_text()?,
@@ -173,63 +238,100 @@ impl<'de> Element<'de> {
     }
 
     /// Reads all that stands before the next tag.
+    #[inline(never)]
     fn read_text(&mut self) -> Result<()> {
-        let mut reader = Reader::from_str(&self.all[self.at..]);
-        reader.config_mut().check_end_names = false;
-        reader.config_mut().allow_unmatched_ends = true;
-        reader.config_mut().allow_dangling_amp = true;
         loop {
-            let before = self.all.len() - reader.get_ref().len();
-            match reader.read_event() {
-                Ok(Event::Start(_) | Event::End(_) | Event::Empty(_)) => {
-                    // What quick-xml takes for a byte order mark may stand before the tag.
-                    let tag = memchr::memchr(b'<', &self.all.as_bytes()[before..]);
-                    self.at = before + tag.ok_or(Error::Short)?;
-                    return Ok(());
+            let rest = &self.all[self.at..];
+            let bytes = if let [b'<', b'!' | b'?', ..] = rest {
+                let bytes = MarkupEnd::default().find(rest).ok_or(Error::Short)?;
+                if let Some(text) = rest[..bytes].strip_prefix(CDATA_OPEN) {
+                    self.text.push(to_text(&text[..text.len() - "]]>".len()]));
                 }
-                Ok(Event::Text(text)) => self.text.push(text.into_inner()),
-                Ok(Event::CData(text)) => self.text.push(text.into_inner()),
-                Ok(Event::GeneralRef(name)) => {
-                    let raw = format!("&{};", &*name);
-                    self.text.push(Cow::Owned(unescape(&raw).into_owned()));
-                }
-                Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_)) => {}
-                Ok(Event::Eof) | Err(quick_xml::Error::Syntax(_)) => return Err(Error::Short),
-                Err(err) => return Err(self.syntax(err.to_string())),
+                bytes
+            } else {
+                find(rest, |word| equal(word, b'<')).ok_or(Error::Short)?
+            };
+            match rest[0] {
+                b'<' if bytes == 0 => return Ok(()),
+                b'<' => {}
+                _ => self.text.push(decoded(&rest[..bytes])),
             }
+            self.at += bytes;
         }
     }
 
     /// Reads the tag that stands where the reading goes on; true where it opens an element.
     fn read_tag(&mut self) -> Result<bool> {
+        self.tag = self.at;
         let rest = &self.all[self.at..];
-        let bytes = tag_bytes(rest.as_bytes()).ok_or(Error::Short)?;
-        let inside = &rest[1..bytes - 1];
-        if let Some(name) = inside.strip_prefix('/') {
-            let name = name.trim_ascii_end();
-            let open = self.open.pop().unwrap_or_default();
-            if name != open {
-                return Err(self.syntax(format!("expected </{open}>, found </{name}>")));
-            }
-            self.at += bytes;
-            self.closed = true;
-            return Ok(false);
+        if let Some(close) = rest.strip_prefix(b"</") {
+            let open = self.open.last().map_or(&[][..], |open| open.written);
+            let plain = close.strip_prefix(open).is_some_and(|rest| rest.starts_with(b">"));
+            return if plain { Ok(self.leave("</>".len() + open.len())) } else { self.odd_close() };
         }
+        let name_bytes = find(&rest[1..], end_of_name).ok_or(Error::Short)?;
+        if rest[1 + name_bytes] != b'>' {
+            return self.odd_open();
+        }
+        let inside = &rest[1..1 + name_bytes];
+        let name = inside.strip_suffix(b"/").unwrap_or(inside);
+        self.empty = name.len() < inside.len();
+        self.enter("<>".len() + inside.len(), Name { written: name, local: name }, &[])
+    }
+
+    fn enter(&mut self, bytes: usize, name: Name<'de>, attributes: &'de [u8]) -> Result<bool> {
         if self.open.len() >= self.depth_max {
             return Err(Error::TooDeep);
         }
-        self.empty = inside.ends_with('/');
-        let inside = if self.empty { &inside[..inside.len() - 1] } else { inside };
-        let end = inside.bytes().position(|byte| byte.is_ascii_whitespace() || byte == b'<');
-        let (name, attributes) = inside.split_at(end.unwrap_or(inside.len()));
-        if name.is_empty() || attributes.starts_with('<') {
-            return Err(self.syntax("expected an element's name".into()));
+        if name.written.is_empty() || name.written.len() > NAME_BYTES_MAX {
+            return Err(self.syntax(format!("expected {}", expected_name())));
         }
         self.at += bytes;
         self.open.push(name);
         self.attributes = attributes;
         self.closed = false;
         Ok(true)
+    }
+
+    fn leave(&mut self, bytes: usize) -> bool {
+        self.at += bytes;
+        self.open.pop();
+        self.closed = true;
+        false
+    }
+
+    /// The length of the tag that stands where the reading goes on, and what is between its ends.
+    fn tag(&self) -> Result<(usize, &'de [u8])> {
+        let rest = &self.all[self.at..];
+        let bytes = MarkupEnd::default().find(rest).ok_or(Error::Short)?;
+        Ok((bytes, &rest[1..bytes - 1]))
+    }
+
+    /// An open tag with a prefix or attributes.
+    #[inline(never)]
+    fn odd_open(&mut self) -> Result<bool> {
+        let (bytes, inside) = self.tag()?;
+        let tag = inside.strip_suffix(b"/").unwrap_or(inside);
+        self.empty = tag.len() < inside.len();
+        let end = tag.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'<');
+        let (name, attributes) = tag.split_at(end.unwrap_or(tag.len()));
+        // A `<` within the name is none.
+        let name = if attributes.starts_with(b"<") { &[] } else { name };
+        self.enter(bytes, Name::new(name), attributes)
+    }
+
+    /// A close tag with white space in it, or of another element than the innermost.
+    #[inline(never)]
+    fn odd_close(&mut self) -> Result<bool> {
+        let (bytes, inside) = self.tag()?;
+        let name = inside[1..].trim_ascii_end();
+        let open = self.open.last().map_or(&[][..], |open| open.written);
+        if name != open {
+            let shown = |name: &[u8]| first_line(&to_text(&name[..name.len().min(NAME_BYTES_MAX)]));
+            let why = format!("expected </{}>, found </{}>", shown(open), shown(name));
+            return Err(self.syntax(why));
+        }
+        Ok(self.leave(bytes))
     }
 
     /// Elements open around the place that `next` goes on from.
@@ -241,8 +343,8 @@ impl<'de> Element<'de> {
         }
     }
 
-    fn name(&self) -> &'de str {
-        self.open.last().map_or("", |name| local(name))
+    fn name(&self) -> &'de [u8] {
+        self.open.last().map_or(&[], |name| name.local)
     }
 
     /// Goes on behind the close tag of the innermost open element, following the tags within.
@@ -261,9 +363,9 @@ impl<'de> Element<'de> {
             return self.next().map(drop);
         }
         self.text = Text::default();
-        let rest = &self.all.as_bytes()[self.at..];
-        self.at += memchr::memchr(b'<', rest).ok_or(Error::Short)?;
-        if let Some(b'!' | b'?') = self.all.as_bytes().get(self.at + 1) {
+        let rest = &self.all[self.at..];
+        self.at += find(rest, |word| equal(word, b'<')).ok_or(Error::Short)?;
+        if let Some(b'!' | b'?') = self.all.get(self.at + 1) {
             self.read_text()?;
         }
         if self.read_tag()? && !self.empty {
@@ -281,20 +383,17 @@ impl<'de> Element<'de> {
 
     /// The text of the innermost open element, if it stands plainly before its close tag, as
     /// nearly all do: reading it as two events would take several times as long.
-    fn plain_leaf(&mut self) -> Option<&'de str> {
+    fn plain_leaf(&mut self) -> Option<&'de [u8]> {
         let rest = &self.all[self.at..];
-        let end = memchr::memchr(b'<', rest.as_bytes())?;
-        let name = *self.open.last()?;
-        let close = rest[end + 1..].strip_prefix('/')?.strip_prefix(name)?;
-        let text = &rest[..end];
-        if !close.starts_with('>') || memchr::memchr(b'&', text.as_bytes()).is_some() {
+        let end = find(rest, |word| equal(word, b'<') | equal(word, b'&'))?;
+        let name = self.open.last()?.written;
+        let close = rest[end..].strip_prefix(b"</")?.strip_prefix(name)?;
+        if !close.starts_with(b">") {
             return None;
         }
-        self.at += end + "</>".len() + name.len();
-        self.open.pop();
-        self.closed = true;
+        self.leave(end + "</>".len() + name.len());
         self.text = Text::default();
-        Some(text.trim_ascii())
+        Some(rest[..end].trim_ascii())
     }
 
     /// The text of the innermost open element, read to its close tag; children are left out.
@@ -304,7 +403,7 @@ impl<'de> Element<'de> {
             && !self.empty
             && let Some(text) = self.plain_leaf()
         {
-            return Ok(Cow::Borrowed(text));
+            return Ok(to_text(text));
         }
         if !self.next()? {
             return Ok(self.text.trimmed());
@@ -331,7 +430,7 @@ impl<'de> Element<'de> {
 /// A number, or why the text is none; the text is quoted, shortened, for the log.
 #[inline(never)]
 fn number<T: std::str::FromStr>(text: Cow<str>, what: &str) -> Result<T> {
-    text.parse().map_err(|_| {
+    numbers::number(&text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         Error::Value(format!("`{shown}` is not {what}").into())
     })
@@ -452,7 +551,7 @@ impl<'a, 'de> Deserializer<'de> for Child<'a, 'de> {
 
 enum Source<'de> {
     Child,
-    Attribute(&'de str),
+    Attribute(&'de [u8]),
     Text,
 }
 
@@ -471,7 +570,7 @@ impl<'de> MapAccess<'de> for Leaves<'_, 'de> {
             if self.element.next()? {
                 opened = Some(self.element.name());
             } else if let Some(leaf) = opened {
-                return seed.deserialize(BorrowedStrDeserializer::new(leaf)).map(Some);
+                return seed.deserialize(to_text(leaf).into_deserializer()).map(Some);
             } else if self.element.depth() < self.depth {
                 return Ok(None);
             }
@@ -488,10 +587,11 @@ impl<'de> MapAccess<'de> for Leaves<'_, 'de> {
 struct Fields<'a, 'de> {
     element: &'a mut Element<'de>,
     fields: &'static [&'static str],
-    attributes: &'de str,
+    attributes: &'de [u8],
     /// Where the last field was found: replies keep one order, so the next is likely behind it.
     last: usize,
-    /// Fields that have their value: a list took later ones, or the first of several counts.
+    /// Fields that have their value, by `number_of`: a list took later ones, or the first of
+    /// several counts, by whichever of its names.
     seen: u128,
     source: Source<'de>,
     field: &'static str,
@@ -507,45 +607,43 @@ impl<'a, 'de> Fields<'a, 'de> {
     }
 
     /// The next attribute that a field asks for.
-    fn attribute(&mut self) -> Option<(&'static str, &'de str)> {
-        while let Some((name, rest)) = self.attributes.split_once('=') {
-            let rest = rest.trim_ascii_start();
-            let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-            let (value, rest) = rest[1..].split_once(quote)?;
-            self.attributes = rest;
-            let name = local(name.trim_ascii());
-            let wanted = |field: &&&str| field.strip_prefix('@') == Some(name);
+    fn attribute(&mut self) -> Option<(&'static str, &'de [u8])> {
+        while let Some(equals) = memchr::memchr(b'=', self.attributes) {
+            let (name, rest) = self.attributes.split_at(equals);
+            let rest = rest[1..].trim_ascii_start();
+            let quote = *rest.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
+            let end = 1 + memchr::memchr(quote, &rest[1..])?;
+            self.attributes = &rest[end + 1..];
+            let name = Name::new(name.trim_ascii()).local;
+            let wanted = |field: &&&str| field.as_bytes().strip_prefix(b"@") == Some(name);
             if let Some(field) = self.fields.iter().find(wanted) {
-                return Some((field, value));
+                return Some((field, &rest[1..end]));
             }
         }
         None
     }
 
-    /// The index of the field that takes the element just opened, if it is still wanted.
+    /// The index of the field that takes the element just opened.
     fn find(&mut self) -> Option<usize> {
         let name = self.element.name();
         let (before, after) = self.fields.split_at(self.last);
-        let at = match after.iter().position(|field| *field == name) {
+        let at = match after.iter().position(|field| field.as_bytes() == name) {
             Some(at) => self.last + at,
-            None => before.iter().position(|field| *field == name)?,
+            None => before.iter().position(|field| field.as_bytes() == name)?,
         };
         self.last = at;
-        let bit = 1u128.checked_shl(at as u32).unwrap_or(0);
-        let fresh = self.seen & bit == 0;
-        self.seen |= bit;
-        fresh.then_some(at)
+        Some(at)
     }
 
     /// Goes to the next field's place, and gives its name.
     #[inline(never)]
-    fn next_field(&mut self) -> Result<Option<&'de str>> {
+    fn next_field(&mut self) -> Result<Option<Cow<'de, str>>> {
         if let Some((field, value)) = self.attribute() {
             self.source = Source::Attribute(value);
             self.field = field;
-            return Ok(Some(field));
+            return Ok(Some(Cow::Borrowed(field)));
         }
-        self.attributes = "";
+        self.attributes = &[];
         while !self.end {
             if !self.element.next()? {
                 self.end = true;
@@ -553,23 +651,28 @@ impl<'a, 'de> Fields<'a, 'de> {
                 if wanted && !self.element.text.trimmed().is_empty() {
                     self.source = Source::Text;
                     self.field = "$text";
-                    return Ok(Some(self.field));
+                    return Ok(Some(Cow::Borrowed(self.field)));
                 }
                 break;
             }
             self.source = Source::Child;
             if self.fields.is_empty() {
-                return Ok(Some(self.element.name()));
+                return Ok(Some(to_text(self.element.name())));
             }
             match self.find() {
                 Some(at) => {
                     self.field = self.fields[at];
-                    return Ok(Some(self.field));
+                    return Ok(Some(Cow::Borrowed(self.field)));
                 }
                 None => self.element.skip()?,
             }
         }
         Ok(None)
+    }
+
+    /// Leaves the value of a field that has one already.
+    fn pass_again(&mut self) -> Result<()> {
+        if let Source::Child = self.source { self.element.skip() } else { Ok(()) }
     }
 
     /// Leaves the child whose value does not fit, and counts it.
@@ -588,13 +691,36 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         let Some(name) = self.next_field()? else { return Ok(None) };
-        seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
+        seed.deserialize(name.into_deserializer()).map(Some)
+    }
+
+    /// Passes over a field that has its value: serde would refuse the whole item for it.
+    fn next_key<K: Deserialize<'de>>(&mut self) -> Result<Option<K>> {
+        while let Some(name) = self.next_field()? {
+            let key = K::deserialize(name.into_deserializer())?;
+            if self.fields.is_empty() {
+                return Ok(Some(key));
+            }
+            let bit = 1u128.checked_shl(number_of(&key)).unwrap_or(0);
+            if self.seen & bit == 0 {
+                self.seen |= bit;
+                return Ok(Some(key));
+            }
+            self.pass_again()?;
+        }
+        Ok(None)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
         match self.source {
             Source::Child => seed.deserialize(Child(self.element)),
-            Source::Attribute(raw) => seed.deserialize(Scalar(Text(unescape(raw)).trimmed())),
+            Source::Attribute(raw) => {
+                let text = match to_text(raw) {
+                    Cow::Borrowed(text) => unescape(text),
+                    Cow::Owned(text) => Cow::Owned(unescape(&text).into_owned()),
+                };
+                seed.deserialize(Scalar(Text(text).trimmed()))
+            }
             Source::Text => seed.deserialize(Scalar(self.element.text.trimmed())),
         }
     }
@@ -613,12 +739,34 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     }
 }
 
+/// The number of the field that a key stands for: serde's derived structs name their fields by an
+/// enum, with one variant for all names of a field.
+fn number_of<K>(key: &K) -> u32 {
+    struct Number(u64);
+    impl Hasher for Number {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes.iter().rev() {
+                self.0 = self.0 << 8 | u64::from(*byte);
+            }
+        }
+        fn write_isize(&mut self, number: isize) {
+            self.0 = number as u64;
+        }
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+    let mut number = Number(0);
+    std::mem::discriminant(key).hash(&mut number);
+    u32::try_from(number.finish()).unwrap_or(u32::MAX)
+}
+
 /// A place to go back to: before the open tag that ended a run of siblings.
 struct Mark<'de> {
     at: usize,
     /// How many elements are open around it, and the innermost of them, the list's parent.
     open: usize,
-    parent: &'de str,
+    parent: Name<'de>,
 }
 
 enum At<'de> {
@@ -632,7 +780,7 @@ enum At<'de> {
 /// the reading goes on behind the first run of them.
 struct Siblings<'a, 'de> {
     element: &'a mut Element<'de>,
-    name: &'de str,
+    name: &'de [u8],
     at: At<'de>,
 }
 
@@ -655,7 +803,7 @@ impl<'de> Siblings<'_, 'de> {
             if let At::Run = self.at {
                 let rest = &self.element.all[self.element.at..];
                 // Nothing of that name is left in the item: spare the search.
-                if !open || memmem::find(rest.as_bytes(), self.name.as_bytes()).is_none() {
+                if !open || memmem::find(rest, self.name).is_none() {
                     self.element.again = true;
                     self.at = At::End;
                     return Ok(false);
@@ -678,10 +826,9 @@ impl<'de> Siblings<'_, 'de> {
     }
 
     fn mark(&self) -> Mark<'de> {
-        let Element { all, open, .. } = &*self.element;
-        let at = all[..self.element.at].rfind('<').unwrap_or_default();
+        let Element { tag, open, .. } = &*self.element;
         let around = &open[..open.len() - 1];
-        Mark { at, open: around.len(), parent: around.last().copied().unwrap_or_default() }
+        Mark { at: *tag, open: around.len(), parent: around.last().copied().unwrap_or_default() }
     }
 }
 
@@ -699,7 +846,7 @@ impl<'de> SeqAccess<'de> for Siblings<'_, 'de> {
             match T::deserialize(Child(self.element)) {
                 Err(why @ Error::Value(_)) => {
                     self.element.skip_to(inside - 1)?;
-                    self.element.count_misfit(self.name, &why);
+                    self.element.count_misfit(&to_text(self.name), &why);
                 }
                 done => return done.map(Some),
             }
@@ -762,6 +909,69 @@ mod tests {
 
     fn unit(name: &str) -> Unit {
         Unit { name: name.into() }
+    }
+
+    #[derive(Deserialize, Debug, PartialEq, Default)]
+    #[serde(default)]
+    struct Renamed {
+        #[serde(rename = "@key")]
+        key: Option<u64>,
+        #[serde(alias = "older", alias = "oldest")]
+        index: Option<u64>,
+        #[serde(alias = "units")]
+        unit: Vec<Unit>,
+        last: Option<u64>,
+    }
+
+    #[test]
+    fn of_two_names_of_one_element_the_first_counts() {
+        let (renamed, misfits) = read::<Renamed>(
+            "<r key='1' x:key='2'><older>1</older><index>2</index><oldest><x/></oldest>\
+             <units><name>1</name></units><unit><name>2</name></unit><last>3</last></r>",
+        );
+        let expected =
+            Renamed { key: Some(1), index: Some(1), unit: vec![unit("1")], last: Some(3) };
+        assert_eq!((renamed, misfits), (Ok(expected), 0));
+        // One that does not fit has been there too.
+        let (renamed, misfits) = read::<Renamed>("<r><older>x</older><index>2</index></r>");
+        assert_eq!((renamed, misfits), (Ok(Renamed::default()), 1));
+    }
+
+    #[test]
+    fn numbers_are_read_as_devices_print_them() {
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Numbers {
+            n: Option<u64>,
+            d: Option<f64>,
+        }
+        for (n, d, expected, misfits) in [
+            ("1,234,567", "-1,234.5", (Some(1_234_567), Some(-1234.5)), 0),
+            ("1,23", "- Inf", (None, Some(f64::NEG_INFINITY)), 1),
+            ("- Inf", "-Inf", (None, Some(f64::NEG_INFINITY)), 1),
+            ("7 s", "7 s", (None, None), 2),
+        ] {
+            let (read, found) = read::<Numbers>(&format!("<r><n>{n}</n><d>{d}</d></r>"));
+            let read = read.unwrap();
+            assert_eq!(((read.n, read.d), found), (expected, misfits), "{n} {d}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_a_limit() {
+        let long = "n".repeat(NAME_BYTES_MAX);
+        assert!(read::<Port>(&format!("<p><{long}/></p>")).0.is_ok());
+        for tag in [format!("<{long}n/>"), format!("<x:{long}>"), format!("<{long}n a='b'/>")] {
+            let wrong = read::<Port>(&format!("<p>{tag}</p>")).0;
+            assert!(matches!(&wrong, Err(Error::Syntax { at: 3, .. })), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_cost_nothing_else() {
+        let port =
+            b"<p><\xfcber>1</\xfcber><name>Z\xfcrich &amp; \xe2\x82\xac</name><mtu>7</mtu></p>";
+        let port: Port = Element::new(port, 128).read().unwrap();
+        assert_eq!((port.name.as_str(), port.mtu), ("Z\u{fc}rich & \u{20ac}", Some(7)));
     }
 
     #[test]

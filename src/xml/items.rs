@@ -5,11 +5,15 @@
 //! up its tags is found out with its place, and the text of leaf elements that stand on the way
 //! (`re-name`, `table-name`, an interface's `name`) is kept as the items' scope. What an item holds
 //! is the business of `element`.
+//!
+//! No byte is examined more than a few times, whatever a router sends: what was looked through
+//! before more input came is not looked through again. So between two reads of the input there is
+//! never more work than for one item of `limits.item_bytes_max`, and the input keeps the deadline.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr3, memmem};
 
 /// How much of a router's reply is taken at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +72,14 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A longer element name is refused: names are kept while their elements are open.
+pub const NAME_BYTES_MAX: usize = 1024;
 /// Longer leaf texts are no names and no keys; scopes are to stay small.
 const LEAF_BYTES_MAX: usize = 4096;
 const LEAVES_MAX: usize = 256;
 const WINDOW_BYTES: usize = 32 << 10;
+/// So many different elements under the envelope are told.
+const ROOTS_MAX: usize = 16;
 
 /// What stands around an item: the elements that are open, and the leaves passed in them.
 #[derive(Default)]
@@ -146,6 +154,11 @@ fn local(name: &str) -> &str {
     name.split_once(':').map_or(name, |(_, local)| local)
 }
 
+/// What stands in place of a name that is none.
+pub fn expected_name() -> String {
+    format!("an element's name of at most {NAME_BYTES_MAX} bytes")
+}
+
 /// Text as UTF-8. What is not is taken as Latin-1: descriptions are free text, and older
 /// releases store what the operator's terminal sent.
 pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
@@ -181,8 +194,8 @@ pub struct Items<'n, R> {
     /// How many bytes of the reply lie before the window.
     before: u64,
     scope: Scope,
-    /// The first element that did more than wrap others.
-    root: Option<String>,
+    /// The elements that stand in nothing but wrappers.
+    roots: Vec<String>,
     /// The text since the last open tag, while no other tag came: bytes, since what was read
     /// may end within a character.
     leaf: Option<Vec<u8>>,
@@ -203,7 +216,7 @@ impl<'n, R: Read> Items<'n, R> {
             end: 0,
             before: 0,
             scope: Scope::default(),
-            root: None,
+            roots: Vec::new(),
             leaf: None,
             item_bytes: 0,
             close: Vec::new(),
@@ -239,13 +252,18 @@ impl<'n, R: Read> Items<'n, R> {
     }
 
     /// The item that `next_item` went to, both tags included.
-    pub fn text(&self) -> Cow<'_, str> {
-        to_text(&self.window[self.at - self.item_bytes..self.at])
+    pub fn item(&self) -> &[u8] {
+        &self.window[self.at - self.item_bytes..self.at]
     }
 
-    /// Local name of the first element under the envelope, once it was met.
-    pub fn root(&self) -> Option<&str> {
-        self.root.as_deref()
+    /// The same as text.
+    pub fn text(&self) -> Cow<'_, str> {
+        to_text(self.item())
+    }
+
+    /// Local names of the elements under the envelope that were met, each once and in their order.
+    pub fn roots(&self) -> &[String] {
+        &self.roots
     }
 
     pub fn scope(&self) -> &Scope {
@@ -267,21 +285,22 @@ impl<'n, R: Read> Items<'n, R> {
     pub fn longer(&mut self) -> Result<(), Error> {
         self.at -= self.item_bytes;
         let (mut look, mut depth, mut of_name) = (0, 0, 0);
+        let mut end = MarkupEnd::default();
         loop {
             let have = &self.window[self.at..self.end];
             look += memchr(b'<', &have[look..]).unwrap_or(have.len() - look);
             let rest = &have[look..];
-            let aside = matches!(rest.get(1), Some(b'!' | b'?'));
-            let Some(bytes) = (if aside { aside_bytes(rest) } else { tag_bytes(rest) }) else {
+            let Some(bytes) = end.find(rest) else {
                 if !self.fill()? {
                     return self.never_closed();
                 }
                 continue;
             };
+            end = MarkupEnd::default();
             look += bytes;
             let name = &self.close[2..];
             match &rest[1..bytes - 1] {
-                _ if aside => {}
+                [b'!' | b'?', ..] => {}
                 [b'/', close @ ..] => {
                     depth -= 1;
                     of_name -= i32::from(close.trim_ascii_end() == name);
@@ -348,22 +367,25 @@ impl<'n, R: Read> Items<'n, R> {
 
     /// The length of the tag that stands at `at`; comments and the like are passed over.
     fn tag(&mut self) -> Result<Option<usize>, Error> {
-        loop {
-            let have = &self.window[self.at..self.end];
-            let aside = matches!(have.get(1), Some(b'!' | b'?'));
-            let found = if aside { aside_bytes(have) } else { tag_bytes(have) };
-            let Some(bytes) = found else {
-                if !self.fill()? {
-                    return self.malformed("the end of a tag");
-                }
-                continue;
-            };
-            if !aside {
-                return Ok(Some(bytes));
+        let mut end = MarkupEnd::default();
+        let bytes = loop {
+            if let Some(bytes) = end.find(&self.window[self.at..self.end]) {
+                break bytes;
             }
-            if let Some(leaf) = &mut self.leaf {
-                let text = have[..bytes].strip_prefix(b"<![CDATA[");
-                let text = text.and_then(|text| text.strip_suffix(b"]]>")).unwrap_or_default();
+            if !self.fill()? {
+                return self.malformed("the end of a tag");
+            }
+        };
+        let markup = &self.window[self.at..self.at + bytes];
+        if !is_aside(markup) {
+            return Ok(Some(bytes));
+        }
+        if let Some(leaf) = &mut self.leaf {
+            let text = markup.strip_prefix(CDATA_OPEN).and_then(|text| text.strip_suffix(b"]]>"));
+            let text = text.unwrap_or_default();
+            if leaf.len() + text.len() > LEAF_BYTES_MAX {
+                self.leaf = None;
+            } else {
                 // The leaf's text is unescaped when it is complete.
                 for byte in text {
                     leaf.extend_from_slice(if *byte == b'&' {
@@ -373,56 +395,69 @@ impl<'n, R: Read> Items<'n, R> {
                     });
                 }
             }
-            self.at += bytes;
-            return Ok(None);
         }
+        self.at += bytes;
+        Ok(None)
     }
 
     /// Follows the tag of that length; an item's index if it opens one, which is then read whole.
     fn enter_or_leave(&mut self, tag_bytes: usize) -> Result<Option<usize>, Error> {
-        let tag = to_text(&self.window[self.at + 1..self.at + tag_bytes - 1]).into_owned();
-        if let Some(name) = tag.strip_prefix('/') {
-            let name = name.trim_ascii_end();
-            if name != self.scope.innermost() || self.scope.ends.is_empty() {
-                let open = self.scope.innermost().to_string();
-                return self.malformed(format!("</{open}>, found </{name}>"));
-            }
-            self.scope.leave();
-            if let Some(text) = self.leaf.take() {
-                self.scope.keep(name, unescape(&to_text(&text)).trim_ascii());
-            }
-            self.at += tag_bytes;
-            return Ok(None);
+        let tag = &self.window[self.at + 1..self.at + tag_bytes - 1];
+        if let Some(name) = tag.strip_prefix(b"/") {
+            return self.leave(tag_bytes, to_text(shortest(name.trim_ascii_end())).into_owned());
         }
-        let (tag, empty) = tag.strip_suffix('/').map_or((tag.as_str(), false), |tag| (tag, true));
-        let name = tag.split_ascii_whitespace().next().unwrap_or_default();
-        let unnamed = tag.starts_with(|c: char| c.is_ascii_whitespace());
-        if name.is_empty() || unnamed || name.contains('<') {
-            return self.malformed("an element's name");
+        let (tag, empty) = tag.strip_suffix(b"/").map_or((tag, false), |tag| (tag, true));
+        let end = tag.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'<');
+        let (name, rest) = tag.split_at(end.unwrap_or(tag.len()));
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || rest.starts_with(b"<") {
+            return self.malformed(expected_name());
         }
+        let name = to_text(name).into_owned();
         self.leaf = None;
-        if self.root.is_none() && !ENVELOPE.contains(&local(name)) {
-            self.root = Some(local(name).to_string());
-        }
-        if let Some(index) = self.names.iter().position(|wanted| *wanted == local(name)) {
+        let item = self.names.iter().position(|wanted| *wanted == local(&name));
+        self.note_root(&name);
+        if item.is_some() {
             self.item_bytes = tag_bytes;
             if !empty {
-                self.look_for(name);
+                self.look_for(&name);
                 self.item_bytes = self.close_tag(tag_bytes)?;
             }
             self.at += self.item_bytes;
-            return Ok(Some(index));
+            return Ok(item);
         }
         if !empty {
             if self.scope.ends.len() >= self.limits.depth_max {
                 let at = self.before + self.at as u64;
                 return Err(Error::TooDeep { at, limit: self.limits.depth_max });
             }
-            self.scope.enter(name);
+            self.scope.enter(&name);
             self.leaf = Some(Vec::new());
         }
         self.at += tag_bytes;
         Ok(None)
+    }
+
+    fn leave(&mut self, tag_bytes: usize, name: String) -> Result<Option<usize>, Error> {
+        if name != self.scope.innermost() || self.scope.ends.is_empty() {
+            let open = self.scope.innermost().to_string();
+            return self.malformed(format!("</{open}>, found </{name}>"));
+        }
+        self.scope.leave();
+        if let Some(text) = self.leaf.take() {
+            self.scope.keep(&name, unescape(&to_text(&text)).trim_ascii());
+        }
+        self.at += tag_bytes;
+        Ok(None)
+    }
+
+    /// Remembers an element that stands in nothing but wrappers and is none.
+    fn note_root(&mut self, name: &str) {
+        let name = local(name);
+        let is_wrapper = |name: &str| ENVELOPE.contains(&name);
+        let is_new = !is_wrapper(name) && !self.roots.iter().any(|root| root == name);
+        if is_new && self.roots.len() < ROOTS_MAX && self.scope.open().all(is_wrapper) {
+            self.roots.push(name.to_string());
+        }
     }
 
     fn look_for(&mut self, name: &str) {
@@ -434,24 +469,27 @@ impl<'n, R: Read> Items<'n, R> {
 
     /// The length of the item that starts at `at`, its close tag searched from `look` on.
     fn close_tag(&mut self, mut look: usize) -> Result<usize, Error> {
+        // Whether `look` stands behind the name of a close tag.
+        let mut named = false;
         loop {
             let have = &self.window[self.at..self.end];
-            match self.close_finder.find(&have[look..]) {
-                Some(found) => {
-                    look += found;
-                    let after = look + self.close.len();
-                    let end = memchr(b'>', &have[after..]).map(|gt| after + gt);
-                    match end {
-                        Some(gt) if have[after..gt].trim_ascii().is_empty() => return Ok(gt + 1),
-                        // Another name that begins with this one.
-                        Some(_) => {
-                            look = after;
-                            continue;
-                        }
-                        None => {}
+            if named {
+                look = have.len() - have[look..].trim_ascii_start().len();
+                match have.get(look) {
+                    Some(b'>') => return Ok(look + 1),
+                    // Another name that begins with this one.
+                    Some(_) => {
+                        named = false;
+                        continue;
                     }
+                    None => {}
                 }
-                None => look = look.max(have.len().saturating_sub(self.close.len())),
+            } else if let Some(found) = self.close_finder.find(&have[look..]) {
+                look += found + self.close.len();
+                named = true;
+                continue;
+            } else {
+                look = look.max(have.len().saturating_sub(self.close.len()));
             }
             if !self.fill()? {
                 return self.never_closed();
@@ -460,33 +498,74 @@ impl<'n, R: Read> Items<'n, R> {
     }
 }
 
-/// The length of the tag at the start; a `>` may stand in an attribute's quotes.
-pub fn tag_bytes(bytes: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        let end = at + memchr(b'>', bytes.get(at..)?)?;
-        let Some(quote) = bytes[at..end].iter().position(|b| matches!(b, b'"' | b'\'')) else {
-            return Some(end + 1);
-        };
-        at += quote + 1;
-        at += memchr(bytes[at - 1], bytes.get(at..)?)? + 1;
-    }
+pub const CDATA_OPEN: &[u8] = b"<![CDATA[";
+
+/// A comment, a CDATA section or an instruction, not a tag.
+fn is_aside(markup: &[u8]) -> bool {
+    matches!(markup.get(1), Some(b'!' | b'?'))
 }
 
-/// The length of the comment, CDATA section or instruction at the start.
-fn aside_bytes(bytes: &[u8]) -> Option<usize> {
-    let (open, close) = if bytes.starts_with(b"<!--") {
-        (4, &b"-->"[..])
-    } else if bytes.starts_with(b"<![CDATA[") {
-        (9, &b"]]>"[..])
-    } else if bytes.len() < 9 && (b"<!--".starts_with(bytes) || b"<![CDATA[".starts_with(bytes)) {
-        return None;
-    } else if bytes.starts_with(b"<?") {
-        (2, &b"?>"[..])
-    } else {
-        (2, &b">"[..])
-    };
-    memmem::find(&bytes[open..], close).map(|at| open + at + close.len())
+/// Enough of a name to say what it is.
+fn shortest(name: &[u8]) -> &[u8] {
+    &name[..name.len().min(NAME_BYTES_MAX)]
+}
+
+/// The search for the end of a tag or an aside, which goes on where it was when more has come.
+#[derive(Default)]
+pub struct MarkupEnd {
+    look: usize,
+    /// The quotes of an attribute in which `look` stands.
+    quote: Option<u8>,
+}
+
+impl MarkupEnd {
+    /// The length of the markup at the start of `bytes`, which are those of the last call and more.
+    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        if is_aside(bytes) { self.find_aside(bytes) } else { self.find_tag(bytes) }
+    }
+
+    /// A `>` may stand in an attribute's quotes.
+    fn find_tag(&mut self, bytes: &[u8]) -> Option<usize> {
+        loop {
+            let rest = bytes.get(self.look..)?;
+            let found = match self.quote {
+                Some(quote) => memchr(quote, rest),
+                None => memchr3(b'>', b'"', b'\'', rest),
+            };
+            let Some(found) = found else {
+                self.look = bytes.len();
+                return None;
+            };
+            self.look += found + 1;
+            match (self.quote, rest[found]) {
+                (Some(_), _) => self.quote = None,
+                (None, b'>') => return Some(self.look),
+                (None, quote) => self.quote = Some(quote),
+            }
+        }
+    }
+
+    fn find_aside(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (open, close) = if bytes.starts_with(b"<!--") {
+            (4, &b"-->"[..])
+        } else if bytes.starts_with(CDATA_OPEN) {
+            (9, &b"]]>"[..])
+        } else if b"<!--".starts_with(bytes) || CDATA_OPEN.starts_with(bytes) {
+            return None;
+        } else if bytes.starts_with(b"<?") {
+            (2, &b"?>"[..])
+        } else {
+            (2, &b">"[..])
+        };
+        let from = self.look.max(open);
+        match memmem::find(&bytes[from..], close) {
+            Some(at) => Some(from + at + close.len()),
+            None => {
+                self.look = from.max(bytes.len() - (close.len() - 1));
+                None
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -577,7 +656,7 @@ mod tests {
         assert_eq!(malformed("<r><a></r>"), (6, "</a>, found </r>".into()));
         assert_eq!(malformed("<r></r></r>"), (7, "</>, found </r>".into()));
         assert_eq!(malformed("error: syntax error"), (0, "an element, not text".into()));
-        assert_eq!(malformed("<r>a < b</r>"), (5, "an element's name".into()));
+        assert_eq!(malformed("<r>a < b</r>"), (5, expected_name()));
         assert_eq!(malformed("<r><a b='"), (3, "the end of a tag".into()));
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::base::text::first_line;
+use crate::xml::{misfits, numbers};
 
 /// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -35,17 +36,8 @@ impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let wrong = || serde::de::Error::custom(format!("`{}` is not a number", first_line(&text)));
-        quantity(&text).map(Quantity).ok_or_else(wrong)
+        numbers::quantity(&text).map(Quantity).ok_or_else(wrong)
     }
-}
-
-fn quantity(text: &str) -> Option<f64> {
-    let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
-    let unit = unit.trim_start();
-    let is_unit = unit.is_empty() || unit.starts_with(|c: char| c.is_alphabetic() || c == '%');
-    if is_unit { number.parse().ok() } else { None }
 }
 
 /// The leaf elements of an item, at whatever depth, in the reply's order.
@@ -94,7 +86,8 @@ impl Flat {
     }
 }
 
-/// A bandwidth in bit/s, of a text such as `10Gbps`, `9.5Gbps,`, `1000mbps`, `10g` or `1000000`.
+/// A bandwidth in bit/s, of a text such as `10Gbps`, `1000 Mbps`, `9.5Gbps,`, `1000mbps`, `10g`,
+/// `1,000,000` or `1000000`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitRate(pub f64);
 
@@ -119,7 +112,8 @@ impl BitRate {
             "tbps" | "t" => 1e12,
             _ => return None,
         };
-        Some(BitRate(number.parse::<f64>().ok()? * scale)).filter(|rate| rate.0.is_finite())
+        let number: f64 = numbers::number(number.trim_end())?;
+        Some(BitRate(number * scale)).filter(|rate| rate.0.is_finite())
     }
 }
 
@@ -204,14 +198,23 @@ impl Leaves {
         })
     }
     pub fn integer(&self, name: &str) -> Option<u64> {
-        self.text(name)?.parse().ok()
+        self.number(name, numbers::number, "a whole number")
     }
     pub fn decimal(&self, name: &str) -> Option<f64> {
-        self.text(name)?.parse().ok()
+        self.number(name, numbers::number, "a number")
     }
     /// A number that may have its unit behind it, as `Quantity` has.
     pub fn quantity(&self, name: &str) -> Option<f64> {
-        quantity(self.text(name)?)
+        self.number(name, numbers::quantity, "a number")
+    }
+
+    fn number<N>(&self, name: &str, read: fn(&str) -> Option<N>, what: &str) -> Option<N> {
+        let text = self.text(name)?;
+        let number = read(text);
+        if number.is_none() {
+            misfits::count(|| format!("{name}: `{}` is not {what}", first_line(text)));
+        }
+        number
     }
 }
 
@@ -397,6 +400,10 @@ mod tests {
             ("inf", None),
             ("0bps", Some(0.0)),
             ("1000000", Some(1e6)),
+            ("1000 Mbps", Some(1e9)),
+            ("1,000,000 bps", Some(1e6)),
+            ("-inf Mbps", None),
+            ("1 000 Mbps", None),
             ("10 furlongs", None),
             ("Unlimited", None),
         ] {
@@ -414,6 +421,21 @@ mod tests {
         assert_eq!(found, [Some("1"), Some("2"), Some(""), Some("4"), None]);
         let none: Leaves = Element::new("<i/>", 9).read().unwrap();
         assert_eq!(none.text("i"), None);
+    }
+
+    #[test]
+    fn a_leaf_that_does_not_fit_is_counted() {
+        let leaves: Leaves = Element::new("<i><a>x</a><b>7 s</b><c/></i>", 9).read().unwrap();
+        misfits::take();
+        let read = (leaves.integer("a"), leaves.decimal("b"), leaves.quantity("b"));
+        assert_eq!(read, (None, None, Some(7.0)));
+        assert_eq!((leaves.integer("absent"), leaves.text("c")), (None, Some("")));
+        let found = misfits::take();
+        assert_eq!(
+            (found.count, found.first.as_deref()),
+            (2, Some("a: `x` is not a whole number"))
+        );
+        assert_eq!(misfits::take(), misfits::Misfits::default());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::{self, Read};
+use std::time::Duration;
 
 use perijove::xml::element::{self, Element};
 use perijove::xml::items::{self, Items, Limits};
@@ -158,7 +159,7 @@ fn cut(reply: &str, sizes: Vec<usize>) -> Vec<Found> {
     let mut items = Items::new(input, ITEMS, &Limits::default());
     let mut found = Vec::new();
     while items.next_item().unwrap().is_some() {
-        if Element::new(&items.text(), 128).read::<IgnoredAny>() == Err(element::Error::Short) {
+        if Element::new(items.item(), 128).read::<IgnoredAny>() == Err(element::Error::Short) {
             items.longer().unwrap();
         }
         let scope = items.scope();
@@ -374,4 +375,97 @@ proptest! {
             prop_assert_eq!(found, at, "{}", text);
         }
     }
+}
+
+/// A reply of about that many bytes.
+type Make = fn(usize) -> String;
+
+/// Replies of a size that are hard to read: each would take a time that grows with the square of
+/// the size if something in them were looked through again and again.
+const HARD: &[(&str, Make)] = &[
+    ("text", |bytes| format!("<r><item><name>{}</name></item></r>", "d".repeat(bytes))),
+    ("references", |bytes| {
+        format!("<r><item><name>{}</name></item></r>", "&amp;".repeat(bytes / 5))
+    }),
+    ("ampersands", |bytes| format!("<r><item><name>{}</name></item></r>", "&".repeat(bytes))),
+    ("quotes in an item's tag", |bytes| format!("<r><item {}></item></r>", "''".repeat(bytes / 2))),
+    ("quotes in a tag", |bytes| format!("<r><x {}></x></r>", "''".repeat(bytes / 2))),
+    ("quotes without an end", |bytes| format!("<r><x {}", "''".repeat(bytes / 2))),
+    ("a quote without an end", |bytes| format!("<r><x a=\"{}", "'>".repeat(bytes / 2))),
+    ("attributes", |bytes| format!("<r><item {}/></r>", "a='b' ".repeat(bytes / 6))),
+    ("close tags without an end", |bytes| format!("<r><item>{}>", "</item".repeat(bytes / 6))),
+    ("a close tag with spaces", |bytes| format!("<r><item></item{}></r>", " ".repeat(bytes))),
+    ("close tags with spaces", |bytes| format!("<r><item>{}", "</item     x".repeat(bytes / 12))),
+    ("names that begin alike", |bytes| {
+        format!("<r><item>{}</item></r>", "<items></items>".repeat(bytes / 15))
+    }),
+    ("items within items", |bytes| {
+        format!("<r>{}</r>", "<item><item></item><item/></item>".repeat(bytes / 33))
+    }),
+    ("open items", |bytes| format!("<r>{}", "<item>".repeat(bytes / 6))),
+    ("comments", |bytes| format!("<r><item>{}</item></r>", "<a/><!-- -->".repeat(bytes / 12))),
+    ("comments without an end", |bytes| {
+        format!("<r><item>{}</item></r>", "<!--".repeat(bytes / 4))
+    }),
+    ("a comment", |bytes| format!("<r><!--{}--></r>", "-".repeat(bytes))),
+    ("close tags in comments", |bytes| {
+        format!("<r><item>{}</item></r>", "<!--</item>-->".repeat(bytes / 14))
+    }),
+    ("brackets", |bytes| format!("<r>{}", "<".repeat(bytes))),
+    ("brackets in an item", |bytes| format!("<r><item>{}</item></r>", "<".repeat(bytes))),
+    ("lists that stand apart", |bytes| {
+        format!("<r><item>{}</item></r>", "<unit><name/></unit><flag/>".repeat(bytes / 27))
+    }),
+    ("lists within lists", |bytes| {
+        let unit = "<unit><name/><unit><name/></unit><flag/></unit><mtu/>";
+        format!("<r><item>{}</item></r>", unit.repeat(bytes / unit.len()))
+    }),
+    ("a long name", |bytes| format!("<r><{}/></r>", "n".repeat(bytes))),
+    ("long names", |bytes| {
+        format!("<r>{}", format!("<{}>", "n".repeat(items::NAME_BYTES_MAX)).repeat(bytes >> 10))
+    }),
+];
+
+/// Reads a reply as `read_reply` does, in pieces as they come from a session.
+fn read_through(reply: &str) {
+    let input = Pieces { bytes: reply.as_bytes(), sizes: vec![1400, 16384], next: 0 };
+    let limits = Limits { item_bytes_max: 16 << 20, ..Limits::default() };
+    let mut items = Items::new(input, ITEMS, &limits);
+    while let Ok(Some(_)) = items.next_item() {
+        let read = Element::new(items.item(), 128).read::<Thing>();
+        if read == Err(element::Error::Short) && items.longer().is_ok() {
+            let _ = Element::new(items.item(), 128).read::<Thing>();
+        }
+    }
+}
+
+/// How long this thread was on a processor: other programs may have those at the same time.
+#[cfg(target_os = "linux")]
+fn processor_time() -> Duration {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_time_for_a_byte_does_not_grow_with_the_reply() {
+    const SMALL: usize = 64 << 10;
+    const LARGE: usize = 8 << 20;
+    let time = |reply: &str, runs: usize| -> f64 {
+        let start = processor_time();
+        (0..runs).for_each(|_| read_through(reply));
+        let time = processor_time() - start;
+        time.as_nanos() as f64 / (reply.len() * runs) as f64
+    };
+    let mut wrong = Vec::new();
+    for (name, make) in HARD {
+        let small = time(&make(SMALL), LARGE / SMALL);
+        let large = time(&make(LARGE), 1);
+        // Squared it would be 128 times as much; what fits into the processor's cache is faster.
+        if large > 8.0 * small && large > 10.0 {
+            wrong.push(format!("{name}: {small:.1} ns for a byte, then {large:.1}"));
+        }
+        println!("{name}: {small:.1} ns for a byte, then {large:.1}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
