@@ -100,60 +100,80 @@ impl<S: Read + Write> Framer<S> {
 pub struct Message<'a, S: Read + Write> {
     framer: &'a mut Framer<S>,
     bytes: usize,
-    /// Bytes left in the chunk.
+    /// Bytes left in the chunk; or, of those in the buffer, that belong to no marker.
     left: usize,
     end: bool,
 }
 
 impl<S: Read + Write> Message<'_, S> {
+    /// Gives up a message that has no end in sight: the session is lost.
+    pub fn abandon(mut self) {
+        self.framer.lost = true;
+        self.end = true;
+    }
+
     /// Up to the marker, which may be cut in two by the buffer's end.
     fn read_to_marker(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
+        while self.left == 0 {
             let framer = &mut *self.framer;
             let have = &framer.buffer[framer.at..framer.end];
-            // A message's bytes are looked through once: those already seen hold no marker.
+            // What is found to hold no marker is not looked through again.
             let found = memmem::find(have, END_OF_MESSAGE);
             if found == Some(0) {
                 framer.at += END_OF_MESSAGE.len();
                 self.end = true;
                 return Ok(0);
             }
-            let free = found.unwrap_or(have.len().saturating_sub(END_OF_MESSAGE.len() - 1));
-            if free > 0 {
-                return Ok(framer.take(free, into));
+            self.left = found.unwrap_or(have.len().saturating_sub(END_OF_MESSAGE.len() - 1));
+            if self.left > 0 {
+                break;
             }
             match framer.fill() {
                 // What could have begun a marker is the message's own, cut short as it is.
                 Err(err)
                     if err.kind() == io::ErrorKind::UnexpectedEof && framer.at < framer.end =>
                 {
-                    return Ok(framer.take(framer.end - framer.at, into));
+                    self.left = framer.end - framer.at;
                 }
                 filled => filled?,
             }
         }
+        let bytes = self.framer.take(self.left, into);
+        self.left -= bytes;
+        Ok(bytes)
     }
 
+    /// As much as is there of the chunks, however small they are; a whole wait only for the first
+    /// byte.
     fn read_chunks(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.left == 0 {
+        let mut read = 0;
+        while read < into.len() {
             let framer = &mut *self.framer;
             let have = &framer.buffer[framer.at..framer.end];
+            if self.left > 0 && !have.is_empty() {
+                let bytes = framer.take(self.left.min(have.len()), &mut into[read..]);
+                self.left -= bytes;
+                read += bytes;
+                continue;
+            }
             // Junos ends its <hello> with a newline that is part of nothing.
-            if have.starts_with(b"\n\n") {
+            if self.left == 0 && have.starts_with(b"\n\n") {
                 framer.at += 1;
                 continue;
             }
-            match header(have) {
+            match if self.left > 0 { Header::Short } else { header(have) } {
                 Header::Chunk { bytes, left } => {
                     framer.at += bytes;
                     self.left = left;
                 }
+                // The end, or what is wrong, is for the next call.
+                Header::Short | Header::End { .. } | Header::Wrong if read > 0 => break,
+                Header::Short => framer.fill()?,
                 Header::End { bytes } => {
                     framer.at += bytes;
                     self.end = true;
-                    return Ok(0);
+                    break;
                 }
-                Header::Short => framer.fill()?,
                 Header::Wrong => {
                     let shown = String::from_utf8_lossy(&have[..have.len().min(16)]).into_owned();
                     let what = format!("expected a chunk header (RFC 6242), found {shown:?}");
@@ -161,13 +181,7 @@ impl<S: Read + Write> Message<'_, S> {
                 }
             }
         }
-        let framer = &mut *self.framer;
-        if framer.at == framer.end {
-            framer.fill()?;
-        }
-        let bytes = framer.take(self.left.min(framer.end - framer.at), into);
-        self.left -= bytes;
-        Ok(bytes)
+        Ok(read)
     }
 }
 

@@ -53,7 +53,7 @@ impl std::fmt::Display for RpcError {
         let message = if self.error_message.is_empty() { tag } else { &self.error_message };
         write!(f, "{}", first_line(message))?;
         if !self.error_info.bad_element.is_empty() {
-            write!(f, " ({})", self.error_info.bad_element)?;
+            write!(f, " ({})", first_line(&self.error_info.bad_element))?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::framing::{Framer, Message};
 use super::transport::{Error, Transport};
-use crate::base::text::first_line;
+use crate::base::text::{first_line, safe};
 use crate::xml::element::Element;
 use crate::xml::items::{Limits, to_text};
 
@@ -20,6 +20,11 @@ const HELLO: &str = "<hello xmlns=\"urn:ietf:params:xml:ns:netconf:base:1.0\"><c
 const NOISE_BYTES_MAX: u64 = 1 << 20;
 /// Where a reply's open tag must have ended.
 const REPLY_TAG_BYTES_MAX: usize = 8 << 10;
+/// The longest name of the hello's element that is looked for, with its prefix.
+const HELLO_NAME_BYTES_MAX: usize = 64;
+/// RFC 6241 has a number of up to 10 digits.
+const SESSION_ID_BYTES_MAX: usize = 64;
+const CAPABILITIES_MAX: usize = 1000;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,9 +46,9 @@ pub struct Session {
     message_id: u64,
     /// A reply was none, or another request's.
     out_of_step: bool,
-    /// The number that the router gave the session.
+    /// The number that the router gave the session, safe for a log.
     pub session_id: String,
-    /// The router's capabilities.
+    /// The router's capabilities, safe for a log; the first thousand of them.
     pub capabilities: Vec<String>,
 }
 
@@ -65,6 +70,10 @@ impl Session {
         if capabilities.iter().any(|capability| capability == BASE_1_1) {
             framer.use_chunks();
         }
+        let session_id = safe(session_id.trim(), SESSION_ID_BYTES_MAX);
+        let safe_capability = |capability: &String| first_line(capability);
+        let capabilities =
+            capabilities.iter().take(CAPABILITIES_MAX).map(safe_capability).collect();
         Ok(Session { framer, message_id: 0, out_of_step: false, session_id, capabilities })
     }
 
@@ -111,7 +120,11 @@ fn read_hello(framer: &mut Framer<Box<dyn Transport>>) -> Result<Hello, Error> {
     let mut noise = String::new();
     loop {
         let mut message = Vec::new();
-        let read = framer.message().take(NOISE_BYTES_MAX).read_to_end(&mut message);
+        let mut reader = framer.message();
+        let read = reader.by_ref().take(NOISE_BYTES_MAX).read_to_end(&mut message);
+        if message.len() as u64 == NOISE_BYTES_MAX {
+            reader.abandon();
+        }
         let text = to_text(&message);
         let said = first_line(if noise.is_empty() { &text } else { &noise });
         if let Err(err) = read {
@@ -119,11 +132,12 @@ fn read_hello(framer: &mut Framer<Box<dyn Transport>>) -> Result<Hello, Error> {
             return Err(Error(format!("no <hello> from the router, which said {said}: {err}")));
         }
         if let Some(start) = hello_start(&text) {
-            return Element::new(&text[start..], 32)
-                .read()
-                .map_err(|err| Error(format!("the router's <hello> cannot be read: {err}")));
+            return Element::new(&text[start..], 32).read().map_err(|err| {
+                let err = first_line(&err.to_string());
+                Error(format!("the router's <hello> cannot be read: {err}"))
+            });
         }
-        if noise.len() + text.len() > NOISE_BYTES_MAX as usize {
+        if noise.len() + text.len() >= NOISE_BYTES_MAX as usize {
             return Err(Error(format!("no <hello> from the router, which said `{said}`")));
         }
         // A restricted user's session begins with an <rpc-reply> that holds an error.
@@ -133,10 +147,11 @@ fn read_hello(framer: &mut Framer<Box<dyn Transport>>) -> Result<Hello, Error> {
 
 /// Where the element `<hello>` starts, whatever its prefix.
 fn hello_start(text: &str) -> Option<usize> {
-    text.match_indices('<').map(|(at, _)| at).find(|at| {
-        let tag = &text[at + 1..];
-        let name = tag.split(|c: char| c.is_ascii_whitespace() || "/>".contains(c)).next();
-        name.is_some_and(|name| name == "hello" || name.ends_with(":hello"))
+    memchr::memchr_iter(b'<', text.as_bytes()).find(|at| {
+        let tag = &text.as_bytes()[at + 1..];
+        let tag = &tag[..tag.len().min(HELLO_NAME_BYTES_MAX)];
+        let mut names = tag.split(|byte| byte.is_ascii_whitespace() || b"/><".contains(byte));
+        names.next().is_some_and(|name| name == b"hello" || name.ends_with(b":hello"))
     })
 }
 
@@ -151,11 +166,13 @@ impl<'a> Reply<'a> {
     /// Reads on until the open tag is there, and checks that it answers the request.
     fn start(mut message: Message<'a, Box<dyn Transport>>, id: u64) -> Result<Reply<'a>, Error> {
         let mut head = Vec::new();
+        // What came last may end the tag.
+        let mut is_new = false;
         loop {
-            if let Some((start, tag)) = reply_tag(&head) {
+            if let Some((start, tag)) = is_new.then(|| reply_tag(&head)).flatten() {
                 let answers = message_id(&tag);
                 if answers.as_deref().is_some_and(|answers| answers != id.to_string()) {
-                    let answers = answers.unwrap_or_default();
+                    let answers = first_line(&answers.unwrap_or_default());
                     let what = format!("the reply is for message-id {answers}, not {id}");
                     return Err(Error(what));
                 }
@@ -164,6 +181,7 @@ impl<'a> Reply<'a> {
             let mut more = [0; 1024];
             let read = message.read(&mut more).map_err(|err| Error(err.to_string()))?;
             head.extend_from_slice(&more[..read]);
+            is_new = more[..read].contains(&b'>');
             if read == 0 || head.len() > REPLY_TAG_BYTES_MAX {
                 let text = to_text(&head).into_owned();
                 let said = first_line(&text);
@@ -256,6 +274,37 @@ mod tests {
         assert_eq!(reply.trim(), "<nc:rpc-reply xmlns:nc='x' message-id=\"1\"><a/></nc:rpc-reply>");
         let err = rpc(&mut session).unwrap_err().0;
         assert_eq!(err, "the reply is for message-id 7, not 2");
+    }
+
+    #[test]
+    fn a_hello_without_an_end_is_given_up() {
+        let started = Instant::now();
+        // None of these takes more than a look at each byte.
+        for noise in ["<", "<hell", "noise ", "<a:b:", "<hello-", "\u{e9}<"] {
+            let noise = noise.repeat((2 << 20) / noise.len());
+            let err = open(&noise).err().unwrap().0;
+            assert!(err.starts_with("no <hello> from the router, which said `"), "{err}");
+            assert!(err.len() < 700, "{}", err.len());
+        }
+        let err = open(&"]]>]]>".repeat(1 << 18)).err().unwrap().0;
+        assert!(err.contains("said nothing"), "{err}");
+        // Were each `<` looked behind for the end of a name, it would be an hour.
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn what_a_router_says_cannot_forge_a_log_line() {
+        let forged = ROUTER.replace("77", "7\nERROR forged\x1b[31m\u{202e}");
+        let session = open(&forged).unwrap();
+        assert_eq!(session.session_id, "7\\nERROR forged\\u{1b}[31m\\u{202e}");
+        assert_eq!(session.capabilities, ["urn:ietf:params:netconf:base:1.0"]);
+        let long = ROUTER.replace("77", &"7".repeat(10_000));
+        assert!(open(&long).unwrap().session_id.len() <= SESSION_ID_BYTES_MAX);
+
+        let replies = "<rpc-reply message-id='9\x1b[2J\nERROR'/>]]>]]>";
+        let mut session = open(&format!("{ROUTER}{replies}")).unwrap();
+        let err = rpc(&mut session).unwrap_err().0;
+        assert_eq!(err, "the reply is for message-id 9\\u{1b}[2J, not 1");
     }
 
     #[test]
