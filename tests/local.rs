@@ -138,6 +138,68 @@ fn the_childs_stderr_is_in_the_log() {
     assert!(line.is_some_and(|line| line.contains("r1: ")), "{}", finished.stderr);
 }
 
+/// `[[router]]` whose command is this shell script.
+fn shell(script: &str) -> String {
+    format!("[[router]]\nidentity = \"r1\"\ncommand = [\"sh\", \"-c\", {script:?}]\n")
+}
+
+#[test]
+fn a_flood_on_a_childs_stderr_is_cut_and_counted() {
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}{}[output.stdout]\n",
+        shell("yes $(printf '\\033[31mforged') >&2 & yes | tr -d '\\n' >&2 & exec sleep 600")
+    ));
+    daemon.process.wait_stderr("more than 50 lines in 60 s on its standard error");
+    let id = daemon.process.id();
+    let before = cpu_ticks(id);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    // A hundredth of a second each; it is read slowly.
+    let ticks = cpu_ticks(id) - before;
+    assert!(ticks < 60, "{ticks} ticks of CPU in 3 s");
+    let finished = daemon.stop();
+    let lines: Vec<&str> = finished.stderr.lines().filter(|line| line.contains("sh: ")).collect();
+    assert!(lines.len() <= 52, "{}", lines.len());
+    assert!(finished.stderr.len() < 200 << 10, "{}", finished.stderr.len());
+    assert!(!finished.stderr.contains('\u{1b}') && finished.stderr.contains("\\u{1b}[31mforged"));
+}
+
+/// The CPU time of a process, in ticks of 10 ms.
+fn cpu_ticks(id: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("the daemon's stat");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn a_child_gets_a_clean_environment() {
+    let directory = common::temporary::Directory::new();
+    let file = directory.write("perijove.toml", shell("env >&2; sleep 1"));
+    let mut command = common::perijove::perijove(&["once", "--collectors", "alarm"]);
+    command.arg("--config").arg(file).env("PERIJOVE_PASSWORD", "correct horse").env("X", "y");
+    let finished = common::process::run(command.env("LD_PRELOAD", ""));
+    for name in ["PATH=", "HOME="] {
+        assert!(finished.stderr.contains(&format!("sh: {name}")), "{}", finished.stderr);
+    }
+    for name in ["PERIJOVE_PASSWORD", "correct horse", "X=y", "LD_PRELOAD"] {
+        assert!(!finished.stderr.contains(name), "{name}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn one_thread_reads_the_stderr_of_all_children() {
+    let routers: String = (1..=8).map(|n| local_router(&format!("r{n}"), "")).collect();
+    let mut daemon = Daemon::start(&format!("collectors = [\"alarm\"]\n{FAST}{routers}"));
+    daemon.wait_lines("points of all", |lines| (hosts(lines).len() >= 8).then_some(()));
+    let tasks = format!("/proc/{}/task", daemon.process.id());
+    let names: Vec<String> = std::fs::read_dir(tasks)
+        .expect("the threads")
+        .map(|task| std::fs::read_to_string(task.expect("a thread").path().join("comm")))
+        .map(|name| name.unwrap_or_default().trim().to_string())
+        .collect();
+    assert_eq!(names.iter().filter(|name| *name == "stderr").count(), 1, "{names:?}");
+    assert_eq!(daemon.stop().code, 0);
+}
+
 #[test]
 fn a_child_that_ends_is_started_again() {
     let mut daemon = Daemon::start(&format!(

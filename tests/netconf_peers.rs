@@ -86,6 +86,7 @@ fn netconfd_answers_perijove() {
             known_hosts: sshd.known_hosts(),
             host_key_check: true,
             legacy_algorithms: false,
+            ciphers: Vec::new(),
             connect_timeout: DEADLINE,
             keepalive_interval: DEADLINE,
         });

@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use common::lines;
 use common::needs::{ROOT, skips};
@@ -11,7 +13,11 @@ use common::perijove::{Daemon, FAST, alarm_polls, every, perijove, router_progra
 use common::process::{Finished, Process, run};
 use common::sshd::{Sshd, USER, password};
 use common::temporary::Directory;
-use common::{free_port, program, wait_for};
+use common::{DEADLINE, free_port, program, wait_for};
+use perijove::base::secret::Secret;
+use perijove::netconf::known_hosts::{self, Verdict};
+use perijove::netconf::{Session, ssh};
+use perijove::xml::items::Limits;
 
 const ONCE: &[&str] = &["once", "--collectors", "alarm"];
 
@@ -439,5 +445,329 @@ fn secrets_are_nowhere_to_be_seen() {
         ] {
             assert!(!text.contains(secret), "a secret is shown: {text}");
         }
+    }
+}
+
+/// Known-hosts files, with KEY and OTHER for the server's and another's key, PORT for its port,
+/// HASH and HASH22 for its hashed name with and without the port.
+const KNOWN_HOSTS: &[&str] = &[
+    "",
+    "# [localhost]:PORT KEY",
+    "[localhost]:PORT KEY",
+    "[localhost]:PORT KEY a comment",
+    "  \t[localhost]:PORT\t KEY",
+    "[LOCALHOST]:PORT KEY",
+    "[localhost]:PORT OTHER",
+    "[localhost]:PORT OTHER\n[localhost]:PORT KEY",
+    "[localhost]:PORT KEY\n[localhost]:PORT OTHER",
+    "localhost KEY",
+    "localhost OTHER",
+    "localhost OTHER\n[localhost]:PORT KEY",
+    "localhost KEY\n[localhost]:PORT OTHER",
+    "[localhost]:1 KEY",
+    "[localhost]:* KEY",
+    "[local*]:PORT KEY",
+    "[?ocalhos?]:PORT KEY",
+    "[localhos]:PORT KEY",
+    "* KEY",
+    "*,![localhost]:PORT KEY",
+    "![localhost]:PORT,* KEY",
+    "*,!localhost KEY",
+    "*,!other KEY",
+    "!other KEY",
+    "![local*]:PORT KEY\n[localhost]:PORT KEY",
+    "mx1,[localhost]:PORT,mx2 KEY",
+    "mx1,mx2 KEY",
+    "[localhost]:PORT,",
+    "[localhost]:PORT",
+    "[localhost]:PORT ssh-ed25519",
+    "[localhost]:PORT ssh-rsa BODY",
+    "[localhost]:PORT ssh-ed25519 !!!!",
+    "[localhost]:PORT BODY",
+    "HASH KEY",
+    "HASH OTHER",
+    "HASH22 KEY",
+    "HASH,mx1 KEY",
+    "|1|AAAA|BBBB KEY",
+    "|2|AAAA|BBBB KEY",
+    "@revoked [localhost]:PORT KEY\n[localhost]:PORT KEY",
+    "[localhost]:PORT KEY\n@revoked * KEY",
+    "[localhost]:PORT KEY\n@revoked localhost KEY",
+    "[localhost]:PORT KEY\n@revoked [localhost]:PORT OTHER",
+    "[localhost]:PORT KEY\n@revoked mx1 KEY",
+    "localhost KEY\n@revoked [localhost]:PORT KEY",
+    "@revoked [localhost]:PORT KEY",
+    "@cert-authority [localhost]:PORT KEY",
+    "@cert-authority * KEY\n[localhost]:PORT KEY",
+    "@cert-authority [localhost]:PORT OTHER\n[localhost]:PORT KEY",
+    "@unknown [localhost]:PORT KEY",
+    "@revoked @cert-authority [localhost]:PORT KEY",
+    "@revoked",
+];
+/// ssh wants a blank behind a marker and passes over this line; perijove reads it as it is meant.
+const TAB_BEHIND_REVOKED: &str = "@revoked\t[localhost]:PORT KEY\n[localhost]:PORT KEY";
+
+/// ssh's own decision on a known-hosts file.
+fn ssh_knows(sshd: &Sshd, known_hosts: &Path) -> bool {
+    let mut command = std::process::Command::new(program("ssh"));
+    command.args(["-F", "none", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"]);
+    command.args(["-o", "GlobalKnownHostsFile=none", "-o", "HostKeyAlgorithms=ssh-ed25519"]);
+    command.args(["-o", "PreferredAuthentications=none", "-o", "UpdateHostKeys=no"]);
+    command.arg("-o").arg(format!("UserKnownHostsFile={}", known_hosts.display()));
+    command.args(["-4", "-p", &sshd.port.to_string(), &format!("{USER}@localhost"), "true"]);
+    let finished = run(&mut command);
+    let refused = finished.stderr.contains("Host key verification failed");
+    let known = finished.stderr.contains("Permission denied");
+    assert!(refused != known, "neither known nor refused: {finished:?}");
+    known
+}
+
+#[test]
+fn known_hosts_as_ssh_reads_them() {
+    let sshd = Sshd::with_router("");
+    let key = std::fs::read_to_string(sshd.directory.join("host_key.pub")).expect("a key");
+    let key = key.rsplit_once(' ').expect("a comment").0;
+    let other = std::fs::read_to_string(sshd.user_key("ed25519", "").with_extension("pub"));
+    let other = other.expect("a key");
+    let other = other.rsplit_once(' ').expect("a comment").0;
+    let hashed = |name: &str| {
+        let file = sshd.directory.write("hashed", format!("{name} {key}\n"));
+        let mut command = std::process::Command::new(program("ssh-keygen"));
+        assert_eq!(run(command.args(["-H", "-f"]).arg(&file)).code, 0);
+        let line = std::fs::read_to_string(file).expect("hashed");
+        line.split(' ').next().expect("a name").to_string()
+    };
+    let port = sshd.port.to_string();
+    let (hash, hash22) = (hashed(&format!("[localhost]:{port}")), hashed("localhost"));
+    let body = key.split(' ').nth(1).expect("a key's body");
+    let wire = openssl::base64::decode_block(body).expect("base64");
+    let mut known = 0;
+    for lines in KNOWN_HOSTS.iter().chain([&TAB_BEHIND_REVOKED]) {
+        let text = lines.replace("HASH22", &hash22).replace("HASH", &hash).replace("PORT", &port);
+        let text = text.replace("KEY", key).replace("OTHER", other).replace("BODY", body) + "\n";
+        let file = sshd.directory.write("table", &text);
+        let verdict = known_hosts::check(&text, "localhost", sshd.port, &wire);
+        let stricter = *lines == TAB_BEHIND_REVOKED;
+        let ours = verdict == Verdict::Known || stricter;
+        assert_eq!(ours, ssh_knows(&sshd, &file), "{lines}: {verdict:?}");
+        assert!(!stricter || matches!(verdict, Verdict::Revoked { line: 1 }), "{verdict:?}");
+        known += usize::from(verdict == Verdict::Known);
+    }
+    assert!((15..40).contains(&known), "{known} of {}", KNOWN_HOSTS.len());
+}
+
+#[test]
+fn a_revoked_key_and_an_authority_are_named() {
+    let sshd = Sshd::with_router("");
+    let line = std::fs::read_to_string(sshd.known_hosts()).expect("known hosts");
+    let key = sshd.user_key("ed25519", "");
+    let with = |text: String| {
+        let file = sshd.directory.write("marked", text);
+        format!(
+            "[[router]]\nidentity = \"r1\"\ntarget = \"127.0.0.1\"\nport = {}\n\
+             username = \"{USER}\"\nprivate_key = {key:?}\nknown_hosts = {file:?}\n",
+            sshd.port
+        )
+    };
+    fails(&with(format!("{line}@revoked {line}")), &["r1", "REVOKED by line 2", "marked"]);
+    fails(
+        &with(format!("# authorities\n@cert-authority {line}")),
+        &["r1", "is not known", "Line 2", "certificates are not supported"],
+    );
+}
+
+#[test]
+fn only_the_ciphers_that_are_set() {
+    let sshd = Sshd::with_router_and("", "Ciphers aes256-ctr,aes128-gcm@openssh.com");
+    let router = sshd.router_with_key("r1");
+    works(&router);
+    works(&format!("{router}ciphers = [\"aes256-ctr\"]\n"));
+    let none = format!("{router}ciphers = [\"chacha20-poly1305@openssh.com\"]\n");
+    fails(&none, &["r1", "no algorithm in common"]);
+    for (ciphers, word) in
+        [("[]", "at least one"), ("[\"rot13\"]", "rot13"), ("[\"3des-cbc\"]", "legacy_algorithms")]
+    {
+        let finished = run_with(&format!("{router}ciphers = {ciphers}\n"), ONCE);
+        assert_eq!(finished.code, 2, "{finished:?}");
+        assert!(finished.stderr.contains(word), "{finished:?}");
+    }
+}
+
+#[test]
+fn a_reply_of_100_mb_comes_whole() {
+    const BYTES: usize = 100_000_000;
+    let directory = Directory::new();
+    let script = directory.write(
+        "big",
+        format!(
+            "printf '<hello><capabilities/><session-id>1</session-id></hello>]]>]]>'\n\
+             printf '<rpc-reply message-id=\"1\">'\n\
+             head -c {BYTES} /dev/zero | tr '\\0' x\nprintf '</rpc-reply>]]>]]>'\ncat >/dev/null\n"
+        ),
+    );
+    let sshd = Sshd::start(directory, &format!("sh {}", script.display()), "");
+    let mut settings = ssh_settings(sshd.port);
+    settings.private_key = Some(sshd.user_key("ed25519", ""));
+    let transport = ssh::connect(&settings).expect("a connection");
+    let mut session = Session::open(transport, &Limits::default(), DEADLINE).expect("a session");
+    let mut reply = session.rpc("<get/>", Instant::now() + 3 * DEADLINE).expect("a reply");
+    let bytes = std::io::copy(&mut reply, &mut std::io::sink()).expect("the whole reply");
+    assert_eq!(bytes, (BYTES + "<rpc-reply message-id=\"1\"></rpc-reply>".len()) as u64);
+}
+
+fn ssh_settings(port: u16) -> ssh::Settings {
+    ssh::Settings {
+        target: "127.0.0.1".into(),
+        port,
+        username: USER.into(),
+        password: Some(Secret::new("none")),
+        private_key: None,
+        passphrase: None,
+        agent: false,
+        known_hosts: "/nonexistent".into(),
+        host_key_check: false,
+        legacy_algorithms: false,
+        ciphers: Vec::new(),
+        connect_timeout: Duration::from_secs(2),
+        keepalive_interval: Duration::from_secs(60),
+    }
+}
+
+/// A packet before there are keys (RFC 4253 section 6).
+fn plain_packet(payload: &[u8]) -> Vec<u8> {
+    let padding = 8 - (payload.len() + 5) % 8 + 8;
+    let length = u32::try_from(payload.len() + padding + 1).expect("a length");
+    let mut packet = length.to_be_bytes().to_vec();
+    packet.push(u8::try_from(padding).expect("a length"));
+    packet.extend(payload);
+    packet.resize(packet.len() + padding, 0);
+    packet
+}
+
+/// Whoever sits at the router's address, without any key: says this to everyone, the second part
+/// again and again.
+fn flood(first: Vec<u8>, again: Vec<u8>) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (first, again) = (first.clone(), again.clone());
+            std::thread::spawn(move || {
+                let mut client = client.expect("a client");
+                let mut done = client.write_all(&first);
+                while done.is_ok() {
+                    done = client.write_all(&again);
+                }
+            });
+        }
+    });
+    port
+}
+
+/// Floods without a key: each with its port.
+fn floods() -> [(&'static str, u16); 5] {
+    let banner = || b"SSH-2.0-x\r\n".to_vec();
+    let names = |names: &str| {
+        let length = u32::try_from(names.len()).expect("a length");
+        [&length.to_be_bytes()[..], names.as_bytes()].concat()
+    };
+    // SSH_MSG_KEXINIT (RFC 4253 section 7.1).
+    let mut offer = [&[20][..], &[7; 16]].concat();
+    for list in ["curve25519-sha256", "ssh-ed25519", "aes128-ctr", "aes128-ctr"] {
+        offer.extend(names(list));
+    }
+    for list in ["hmac-sha2-256", "hmac-sha2-256", "none", "none", "", ""] {
+        offer.extend(names(list));
+    }
+    offer.extend([0; 5]);
+    let keys = [banner(), plain_packet(&offer)].concat();
+    let junk = plain_packet(&[250; 30_000]);
+    let small = plain_packet(&[250]).repeat(1000);
+    let ignored = plain_packet(&[&[2][..], &[0; 30_000]].concat());
+    [
+        ("packets of an unknown type", flood(banner(), junk.clone())),
+        ("the same behind the offer of algorithms", flood(keys, junk)),
+        ("small ones", flood(banner(), small)),
+        ("packets to be ignored", flood(banner(), ignored)),
+        ("lines before the banner", flood(Vec::new(), b"no banner\n".repeat(1000))),
+    ]
+}
+
+#[test]
+fn a_flood_without_a_key_ends_with_the_time_limit() {
+    for (what, port) in floods() {
+        let started = Instant::now();
+        let settings = ssh_settings(port);
+        let err = ssh::connect(&settings).err().unwrap_or_else(|| panic!("{what}: a session"));
+        assert!(started.elapsed() < Duration::from_secs(3), "{what}: {:?}", started.elapsed());
+        assert!(err.0.contains("the SSH handshake failed"), "{what}: {err}");
+        assert!(err.0.len() < 600, "{what}: {err}");
+    }
+}
+
+/// The most memory that a daemon holds while it tries that router three times.
+fn peak_bytes(port: u16) -> u64 {
+    let directory = Directory::new();
+    let password = directory.write_secret("password", "none");
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\n{FAST}timeout = \"1s\"\n[[router]]\nidentity = \"r1\"\n\
+         target = \"127.0.0.1\"\nport = {port}\nusername = \"u\"\nhost_key_check = false\n\
+         connect_timeout = \"2s\"\npassword_file = {password:?}\n"
+    ));
+    let status = format!("/proc/{}/status", daemon.process.id());
+    daemon.process.wait_stderr("r1");
+    // Two tries more, after 1 s and 2 s.
+    std::thread::sleep(Duration::from_secs(6));
+    let status = std::fs::read_to_string(status).expect("the daemon's status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")).expect("a peak");
+    daemon.stop();
+    1024 * peak.parse::<u64>().expect("a number")
+}
+
+#[test]
+fn a_flood_fills_no_memory() {
+    let quiet = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let quiet = peak_bytes(quiet.local_addr().expect("an address").port());
+    std::thread::scope(|scope| {
+        for (what, port) in floods() {
+            scope.spawn(move || {
+                let peak = peak_bytes(port);
+                assert!(peak < quiet + (4 << 20), "{what}: {peak} bytes, {quiet} without it");
+            });
+        }
+    });
+}
+
+/// A server that misbehaves once somebody is logged in.
+fn hostile_sshd(how: &str) -> (Process, u16) {
+    let python = common::target_directory().join("test-venv/bin/python");
+    assert!(python.is_file(), "ncclient is not installed: run tests/install");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/hostile_sshd.py");
+    let mut server = Process::start(std::process::Command::new(python).arg(script).arg(how));
+    let port = server.wait_for("its port", |server| server.stdout().trim().parse().ok());
+    (server, port)
+}
+
+#[test]
+fn a_flood_after_the_login_ends_with_the_time_limit_and_fills_no_memory() {
+    let quiet = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let quiet = peak_bytes(quiet.local_addr().expect("an address").port());
+    for how in ["junk", "ignore", "bytes"] {
+        let (_server, port) = hostile_sshd(how);
+        let mut settings = ssh_settings(port);
+        settings.connect_timeout = DEADLINE;
+        let transport = ssh::connect(&settings).expect("a connection");
+        let mut session =
+            Session::open(transport, &Limits::default(), DEADLINE).expect("a session");
+        let started = Instant::now();
+        let reply = session.rpc("<get/>", started + Duration::from_secs(2));
+        let done = reply.map(|mut reply| std::io::copy(&mut reply, &mut std::io::sink()));
+        assert!(!matches!(done, Ok(Ok(_))), "{how}: a reply");
+        assert!(started.elapsed() < Duration::from_secs(3), "{how}: {:?}", started.elapsed());
+        assert!(session.is_lost(), "{how}");
+        drop(session);
+        let peak = peak_bytes(port);
+        assert!(peak < quiet + (4 << 20), "{how}: {peak} bytes, {quiet} without it");
     }
 }

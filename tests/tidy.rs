@@ -202,7 +202,8 @@ fn lines_are_short_and_code_is_safe_and_done() {
         let code: Vec<&str> = code(&text).collect();
         let code = code.join("\n");
         let mut words = vec!["#[ignore", "todo!(", "unimplemented!(", "dbg!(", "async fn"];
-        if path.starts_with("src") && !path.ends_with("src/base/sys.rs") {
+        let binds = ["src/base/sys.rs", "src/netconf/libssh2.rs"];
+        if path.starts_with("src") && !binds.iter().any(|file| path.ends_with(file)) {
             words.extend(["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"]);
         }
         for word in words {

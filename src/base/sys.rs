@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// The machine's name; empty if it has none.
 pub fn hostname() -> String {
@@ -44,6 +45,23 @@ pub fn kill_group(leader: u32) {
     if let Some(group) = i32::try_from(leader).ok().filter(|group| *group > 1) {
         // SAFETY: takes numbers only.
         unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
+}
+
+/// Waits until one of the files is ready or the time is over; none given means for ever. Returns
+/// how many are ready; a signal may end the wait early, with none.
+pub fn poll(files: &mut [libc::pollfd], time: Option<Duration>) -> std::io::Result<usize> {
+    // Rounded up: with 0 the last millisecond would be a busy loop.
+    let milliseconds = time
+        .map_or(-1, |time| i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
+    // SAFETY: the list is ours and as long as it is said to be.
+    let ready =
+        unsafe { libc::poll(files.as_mut_ptr(), files.len() as libc::nfds_t, milliseconds) };
+    let err = std::io::Error::last_os_error();
+    match usize::try_from(ready) {
+        Ok(ready) => Ok(ready),
+        Err(_) if err.kind() == std::io::ErrorKind::Interrupted => Ok(0),
+        Err(_) => Err(err),
     }
 }
 

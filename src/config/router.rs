@@ -59,6 +59,7 @@ pub struct FileRouter {
     pub known_hosts: Option<PathBuf>,
     pub host_key_check: Option<bool>,
     pub legacy_algorithms: bool,
+    pub ciphers: Option<Spanned<Vec<String>>>,
     pub command: Option<Vec<String>>,
     pub connect_timeout: Option<Timeout>,
     pub keepalive_interval: Option<Time>,
@@ -70,7 +71,7 @@ pub struct FileRouter {
 
 impl FileRouter {
     /// The keys that are SSH's alone, and whether they are set.
-    fn ssh_keys(&self) -> [(&'static str, bool); 13] {
+    fn ssh_keys(&self) -> [(&'static str, bool); 14] {
         [
             ("target", self.target.is_some()),
             ("port", self.port.is_some()),
@@ -84,6 +85,7 @@ impl FileRouter {
             ("known_hosts", self.known_hosts.is_some()),
             ("host_key_check", self.host_key_check.is_some()),
             ("legacy_algorithms", self.legacy_algorithms),
+            ("ciphers", self.ciphers.is_some()),
             ("keepalive_interval", self.keepalive_interval.is_some()),
         ]
     }
@@ -201,6 +203,7 @@ fn link(
         known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
         host_key_check: router.host_key_check.unwrap_or(true),
         legacy_algorithms: router.legacy_algorithms,
+        ciphers: ciphers(written, router)?,
         connect_timeout: or_seconds(router.connect_timeout, 10),
         keepalive_interval: or_seconds(router.keepalive_interval, 15),
     }))
@@ -234,6 +237,20 @@ fn target(written: &Written, spanned: &Spanned<FileRouter>) -> Result<(String, u
         }
         (Some(port), _) => Ok((host.into(), port)),
     }
+}
+
+/// The ciphers that are allowed, or none for the default.
+fn ciphers(written: &Written, router: &FileRouter) -> Result<Vec<String>, String> {
+    let Some(spanned) = &router.ciphers else { return Ok(Vec::new()) };
+    let names = spanned.get_ref();
+    if names.is_empty() {
+        return Err(written.at_value(spanned, "an empty list: name at least one cipher"));
+    }
+    for name in names {
+        ssh::check_cipher(name, router.legacy_algorithms)
+            .map_err(|why| written.at_value(spanned, why))?;
+    }
+    Ok(names.clone())
 }
 
 /// A secret from its file, its named variable, or the variable that needs no setting.

@@ -4,20 +4,23 @@
 //! program when it runs it as a subsystem.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::transport::{Error, NO_ANSWER, Transport};
+use super::child_log::{self, ChildLog};
+use super::transport::{Error, Transport, time_left, timed_out};
 use crate::base::sync::lock;
 use crate::base::sys;
 
-/// Longer lines of the child's standard error are cut in the log.
-const STDERR_LINE_BYTES_MAX: u64 = 1000;
+/// What the child gets of perijove's environment: what the cli of Junos or a shell needs, and none
+/// of perijove's secrets.
+const ENVIRONMENT: &[&str] =
+    &["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
 
 /// The children that run, each the leader of a group of its own; `None` once there are to be no
 /// more. A thread that still waits for an answer when the program ends drops nothing.
@@ -34,6 +37,8 @@ pub struct Local {
     /// How it has ended, once that is known.
     status: Option<ExitStatus>,
     socket: UnixStream,
+    /// The last words of its standard error are logged when this goes.
+    log: Option<ChildLog>,
     deadline: Instant,
 }
 
@@ -48,18 +53,23 @@ pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Err
             .stdin(Stdio::from(OwnedFd::from(theirs.try_clone()?)))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .stderr(Stdio::piped())
+            .env_clear()
+            .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .process_group(0);
         let mut live = lock(&LIVE);
         let live = live.as_mut().ok_or_else(|| io::Error::other("perijove ends"))?;
         let mut child = command.spawn()?;
         live.insert(child.id());
-        if let Some(stderr) = child.stderr.take() {
-            let (router, program) = (router.to_string(), program.clone());
-            let log = move || log_lines(stderr, &router, &program);
-            std::thread::Builder::new().name("stderr".into()).stack_size(64 << 10).spawn(log)?;
-        }
+        let stderr = child.stderr.take();
         let program = program.clone();
-        Ok(Local { program, child, status: None, socket, deadline: Instant::now() })
+        // From here on the child is killed if anything fails.
+        let mut local =
+            Local { program, child, status: None, socket, log: None, deadline: Instant::now() };
+        if let Some(stderr) = stderr {
+            let name = format!("{router}: {}", local.program);
+            local.log = Some(child_log::watch(stderr.into(), name)?);
+        }
+        Ok(local)
     };
     match run() {
         Ok(local) => Ok(Box::new(local)),
@@ -69,31 +79,6 @@ pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Err
         ))),
         Err(err) => Err(Error(format!("cannot run {program}: {err}"))),
     }
-}
-
-fn log_lines(stderr: impl Read, router: &str, program: &str) {
-    let mut stderr = BufReader::with_capacity(1024, stderr);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match stderr.by_ref().take(STDERR_LINE_BYTES_MAX).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                let line = String::from_utf8_lossy(&line);
-                log::warn!("{router}: {program}: {}", line.trim_end().escape_debug());
-            }
-        }
-    }
-}
-
-/// What is left until the deadline; sockets take no limit of 0.
-pub(super) fn time_left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(timed_out()) } else { Ok(left) }
-}
-
-pub(super) fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER)
 }
 
 fn limit(err: io::Error) -> io::Error {

@@ -3,7 +3,10 @@
 pub mod framing;
 pub mod rpc_error;
 pub mod transport;
+pub mod child_log;
 pub mod local;
+pub mod known_hosts;
+pub mod libssh2;
 pub mod ssh;
 pub mod session;
 

@@ -15,6 +15,17 @@ pub trait Transport: Read + Write + Send {
 
 /// What a read says that reached its deadline.
 pub const NO_ANSWER: &str = "the router did not answer within the time limit";
+
+/// What is left until the deadline; sockets take no limit of 0.
+pub(super) fn time_left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(timed_out()) } else { Ok(left) }
+}
+
+pub(super) fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER)
+}
+
 /// Why there is no session, or no longer one. Whoever gets it opens another, later.
 #[derive(Debug)]
 pub struct Error(pub String);
