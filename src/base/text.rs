@@ -46,6 +46,13 @@ fn is_deceptive(c: char) -> bool {
     c.is_control() || is_hidden
 }
 
+/// The beginning of a text: at most so many bytes, and whole characters.
+pub fn shortened(text: &str, bytes_max: usize) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=text.len().min(bytes_max)).rev().find(fits);
+    &text[..end.unwrap_or_default()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,18 +81,6 @@ mod tests {
         let long = first_line(&"ü\x1b".repeat(4 << 20));
         assert!(long.len() <= ERROR_BYTES_MAX && long.ends_with('…'), "{}", long.len());
     }
-}
-
-/// The beginning of a text: at most so many bytes, and whole characters.
-pub fn shortened(text: &str, bytes_max: usize) -> &str {
-    let fits = |end: &usize| text.is_char_boundary(*end);
-    let end = (0..=text.len().min(bytes_max)).rev().find(fits);
-    &text[..end.unwrap_or_default()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_text_is_shortened_between_characters() {
