@@ -1,6 +1,8 @@
 //! InfluxDB 1.x, the real server: what is written can be asked back, and what goes wrong.
 
 mod common;
+#[path = "common/forgeries.rs"]
+mod forgeries;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +11,7 @@ use common::lines::{self, Line};
 use common::needs::skips;
 use common::perijove::{Daemon, FAST, alarm_polls, dropped, local_router};
 use common::temporary::Directory;
+use forgeries::{FORGERIES, forging_lines};
 
 const SEVEN: &str = "[\"alarm\", \"bgp\", \"environment\", \"interfacediagnostics\", \
                      \"interfaces\", \"route\", \"routingengine\"]";
@@ -284,4 +287,18 @@ fn a_full_queue_drops_the_oldest_and_counts() {
     assert_eq!(stored.iter().filter(within).count(), 0, "newer ones were dropped before older");
     let newest = printed.iter().map(|line| line.timestamp).max().expect("points");
     assert!(*last < newest, "the newest are missing");
+}
+
+/// Values that try to end their tag and begin another: the server has one series for each, with the
+/// router that it is from and no tag that nobody has made.
+#[test]
+fn no_value_forges_a_tag() {
+    let influxd = Influxd::start();
+    influxd.write(&forging_lines());
+    let points = influxd.points();
+    assert_eq!(points.len(), FORGERIES.len());
+    for point in points {
+        let tags: Vec<&str> = point.tags.keys().map(String::as_str).collect();
+        assert_eq!((tags, point.tag("host")), (vec!["host", "name"], "r1"));
+    }
 }

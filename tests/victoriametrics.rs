@@ -1,6 +1,8 @@
 //! VictoriaMetrics, the real server: InfluxDB's v2 write path and unsigned integers.
 
 mod common;
+#[path = "common/forgeries.rs"]
+mod forgeries;
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use common::needs::skips;
 use common::perijove::{Daemon, FAST, alarm_polls, local_router};
 use common::temporary::Directory;
 use common::victoria_metrics::{Series, VictoriaMetrics};
+use forgeries::{FORGERIES, forging_lines};
 
 #[test]
 fn the_v2_write_path_with_unsigned_integers() {
@@ -62,4 +65,26 @@ fn first_missing(line: &Line, series: &[Series]) -> Option<String> {
         });
         (!found).then(|| format!("{name} {number} at {time} of {line:?}"))
     })
+}
+
+/// It reads two backslashes as one, which InfluxDB does not: no value ends its tag for it either.
+#[test]
+fn no_value_forges_a_tag() {
+    let victoria = VictoriaMetrics::start();
+    let url = format!("{}/write", victoria.url());
+    common::http_agent().post(url).send(forging_lines()).expect("a write");
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let series = victoria.series("item_count");
+        if series.len() == FORGERIES.len() {
+            for Series { labels, .. } in series {
+                assert_eq!(labels.get("host").map(String::as_str), Some("r1"), "{labels:?}");
+                let names: Vec<&str> = labels.keys().map(String::as_str).collect();
+                assert!(names.iter().all(|name| ["__name__", "host", "name", "db"].contains(name)));
+            }
+            return;
+        }
+        assert!(Instant::now() < deadline, "{} series", series.len());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }

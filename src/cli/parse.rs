@@ -36,6 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     let time_ns = now_ns();
     let mut points = Points::default();
     points.asked_ns = Some(time_ns);
+    points.keep_first();
     let result = parse_reply(&mut *poll, reply_in(&reply), &mut points);
     let router = arguments.flags.file.router.first();
     let node = router.and_then(|router| router.get_ref().name.as_ref());

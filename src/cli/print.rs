@@ -41,7 +41,9 @@ impl Printer {
             PointFormat::Line => {
                 LineProtocol::default().encode(batch, &mut self.scratch);
             }
-            PointFormat::Json => json::encode(batch, &mut self.scratch),
+            PointFormat::Json => {
+                json::encode(batch, &mut self.scratch);
+            }
             PointFormat::Prometheus => {
                 let (node, collector) = (batch.node.to_string(), batch.collector.to_string());
                 self.kept.push((node, collector, batch.time_ns, batch.points.clone()));

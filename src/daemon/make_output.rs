@@ -11,7 +11,7 @@ use crate::output::latest::Latest;
 use crate::output::line_protocol::LineProtocol;
 use crate::output::queue::Bounds;
 use crate::output::remote_write::{self, RemoteWrite};
-use crate::output::{Encode, Sink, json, stdout};
+use crate::output::{Encode, Encoded, Sink, json, stdout};
 use crate::serve::prometheus::{self, Prometheus};
 
 pub type KafkaStatistics = Arc<Mutex<kafka::Statistics>>;
@@ -52,10 +52,7 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
                 let codec = LineProtocol::default();
                 Box::new(move |batch, out| codec.encode(batch, out))
             }
-            Format::Json => Box::new(|batch, out| {
-                json::encode(batch, out);
-                0
-            }),
+            Format::Json => Box::new(json::encode),
         }
     };
     let mut bounds = Bounds {
@@ -92,16 +89,13 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             let listener = Prometheus::new(settings)?;
             latest = Some(listener.latest());
             // It keeps points: nothing is encoded before somebody asks.
-            (Box::new(|_, _| 0), End::Listener(Box::new(listener)))
+            (Box::new(|_, _| Encoded::default()), End::Listener(Box::new(listener)))
         }
         OutputKind::RemoteWrite(settings) => {
             bounds.chunk_points_max = settings.batch_points_max;
             bounds.chunk_bytes_max = settings.batch_bytes_max;
             bounds.flush_interval = settings.flush_interval;
-            let encode: Encode = Box::new(|batch, out| {
-                remote_write::encode(batch, out);
-                0
-            });
+            let encode: Encode = Box::new(remote_write::encode);
             (encode, End::Sink(Box::new(RemoteWrite::new(settings)?)))
         }
     };

@@ -135,11 +135,9 @@ impl Daemon {
     /// Waits for events, and reports on itself in between.
     fn serve(&mut self, wait: &Receiver<Event>, reload: &dyn Fn() -> Result<Config, String>) {
         let mut report_at = Instant::now() + self.config.self_interval;
-        let mut sync_at = self.sync_interval().map(|interval| Instant::now() + interval);
         let mut scratch = Vec::new();
         loop {
-            let next = sync_at.map_or(report_at, |sync_at| sync_at.min(report_at));
-            match wait.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match wait.recv_timeout(report_at.saturating_duration_since(Instant::now())) {
                 Ok(Event::Terminate | Event::Gone | Event::Ended(_))
                 | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::Reload) => {
@@ -151,24 +149,12 @@ impl Daemon {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let now = Instant::now();
-                    if now >= report_at {
-                        // A bug there costs one report.
-                        let _ = panics::caught(|| self.supervisor.report(&mut scratch));
-                        report_at = now + self.config.self_interval;
-                    }
-                    if sync_at.is_some_and(|sync_at| now >= sync_at) {
-                        self.supervisor.sync();
-                        sync_at = self.sync_interval().map(|interval| now + interval);
-                    }
+                    // A bug there costs one report.
+                    let _ = panics::caught(|| self.supervisor.report(&mut scratch));
+                    report_at = Instant::now() + self.config.self_interval;
                 }
             }
         }
-    }
-
-    fn sync_interval(&self) -> Option<Duration> {
-        let spools = self.config.outputs.iter().filter_map(|output| output.spool.as_ref());
-        spools.map(|spool| spool.sync_interval).min()
     }
 
     /// Goes over to other settings, or stays with those that there are.

@@ -13,6 +13,8 @@ use crate::poll::status;
 struct OutputStatus {
     sent: u64,
     dropped: u64,
+    dropped_behind: u64,
+    dropped_down: u64,
     clamped: u64,
     failures: u64,
     queued_points: u64,
@@ -29,6 +31,18 @@ static OUTPUT: Measurement<OutputStatus> = Measurement {
     fields: &[
         counter("sent_points_total", "", "Points delivered.", |o| Some(o.sent)),
         counter("dropped_points_total", "", "Points dropped or refused.", |o| Some(o.dropped)),
+        counter(
+            "dropped_behind_points_total",
+            "",
+            "Those dropped while it took less than came.",
+            |o| Some(o.dropped_behind),
+        ),
+        counter(
+            "dropped_down_points_total",
+            "",
+            "Those dropped while it failed or stalled.",
+            |o| Some(o.dropped_down),
+        ),
         counter("clamped_values_total", "", "Integers too large for the server.", |o| {
             Some(o.clamped)
         }),
@@ -151,6 +165,8 @@ pub fn output_points(output: &Output, points: &mut Points) {
     let status = OutputStatus {
         sent: output.status.sent.load(Ordering::Relaxed),
         dropped: output.dropped(),
+        dropped_behind: level.dropped_behind,
+        dropped_down: level.dropped_down,
         clamped: output.status.clamped.load(Ordering::Relaxed),
         failures: output.status.failures.load(Ordering::Relaxed),
         queued_points: level.points,

@@ -13,7 +13,7 @@ use crate::base::sync::lock;
 use crate::base::sys;
 use crate::config::Config;
 use crate::dependency;
-use crate::output::{self, Output, Outputs};
+use crate::output::{self, Output, Outputs, Patience};
 use crate::point::{Batch, Points};
 use crate::poll::{Ask, registry, schedule};
 use crate::serve::{Program, Wanted};
@@ -118,11 +118,6 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Syncs what is on disk.
-    pub fn sync(&self) {
-        self.outputs.hold().iter().for_each(|output| output.queue.sync());
-    }
-
     /// Sends what perijove knows of itself through every output; those that are asked for it tell
     /// it then.
     pub fn report(&self, scratch: &mut Vec<u8>) {
@@ -131,7 +126,8 @@ impl Supervisor {
         let own = self.units.points(&Wanted::default(), false);
         for (node, time_ns, points) in &own {
             let (time_ns, collector) = (*time_ns, "perijove");
-            output::push(&outputs, &Batch { node, collector, time_ns, points }, scratch);
+            let batch = Batch { node, collector, time_ns, points };
+            output::push(&outputs, &batch, scratch, &mut Patience::none());
         }
     }
 

@@ -214,7 +214,7 @@ fn start_output(
 ) -> Result<(Part, Done), String> {
     let Parts { encode, bounds, end, kafka, latest } = parts;
     let name = config.name();
-    let queue = Queue::new(name, bounds, config.spool.as_ref());
+    let queue = Queue::new(name, bounds, config.spool.as_ref())?;
     let output = Arc::new(Output::new(name, encode, queue, latest));
     let (done, listener) = match end {
         End::Listener(mut listener) => {
@@ -343,7 +343,7 @@ impl Ending {
             // It hangs in a write: what it holds is kept if there is a spool.
             output.queue.abandon();
         }
-        output.queue.sync();
+        output.queue.close_spool();
         let spooled = output.queue.level().spooled_points;
         if spooled > 0 {
             log::info!("{}: {spooled} points wait in the spool", output.name);

@@ -28,7 +28,7 @@ use crate::dependency::map::{self, Rules};
 use crate::dependency::sockets::{self, Sockets};
 use crate::dependency::traffic::{Bounds, Dialect, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
-use crate::output::{self, Outputs};
+use crate::output::{self, Outputs, Patience};
 use crate::point::{Batch, Measurement, Points, Schema, level};
 
 /// What is asked.
@@ -253,7 +253,9 @@ impl Source {
         let mut scratch = Vec::new();
         loop {
             let outputs = outputs.hold();
-            let mut emit = |batch: &Batch| output::push(&outputs, batch, &mut scratch);
+            let mut patience = Patience::new(&outputs, self.interval, self.interval);
+            let mut emit =
+                |batch: &Batch| output::push(&outputs, batch, &mut scratch, &mut patience);
             let failed = match panics::caught(|| self.run_once(&mut emit)) {
                 Ok(found) => found.is_err(),
                 Err(why) => {

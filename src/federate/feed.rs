@@ -18,7 +18,7 @@ use super::windows::Window;
 use crate::base::clock::{Backoff, now_ms};
 use crate::base::sync::Stop;
 use crate::federate::status::FederateStatus;
-use crate::output::{self, Output};
+use crate::output::{self, Output, Patience};
 use crate::point::Batch;
 
 const RETRY: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
@@ -261,7 +261,8 @@ impl Feed {
             let taking: Vec<_> = takers.iter().map(|index| outputs[*index].clone()).collect();
             // No router: what is summed over many machines is nobody's.
             let (node, time_ns) = ("", window.end * 1_000_000);
-            output::push(&taking, &Batch { node, collector: name, time_ns, points }, scratch);
+            let batch = Batch { node, collector: name, time_ns, points };
+            output::push(&taking, &batch, scratch, &mut Patience::none());
             !taking.is_empty()
         };
         let rows = found.points(window, &self.settings.exclusions, &mut hand_on);

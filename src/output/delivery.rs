@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::latest::Latest;
-use super::queue::{Chunk, LOG_INTERVAL, Level, Queue};
-use super::sink::{Encode, Failure, Sink};
+use super::queue::{Chunk, LOG_INTERVAL, Level, Queue, STALL};
+use super::sink::{Encode, Encoded, Failure, Sink};
 use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
 use crate::base::panics;
 use crate::base::sync::lock;
@@ -77,9 +77,41 @@ impl Output {
     }
 }
 
-/// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again.
-pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
-    for output in outputs {
+/// How long a poll may still wait for each output's queue to have room.
+#[derive(Default)]
+pub struct Patience {
+    left: Vec<Duration>,
+    waited: Duration,
+}
+
+impl Patience {
+    /// For a poll that comes every `interval` and whose RPCs have this time limit: three quarters
+    /// of the shorter of the two, shared by the outputs.
+    pub fn new(outputs: &[Arc<Output>], interval: Duration, timeout: Duration) -> Patience {
+        let each = interval.min(timeout) * 3 / 4 / outputs.len().max(1) as u32;
+        Patience { left: vec![each; outputs.len()], waited: Duration::ZERO }
+    }
+
+    /// Waits for no output.
+    pub fn none() -> Patience {
+        Patience::default()
+    }
+
+    /// How long it has waited in all.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+/// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again. An output
+/// that takes data and whose queue is half full is waited for, as long as there is patience.
+pub fn push(
+    outputs: &[Arc<Output>],
+    batch: &Batch,
+    scratch: &mut Vec<u8>,
+    patience: &mut Patience,
+) {
+    for (index, output) in outputs.iter().enumerate() {
         if let Some(latest) = &output.latest {
             let Status { sent, rejected, .. } = &output.status;
             add(if latest.add(batch) { sent } else { rejected }, batch.points.len() as u64);
@@ -87,16 +119,17 @@ pub fn push(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>) {
         }
         scratch.clear();
         // A bug in an encoder costs this output the batch.
-        match panics::caught(|| (output.encode)(batch, scratch)) {
-            Ok(clamped) => add(&output.status.clamped, clamped),
-            Err(_) => {
-                add(&output.status.rejected, batch.points.len() as u64);
-                continue;
-            }
-        }
-        // A layout may leave points out.
-        let records = memchr::memchr_iter(b'\n', scratch).count();
-        output.queue.push(scratch, records);
+        let Ok(encoded) = panics::caught(|| (output.encode)(batch, scratch)) else {
+            add(&output.status.rejected, batch.points.len() as u64);
+            continue;
+        };
+        add(&output.status.clamped, encoded.clamped);
+        add(&output.status.rejected, encoded.rejected);
+        let mut none = Duration::ZERO;
+        let left = patience.left.get_mut(index).unwrap_or(&mut none);
+        let waited = output.queue.push(batch.node, scratch, *left);
+        *left = left.saturating_sub(waited);
+        patience.waited += waited;
     }
 }
 
@@ -109,11 +142,35 @@ pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Durat
 
 const RETRY: Backoff =
     Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) };
-/// A sink may wait within a write while its server is away: every so long that counts as a failure.
-const STALL: Duration = Duration::from_secs(5);
+const SPOOL_STACK_BYTES: usize = 256 << 10;
 
-/// Writes what comes through the queue until it is closed. False if nobody reads any more.
+/// Writes what comes through the queue until it is closed, with a thread beside it for the spool.
+/// False if nobody reads any more.
 pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
+    let queue = &output.queue;
+    if !queue.has_spool() {
+        return write_chunks(output, sink);
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("spool".into()).stack_size(SPOOL_STACK_BYTES);
+        if let Err(err) = thread.spawn_scoped(scope, || queue.keep_spool()) {
+            log::error!("{}: the spool is only written at failures, no thread: {err}", output.name);
+        }
+        let _ended = Ended(queue);
+        write_chunks(output, sink)
+    })
+}
+
+/// Tells the spool's thread that the output's is done, also by a panic.
+struct Ended<'a>(&'a Queue);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn write_chunks(output: &Output, sink: Box<dyn Sink>) -> bool {
     let mut writer = Writer { output, sink, failing: None, logged: None };
     while let Some(chunk) = output.queue.take() {
         match writer.deliver(&chunk) {
@@ -230,7 +287,8 @@ impl Writer<'_> {
     }
 }
 
-/// Notes that a write goes on: since when, and how often that was noted.
+/// Notes that a write goes on: since when, and how often that was noted. A sink may wait within a
+/// write while its server is away: every `STALL` that counts as a failure.
 fn stalled(output: &Output, (since, times): (Instant, u32), now: Instant) -> (Instant, u32) {
     let times_now = ((now - since).as_millis() / STALL.as_millis()) as u32;
     if times_now <= times {
@@ -268,7 +326,12 @@ mod tests {
             queue_bytes_max: 400,
             flush_interval: Duration::ZERO,
         };
-        Output::new("test", Box::new(|_, _| 0), Queue::new("test", bounds, None), None)
+        Output::new(
+            "test",
+            Box::new(|_, _| Encoded::default()),
+            Queue::new("test", bounds, None).unwrap(),
+            None,
+        )
     }
 
     /// Refuses requests by what is in them.
@@ -321,7 +384,7 @@ mod tests {
     #[test]
     fn what_is_too_large_is_split_and_what_is_wrong_is_left_alone_and_dropped() {
         let output = output();
-        output.queue.push(b"a\nb\nbad\nc\nd\nhuge huge\n", 6);
+        output.queue.push("r", b"a\nb\nbad\nc\nd\nhuge huge\n", Duration::ZERO);
         output.queue.close(Instant::now() + Duration::from_secs(60));
         let got = Arc::new(Mutex::default());
         assert!(write_all(&output, Box::new(Fussy { got: got.clone(), tries: 0 })));
@@ -342,14 +405,14 @@ mod tests {
         let broken = Output { encode: Box::new(|_, _| panic!("no record")), ..output() };
         let encode = |_: &Batch, out: &mut Vec<u8>| {
             out.extend_from_slice(b"a\n");
-            0
+            Encoded::default()
         };
         let healthy = Output { encode: Box::new(encode), ..output() };
         let outputs = [Arc::new(broken), Arc::new(healthy)];
         let mut points = Points::default();
         points.push(&POINT, &[], &1);
         let batch = Batch { node: "r1", collector: "c", time_ns: 0, points: &points };
-        push(&outputs, &batch, &mut Vec::new());
+        push(&outputs, &batch, &mut Vec::new(), &mut Patience::none());
         assert_eq!((outputs[0].dropped(), outputs[0].queue.level().points), (1, 0));
         assert_eq!((outputs[1].dropped(), outputs[1].queue.level().points), (0, 1));
     }
@@ -373,7 +436,7 @@ mod tests {
     #[test]
     fn a_bug_in_a_sink_costs_a_try() {
         let output = output();
-        output.queue.push(b"a\n", 1);
+        output.queue.push("r", b"a\n", Duration::ZERO);
         output.queue.close(Instant::now() + Duration::from_secs(60));
         assert!(write_all(&output, Box::new(Clumsy { tries: 0 })));
         assert_eq!(output.status.sent.load(Ordering::Relaxed), 1);
@@ -414,7 +477,7 @@ mod tests {
     #[test]
     fn a_sink_that_is_replaced_is_gone() {
         let (output, alive) = (Arc::new(output()), Arc::new(()));
-        output.queue.push(b"a\n", 1);
+        output.queue.push("r", b"a\n", Duration::ZERO);
         output.queue.close(Instant::now() + Duration::from_secs(60));
         let tired = Tired { output: output.clone(), alive: alive.clone() };
         assert!(write_all(&output, Box::new(tired)));

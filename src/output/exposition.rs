@@ -1,7 +1,8 @@
 //! Prometheus exposition: text 0.0.4, and OpenMetrics 1.0.
 //!
 //! Samples of a metric family stand together, as the formats demand, whatever batches they come
-//! from; families are in the order of their names. A series that appears twice is written once.
+//! from; families are in the order of their names. A series that appears twice is written once, and
+//! a point with two labels of one name is left out: Prometheus would refuse the whole scrape.
 //!
 //! Nothing is built whole: what is kept besides the points is where the points of each measurement
 //! stand, 8 bytes for each, and for a moment one number for each to find those that appear twice.
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
-use crate::point::{Batch, FieldInfo, Kind, OF_MACHINE, Point, Schema, Value, metric_prefix};
+use crate::point::{Batch, FieldInfo, Kind, OF_MACHINE, Point, Schema, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -31,17 +32,18 @@ impl Format {
     }
 }
 
-/// Writes all samples as text 0.0.4. How many were left out because their series was there.
+/// Writes all samples as text 0.0.4. How many were left out because their series was there, or could
+/// not be.
 pub fn write(batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
     write_as(Format::Text, batches, out)
 }
 
-/// Writes all samples of the batches. How many were left out because their series was there.
+/// Writes all samples of the batches. How many were left out because their series was there, or
+/// could not be.
 pub fn write_as(format: Format, batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
     let keys = RandomState::new();
-    let groups = groups(batches, &keys);
+    let (groups, mut duplicates) = groups(batches, &keys);
     let families = families(&groups);
-    let mut duplicates = 0;
     let mut sample = Vec::new();
     for (metric, members) in &families {
         let mut seen = HashSet::new();
@@ -103,12 +105,19 @@ struct Group {
     doubtful: Vec<u32>,
 }
 
-fn groups(batches: &[Batch], keys: &RandomState) -> Vec<Group> {
+/// Also how many samples have two labels of one name, and are in no group.
+fn groups(batches: &[Batch], keys: &RandomState) -> (Vec<Group>, u64) {
     let mut groups: Vec<Group> = Vec::new();
+    let mut left_out = 0;
     let mut known: HashMap<*const (), usize> = HashMap::new();
     for (index, batch) in batches.iter().enumerate() {
         for (at, point) in batch.points.iter().enumerate() {
             let schema = point.schema;
+            if point.has_label_twice(&["target"]) {
+                let is_text = |value: &Value| matches!(value, Value::Text(_));
+                left_out += point.fields().filter(|(_, _, value)| !is_text(value)).count() as u64;
+                continue;
+            }
             let group = *known.entry(std::ptr::from_ref(schema).cast()).or_insert_with(|| {
                 let is_info = |field: &usize| schema.field(*field).kind == Kind::Info;
                 let infos = (0..schema.fields()).filter(is_info).collect();
@@ -121,7 +130,7 @@ fn groups(batches: &[Batch], keys: &RandomState) -> Vec<Group> {
     for group in &mut groups {
         group.doubtful = doubtful(group, batches, keys);
     }
-    groups
+    (groups, left_out)
 }
 
 fn doubtful(group: &Group, batches: &[Batch], keys: &RandomState) -> Vec<u32> {
@@ -166,6 +175,29 @@ fn families(groups: &[Group]) -> Families {
         }
     }
     families
+}
+
+/// Measurements of federation that have planet-federator's names, which are no one's for certain.
+const FEDERATED: &[&str] = &[
+    "ingress",
+    "egress",
+    "unknown",
+    "ebpf_ingress",
+    "ebpf_egress",
+    "ebpf_unknown",
+    "upstream",
+    "downstream",
+];
+
+/// What Prometheus calls a field: junos_exporter's name for what routers report; perijove's own
+/// and the dependency map's measurements carry their prefix themselves.
+fn metric_prefix(measurement: &str) -> &'static str {
+    let own = ["perijove_", "planet_", "junos_"];
+    match measurement {
+        name if own.iter().any(|prefix| name.starts_with(prefix)) => "",
+        name if FEDERATED.contains(&name) => "planet_",
+        _ => "junos_",
+    }
 }
 
 /// What Prometheus calls a field of a measurement. A measurement without a name leaves it to the
@@ -255,6 +287,8 @@ fn number(value: Value, out: &mut Vec<u8>) {
         Value::Integer(number) => {
             out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
+        Value::Decimal(f64::INFINITY) => out.extend_from_slice(b"+Inf"),
+        Value::Decimal(f64::NEG_INFINITY) => out.extend_from_slice(b"-Inf"),
         Value::Decimal(number) => {
             out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
         }
@@ -334,6 +368,30 @@ mod tests {
              junos_port_bytes{lane=\"2\",name=\"a\"} 4\n\
              # HELP junos_port_flaps Said \\\"down\\\".\n# TYPE junos_port_flaps counter\n\
              junos_port_flaps_total{name=\"a\",lane=\"1\"} 2\n# EOF\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn infinities_are_written_and_a_label_is_never_there_twice() {
+        static LIGHT: Measurement<f64> = Measurement {
+            name: "light",
+            help: "Light.",
+            tags: &["name"],
+            fields: &[gauge("dbm", "dBm", "Power.", |p| Some(*p)), info("what", "", |_| Some("x"))],
+        };
+        let mut points = Points::default();
+        points.push(&LIGHT, &["dark"], &f64::NEG_INFINITY);
+        points.push(&LIGHT, &["sun"], &f64::INFINITY);
+        for name in ["name", "what", "target"] {
+            points.push(&LIGHT, &["forged"], &1.0);
+            points.label(name, "x");
+        }
+        let batch = Batch { node: "r", collector: "c", time_ns: 0, points: &points };
+        let mut out = Vec::new();
+        assert_eq!(write(&[batch], &mut out).unwrap(), 3);
+        let expected = "# HELP junos_light_dbm Power.\n# TYPE junos_light_dbm gauge\n\
+             junos_light_dbm{target=\"r\",name=\"dark\",what=\"x\"} -Inf\n\
+             junos_light_dbm{target=\"r\",name=\"sun\",what=\"x\"} +Inf\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -2,22 +2,29 @@
 //!
 //! `{"measurement","node","collector","time","tags":{},"fields":{}}`, the time as RFC 3339 with
 //! nanoseconds, all nine digits of them, the fields typed as the schema says: whole numbers are
-//! exact up to 2^64.
+//! exact up to 2^64. What is not finite is as line protocol has it.
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::layout::Row;
+use super::layout::{Row, finite};
+use super::sink::Encoded;
 use crate::point::{Batch, Point, Value};
 
 /// Appends the batch's points, a line each.
-pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
+pub fn encode(batch: &Batch, out: &mut Vec<u8>) -> Encoded {
     let time = rfc3339_ns(batch.time_ns);
+    let mut encoded = Encoded::default();
     for point in batch.points.iter() {
+        if point.has_label_twice(&[]) {
+            encoded.rejected += 1;
+            continue;
+        }
         encode_point(batch, &time, point, out);
         out.push(b'\n');
     }
+    encoded
 }
 
 /// Appends one point, without a newline. `time` is the batch's, as `rfc3339_ns` writes it.
@@ -92,7 +99,13 @@ struct Fields<'a>(&'a Point<'a>);
 
 impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.fields().map(|(_, info, value)| (info.name, value)))
+        let finite = |(_, info, value)| finite(info, value).map(|value| (info.name, value));
+        // The map's length is not known: some may be left out.
+        let mut fields = serializer.serialize_map(None)?;
+        for (name, value) in self.0.fields().filter_map(finite) {
+            fields.serialize_entry(name, &value)?;
+        }
+        fields.end()
     }
 }
 

@@ -5,7 +5,7 @@
 //! decimals and negative numbers are not cut to whole ones. Measurements that they do not have are
 //! left out.
 
-use crate::point::{Point, Value};
+use crate::point::{FieldInfo, Point, Value};
 
 /// A point as they have it.
 #[derive(Debug, PartialEq)]
@@ -152,7 +152,7 @@ pub fn row<'a>(point: &Point<'a>) -> Option<Row<'a>> {
     let mut readings = 0;
     for (theirs, from) in table.fields {
         let value = match from {
-            Field(ours) => field(ours).map(|(_, _, value)| value),
+            Field(ours) => field(ours).and_then(|(_, info, value)| finite(info, value)),
             Whole(ours) => field(ours).and_then(|(_, _, value)| whole(value)),
             Tag(ours) => tag(ours).map(Value::Text),
         };
@@ -174,9 +174,24 @@ pub fn row<'a>(point: &Point<'a>) -> Option<Row<'a>> {
     Some(Row { name: table.name, tags: tags.collect(), fields })
 }
 
+/// No light at all, which Junos prints as `- Inf` dBm: less than any receiver measures.
+const DARK_DBM: f64 = -40.0;
+
+/// A value as formats have it that know no infinity: no light has a floor, and any other value that
+/// is not finite is left out.
+pub fn finite<'a>(info: &FieldInfo, value: Value<'a>) -> Option<Value<'a>> {
+    match value {
+        Value::Decimal(f64::NEG_INFINITY) if info.unit == "dBm" => Some(Value::Decimal(DARK_DBM)),
+        Value::Decimal(number) if !number.is_finite() => None,
+        value => Some(value),
+    }
+}
+
 fn whole(value: Value<'_>) -> Option<Value<'_>> {
     match value {
-        Value::Decimal(number) if number >= 0.0 => Some(Value::Integer(number.round() as u64)),
+        Value::Decimal(number) if number >= 0.0 && number.is_finite() => {
+            Some(Value::Integer(number.round() as u64))
+        }
         Value::Decimal(_) => None,
         value => Some(value),
     }

@@ -2,9 +2,14 @@
 //!
 //! One point is one line: control characters in text, which the protocol would take as they are,
 //! become spaces, so that a batch can be split and counted by its newlines.
+//!
+//! Servers read a backslash in a tag in different ways: for InfluxDB two of them are two, for
+//! VictoriaMetrics one. Before a character that needs one, and at the end, they are left out, so that
+//! no value can end its tag and begin another.
 
-use super::layout;
-use crate::point::{Batch, Point, Value};
+use super::layout::{self, finite};
+use super::sink::Encoded;
+use crate::point::{Batch, FieldInfo, Point, Value};
 
 /// How a batch becomes lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,31 +27,46 @@ impl Default for LineProtocol {
 }
 
 impl LineProtocol {
-    /// Appends the batch's points, a line each. How many integers had to be clamped.
-    pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
-        let mut clamped = 0;
+    /// Appends the batch's points, a line each.
+    pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> Encoded {
+        let mut encoded = Encoded::default();
         for point in batch.points.iter() {
-            clamped += self.encode_point(batch, &point, out);
-            out.push(b'\n');
+            self.encode_point(batch, &point, out, &mut encoded);
         }
-        clamped
+        encoded
     }
 
     /// The same in the layout of jinfluxexporter.
-    pub fn encode_layout(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
-        let mut clamped = 0;
-        for row in batch.points.iter().filter_map(|point| layout::row(&point)) {
-            clamped +=
-                self.line(batch, row.name, row.tags.into_iter(), row.fields.into_iter(), out);
-            out.push(b'\n');
+    pub fn encode_layout(&self, batch: &Batch, out: &mut Vec<u8>) -> Encoded {
+        let mut encoded = Encoded::default();
+        for point in batch.points.iter() {
+            if point.has_label_twice(&[]) {
+                encoded.rejected += 1;
+            } else if let Some(row) = layout::row(&point) {
+                let (tags, fields) = (row.tags.into_iter(), row.fields.into_iter());
+                self.line(batch, row.name, tags, fields, out, &mut encoded);
+            }
         }
-        clamped
+        encoded
     }
 
-    /// Appends one point, without a newline; how many integers had to be clamped.
-    pub fn encode_point(&self, batch: &Batch, point: &Point, out: &mut Vec<u8>) -> u64 {
-        let fields = point.fields().map(|(_, info, value)| (info.name, value));
-        self.line(batch, point.schema.name(), point.tags(), fields, out)
+    /// Appends one point and a newline, or nothing if it cannot be a line. False if not.
+    pub fn encode_point(
+        &self,
+        batch: &Batch,
+        point: &Point,
+        out: &mut Vec<u8>,
+        encoded: &mut Encoded,
+    ) -> bool {
+        if point.has_label_twice(&[]) {
+            encoded.rejected += 1;
+            return false;
+        }
+        let finite = |(_, info, value): (usize, &'static FieldInfo, _)| {
+            finite(info, value).map(|value| (info.name, value))
+        };
+        let fields = point.fields().filter_map(finite);
+        self.line(batch, point.schema.name(), point.tags(), fields, out, encoded)
     }
 
     fn line<'a>(
@@ -56,8 +76,9 @@ impl LineProtocol {
         tags: impl Iterator<Item = (&'a str, &'a str)>,
         fields: impl Iterator<Item = (&'static str, Value<'a>)>,
         out: &mut Vec<u8>,
-    ) -> u64 {
-        let mut clamped = 0;
+        encoded: &mut Encoded,
+    ) -> bool {
+        let start = out.len();
         escape(measurement, MEASUREMENT, out);
         if !batch.node.is_empty() {
             tag(&self.host_tag, batch.node, out);
@@ -73,12 +94,19 @@ impl LineProtocol {
             separator = b',';
             escape(name, TAG, out);
             out.push(b'=');
-            clamped += u64::from(self.value(value, out));
+            encoded.clamped += u64::from(self.value(value, out));
+        }
+        if separator == b' ' {
+            // A line needs a field.
+            out.truncate(start);
+            encoded.rejected += 1;
+            return false;
         }
         out.push(b' ');
         let mut time = itoa::Buffer::new();
         out.extend_from_slice(time.format(batch.time_ns).as_bytes());
-        clamped
+        out.push(b'\n');
+        true
     }
 
     /// Appends a field's value; true where it had to be clamped.
@@ -137,17 +165,32 @@ fn tag(name: &str, value: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// What stands before the backslashes at the end.
+fn without_backslashes(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != b'\\').map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
 fn escape(text: &str, place: u8, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
+    // Most have nothing special: this looks at sixteen bytes at once.
+    let is_special = |byte: u8| byte <= b'"' || matches!(byte, b',' | b'=' | b'\\');
+    if !bytes.iter().fold(false, |found, byte| found | is_special(*byte)) {
+        return out.extend_from_slice(bytes);
+    }
     let mut done = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let special = SPECIAL[usize::from(*byte)] & (place | CONTROL);
         if special == 0 {
             continue;
         }
-        out.extend_from_slice(&bytes[done..at]);
         let byte = if special == CONTROL { b' ' } else { *byte };
-        if SPECIAL[usize::from(byte)] & place != 0 {
+        let needs_one = SPECIAL[usize::from(byte)] & place != 0;
+        out.extend_from_slice(match needs_one && place != STRING {
+            true => without_backslashes(&bytes[done..at]),
+            false => &bytes[done..at],
+        });
+        if needs_one {
             out.push(b'\\');
         }
         out.push(byte);
@@ -188,8 +231,46 @@ mod tests {
             points: &points,
         };
         let mut out = Vec::new();
-        let clamped = codec.encode(&batch, &mut out);
+        let Encoded { clamped, rejected } = codec.encode(&batch, &mut out);
+        assert_eq!(rejected, 0);
         (String::from_utf8(out).unwrap(), clamped)
+    }
+
+    #[test]
+    fn no_value_ends_its_tag() {
+        let item = Item { count: 7, ratio: 1.0, text: "a\\,b" };
+        for (value, written) in [
+            (r"a\,host\=forged", r"a\,host\=forged"),
+            (r"a\\,host\ count=1", r"a\,host\ count\=1"),
+            (r"a\b\", r"a\b"),
+            ("a\\\tb", r"a\ b"),
+        ] {
+            let (line, _) = line(&LineProtocol::default(), value, &item);
+            let expected = format!("it\\ em,host=r\\ 1,na\\=me={written} count=7i");
+            assert!(line.starts_with(&expected), "{line} {expected}");
+            assert!(line.contains(r#",text="a\\,b" "#), "{line}");
+        }
+    }
+
+    #[test]
+    fn no_light_has_a_floor_and_a_point_without_a_value_is_left_out() {
+        static LIGHT: Measurement<f64> = Measurement {
+            name: "light",
+            help: "",
+            tags: &["name"],
+            fields: &[gauge("dbm", "dBm", "", |p| Some(*p)), gauge("mw", "mW", "", |p| Some(*p))],
+        };
+        let mut points = Points::default();
+        for value in [f64::NEG_INFINITY, f64::INFINITY, -1.5, 1.0] {
+            points.push(&LIGHT, &["x"], &value);
+        }
+        points.label("name", "forged");
+        let batch = Batch { node: "", collector: "c", time_ns: 1, points: &points };
+        let mut out = Vec::new();
+        let encoded = LineProtocol::default().encode(&batch, &mut out);
+        assert_eq!(encoded, Encoded { clamped: 0, rejected: 2 });
+        let expected = "light,name=x dbm=-40.0 1\nlight,name=x dbm=-1.5,mw=-1.5 1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]

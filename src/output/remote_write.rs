@@ -12,7 +12,7 @@ use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::exposition::{each_label, metric};
-use super::sink::{Failure, Sink};
+use super::sink::{Encoded, Failure, Sink};
 use crate::base::http_client::{self, Login};
 use crate::base::text::first_line;
 use crate::point::{Batch, Kind, Value};
@@ -32,9 +32,14 @@ pub struct Settings {
 }
 
 /// Appends the batch's records, one for each point, even if none of its fields is a number.
-pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
+pub fn encode(batch: &Batch, out: &mut Vec<u8>) -> Encoded {
     let time = batch.time_ns / 1_000_000;
+    let mut encoded = Encoded::default();
     for point in batch.points.iter() {
+        if point.has_label_twice(&["target"]) {
+            encoded.rejected += 1;
+            continue;
+        }
         out.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
         let infos: Vec<usize> = point
             .fields()
@@ -43,9 +48,8 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
             .collect();
         let mut labels: Vec<(&str, &str)> = Vec::new();
         each_label(batch.node, &point, &infos, |name, value| labels.push((name, value)));
-        // The protocol wants them sorted and each once; of two, the first is the one that counts.
-        labels.sort_by_key(|(name, _)| *name);
-        labels.dedup_by_key(|(name, _)| *name);
+        // The protocol wants them sorted.
+        labels.sort_unstable_by_key(|(name, _)| *name);
         for (name, value) in labels.iter().filter(|(_, value)| !value.is_empty()) {
             out.push(b'\t');
             out.extend_from_slice(name.as_bytes());
@@ -63,10 +67,11 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
             out.push(b'\t');
             out.extend_from_slice(metric(point.schema.name(), info.name).as_bytes());
             out.push(b' ');
-            out.extend_from_slice(number.format_finite(value).as_bytes());
+            out.extend_from_slice(number.format(value).as_bytes());
         }
         out.push(b'\n');
     }
+    encoded
 }
 
 /// A tab and a newline mean something in the queue.
@@ -320,12 +325,14 @@ mod tests {
 
     fn records() -> Vec<u8> {
         let mut points = Points::default();
-        points.push(&PORT, &["ge-0/0/0", "0.0.0.0"], &-2.5);
+        points.push(&PORT, &["ge-0/0/0", "0.0.0.0"], &f64::NEG_INFINITY);
+        points.push(&PORT, &["forged", ""], &1.0);
         points.label("name", "forged");
         points.push(&PORT, &["é", ""], &1e300);
         let (node, collector, time_ns) = ("r1", "c", 1_700_000_000_123_456_789);
         let mut out = Vec::new();
-        encode(&Batch { node, collector, time_ns, points: &points }, &mut out);
+        let encoded = encode(&Batch { node, collector, time_ns, points: &points }, &mut out);
+        assert_eq!(encoded, Encoded { clamped: 0, rejected: 1 });
         out
     }
 
@@ -344,7 +351,7 @@ mod tests {
         let time = 1_700_000_000_123;
         let expected = [
             (labels("junos_port_bytes", "ge-0/0/0", Some("0.0.0.0")), 7.0, time),
-            (labels("junos_port_dbm", "ge-0/0/0", Some("0.0.0.0")), -2.5, time),
+            (labels("junos_port_dbm", "ge-0/0/0", Some("0.0.0.0")), f64::NEG_INFINITY, time),
             (labels("junos_port_bytes", "é", None), 7.0, time),
             (labels("junos_port_dbm", "é", None), 1e300, time),
         ];

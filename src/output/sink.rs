@@ -4,8 +4,17 @@ use std::time::Duration;
 
 use crate::point::Batch;
 
-/// Appends a batch's records, each ending with a newline; how many values had to be clamped.
-pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> u64 + Send + Sync>;
+/// Appends a batch's records, each ending with a newline.
+pub type Encode = Box<dyn Fn(&Batch, &mut Vec<u8>) -> Encoded + Send + Sync>;
+
+/// What a format could not carry as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Integers that were clamped to the largest one.
+    pub clamped: u64,
+    /// Points that were left out: a label is there twice, or there is no value that it can carry.
+    pub rejected: u64,
+}
 
 /// Where records go.
 pub trait Sink: Send {

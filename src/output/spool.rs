@@ -8,11 +8,14 @@
 //!
 //! Every segment stays open: should the directory be deleted under it, what is in it can still be
 //! read, and what comes next goes into a new one.
+//!
+//! One program at a time uses a spool: it holds a lock on the directory. Its files are its own user's
+//! to read, whatever the umask, and links are not followed.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,6 +39,10 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 const SEGMENT_BYTES: u64 = 4 << 20;
 const SEGMENTS_MAX: u64 = 64;
 const ACKNOWLEDGED: &str = "acknowledged";
+/// A greater number is not one of ours: so many segments take a million years to write.
+const NUMBER_MAX: u64 = 1 << 53;
+/// What is said of a spool that another program holds.
+pub const IN_USE: &str = "another perijove uses this spool";
 
 struct Segment {
     number: u64,
@@ -54,6 +61,8 @@ struct Segment {
 /// The records of one output, oldest first.
 pub struct Spool {
     settings: Settings,
+    /// The directory, locked for as long as it is open.
+    directory: File,
     segments: VecDeque<Segment>,
     /// How far the first segment was delivered, and how far it was read.
     acknowledged: u64,
@@ -64,6 +73,8 @@ pub struct Spool {
     /// The first segment that was written to since it was last made to survive a loss of power.
     unsynced_from: Option<u64>,
     acknowledged_saved: u64,
+    /// Room for a record with its header.
+    record: Vec<u8>,
 }
 
 /// What was read: records end to end.
@@ -87,12 +98,10 @@ impl Spool {
     /// Opens the directory, making it if need be; what an earlier run left is there to be read.
     /// Also how many bytes were damaged and passed over.
     pub fn open(settings: &Settings) -> io::Result<(Spool, u64)> {
-        fs::create_dir_all(&settings.directory)?;
+        let directory = lock_directory(&settings.directory)?;
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&settings.directory)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+            numbers.extend(entry?.file_name().to_str().and_then(segment_number));
         }
         numbers.sort_unstable();
         let acknowledged = read_acknowledged(&settings.directory);
@@ -101,6 +110,7 @@ impl Spool {
         let last = numbers.last().copied().max(acknowledged.map(|(number, _)| number));
         let mut spool = Spool {
             settings: settings.clone(),
+            directory,
             segments: VecDeque::new(),
             acknowledged: 0,
             read: 0,
@@ -108,12 +118,21 @@ impl Spool {
             next_number: last.map_or(1, |last| last + 1),
             unsynced_from: None,
             acknowledged_saved: 0,
+            record: Vec::new(),
         };
         let mut damaged = 0;
         for number in numbers {
             let path = segment_path(&settings.directory, number);
-            let file = File::options().read(true).write(true).open(&path)?;
-            let metadata = file.metadata()?;
+            let file = options().read(true).write(true).open(&path);
+            let opened = file.and_then(|file| Ok((file.metadata()?, file)));
+            let (metadata, file) = match opened {
+                Ok((metadata, file)) if metadata.is_file() => (metadata, file),
+                Ok(_) => continue,
+                Err(err) => {
+                    log::warn!("{} is left alone: {err}", path.display());
+                    continue;
+                }
+            };
             let age_found = metadata.modified()?.elapsed().unwrap_or_default();
             let bytes = metadata.len();
             spool.segments.push_back(Segment::new(number, path, file, bytes, age_found));
@@ -121,9 +140,16 @@ impl Spool {
         if let (Some(first), Some((number, at))) = (spool.segments.front(), acknowledged)
             && first.number == number
         {
-            spool.acknowledged = at.min(first.bytes);
-            spool.read = spool.acknowledged;
-            spool.acknowledged_saved = at;
+            if ends_a_record(first, at) {
+                (spool.acknowledged, spool.read, spool.acknowledged_saved) = (at, at, at);
+            } else {
+                let shown = settings.directory.display();
+                log::warn!(
+                    "{shown}: no record ends where {ACKNOWLEDGED} says that it was sent up to: it is sent from its start"
+                );
+                // Differs from what is true, and so is written anew.
+                spool.acknowledged_saved = at;
+            }
         }
         for (index, segment) in spool.segments.iter_mut().enumerate() {
             let from = if index == 0 { spool.acknowledged } else { 0 };
@@ -177,14 +203,17 @@ impl Spool {
             checksum(bytes, points as u32).to_le_bytes(),
             (points as u32).to_le_bytes(),
         ];
-        let (start, behind) = (segment.bytes, segment.bytes + HEADER_BYTES as u64);
-        let written = segment.file.write_all_at(header.as_flattened(), start);
-        if let Err(err) = written.and_then(|()| segment.file.write_all_at(bytes, behind)) {
+        let start = segment.bytes;
+        // One write: a slow disk takes its time for each.
+        self.record.clear();
+        self.record.extend_from_slice(header.as_flattened());
+        self.record.extend_from_slice(bytes);
+        if let Err(err) = segment.file.write_all_at(&self.record, start) {
             // A full disk may have taken a part of it.
             let _ = segment.file.set_len(start);
             return Err(err);
         }
-        segment.bytes = behind + bytes.len() as u64;
+        segment.bytes = start + self.record.len() as u64;
         segment.points += points;
         self.unsynced_from.get_or_insert(segment.number);
         Ok(())
@@ -206,10 +235,13 @@ impl Spool {
     }
 
     fn start_segment(&mut self) -> io::Result<()> {
-        fs::create_dir_all(&self.settings.directory)?;
+        if !is_same(&self.directory, &self.settings.directory) {
+            // Somebody has deleted it, and the lock with it.
+            self.directory = lock_directory(&self.settings.directory)?;
+        }
         let number = self.next_number;
         let path = segment_path(&self.settings.directory, number);
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        let file = options().read(true).write(true).create_new(true).open(&path)?;
         self.segments.push_back(Segment::new(number, path, file, 0, Duration::ZERO));
         self.next_number += 1;
         if self.segments.len() == 1 {
@@ -315,7 +347,9 @@ impl Spool {
         }
         let path = self.settings.directory.join(ACKNOWLEDGED);
         let new = path.with_extension("new");
-        fs::write(&new, format!("{} {}\n", first.number, self.acknowledged))?;
+        let _ = fs::remove_file(&new);
+        let mut file = options().write(true).create_new(true).open(&new)?;
+        writeln!(file, "{} {}", first.number, self.acknowledged)?;
         fs::rename(&new, &path)?;
         self.acknowledged_saved = self.acknowledged;
         Ok(())
@@ -354,9 +388,32 @@ impl Segment {
 
     /// Whether the file is still the one of its name: somebody may have cleaned up.
     fn is_in_place(&self) -> bool {
-        let ours = self.file.metadata().map(|ours| (ours.dev(), ours.ino()));
-        let there = fs::metadata(&self.path).map(|there| (there.dev(), there.ino()));
-        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+        is_same(&self.file, &self.path)
+    }
+}
+
+/// Whether that path leads to this file.
+fn is_same(file: &File, path: &Path) -> bool {
+    let ours = file.metadata().map(|ours| (ours.dev(), ours.ino()));
+    let there = fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()));
+    matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+}
+
+/// For a file of the spool: nobody else's to read, and no link.
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    options
+}
+
+/// Makes the directory if need be, and locks it.
+fn lock_directory(directory: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let file = File::open(directory)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(io::ErrorKind::WouldBlock, IN_USE)),
+        Err(TryLockError::Error(err)) => Err(err),
     }
 }
 
@@ -371,9 +428,30 @@ pub fn check(directory: &Path) -> Result<String, String> {
 
 /// A segment's number, and how far it was delivered.
 fn read_acknowledged(directory: &Path) -> Option<(u64, u64)> {
-    let text = fs::read_to_string(directory.join(ACKNOWLEDGED)).ok()?;
+    let file = options().read(true).open(directory.join(ACKNOWLEDGED)).ok()?;
+    let mut text = String::new();
+    file.take(64).read_to_string(&mut text).ok()?;
     let (number, at) = text.trim().split_once(' ')?;
-    Some((number.parse().ok()?, at.parse().ok()?))
+    let number = number.parse().ok().filter(|number| *number < NUMBER_MAX)?;
+    Some((number, at.parse().ok()?))
+}
+
+/// The number of the segment of that name.
+fn segment_number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(".log")?.parse().ok().filter(|number| *number < NUMBER_MAX)?;
+    (segment_path(Path::new(""), number) == Path::new(name)).then_some(number)
+}
+
+/// Whether a record, or the segment, ends there.
+fn ends_a_record(segment: &Segment, end: u64) -> bool {
+    let mut at = 0;
+    while at < end {
+        match next_record(segment, at) {
+            Some(record) => at = record.end(),
+            None => return end == segment.bytes,
+        }
+    }
+    at == end
 }
 
 fn segment_path(directory: &Path, number: u64) -> PathBuf {
@@ -500,6 +578,7 @@ mod tests {
         assert_eq!(spool.points(), 2);
         assert_eq!(take_all(&mut spool), "b\nc\n");
         assert!(spool.is_empty());
+        drop(spool);
         assert_eq!(directory.open().points(), 0);
     }
 
@@ -583,6 +662,7 @@ mod tests {
         spool.acknowledge();
         spool.save_acknowledged().unwrap();
         assert_eq!(take_all(&mut spool), "b\n");
+        drop(spool);
         for text in ["c\n", "d\n"] {
             directory.open().append(text.as_bytes(), 1).unwrap();
         }
@@ -640,5 +720,77 @@ mod tests {
         fs::remove_dir_all(&directory.0).unwrap();
         spool.append(b"b\n", 1).unwrap();
         assert_eq!(take_all(&mut spool), "a\nb\n");
+    }
+
+    #[test]
+    fn a_note_that_cannot_be_right_is_not_believed_and_is_corrected() {
+        let directory = Directory::new("note");
+        let mut spool = directory.open();
+        for text in ["a\n", "b\n"] {
+            spool.append(text.as_bytes(), 1).unwrap();
+        }
+        drop(spool);
+        let note = directory.0.join(ACKNOWLEDGED);
+        let huge = u64::MAX;
+        for wrong in ["1 7", "1 9999999", &format!("1 {huge}"), &format!("{huge} 18"), "1", ""] {
+            fs::write(&note, wrong).unwrap();
+            let mut spool = directory.open();
+            assert_eq!(spool.points(), 2, "{wrong}");
+            spool.save_acknowledged().unwrap();
+        }
+        assert_eq!(spool_note(&directory), "");
+        for (right, points) in [("1 18", 1), ("2 18", 2)] {
+            fs::write(&note, right).unwrap();
+            assert_eq!(directory.open().points(), points, "{right}");
+        }
+        fs::write(&note, "1 7").unwrap();
+        directory.open().save_acknowledged().unwrap();
+        assert_eq!(spool_note(&directory), "1 0\n");
+    }
+
+    fn spool_note(directory: &Directory) -> String {
+        fs::read_to_string(directory.0.join(ACKNOWLEDGED)).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_the_spools_own_is_left_alone() {
+        let directory = Directory::new("alone");
+        fs::create_dir(&directory.0).unwrap();
+        let other = directory.0.join("other");
+        fs::write(&other, "another's\n").unwrap();
+        std::os::unix::fs::symlink(&other, directory.0.join("00000003.log")).unwrap();
+        std::os::unix::fs::symlink(&other, directory.0.join("acknowledged.new")).unwrap();
+        fs::create_dir(directory.0.join("00000004.log")).unwrap();
+        for name in ["18446744073709551615.log", "+1.log", "1.log", "x.log"] {
+            fs::write(directory.0.join(name), "").unwrap();
+        }
+        let mut spool = directory.open();
+        assert_eq!((spool.segments.len(), spool.next_number), (0, 5));
+        spool.append(b"a\n", 1).unwrap();
+        spool.append(b"b\n", 1).unwrap();
+        spool.take(2, 1);
+        spool.acknowledge();
+        spool.save_acknowledged().unwrap();
+        assert_eq!(fs::read_to_string(other).unwrap(), "another's\n");
+        for name in ["00000005.log", ACKNOWLEDGED] {
+            let mode = fs::symlink_metadata(directory.0.join(name)).unwrap().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_program_at_a_time_uses_a_spool() {
+        let directory = Directory::new("lock");
+        let mut spool = directory.open();
+        let refused = |directory: &Directory| {
+            Spool::open(&directory.settings()).err().map(|err| err.to_string())
+        };
+        assert_eq!(refused(&directory).as_deref(), Some(IN_USE));
+        // One that is made again is locked again.
+        fs::remove_dir_all(&directory.0).unwrap();
+        spool.append(b"a\n", 1).unwrap();
+        assert_eq!(refused(&directory).as_deref(), Some(IN_USE));
+        drop(spool);
+        assert_eq!(directory.open().points(), 1);
     }
 }

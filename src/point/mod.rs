@@ -9,6 +9,9 @@
 
 pub mod labels;
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 /// What a field's value says, and so how each output treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -185,35 +188,15 @@ impl<T> Schema for Measurement<T> {
     }
 }
 
-/// Measurements of federation that have planet-federator's names, which are no one's for certain.
-const FEDERATED: &[&str] = &[
-    "ingress",
-    "egress",
-    "unknown",
-    "ebpf_ingress",
-    "ebpf_egress",
-    "ebpf_unknown",
-    "upstream",
-    "downstream",
-];
-
-/// What Prometheus calls a field: junos_exporter's name for what routers report; perijove's own
-/// and the dependency map's measurements carry their prefix themselves.
-pub fn metric_prefix(measurement: &str) -> &'static str {
-    let own = ["perijove_", "planet_", "junos_"];
-    match measurement {
-        name if own.iter().any(|prefix| name.starts_with(prefix)) => "",
-        name if FEDERATED.contains(&name) => "planet_",
-        _ => "junos_",
-    }
-}
-
-/// What outputs call the router, the collector and the time, and what Prometheus reads in names.
+/// What outputs call the router, the collector and the time, what Prometheus reads in names, and what
+/// the inventory says of a peer.
 const RESERVED_LABELS: &[&str] = &[
     "target",
     "host",
     "node",
     "re_name",
+    "remote_domain",
+    "remote_hostgroup",
     "collector",
     "measurement",
     "time",
@@ -267,12 +250,34 @@ pub struct Points {
     /// What collectors left out of items since somebody took the count, and the first of it.
     pub misfits: u64,
     pub first_misfit: Option<String>,
+    seen: Seen,
 }
+
+/// The series that these points have had, also before `clear`; a copy knows of none.
+#[derive(Default)]
+struct Seen(Option<Box<Series>>);
+
+impl Clone for Seen {
+    fn clone(&self) -> Seen {
+        Seen(None)
+    }
+}
+
+/// By a number for a measurement and its tags: which of up to 64 fields it has had.
+#[derive(Default)]
+struct Series {
+    /// Random, so that nobody can choose tags that share a number.
+    keys: RandomState,
+    fields: HashMap<u64, u64>,
+}
+
+/// So many series are remembered, which takes 2 MB; what comes later is compared with these.
+const SERIES_MAX: usize = 1 << 16;
 
 impl Points {
     /// Adds the point that `item` gives for `measurement`. `tags` are the values of the
     /// measurement's tags in its order; an empty one is left out. A value that the item does not
-    /// have, or that is not finite, leaves its field out; a point without any reading is dropped.
+    /// have, or that is not a number, leaves its field out; a point without any reading is dropped.
     pub fn push<T>(
         &mut self,
         measurement: &'static Measurement<T>,
@@ -291,7 +296,7 @@ impl Points {
             let bits = match field.get {
                 Get::Integer(get) => get(item),
                 Get::Named(get) => get(item, field.info.name),
-                Get::Decimal(get) => get(item).filter(|v| v.is_finite()).map(f64::to_bits),
+                Get::Decimal(get) => get(item).filter(|v| !v.is_nan()).map(f64::to_bits),
                 Get::Text(get) => get(item).filter(|t| !t.is_empty()).map(|t| {
                     let span = self.store(t);
                     u64::from(span.start) << 32 | u64::from(span.end)
@@ -302,6 +307,12 @@ impl Points {
                 self.fields.push(index as u16);
                 self.values.push(bits);
             }
+        }
+        let again = self.leave_out_again(&head, tags);
+        if again > 0 {
+            readings -= again;
+            let name = measurement.name;
+            self.leave_out(again as u64, || format!("{name}: the same series again"));
         }
         if readings == 0 {
             self.tags.truncate(head.tags as usize);
@@ -319,6 +330,48 @@ impl Points {
         true
     }
 
+    /// From now on a reading whose series came before is left out and counted: the first one holds,
+    /// in all outputs.
+    pub fn keep_first(&mut self) {
+        self.seen = Seen(Some(Box::default()));
+    }
+
+    /// Takes the readings out of the point that is being pushed whose series came before; how many.
+    fn leave_out_again(&mut self, head: &Head, tags: &[&str]) -> usize {
+        let Some(Series { keys, fields }) = self.seen.0.as_deref_mut() else { return 0 };
+        let mut hasher = keys.build_hasher();
+        hasher.write_usize(std::ptr::from_ref(head.schema).addr());
+        for tag in tags.iter().copied().chain([&*self.re_name]) {
+            hasher.write(tag.as_bytes());
+            hasher.write_u8(0xff);
+        }
+        let number = hasher.finish();
+        let (start, mut kept) = (head.fields as usize, head.fields as usize);
+        for at in start..self.fields.len() {
+            let field = self.fields[at];
+            if head.schema.field(field as usize).kind != Kind::Info {
+                let (key, bit) = (number.wrapping_add(u64::from(field / 64)), 1 << (field % 64));
+                let has_room = fields.len() < SERIES_MAX;
+                let had = match fields.get_mut(&key) {
+                    Some(had) => had,
+                    None if has_room => fields.entry(key).or_default(),
+                    None => &mut 0,
+                };
+                if *had & bit != 0 {
+                    continue;
+                }
+                *had |= bit;
+            }
+            self.fields[kept] = field;
+            self.values[kept] = self.values[at];
+            kept += 1;
+        }
+        let again = self.fields.len() - kept;
+        self.fields.truncate(kept);
+        self.values.truncate(kept);
+        again
+    }
+
     /// Gives the last point one more tag, named at run time.
     pub fn label(&mut self, name: &str, value: &str) {
         let label = (self.store(name), self.store(value));
@@ -328,20 +381,25 @@ impl Points {
     /// The same, for a name that somebody else chose: false if it is taken, by the point's own tags
     /// and fields or by what outputs add.
     pub fn free_label(&mut self, name: &str, value: &str) -> bool {
-        let Some(Head { schema, labels, .. }) = self.heads.last().copied() else { return false };
-        let mut fields = (0..schema.fields()).map(|index| schema.field(index));
-        let mut labels = self.labels[labels as usize..].iter();
-        let taken = RESERVED_LABELS.contains(&name)
-            || schema.tags().contains(&name)
-            || fields.any(|field| field.name == name || field.label == name)
-            || labels.any(|(label, _)| self.string(*label) == name);
-        if !taken {
+        let Some(head) = self.heads.last() else { return false };
+        let labels = &self.labels[head.labels as usize..];
+        let is_free = !RESERVED_LABELS.contains(&name) && !self.is_taken(head.schema, labels, name);
+        if is_free {
             self.label(name, value);
         }
-        !taken
+        is_free
     }
 
-    /// Gives points more tags, named at run time: `labels` is asked for each point.
+    /// Whether a point's tags or fields have that name.
+    fn is_taken(&self, schema: &dyn Schema, labels: &[(Span, Span)], name: &str) -> bool {
+        let mut fields = (0..schema.fields()).map(|index| schema.field(index));
+        schema.tags().contains(&name)
+            || fields.any(|field| field.name == name || field.label == name)
+            || labels.iter().any(|(label, _)| self.string(*label) == name)
+    }
+
+    /// Gives points more tags, named at run time: `labels` is asked for each point. Those that a
+    /// point has already are left out and counted.
     pub fn add_labels(&mut self, labels: impl Fn(&Point) -> Vec<(&'static str, String)>) {
         let more: Vec<_> = self.iter().map(|point| labels(&point)).collect();
         let old = std::mem::take(&mut self.labels);
@@ -353,7 +411,12 @@ impl Points {
             self.labels.extend_from_slice(&old[start..end]);
             start = end;
             for (name, value) in more {
-                self.label(name, &value);
+                let Head { schema, labels, .. } = self.heads[index];
+                if self.is_taken(schema, &self.labels[labels as usize..], name) {
+                    self.leave_out(1, || format!("a second label `{name}`"));
+                } else {
+                    self.label(name, &value);
+                }
             }
         }
     }
@@ -471,6 +534,23 @@ impl<'a> Point<'a> {
         fixed.chain(labels).filter(|(_, value)| !value.is_empty())
     }
 
+    /// Whether a tag that was named at run time has the name of another one, of an info's label, or
+    /// one of these: no output could tell the two apart.
+    pub fn has_label_twice(&self, others: &[&str]) -> bool {
+        self.labels.iter().enumerate().any(|(index, (name, _))| {
+            let name = self.points.string(*name);
+            let is_info = |field: usize| {
+                let field = self.schema.field(field);
+                field.kind == Kind::Info && field.label == name
+            };
+            let mut before = self.labels[..index].iter();
+            others.contains(&name)
+                || self.schema.tags().contains(&name)
+                || before.any(|(other, _)| self.points.string(*other) == name)
+                || (0..self.schema.fields()).any(is_info)
+        })
+    }
+
     /// The value of the schema's field at `index`, if it is there.
     pub fn field(&self, index: usize) -> Option<Value<'a>> {
         let at = self.points.fields[self.fields.clone()].binary_search(&(index as u16)).ok()?;
@@ -523,10 +603,9 @@ mod tests {
     };
 
     #[test]
-    fn a_reading_that_is_missing_or_not_finite_leaves_its_field_out() {
+    fn a_reading_that_is_missing_or_not_a_number_leaves_its_field_out() {
         let mut points = Points::default();
-        let port =
-            Port { bytes: Some(u64::MAX), dbm: Some(f64::NEG_INFINITY), description: "".into() };
+        let port = Port { bytes: Some(u64::MAX), dbm: Some(f64::NAN), description: "".into() };
         assert!(points.push(&PORT, &["ge-0/0/0", ""], &port));
         let point = points.get(0);
         assert_eq!(point.tags().collect::<Vec<_>>(), [("name", "ge-0/0/0")]);
@@ -550,13 +629,25 @@ mod tests {
                 vec![("x", format!("{name}x")), ("y", "1".into())]
             }
         });
-        let tags = |at: usize| {
+        let tags = |points: &Points, at: usize| {
             let tags: Vec<_> = points.get(at).tags().map(|(n, v)| format!("{n}={v}")).collect();
             tags.join(" ")
         };
-        assert_eq!(tags(0), "name=a re_name=re0 x=ax y=1");
-        assert_eq!(tags(1), "name=b re_name=re0");
-        assert_eq!(tags(2), "name=c re_name=re0 x=cx y=1");
+        assert_eq!(tags(&points, 0), "name=a re_name=re0 x=ax y=1");
+        assert_eq!(tags(&points, 1), "name=b re_name=re0");
+        assert_eq!(tags(&points, 2), "name=c re_name=re0 x=cx y=1");
+        // One that is there already is left out, and no point has two of one name.
+        points.add_labels(|_| vec![("y", "2".into()), ("lane", "3".into()), ("z", "4".into())]);
+        assert_eq!(tags(&points, 0), "name=a re_name=re0 x=ax y=1 z=4");
+        assert_eq!(tags(&points, 1), "name=b re_name=re0 y=2 z=4");
+        assert_eq!(points.misfits, 5);
+        assert!(points.iter().all(|point| !point.has_label_twice(&["host"])));
+        assert!(points.iter().all(|point| point.has_label_twice(&["z"])));
+        for name in ["name", "z", "description"] {
+            let mut points = points.clone();
+            points.label(name, "forged");
+            assert!(points.get(2).has_label_twice(&[]), "{name}");
+        }
     }
 
     #[test]
@@ -572,5 +663,30 @@ mod tests {
         let tags: Vec<_> = point.tags().collect();
         assert_eq!(tags, [("name", "ge-0/0/1"), ("lane", "2"), ("re_name", "node0")]);
         assert_eq!(point.fields().last().unwrap().2, Value::Text("core"));
+    }
+
+    #[test]
+    fn of_a_series_that_comes_twice_the_first_reading_holds() {
+        let mut points = Points::default();
+        points.keep_first();
+        let port = |bytes, dbm| Port { bytes, dbm, description: "core".into() };
+        assert!(points.push(&PORT, &["a", ""], &port(Some(1), None)));
+        assert!(points.push(&PORT, &["b", ""], &port(Some(2), None)));
+        points.clear();
+        assert!(!points.push(&PORT, &["a", ""], &port(Some(3), None)));
+        // Another reading of the same thing is none of those.
+        assert!(points.push(&PORT, &["a", ""], &port(Some(4), Some(-2.5))));
+        points.set_re_name("re1");
+        assert!(points.push(&PORT, &["a", ""], &port(Some(5), None)));
+        let fields = |at: usize| {
+            let fields: Vec<_> = points.get(at).fields().map(|(_, info, _)| info.name).collect();
+            fields.join(" ")
+        };
+        assert_eq!(
+            (points.len(), fields(0), fields(1)),
+            (2, "dbm description".into(), "bytes description".into())
+        );
+        assert_eq!(points.misfits, 2);
+        assert!(points.clone().push(&PORT, &["a", ""], &port(Some(6), None)));
     }
 }

@@ -26,7 +26,7 @@ use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::dependency::enrich::enrich;
 use crate::netconf::rpc_error::Meaning;
 use crate::netconf::{self, Session, local, ssh};
-use crate::output::{self, Output, Outputs};
+use crate::output::{self, Output, Outputs, Patience};
 use crate::point::{Batch, Points};
 use crate::serve::Wanted;
 
@@ -165,9 +165,10 @@ impl RouterPoller {
             if due.is_empty() || now < rest_until || now >= ask.until {
                 continue;
             }
-            self.poll_or_stand_by(&due);
+            let waited = self.poll_or_stand_by(&due);
             let end = Instant::now();
-            rest_until = end + schedule::rest(end - now, self.router.poll_share_max);
+            let spent = (end - now).saturating_sub(waited);
+            rest_until = end + schedule::rest(spent, self.router.poll_share_max);
             for at in due {
                 (ended[at], owed[at]) = (Some(end), false);
             }
@@ -175,14 +176,20 @@ impl RouterPoller {
         self.close();
     }
 
-    fn poll_or_stand_by(&mut self, due: &[usize]) {
+    /// How long it waited for outputs, which is not the router's doing.
+    fn poll_or_stand_by(&mut self, due: &[usize]) -> Duration {
         // Not kept between polls: there may be hundreds of routers.
         let mut scratch = Vec::new();
         let shared = self.outputs.clone();
         let outputs = shared.hold();
+        let collectors = || due.iter().map(|index| &self.router.collectors[*index]);
+        let interval = collectors().map(|polled| polled.interval).min().unwrap_or_default();
+        let timeout = collectors().map(|polled| polled.timeout).min().unwrap_or_default();
+        let mut patience = Patience::new(&outputs, interval, timeout);
         let polled = panics::caught(|| match self.is_master() {
             true => {
-                let mut emit = |batch: &Batch| output::push(&outputs, batch, &mut scratch);
+                let mut emit =
+                    |batch: &Batch| output::push(&outputs, batch, &mut scratch, &mut patience);
                 self.poll(due, &outputs, &mut emit);
             }
             false => self.stand_by(due),
@@ -196,6 +203,7 @@ impl RouterPoller {
                 output::end(&outputs, &self.router.name, entry.name, *interval, true);
             }
         }
+        patience.waited()
     }
 
     /// Polls the router at its intervals until `stop` is closed; each collector for the first time
@@ -224,8 +232,8 @@ impl RouterPoller {
             for due in due {
                 self.status.skipped(due.index, due.skipped);
             }
-            self.poll_or_stand_by(&indexes);
-            schedule.rest(now.elapsed(), Instant::now());
+            let waited = self.poll_or_stand_by(&indexes);
+            schedule.rest(now.elapsed().saturating_sub(waited), Instant::now());
         }
         self.close();
     }
@@ -326,6 +334,7 @@ impl RouterPoller {
         let Polled { entry, settings, .. } = &self.router.collectors[index];
         let (mut points, tally) = (Points::default(), Tally::default());
         points.asked_ns = Some(now_ns());
+        points.keep_first();
         let (outcome, spent) = (None, Duration::ZERO);
         Work { index, poll: (entry.start)(settings), points, tally, outcome, spent }
     }

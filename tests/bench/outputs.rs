@@ -31,7 +31,7 @@ pub fn json(router: &str) {
     let batches = batches(router, "1000");
     let count: usize = batches.iter().map(Points::len).sum();
     let mut out = Vec::new();
-    batches.iter().for_each(|points| json::encode(&batch(points), &mut out));
+    batches.iter().for_each(|points| _ = json::encode(&batch(points), &mut out));
     let text = String::from_utf8(out.clone()).expect("UTF-8");
     let read = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
     let values: Vec<_> = text.lines().map(read).collect();
@@ -41,7 +41,7 @@ pub fn json(router: &str) {
         cpu_time,
         || {
             out.clear();
-            batches.iter().for_each(|points| json::encode(&batch(points), &mut out));
+            batches.iter().for_each(|points| _ = json::encode(&batch(points), &mut out));
             black_box(&out);
         },
         || {

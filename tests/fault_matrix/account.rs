@@ -313,6 +313,13 @@ impl Polling {
     }
 }
 
+/// Once the newest points arrive nothing more is dropped, and the count is final.
+pub fn recover_with_loss<F: FarEnd>(polling: Polling, far_end: &mut F) -> Account {
+    polling.arrive(far_end);
+    polling.dropped(F::OUTPUT);
+    Account { has_limit: true, ..polling.finish_with(far_end, true) }
+}
+
 /// What the last of the program's own points among these say that an output has dropped.
 fn dropped_points(polled: &[String], output: &str) -> Option<u64> {
     let text = polled.join("\n");

@@ -74,7 +74,7 @@ fn front(
     })
 }
 
-fn pass_on(url: &str, request: &Request) -> Reply {
+pub fn pass_on(url: &str, request: &Request) -> Reply {
     let sent =
         crate::common::http_agent().post(format!("{url}{}", request.target)).send(&request.body);
     let (status, body) = crate::common::answer(sent.expect("influxd answers")).expect("a body");

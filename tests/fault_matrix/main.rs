@@ -7,6 +7,7 @@
 mod common;
 
 mod account;
+mod flow;
 mod influxdb;
 mod kafka;
 mod perijove;
@@ -58,7 +59,8 @@ fn main() -> ExitCode {
     let names: Vec<&String> = arguments.iter().filter(|name| !name.starts_with("--")).collect();
     // `cargo test` gives its own flags, or none.
     let all = has("--all");
-    let faults = [influxdb::FAULTS, kafka::FAULTS, perijove::FAULTS, spool::FAULTS].concat();
+    let faults =
+        [influxdb::FAULTS, kafka::FAULTS, perijove::FAULTS, spool::FAULTS, flow::FAULTS].concat();
     let wanted = |fault: &&Fault| {
         (all || fault.quick)
             && (names.is_empty() || names.iter().any(|name| fault.name.starts_with(*name)))

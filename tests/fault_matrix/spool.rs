@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::account::{Account, FarEnd, Polling, ROUTER, SPOOL, settings, to_influxdb};
+use crate::account::{Account, Polling, ROUTER, SPOOL, recover_with_loss, settings, to_influxdb};
 use crate::common::broker::{self, Noida, Reader};
 use crate::common::influxd::Influxd;
 use crate::common::lines::{self, Line};
@@ -77,13 +77,6 @@ fn newer_lost(polled: &[String], influxd: &Influxd) -> Option<String> {
     };
     let older = arrived.iter().find(within)?;
     Some(format!("newer points than this one were dropped: {}", older.key()))
-}
-
-/// Once the newest points arrive nothing more is dropped, and the count is final.
-fn recover_with_loss<F: FarEnd>(polling: Polling, far_end: &mut F) -> Account {
-    polling.arrive(far_end);
-    polling.dropped(F::OUTPUT);
-    Account { has_limit: true, ..polling.finish_with(far_end, true) }
 }
 
 /// A small file system of its own, gone with its handle.

@@ -142,6 +142,19 @@ fn take(rest: &mut &str, ends: &str, escapes: &str) -> String {
     text
 }
 
+/// What line protocol keeps of a tag: no backslash stands before what needs one, or at the end.
+fn tag_text(text: &str) -> String {
+    let text = one_line(text);
+    let mut kept = String::new();
+    for c in text.chars() {
+        if matches!(c, ',' | '=' | ' ') {
+            kept.truncate(kept.trim_end_matches('\\').len());
+        }
+        kept.push(c);
+    }
+    kept.trim_end_matches('\\').to_string()
+}
+
 /// What line protocol keeps of a text: a record is one line.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c < ' ' { ' ' } else { c }).collect()
@@ -170,7 +183,7 @@ fn expected_tags(item: &Item) -> Vec<(String, String)> {
         ("re_name", &item.re_name),
         ("run time", &item.run_time),
     ];
-    let tags = tags.map(|(name, value)| (name.into(), one_line(value.trim_end_matches('\\'))));
+    let tags = tags.map(|(name, value)| (name.into(), tag_text(value)));
     tags.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 

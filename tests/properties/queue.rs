@@ -51,7 +51,8 @@ impl Model {
             records += &format!("{} {}\n", self.pushed, "x".repeat(*length));
             self.pushed += 1;
         }
-        queue.push(records.as_bytes(), lengths.len());
+        let source = self.pushed % 3;
+        queue.push(&source.to_string(), records.as_bytes(), Duration::ZERO);
     }
 
     /// Takes a chunk, if there is one: it is within its bounds or a single record.
@@ -96,7 +97,7 @@ fn bounds() -> impl Strategy<Value = Bounds> {
 
 /// Does the steps, then takes the rest; every record came out or was counted as dropped.
 fn run(bounds: &Bounds, spool: Option<&Settings>, steps: &[Step]) {
-    let open = || Queue::new("test", bounds.clone(), spool);
+    let open = || Queue::new("test", bounds.clone(), spool).unwrap();
     let (mut queue, mut model) = (open(), Model::default());
     for step in steps {
         match step {
@@ -111,7 +112,7 @@ fn run(bounds: &Bounds, spool: Option<&Settings>, steps: &[Step]) {
             Step::Sync => queue.sync(),
             Step::Restart if spool.is_some() => {
                 queue.abandon();
-                queue.sync();
+                queue.close_spool();
                 model.dropped += queue.level().dropped;
                 queue = open();
                 // What was on its way comes again, or a limit had dropped it.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::json;
 use super::layout;
 use super::line_protocol::LineProtocol;
+use super::sink::Encoded;
 use crate::base::secret::Secret;
 use crate::point::Batch;
 
@@ -76,15 +77,19 @@ pub struct Statistics {
 }
 
 impl Settings {
-    /// Appends the batch's records; how many integers had to be clamped.
-    pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> u64 {
-        let mut clamped = 0;
+    /// Appends the batch's records.
+    pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> Encoded {
+        let mut encoded = Encoded::default();
         let time = json::rfc3339_ns(batch.time_ns);
         let mut milliseconds = itoa::Buffer::new();
         let milliseconds = milliseconds.format(batch.time_ns / 1_000_000);
         let codec = LineProtocol::default();
         for point in batch.points.iter() {
-            let measurement = point.schema.name();
+            if point.has_label_twice(&[]) {
+                encoded.rejected += 1;
+                continue;
+            }
+            let (start, measurement) = (out.len(), point.schema.name());
             let row = self.layout.map(|Layout::Jkafkaexporter| layout::row(&point));
             let row = match row {
                 Some(None) => continue,
@@ -105,11 +110,16 @@ impl Settings {
             match (&row, self.value) {
                 (Some(row), _) => json::encode_row(batch, row, out),
                 (None, Value::Json) => json::encode_point(batch, &time, point, out),
-                (None, Value::Line) => clamped += codec.encode_point(batch, &point, out),
+                (None, Value::Line) => {
+                    if !codec.encode_point(batch, &point, out, &mut encoded) {
+                        out.truncate(start);
+                    }
+                    continue;
+                }
             }
             out.push(b'\n');
         }
-        clamped
+        encoded
     }
 }
 
