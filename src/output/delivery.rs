@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::latest::Latest;
 use super::queue::{Chunk, LOG_INTERVAL, Level, Queue, STALL};
-use super::sink::{Encode, Encoded, Failure, Sink};
+use super::sink::{Encode, Failure, Sink};
 use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
 use crate::base::panics;
 use crate::base::sync::lock;
@@ -316,6 +316,7 @@ fn halves(bytes: &[u8], range: std::ops::Range<usize>, points: u64) -> (Part, Pa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Encoded;
     use crate::output::queue::Bounds;
     use crate::point::{Measurement, Points, counter};
 
