@@ -311,6 +311,39 @@ fn once_prints_prometheus_text() {
 }
 
 #[test]
+fn once_writes_to_the_outputs_that_are_named() {
+    let stub = common::http_stub::HttpStub::accepting();
+    let settings = format!(
+        "collectors = [\"alarm\", \"route\"]\n{}[output.influxdb]\nurl = \"{}\"\n",
+        local_router("r1", ""),
+        stub.url()
+    );
+    let finished = run_with(&settings, &["once"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (0, ""), "{finished:?}");
+    let written = lines::readings(&stub.accepted());
+    for measurement in ["alarms", "routes"] {
+        assert!(written.iter().any(|line| line.measurement == measurement), "{written:?}");
+    }
+
+    // It prints if that is asked for, and then writes nothing.
+    let before = stub.accepted().len();
+    let printed = run_with(&settings, &["once", "--format", "line"]);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    assert_eq!(lines::readings(&lines::read(&printed.stdout)).len(), written.len());
+    assert_eq!(stub.accepted().len(), before);
+
+    // A server that is away, and a router that has nothing to tell.
+    let nobody = format!("http://127.0.0.1:{}", common::free_port());
+    let settings = format!("drain_timeout = \"1s\"\n{settings}");
+    let finished = run_with(&settings.replace(&stub.url(), &nobody), &["once"]);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert!(finished.stderr.contains("influxdb did not get "), "{finished:?}");
+    let silent = once_finished("route", "--fault unsupported:route");
+    assert_eq!((silent.code, silent.stdout.as_str()), (1, ""), "{silent:?}");
+    assert!(silent.stderr.contains("nothing came"), "{silent:?}");
+}
+
+#[test]
 fn once_without_a_router_fails() {
     let settings = "[[router]]\nname = \"r1\"\ntransport = \"local\"\ncommand = [\"/bin/false\"]\n";
     let finished = run_with(settings, &["once", "--collectors", "alarm"]);

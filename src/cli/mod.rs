@@ -45,8 +45,10 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "once",
         arguments: "",
-        help: "poll every collector once, print, exit",
-        about: "",
+        help: "poll every collector once, write to the outputs or print, exit",
+        about: "Points are written to the outputs that are named (a Prometheus cannot be written to). With\n\
+                --format, or without an output, they are printed. Exit code 1 if anything fails or nothing\n\
+                comes.",
         example: "perijove once --config perijove.toml --collectors bgp --format json",
         flags: &[SETTINGS, NAME, ROUTER, POLLING, DEPENDENCY, PUSH, POINT_FORMAT, LOG],
         run: once::run,

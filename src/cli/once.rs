@@ -1,4 +1,4 @@
-//! `perijove once`: polls every collector once, prints, exits.
+//! `perijove once`: polls every collector once, writes what comes to the outputs or prints it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::command::{Arguments, Exit};
 use super::print::{POINT_FORMATS, Printer};
 use crate::base::inventory::Shared;
-use crate::config::Config;
+use crate::config::{Config, Format, OutputKind};
+use crate::daemon;
 use crate::dependency::source;
 use crate::point::Batch;
 use crate::poll::RouterPoller;
@@ -14,10 +15,40 @@ use crate::poll::status::RouterStatus;
 
 pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     let config = arguments.start()?;
-    let mut printer = Printer::new(arguments.format(POINT_FORMATS)?);
-    let failed = poll_once(&config, None, &mut |batch| printer.print(batch));
-    printer.finish()?;
-    failed
+    let format = arguments.format(POINT_FORMATS)?;
+    let mut points = 0;
+    let polled = if arguments.flags.format.is_some() || !has_outputs(&config) {
+        let mut printer = Printer::new(format);
+        let polled = poll_once(&config, None, &mut |batch| {
+            points += batch.points.len();
+            printer.print(batch);
+        });
+        printer.finish()?;
+        polled
+    } else {
+        let poll = |push: &mut dyn FnMut(&Batch)| {
+            poll_once(&config, None, &mut |batch| {
+                points += batch.points.len();
+                push(batch);
+            })
+        };
+        daemon::push_once(&config, poll).map_err(Exit::Failed)?
+    };
+    polled?;
+    if points == 0 {
+        return Err(Exit::Failed("nothing came: no collector has anything to tell".into()));
+    }
+    Ok(())
+}
+
+/// Whether there is an output that can be written to, besides the one of settings without any.
+fn has_outputs(config: &Config) -> bool {
+    config.outputs.iter().any(|output| {
+        !matches!(
+            output.kind,
+            OutputKind::Stdout { format: Format::Line } | OutputKind::Prometheus(_)
+        )
+    })
 }
 
 /// Polls every collector of every router once; fails if any did.

@@ -21,10 +21,12 @@ use crate::base::sync::Stop;
 use crate::base::{lock_file, panics, sys};
 use crate::bigquery;
 use crate::bigquery::load::{Loader, Options};
-use crate::config::Config;
+use crate::config::{Config, OutputKind};
 use crate::federate::feed::Feed;
 use crate::federate::status::FederateStatus;
 use crate::netconf::local;
+use crate::output::{self, Patience};
+use crate::point::Batch;
 
 /// Polls until a signal says to stop. `reload` reads the settings again.
 pub fn run(
@@ -76,6 +78,37 @@ pub fn federate_once(config: Config, hangups: Hangups) -> Result<(), String> {
     log::info!("stopping");
     supervisor.stop(patience);
     result
+}
+
+/// Lets `poll` push to the outputs of the settings, and waits until they have it all: for `once`.
+/// Fails if one of them does not get everything.
+pub fn push_once<T>(
+    config: &Config,
+    poll: impl FnOnce(&mut dyn FnMut(&Batch)) -> T,
+) -> Result<T, String> {
+    let mut config = config.clone();
+    // Nobody has the time to ask for points, and the spool is the daemon's.
+    config.outputs.retain(|output| !matches!(output.kind, OutputKind::Prometheus(_)));
+    config.outputs.iter_mut().for_each(|output| output.spool = None);
+    let (events, _wait) = mpsc::channel();
+    let supervisor = Supervisor::new(events);
+    let mut plans = supervisor.plan(&config)?;
+    plans.retain(Plan::is_output);
+    let patience = config.drain_timeout;
+    supervisor.go_over(plans, patience)?;
+    let outputs = supervisor.outputs();
+    let mut scratch = Vec::new();
+    let polled = poll(&mut |batch| {
+        let until = Instant::now() + patience;
+        outputs.iter().for_each(|output| _ = output.queue.wait_room(until));
+        output::push(&outputs, batch, &mut scratch, &mut Patience::none());
+    });
+    supervisor.stop(patience);
+    let lost = outputs.iter().filter(|output| output.dropped() > 0);
+    let lost: Vec<String> = lost
+        .map(|output| format!("{} did not get {} points", output.name, output.dropped()))
+        .collect();
+    if lost.is_empty() { Ok(polled) } else { Err(lost.join(", ")) }
 }
 
 /// Loads into BigQuery what is due until a signal says to stop.
