@@ -1,15 +1,23 @@
 //! Queries that are asked for several things: the replies do not say which one they are about.
 
-use perijove::collector::Settings;
+use perijove::base::inventory::Shared;
+use perijove::collector::Poll;
 use perijove::collector::reader::{Reader, Tally, read_reply};
 use perijove::point::{Point, Points};
 use perijove::poll::registry;
 use perijove::xml::items::Limits;
 
+/// A poll of a collector with these settings.
+fn start(name: &str, settings: &str) -> Box<dyn Poll> {
+    let table = toml::de::DeTable::parse(settings).unwrap();
+    let configured = registry::find(name).unwrap().configure(table).unwrap();
+    configured.start(&Shared::default())
+}
+
 /// What a collector asks in its query of that command, and the tags of the points that the same
 /// reply to each gives.
-fn ask(name: &str, settings: &Settings, command: &str, reply: &str) -> Vec<(String, String)> {
-    let mut poll = (registry::find(name).unwrap().start)(settings);
+fn ask(name: &str, settings: &str, command: &str, reply: &str) -> Vec<(String, String)> {
+    let mut poll = start(name, settings);
     let query = (0..poll.queries()).find(|query| poll.command(*query) == command).unwrap();
     let mut asked = Vec::new();
     for (index, rpc) in poll.rpcs(query).iter().enumerate() {
@@ -27,10 +35,9 @@ fn ask(name: &str, settings: &Settings, command: &str, reply: &str) -> Vec<(Stri
 
 #[test]
 fn ospf_of_logical_systems() {
-    let logical_systems = vec!["edge".to_string(), "a&b".to_string()];
-    let settings = Settings { logical_systems, ..Settings::default() };
+    let settings = "logical_systems = ['edge', 'a&b']";
     let reply = "<rpc-reply><ospf3-overview-information/></rpc-reply>";
-    let asked = ask("ospf", &settings, "show ospf3 overview", reply);
+    let asked = ask("ospf", settings, "show ospf3 overview", reply);
     let rpc = |name| {
         let name = format!("<logical-system>{name}</logical-system>");
         format!("<get-ospf3-overview-information>{name}</get-ospf3-overview-information>")
@@ -45,9 +52,7 @@ fn ospf_of_logical_systems() {
 
 #[test]
 fn bgp_of_logical_systems() {
-    let logical_systems = vec!["edge".to_string()];
-    let settings = Settings { logical_systems, ..Settings::default() };
-    let mut poll = (registry::find("bgp").unwrap().start)(&settings);
+    let mut poll = start("bgp", "logical_systems = ['edge']");
     let group = |name| {
         format!(
             "<rpc-reply><bgp-group-information><bgp-group><name>{name}</name>\
@@ -79,14 +84,13 @@ fn bgp_of_logical_systems() {
 
 #[test]
 fn services_redundancy_groups() {
-    let settings = Settings { groups: vec![0, 1, 4], ..Settings::default() };
     let command = "show chassis high-availability services-redundancy-group N";
     let reply = "<rpc-reply><chassis-high-availability-default-srg-info><current-state>OFFLINE\
                  </current-state><peer-id>2</peer-id></chassis-high-availability-default-srg-info>\
                  </rpc-reply>";
-    let asked = ask("mnha", &settings, command, reply);
+    let asked = ask("mnha", "groups = [0, 1, 4]", command, reply);
     assert!(asked[0].0.contains("<services-redundancy-group-id>1</services-redundancy-group-id>"));
     let tags: Vec<&str> = asked.iter().map(|(_, tags)| tags.as_str()).collect();
     assert_eq!(tags, ["srg_id=1,peer_id=2", "srg_id=4,peer_id=2"]);
-    assert!(ask("mnha", &Settings::default(), command, reply).is_empty());
+    assert!(ask("mnha", "", command, reply).is_empty());
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use common::schema::Schemas;
 use perijove::cli;
 use perijove::collector::reader::{Reader, Tally, read_reply};
-use perijove::collector::{Entry, Poll, Settings};
+use perijove::collector::{Entry, Poll};
 use perijove::output::{exposition, json, line_protocol::LineProtocol};
 use perijove::point::{Batch, Points};
 use perijove::poll::registry;
@@ -75,7 +75,7 @@ fn replies(folder: &Path) -> Vec<std::path::PathBuf> {
 /// The points of a fixture as line protocol and as exposition text. As JSON they are as their
 /// schema says.
 fn read(entry: &Entry, fixture: &[u8], schemas: &Schemas) -> (String, String) {
-    let mut poll = (entry.start)(&Settings::default());
+    let mut poll = entry.poll();
     let mut points = Points::default();
     points.asked_ns = Some(TIME_NS);
     let mut line = String::new();

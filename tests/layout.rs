@@ -8,7 +8,6 @@ use std::path::Path;
 use common::perijove::router_program;
 use common::process::run;
 use perijove::cli;
-use perijove::collector::Settings;
 use perijove::output::line_protocol::LineProtocol;
 use perijove::output::{json, layout};
 use perijove::point::{Batch, Points};
@@ -35,7 +34,7 @@ fn batches(mut each: impl FnMut(&Batch)) {
         let printed = run(router.args(SIZES.split(' ')).args(["--print", command]));
         assert_eq!(printed.code, 0, "{command}: {}", printed.stderr);
         let entry = registry::find(collector).expect("a collector");
-        let mut poll = (entry.start)(&Settings::default());
+        let mut poll = entry.poll();
         let mut points = Points::default();
         cli::parse_reply(&mut *poll, printed.stdout.as_bytes(), &mut points).expect("a reply");
         assert!(!points.is_empty(), "{collector} gives no points");

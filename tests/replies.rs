@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use needs::{SHARED, skips};
-use perijove::collector::{Entry, Settings};
+use perijove::base::inventory::Shared;
+use perijove::collector::Entry;
 use perijove::poll::registry;
 use perijove::xml::items;
 use perijove::{cli, point::Points};
@@ -179,8 +180,10 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 /// The points that a collector makes of a reply that answers its queries, without the labels of
 /// descriptions, which junos_exporter's output here was made without.
 fn parse(entry: &Entry, reply: &[u8]) -> (Points, Result<(), String>) {
-    let description_labels = Some(String::new().try_into().unwrap());
-    let mut poll = (entry.start)(&Settings { description_labels, ..Settings::default() });
+    let has_labels = entry.keys.iter().any(|key| key.name == "description_labels");
+    let settings = if has_labels { "description_labels = \"\"" } else { "" };
+    let configured = entry.configure(toml::de::DeTable::parse(settings).unwrap()).unwrap();
+    let mut poll = configured.start(&Shared::default());
     let mut points = Points::default();
     let result = cli::parse_reply(&mut *poll, reply, &mut points);
     (points, result)
@@ -204,7 +207,7 @@ fn every_reply_is_read_or_refused() {
         let reply = std::fs::read(path).unwrap();
         let root = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         for entry in registry::collectors() {
-            let poll = (entry.start)(&Settings::default());
+            let poll = entry.poll();
             let own = (0..poll.queries()).any(|query| poll.roots(query).contains(&root));
             let ((points, result), said) = said::listen(|| parse(entry, &reply));
             let (_, duplicates) = exposition(entry, &points);

@@ -192,10 +192,3 @@ impl fmt::Debug for Shared {
         self.get().fmt(f)
     }
 }
-
-/// It is no setting: where settings are compared, all are alike.
-impl PartialEq for Shared {
-    fn eq(&self, _: &Shared) -> bool {
-        true
-    }
-}

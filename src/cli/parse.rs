@@ -6,8 +6,9 @@ use super::collectors;
 use super::command::{Arguments, Exit};
 use super::print::{POINT_FORMATS, Printer};
 use crate::base::clock::now_ns;
+use crate::base::inventory::Shared;
+use crate::collector::Poll;
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
-use crate::collector::{Poll, Settings};
 use crate::config::{self, Level, Source};
 use crate::daemon::log_to;
 use crate::netconf::rpc_error::Meaning;
@@ -25,14 +26,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         None => ("standard input", io::stdin().read_to_end(&mut reply).map(|_| ())),
     };
     read.map_err(|err| Exit::Failed(format!("cannot read {name}: {err}")))?;
-    let settings = match &arguments.flags.config {
-        Some(path) => {
-            let source = Source::read(path);
-            source.and_then(|source| source.into_collector(entry.name)).map_err(Exit::Usage)?
-        }
-        None => Settings::default(),
+    let configured = match &arguments.flags.config {
+        Some(path) => Source::read(path).and_then(|source| source.into_collector(entry)),
+        None => Ok(entry.by_default().clone()),
     };
-    let mut poll = (entry.start)(&settings);
+    let mut poll = configured.map_err(Exit::Usage)?.start(&Shared::default());
     let time_ns = now_ns();
     let mut points = Points::default();
     points.asked_ns = Some(time_ns);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::collector::{Entry, Settings};
+use crate::collector::Entry;
 use crate::collectors::DEFAULT;
 use crate::daemon::own_metrics;
 use crate::dependency::{source, traffic};
@@ -16,23 +16,13 @@ use crate::point::{FieldInfo, Kind, Schema, Type};
 /// A line of the reference shows no more fields.
 const EXAMPLE_FIELDS_MAX: usize = 4;
 
-/// What the settings mean that not every collector takes.
-pub const KEYS: &[(&str, &str)] = &[
-    ("daemons", "names by port, of those that serve it, besides the names that are known"),
-    ("description_labels", "what in a description is a label: `brackets`, a pattern, or none"),
-    ("groups", "services redundancy groups to ask for, by number, besides group 0"),
-    ("ignore", "a pattern: an alarm whose description or type matches is not counted"),
-    ("internal", "addresses within the router, whose connections are left out"),
-    ("license", "ask for licences too"),
-    ("logical_systems", "logical systems to ask for besides the router itself"),
-    ("only", "a pattern: only what has a name that matches is collected"),
-    ("satellite", "ask for satellite devices too"),
-    ("udp", "whether UDP counts"),
-];
-
-/// The settings of a collector's own, and what they mean.
-fn keys(entry: &Entry) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    KEYS.iter().filter(|(key, _)| entry.keys.contains(key))
+/// The settings of a collector's own, and what they mean: a phrase, without its full stop.
+fn keys(entry: &Entry) -> impl Iterator<Item = (&'static str, String)> {
+    entry.keys.iter().map(|key| {
+        let help = key.help.trim().trim_end_matches('.');
+        let (first, rest) = help.split_at(help.len().min(1));
+        (key.name, first.to_ascii_lowercase() + rest)
+    })
 }
 
 /// A measurement's fields: the tables that share its name together, in the order of the code.
@@ -81,7 +71,7 @@ pub fn text(entries: &[&Entry]) -> String {
 }
 
 fn queries(entry: &Entry) -> Vec<(&'static str, &'static str)> {
-    let poll = (entry.start)(&Settings::default());
+    let poll = entry.poll();
     (0..poll.queries()).map(|query| (poll.command(query), poll.rpc_shown(query))).collect()
 }
 

@@ -1,16 +1,22 @@
 //! Logical systems: a query is sent for the router itself, and once more for each of them.
 
-/// Those that are asked for, and the one whose reply is read.
+use serde::Deserialize;
+
+/// Those that are asked for, as a setting names them, and the one whose reply is read.
+#[derive(Clone, Default, Deserialize)]
+#[serde(from = "Vec<String>")]
 pub struct LogicalSystems {
     names: Vec<String>,
     asked: String,
 }
 
-impl LogicalSystems {
-    pub fn new(names: &[String]) -> LogicalSystems {
-        LogicalSystems { names: names.to_vec(), asked: String::new() }
+impl From<Vec<String>> for LogicalSystems {
+    fn from(names: Vec<String>) -> LogicalSystems {
+        LogicalSystems { names, asked: String::new() }
     }
+}
 
+impl LogicalSystems {
     /// The operation of that name, for the router itself and for each logical system.
     pub fn rpcs(&self, name: &str) -> Vec<String> {
         let of = |logical_system: &String| {

@@ -5,18 +5,18 @@
 //! in the poller, once for all of them.
 
 pub mod logical_systems;
+pub mod settings;
 pub mod reader;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, Error};
 
+use self::settings::{Configure, Configured, Key, NoSettings, Settings, Start};
 use crate::base::inventory::Shared;
-use crate::base::prefix::Prefix;
-use crate::base::units::{Interval, Timeout};
-use crate::point::labels::DescriptionLabels;
 use crate::point::{Points, Schema};
 use crate::xml::element::{self, Element};
 use crate::xml::items::Scope;
@@ -30,15 +30,11 @@ pub trait Collector: Sized + Send + 'static {
     /// its reply.
     const QUERIES: &'static [Query<Self>];
     const MEASUREMENTS: &'static [&'static dyn Schema];
-    /// The settings of `[collector.NAME]` that it takes besides `interval` and `timeout`.
-    const KEYS: &'static [&'static str] = &[];
     /// What the login class must allow, for the reference.
     const PERMISSIONS: &'static [&'static str] = &["view"];
     /// How often to ask, where the default interval is often for what the reply costs or says; for
     /// the reference.
     const ADVICE: &'static str = "";
-
-    fn new(settings: &Settings) -> Self;
 
     /// Before the reply to one of a query's RPCs, which are counted from 0: for replies that do
     /// not say what they are about.
@@ -46,99 +42,6 @@ pub trait Collector: Sized + Send + 'static {
 
     /// After the last reply: points that take more than one item to make.
     fn finish(&mut self, _points: &mut Points) {}
-}
-
-/// What may be set for a collector; each takes the keys that it names.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    pub interval: Option<Interval>,
-    pub timeout: Option<Timeout>,
-    /// Ask for satellite devices too.
-    pub satellite: bool,
-    /// Ask for licences too.
-    pub license: bool,
-    /// What is matched by it is left out: for `alarm`, a description or type.
-    pub ignore: Option<Pattern>,
-    /// Only what is matched by it is collected: for `firewall` a filter's name, for `interfaces`
-    /// and `interfacequeue` an interface's.
-    pub only: Option<Pattern>,
-    /// What in a description is a label: for peers and interfaces.
-    pub description_labels: Option<DescriptionLabels>,
-    /// Services redundancy groups to ask for, by number.
-    pub groups: Vec<u32>,
-    /// Logical systems to ask for besides the router itself.
-    pub logical_systems: Vec<String>,
-    /// Addresses within the router, whose connections are left out.
-    pub internal: Option<Vec<Prefix>>,
-    /// Whether UDP counts.
-    pub udp: Option<bool>,
-    /// Which daemon serves a port.
-    pub daemons: Daemons,
-    /// What is known of addresses; given by the program.
-    #[serde(skip)]
-    pub inventory: Shared,
-}
-
-impl Settings {
-    /// The keys that are set and that not every collector has, by name.
-    pub fn keys(&self) -> Vec<&'static str> {
-        let set = [
-            ("satellite", self.satellite),
-            ("license", self.license),
-            ("ignore", self.ignore.is_some()),
-            ("only", self.only.is_some()),
-            ("description_labels", self.description_labels.is_some()),
-            ("groups", !self.groups.is_empty()),
-            ("logical_systems", !self.logical_systems.is_empty()),
-            ("internal", self.internal.is_some()),
-            ("udp", self.udp.is_some()),
-            ("daemons", !self.daemons.0.is_empty()),
-        ];
-        set.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect()
-    }
-}
-
-/// Names by port.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(try_from = "BTreeMap<String, String>")]
-pub struct Daemons(pub BTreeMap<u16, String>);
-
-impl TryFrom<BTreeMap<String, String>> for Daemons {
-    type Error = String;
-    fn try_from(written: BTreeMap<String, String>) -> Result<Daemons, String> {
-        let port = |(port, name): (String, String)| match port.parse() {
-            Ok(port) => Ok((port, name)),
-            Err(_) => Err(format!("`{port}` is not a port")),
-        };
-        written.into_iter().map(port).collect::<Result<_, _>>().map(Daemons)
-    }
-}
-
-/// A regular expression in a settings file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Pattern(regex_lite::Regex);
-
-impl TryFrom<String> for Pattern {
-    type Error = String;
-    fn try_from(pattern: String) -> Result<Pattern, String> {
-        regex_lite::Regex::new(&pattern)
-            .map(Pattern)
-            .map_err(|err| format!("`{pattern}` is not a regular expression: {err}"))
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Pattern) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Pattern {
-    pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
-    }
 }
 
 /// One RPC and how its reply is read.
@@ -187,17 +90,17 @@ fn read_item<C, I: Item<C>>(
     Ok(())
 }
 
-/// A collector in the registry: plain data, its type forgotten.
-#[derive(Clone, Copy)]
+/// A collector in the registry: what it states of itself, its type forgotten.
 pub struct Entry {
     pub name: &'static str,
     pub help: &'static str,
-    pub keys: &'static [&'static str],
+    /// The settings of its own.
+    pub keys: &'static [Key],
     pub permissions: &'static [&'static str],
     pub advice: &'static str,
     pub measurements: &'static [&'static dyn Schema],
-    /// Starts a poll.
-    pub start: fn(&Settings) -> Box<dyn Poll>,
+    configure: Configure,
+    by_default: Configured,
 }
 
 impl std::fmt::Debug for Entry {
@@ -206,15 +109,49 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-pub const fn entry<C: Collector>() -> Entry {
+impl Entry {
+    /// The collector with the settings of `[collector.NAME]`, of which only its own are left.
+    pub fn configure(&self, table: Spanned<DeTable>) -> Result<Configured, Error> {
+        Configured::new(table, &self.configure)
+    }
+
+    /// The collector where nothing is set.
+    pub fn by_default(&self) -> &Configured {
+        &self.by_default
+    }
+
+    /// A poll with default settings, and nothing known of addresses.
+    pub fn poll(&self) -> Box<dyn Poll> {
+        self.by_default.start(&Shared::default())
+    }
+}
+
+/// The entry of a collector that has no settings.
+pub fn entry<C: Collector + Default>() -> Entry {
+    entry_of(|_: NoSettings, _| C::default())
+}
+
+/// The entry of a collector that is made from its settings.
+pub fn entry_with<C: Collector, S: Settings>(new: fn(S) -> C) -> Entry {
+    entry_of(move |settings, _| new(settings))
+}
+
+/// The entry of a collector that is made from its settings and from what is known of addresses.
+pub fn entry_of<C: Collector, S: Settings>(
+    new: impl Fn(S, &Shared) -> C + Copy + Send + Sync + 'static,
+) -> Entry {
+    let start = move |settings: S| -> Start {
+        Arc::new(move |inventory| Box::new(new(settings.clone(), inventory)))
+    };
     Entry {
         name: C::NAME,
         help: C::HELP,
-        keys: C::KEYS,
+        keys: S::KEYS,
         permissions: C::PERMISSIONS,
         advice: C::ADVICE,
         measurements: C::MEASUREMENTS,
-        start: |settings| Box::new(C::new(settings)),
+        configure: Box::new(move |table| S::deserialize(table).map(start)),
+        by_default: Configured::by_default(start(S::default())),
     }
 }
 

@@ -254,7 +254,7 @@ fn cut(words: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::{Collector, Item, Query, Rpc, Settings, entry, item};
+    use crate::collector::{Collector, Item, Query, Rpc, entry, item};
     use crate::point::{Measurement, Schema, level};
     use crate::xml::items::Scope;
     use crate::xml::shapes::Leaves;
@@ -276,6 +276,7 @@ mod tests {
     }
 
     /// A collector of things.
+    #[derive(Default)]
     struct Things;
 
     impl Collector for Things {
@@ -288,13 +289,10 @@ mod tests {
             items: &[item::<Things, Thing>("thing")],
         }];
         const MEASUREMENTS: &'static [&'static dyn Schema] = &[&THING];
-        fn new(_: &Settings) -> Things {
-            Things
-        }
     }
 
     fn read(reply: &str) -> (Reply, Tally) {
-        let mut poll = (entry::<Things>().start)(&Settings::default());
+        let mut poll = entry::<Things>().poll();
         let (mut points, mut tally) = (Points::default(), Tally::default());
         let mut readers =
             [Reader { poll: &mut *poll, query: 0, points: &mut points, tally: &mut tally }];

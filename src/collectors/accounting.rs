@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct Accounting {
     /// Each FPC that accounts flows is asked for its errors.
     fpcs: BTreeSet<u32>,
@@ -68,10 +69,6 @@ impl Collector for Accounting {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FLOWS, &FAILURES];
-
-    fn new(_: &Settings) -> Accounting {
-        Accounting { fpcs: BTreeSet::new() }
-    }
 }
 
 fn errors_of(fpc: &u32) -> String {

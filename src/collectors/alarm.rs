@@ -4,12 +4,20 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::{Pattern, settings};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
+settings! {
+    pub struct AlarmSettings {
+        /// A pattern: an alarm whose description or type matches is not counted.
+        ignore: Option<Pattern>,
+    }
+}
+
 pub struct Alarm {
-    ignore: Option<crate::collector::Pattern>,
+    ignore: Option<Pattern>,
     /// Descriptions seen: both commands, and every Routing Engine, may report the same alarm.
     yellow: BTreeSet<String>,
     red: BTreeSet<String>,
@@ -33,6 +41,13 @@ static SET: Measurement<AlarmDetail> = Measurement {
     fields: &[level("set", "", "1 while the alarm is active.", |_| Some(1))],
 };
 
+impl Alarm {
+    pub fn new(settings: AlarmSettings) -> Alarm {
+        let (yellow, red, seen) = Default::default();
+        Alarm { ignore: settings.ignore, yellow, red, seen }
+    }
+}
+
 impl Collector for Alarm {
     const NAME: &'static str = "alarm";
     const HELP: &'static str = "Active alarms of the system and the chassis.";
@@ -51,12 +66,6 @@ impl Collector for Alarm {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];
-    const KEYS: &'static [&'static str] = &["ignore"];
-
-    fn new(settings: &Settings) -> Alarm {
-        let (yellow, red, seen) = Default::default();
-        Alarm { ignore: settings.ignore.clone(), yellow, red, seen }
-    }
 
     fn finish(&mut self, points: &mut Points) {
         points.push(&COUNTS, &[], self);
@@ -79,7 +88,7 @@ impl Item<Alarm> for AlarmDetail {
             return;
         }
         points.push(&SET, &[&self.alarm_class, &self.alarm_type, &self.alarm_description], &self);
-        let ignored = |pattern: &crate::collector::Pattern| {
+        let ignored = |pattern: &Pattern| {
             pattern.is_match(&self.alarm_description) || pattern.is_match(&self.alarm_type)
         };
         if alarm.ignore.as_ref().is_some_and(ignored) {

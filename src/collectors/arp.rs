@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct Arp {
     /// Entries by Routing Engine and interface.
     entries: BTreeMap<(String, String), u64>,
@@ -31,10 +32,6 @@ impl Collector for Arp {
         items: &[item::<Arp, Entry>("arp-table-entry")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ENTRIES];
-
-    fn new(_: &Settings) -> Arp {
-        Arp { entries: BTreeMap::new() }
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for ((re_name, interface), count) in &self.entries {

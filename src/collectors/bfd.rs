@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
+#[derive(Default)]
 pub struct Bfd;
 
 static STATE: Measurement<Session> = Measurement {
@@ -28,10 +29,6 @@ impl Collector for Bfd {
         items: &[item::<Bfd, Session>("bfd-session")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATE];
-
-    fn new(_: &Settings) -> Bfd {
-        Bfd
-    }
 }
 
 #[derive(Deserialize)]

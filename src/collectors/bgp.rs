@@ -5,11 +5,21 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::logical_systems::LogicalSystems;
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, gauge, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{is, routing_instance, state_number};
+
+settings! {
+    pub struct BgpSettings {
+        /// What in a description is a label: `brackets`, a pattern, or none.
+        description_labels: DescriptionLabels,
+        /// Logical systems to ask for besides the router itself.
+        logical_systems: LogicalSystems,
+    }
+}
 
 pub struct Bgp {
     logical_systems: LogicalSystems,
@@ -92,6 +102,16 @@ const STATES: &[(&str, u64)] = &[
     ("route reflector client", 7),
 ];
 
+impl Bgp {
+    pub fn new(settings: BgpSettings) -> Bgp {
+        Bgp {
+            logical_systems: settings.logical_systems,
+            groups: BTreeMap::new(),
+            labels: settings.description_labels,
+        }
+    }
+}
+
 impl Collector for Bgp {
     const NAME: &'static str = "bgp";
     const HELP: &'static str = "BGP peers, their sessions and the prefixes they exchange.";
@@ -115,13 +135,6 @@ impl Collector for Bgp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSION_INFO, &PREFIXES];
-    const KEYS: &'static [&'static str] = &["description_labels", "logical_systems"];
-
-    fn new(settings: &Settings) -> Bgp {
-        let labels = settings.description_labels.clone().unwrap_or_default();
-        let logical_systems = LogicalSystems::new(&settings.logical_systems);
-        Bgp { logical_systems, groups: BTreeMap::new(), labels }
-    }
 
     fn asked(&mut self, rpc: usize) {
         self.logical_systems.asked(rpc);

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::BitRate;
 
+#[derive(Default)]
 pub struct ClassOfService;
 
 static INTERFACE: Measurement<Interface> = Measurement {
@@ -45,10 +46,6 @@ impl Collector for ClassOfService {
         items: &[item::<ClassOfService, Interface>("interface-map")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE, &OBJECT];
-
-    fn new(_: &Settings) -> ClassOfService {
-        ClassOfService
-    }
 }
 
 #[derive(Deserialize)]

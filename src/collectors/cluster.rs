@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, Leaves, state_number};
 
+#[derive(Default)]
 pub struct Cluster;
 
 const NODE_TAGS: &[&str] = &["cluster_id", "redundancy_group", "node"];
@@ -68,10 +69,6 @@ impl Collector for Cluster {
         items: &[item::<Cluster, Group>("redundancy-group")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATUS, &PRIORITY, &GROUP];
-
-    fn new(_: &Settings) -> Cluster {
-        Cluster
-    }
 }
 
 #[derive(Deserialize)]

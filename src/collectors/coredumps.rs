@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
+#[derive(Default)]
 pub struct CoreDumps;
 
 static ALL: Measurement<BTreeMap<String, File>> = Measurement {
@@ -47,10 +48,6 @@ impl Collector for CoreDumps {
         items: &[item::<CoreDumps, DirectoryList>("directory-list")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &FILE];
-
-    fn new(_: &Settings) -> CoreDumps {
-        CoreDumps
-    }
 }
 
 /// What was looked for and is not there stands between the directories, as `<output>`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, state_number};
@@ -264,10 +264,6 @@ impl Collector for DdosProtection {
         &LOGICAL_INTERFACE,
         &PHYSICAL_INTERFACE,
     ];
-
-    fn new(_: &Settings) -> DdosProtection {
-        DdosProtection::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         let is_off = |word: Option<&str>| matches!(word, None | Some("" | "off"));

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, counter, level, total};
 
+#[derive(Default)]
 pub struct Dhcp;
 
 static STATISTICS: Measurement<Leaves> = Measurement {
@@ -112,10 +113,6 @@ impl Collector for Dhcp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATISTICS, &MESSAGES, &BINDINGS];
-
-    fn new(_: &Settings) -> Dhcp {
-        Dhcp
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
+#[derive(Default)]
 pub struct Dot1x;
 
 static SESSION: Measurement<Session> = Measurement {
@@ -46,10 +47,6 @@ impl Collector for Dot1x {
         items: &[item::<Dot1x, Interface>("interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION];
-
-    fn new(_: &Settings) -> Dot1x {
-        Dot1x
-    }
 }
 
 /// A port with one client, or with several whose values stand one after the other.

@@ -2,10 +2,18 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, STATUS, state_number};
+
+settings! {
+    pub struct EnvironmentSettings {
+        /// Ask for satellite devices too.
+        satellite: bool,
+    }
+}
 
 pub struct Environment {
     satellite: bool,
@@ -91,6 +99,12 @@ const ITEMS: &[crate::collector::ItemOf<Environment>] =
 const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
     &[item::<Environment, Component>("environment-component-item")];
 
+impl Environment {
+    pub fn new(settings: EnvironmentSettings) -> Environment {
+        Environment { satellite: settings.satellite, pems: 0 }
+    }
+}
+
 impl Collector for Environment {
     const NAME: &'static str = "environment";
     const HELP: &'static str = "Temperatures, power supplies and fans of the chassis.";
@@ -130,11 +144,6 @@ impl Collector for Environment {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&TEMPERATURE, &POWER, &FAN, &AIRFLOW, &PEM_STATE, &PEM, &PEM_FAN];
-    const KEYS: &'static [&'static str] = &["satellite"];
-
-    fn new(settings: &Settings) -> Environment {
-        Environment { satellite: settings.satellite, pems: 0 }
-    }
 }
 
 #[derive(Deserialize)]

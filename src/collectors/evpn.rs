@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is};
 
+#[derive(Default)]
 pub struct Evpn;
 
 static INSTANCE_INFO: Measurement<Instance> = Measurement {
@@ -240,10 +241,6 @@ impl Collector for Evpn {
         &CONTEXTS,
         &CONTEXT,
     ];
-
-    fn new(_: &Settings) -> Evpn {
-        Evpn
-    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
@@ -63,10 +63,6 @@ impl Collector for EvpnIpPrefix {
         ],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PREFIXES, &ADVERTISEMENTS];
-
-    fn new(_: &Settings) -> EvpnIpPrefix {
-        EvpnIpPrefix::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for (Key { re_name, context, afi }, table) in &self.tables {

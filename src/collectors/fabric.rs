@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, is, state_number};
 
+#[derive(Default)]
 pub struct Fabric;
 
 static PLANE: Measurement<PlaneState> = Measurement {
@@ -79,10 +80,6 @@ impl Collector for Fabric {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&PLANE, &PLANE_ACTIVE, &PLANE_LINK, &FPC];
-
-    fn new(_: &Settings) -> Fabric {
-        Fabric
-    }
 }
 
 #[derive(Deserialize)]

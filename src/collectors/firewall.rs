@@ -2,9 +2,17 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
+use crate::collector::settings::{Pattern, settings};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
+
+settings! {
+    pub struct FirewallSettings {
+        /// A pattern: only what has a name that matches is collected.
+        only: Option<Pattern>,
+    }
+}
 
 pub struct Firewall {
     only: Option<Pattern>,
@@ -32,6 +40,12 @@ static POLICER: Measurement<Policer> = Measurement {
     ],
 };
 
+impl Firewall {
+    pub fn new(settings: FirewallSettings) -> Firewall {
+        Firewall { only: settings.only }
+    }
+}
+
 impl Collector for Firewall {
     const NAME: &'static str = "firewall";
     const HELP: &'static str = "Counters and policers of firewall filters.";
@@ -45,11 +59,6 @@ impl Collector for Firewall {
         items: &[item::<Firewall, Filter>("filter-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTER, &POLICER];
-    const KEYS: &'static [&'static str] = &["only"];
-
-    fn new(settings: &Settings) -> Firewall {
-        Firewall { only: settings.only.clone() }
-    }
 }
 
 #[derive(Deserialize)]

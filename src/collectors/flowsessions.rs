@@ -1,10 +1,11 @@
 //! Sessions of an SRX's flow module, by SPU.
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, level, total};
 
+#[derive(Default)]
 pub struct FlowSessions;
 
 static SUMMARY: Measurement<Leaves> = Measurement {
@@ -36,10 +37,6 @@ impl Collector for FlowSessions {
         items: &[item::<FlowSessions, Leaves>("flow-session-summary-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUMMARY];
-
-    fn new(_: &Settings) -> FlowSessions {
-        FlowSessions
-    }
 }
 
 impl Item<FlowSessions> for Leaves {

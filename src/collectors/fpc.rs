@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, Seconds, is};
 
+#[derive(Default)]
 pub struct Fpc {
     /// Of several blocks for one slot of a Routing Engine the first counts.
     seen: BTreeSet<(&'static str, String, String)>,
@@ -102,10 +103,6 @@ impl Collector for Fpc {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&DETAIL, &MEMORY, &STATE, &CPU_LOAD, &PIC];
-
-    fn new(_: &Settings) -> Fpc {
-        Fpc { seen: BTreeSet::new() }
-    }
 }
 
 #[derive(Deserialize)]

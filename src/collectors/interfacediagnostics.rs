@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, ItemOf, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Field, Measurement, Points, Schema, gauge, info, labelled, level};
 use crate::xml::items::Scope;
@@ -14,6 +15,15 @@ use crate::xml::shapes::{Celsius, is};
 
 /// A transceiver's place: FPC, PIC and port.
 type Place = (u32, u32, u32);
+
+settings! {
+    pub struct InterfaceDiagnosticsSettings {
+        /// What in a description is a label: `brackets`, a pattern, or none.
+        description_labels: DescriptionLabels,
+        /// Ask for satellite devices too.
+        satellite: bool,
+    }
+}
 
 #[derive(Default)]
 pub struct InterfaceDiagnostics {
@@ -164,6 +174,13 @@ static TRANSCEIVER: Measurement<Fitted> = Measurement {
 const OPTICS_ITEM: &[ItemOf<InterfaceDiagnostics>] =
     &[item::<InterfaceDiagnostics, Interface>("physical-interface")];
 
+impl InterfaceDiagnostics {
+    pub fn new(settings: InterfaceDiagnosticsSettings) -> InterfaceDiagnostics {
+        let (satellite, labels) = (settings.satellite, settings.description_labels);
+        InterfaceDiagnostics { satellite, labels, ..Default::default() }
+    }
+}
+
 impl Collector for InterfaceDiagnostics {
     const NAME: &'static str = "interfacediagnostics";
     const HELP: &'static str =
@@ -210,12 +227,6 @@ impl Collector for InterfaceDiagnostics {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&OPTICS, &LASER, &LASER_THRESHOLDS, &TRANSCEIVER];
-    const KEYS: &'static [&'static str] = &["satellite", "description_labels"];
-
-    fn new(settings: &Settings) -> InterfaceDiagnostics {
-        let labels = settings.description_labels.clone().unwrap_or_default();
-        InterfaceDiagnostics { satellite: settings.satellite, labels, ..Default::default() }
-    }
 }
 
 impl InterfaceDiagnostics {

@@ -2,10 +2,20 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
+use crate::collector::settings::{Pattern, settings};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Field, Measurement, Points, Schema, counter, info};
 use crate::xml::items::Scope;
+
+settings! {
+    pub struct InterfaceQueueSettings {
+        /// What in a description is a label: `brackets`, a pattern, or none.
+        description_labels: DescriptionLabels,
+        /// A pattern: only what has a name that matches is collected.
+        only: Option<Pattern>,
+    }
+}
 
 pub struct InterfaceQueue {
     only: Option<Pattern>,
@@ -64,6 +74,12 @@ const fn bytes(name: &'static str, help: &'static str, get: Get) -> Field<Queue>
     counter(name, "bytes", help, get)
 }
 
+impl InterfaceQueue {
+    pub fn new(settings: InterfaceQueueSettings) -> InterfaceQueue {
+        InterfaceQueue { only: settings.only, labels: settings.description_labels }
+    }
+}
+
 impl Collector for InterfaceQueue {
     const NAME: &'static str = "interfacequeue";
     const HELP: &'static str = "Queues of physical interfaces: packets queued, sent and dropped.";
@@ -76,12 +92,6 @@ impl Collector for InterfaceQueue {
         items: &[item::<InterfaceQueue, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
-    const KEYS: &'static [&'static str] = &["only", "description_labels"];
-
-    fn new(settings: &Settings) -> InterfaceQueue {
-        let labels = settings.description_labels.clone().unwrap_or_default();
-        InterfaceQueue { only: settings.only.clone(), labels }
-    }
 }
 
 #[derive(Deserialize)]

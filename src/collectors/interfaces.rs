@@ -3,11 +3,21 @@
 use serde::Deserialize;
 
 use crate::base::text::first_line;
-use crate::collector::{Collector, Item, Pattern, Query, Rpc, Settings, item};
+use crate::collector::settings::{Pattern, settings};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, is, state_number};
+
+settings! {
+    pub struct InterfacesSettings {
+        /// What in a description is a label: `brackets`, a pattern, or none.
+        description_labels: DescriptionLabels,
+        /// A pattern: only what has a name that matches is collected.
+        only: Option<Pattern>,
+    }
+}
 
 pub struct Interfaces {
     only: Option<Pattern>,
@@ -104,6 +114,12 @@ static INTERFACE: Measurement<Interface> = Measurement {
     ],
 };
 
+impl Interfaces {
+    pub fn new(settings: InterfacesSettings) -> Interfaces {
+        Interfaces { only: settings.only, labels: settings.description_labels }
+    }
+}
+
 impl Collector for Interfaces {
     const NAME: &'static str = "interfaces";
     const HELP: &'static str = "Physical and logical interfaces: traffic, errors, state, speed.";
@@ -116,12 +132,6 @@ impl Collector for Interfaces {
         items: &[item::<Interfaces, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE];
-    const KEYS: &'static [&'static str] = &["only", "description_labels"];
-
-    fn new(settings: &Settings) -> Interfaces {
-        let labels = settings.description_labels.clone().unwrap_or_default();
-        Interfaces { only: settings.only.clone(), labels }
-    }
 }
 
 /// A physical interface, or one of its logical interfaces, which has fewer of the elements.

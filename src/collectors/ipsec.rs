@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
+#[derive(Default)]
 pub struct Ipsec {
     /// By Routing Engine and remote gateway.
     gateways: BTreeMap<(String, String), Gateway>,
@@ -77,10 +78,6 @@ impl Collector for Ipsec {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&GATEWAY, &ACTIVE, &CONFIGURED];
-
-    fn new(_: &Settings) -> Ipsec {
-        Ipsec { gateways: BTreeMap::new() }
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for ((re_name, name), gateway) in &self.gateways {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{routing_instance, state_number};
@@ -138,10 +138,6 @@ impl Collector for Isis {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&COUNTS, &ADJACENCY, &INTERFACE, &LEVEL, &COVERAGE, &PATH];
-
-    fn new(_: &Settings) -> Isis {
-        Isis::default()
-    }
 }
 
 /// The whole reply, so that one without adjacencies counts too. Newer releases have them by

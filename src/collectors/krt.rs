@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct Krt;
 
 static QUEUE: Measurement<Queue> = Measurement {
@@ -26,10 +27,6 @@ impl Collector for Krt {
         items: &[item::<Krt, Queue>("krt-queue")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
-
-    fn new(_: &Settings) -> Krt {
-        Krt
-    }
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
+#[derive(Default)]
 pub struct L2circuit {
     /// Address and virtual circuit of every circuit, by Routing Engine.
     circuits: BTreeMap<String, Vec<(String, String)>>,
@@ -75,10 +76,6 @@ impl Collector for L2circuit {
         items: &[item::<L2circuit, Neighbor>("l2circuit-neighbor")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATUS, &COUNT];
-
-    fn new(_: &Settings) -> L2circuit {
-        L2circuit { circuits: BTreeMap::new() }
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for (re_name, circuits) in &self.circuits {

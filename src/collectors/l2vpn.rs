@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use time::PrimitiveDateTime;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
+#[derive(Default)]
 pub struct L2vpn;
 
 static COUNT: Measurement<u64> = Measurement {
@@ -93,10 +94,6 @@ impl Collector for L2vpn {
         items: &[item::<L2vpn, Instance>("instance")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNT, &STATUS];
-
-    fn new(_: &Settings) -> L2vpn {
-        L2vpn
-    }
 }
 
 #[derive(Deserialize)]

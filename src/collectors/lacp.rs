@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
+#[derive(Default)]
 pub struct Lacp;
 
 static LINK: Measurement<Protocol> = Measurement {
@@ -41,10 +42,6 @@ impl Collector for Lacp {
         items: &[item::<Lacp, Aggregate>("lacp-interface-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&LINK];
-
-    fn new(_: &Settings) -> Lacp {
-        Lacp
-    }
 }
 
 #[derive(Deserialize)]

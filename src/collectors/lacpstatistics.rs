@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct LacpStatistics;
 
 static MEMBER: Measurement<Member> = Measurement {
@@ -34,10 +35,6 @@ impl Collector for LacpStatistics {
         items: &[item::<LacpStatistics, Aggregate>("lacp-interface-statistics")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&MEMBER];
-
-    fn new(_: &Settings) -> LacpStatistics {
-        LacpStatistics
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
+#[derive(Default)]
 pub struct Ldp;
 
 static SESSION: Measurement<Session> = Measurement {
@@ -50,10 +51,6 @@ impl Collector for Ldp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSIONS, &NEIGHBORS];
-
-    fn new(_: &Settings) -> Ldp {
-        Ldp
-    }
 }
 
 /// The whole reply, so that one without sessions counts too.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
 
@@ -51,10 +51,6 @@ impl Collector for Lldp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PEER];
-
-    fn new(_: &Settings) -> Lldp {
-        Lldp::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for (re_name, port) in std::mem::take(&mut self.ports) {

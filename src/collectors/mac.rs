@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::sum;
@@ -44,10 +44,6 @@ impl Collector for Mac {
         ],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TABLE];
-
-    fn new(_: &Settings) -> Mac {
-        Mac::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for (re_name, table) in &self.tables {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Field, Kind, Measurement, Points, Schema, counter, level, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is, state_number, sum};
@@ -120,10 +120,6 @@ impl Collector for Macsec {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&CONNECTION, &STATISTICS];
-
-    fn new(_: &Settings) -> Macsec {
-        Macsec::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for connection in &self.connections {

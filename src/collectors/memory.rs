@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
+#[derive(Default)]
 pub struct Memory;
 
 static TASK_MEMORY: Measurement<Leaves> = Measurement {
@@ -85,10 +86,6 @@ impl Collector for Memory {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK_MEMORY, &SYSTEM_MEMORY, &PROCESS];
-
-    fn new(_: &Settings) -> Memory {
-        Memory
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,10 +2,18 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is};
+
+settings! {
+    pub struct MnhaSettings {
+        /// Services redundancy groups to ask for, by number, besides group 0.
+        groups: Vec<u32>,
+    }
+}
 
 pub struct Mnha {
     groups: Vec<u32>,
@@ -171,6 +179,13 @@ fn online(state: Option<&str>) -> Option<f64> {
 
 const DETAIL: &str = "chassis-high-availability-detail-information";
 
+impl Mnha {
+    pub fn new(settings: MnhaSettings) -> Mnha {
+        let groups = if settings.groups.is_empty() { vec![0] } else { settings.groups };
+        Mnha { groups, group: 0 }
+    }
+}
+
 impl Collector for Mnha {
     const NAME: &'static str = "mnha";
     const HELP: &'static str =
@@ -212,12 +227,6 @@ impl Collector for Mnha {
         &CHECK,
         &GROUP,
     ];
-    const KEYS: &'static [&'static str] = &["groups"];
-
-    fn new(settings: &Settings) -> Mnha {
-        let groups = if settings.groups.is_empty() { vec![0] } else { settings.groups.clone() };
-        Mnha { groups, group: 0 }
-    }
 
     fn asked(&mut self, rpc: usize) {
         let group = self.other_groups().nth(rpc);

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
+#[derive(Default)]
 pub struct MplsLsp;
 
 static LSP: Measurement<Lsp> = Measurement {
@@ -40,10 +41,6 @@ impl Collector for MplsLsp {
         items: &[item::<MplsLsp, Lsp>("mpls-lsp")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&LSP, &PATH];
-
-    fn new(_: &Settings) -> MplsLsp {
-        MplsLsp
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Field, Kind, Measurement, Points, Schema, gauge, info, level, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
+#[derive(Default)]
 pub struct Nat;
 
 static STATISTICS: Measurement<Leaves> = Measurement {
@@ -377,10 +378,6 @@ impl Collector for Nat {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&STATISTICS, &POOL, &POOL_DETAIL, &SERVICE_SET];
-
-    fn new(_: &Settings) -> Nat {
-        Nat
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Field, Kind, Measurement, Points, Schema, gauge, level, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, Leaves};
 
+#[derive(Default)]
 pub struct Nat2;
 
 static STATISTICS: Measurement<Leaves> = Measurement {
@@ -175,10 +176,6 @@ impl Collector for Nat2 {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&STATISTICS, &POOL, &RANGE, &SERVICE_SET];
-
-    fn new(_: &Settings) -> Nat2 {
-        Nat2
-    }
 }
 
 #[derive(Deserialize)]

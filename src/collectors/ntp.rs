@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
+#[derive(Default)]
 pub struct Ntp;
 
 static NTP: Measurement<Leaves> = Measurement {
@@ -52,10 +53,6 @@ impl Collector for Ntp {
         items: &[item::<Ntp, Status>("ntp-status"), item::<Ntp, Text>("output")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&NTP];
-
-    fn new(_: &Settings) -> Ntp {
-        Ntp
-    }
 }
 
 #[derive(Deserialize)]

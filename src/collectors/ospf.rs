@@ -3,10 +3,18 @@
 use serde::Deserialize;
 
 use crate::collector::logical_systems::LogicalSystems;
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Field, Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::routing_instance;
+
+settings! {
+    pub struct OspfSettings {
+        /// Logical systems to ask for besides the router itself.
+        logical_systems: LogicalSystems,
+    }
+}
 
 pub struct Ospf {
     logical_systems: LogicalSystems,
@@ -29,6 +37,12 @@ const NEIGHBOURS: &[Field<Area>] =
     &[level("neighbors_count", "", "Neighbours that are up.", |a| {
         a.ospf_nbr_overview.ospf_nbr_up_count
     })];
+
+impl Ospf {
+    pub fn new(settings: OspfSettings) -> Ospf {
+        Ospf { logical_systems: settings.logical_systems }
+    }
+}
 
 impl Collector for Ospf {
     const NAME: &'static str = "ospf";
@@ -58,11 +72,6 @@ impl Collector for Ospf {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&OSPF, &AREA, &OSPF3, &AREA3];
-    const KEYS: &'static [&'static str] = &["logical_systems"];
-
-    fn new(settings: &Settings) -> Ospf {
-        Ospf { logical_systems: LogicalSystems::new(&settings.logical_systems) }
-    }
 
     fn asked(&mut self, rpc: usize) {
         self.logical_systems.asked(rpc);

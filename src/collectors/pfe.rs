@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, level, total};
 
+#[derive(Default)]
 pub struct Pfe;
 
 static TRAFFIC: Measurement<Leaves> = Measurement {
@@ -118,10 +119,6 @@ impl Collector for Pfe {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&TRAFFIC, &LOCAL_TRAFFIC, &LOCAL_PROTOCOL, &HARDWARE_DISCARD, &CHIP, &ERROR];
-
-    fn new(_: &Settings) -> Pfe {
-        Pfe
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Seconds, is};
 
+#[derive(Default)]
 pub struct Pim;
 
 const TAGS: &[&str] = &["instance", "interface", "ip_protocol_version"];
@@ -52,10 +53,6 @@ impl Collector for Pim {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE, &NEIGHBOR];
-
-    fn new(_: &Settings) -> Pim {
-        Pim
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Quantity, is};
 
+#[derive(Default)]
 pub struct Poe;
 
 static POE: Measurement<Interface> = Measurement {
@@ -40,10 +41,6 @@ impl Collector for Poe {
         items: &[item::<Poe, Interface>("interface-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&POE];
-
-    fn new(_: &Settings) -> Poe {
-        Poe
-    }
 }
 
 #[derive(Deserialize)]

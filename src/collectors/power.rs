@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, Leaves, state_number};
@@ -143,10 +143,6 @@ impl Collector for Power {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&SYSTEM, &ZONE, &PEM, &PEM_STATE, &BUDGET, &SUPPLY, &SUPPLY_STATE];
-
-    fn new(_: &Settings) -> Power {
-        Power::default()
-    }
 }
 
 #[derive(Deserialize)]

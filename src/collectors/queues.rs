@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, level, total};
 
+#[derive(Default)]
 pub struct Queues;
 
 static QUEUE: Measurement<Leaves> = Measurement {
@@ -35,10 +36,6 @@ impl Collector for Queues {
         ],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
-
-    fn new(_: &Settings) -> Queues {
-        Queues
-    }
 }
 
 #[derive(Deserialize)]

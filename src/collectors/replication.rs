@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{is, state_number};
 
+#[derive(Default)]
 pub struct Replication;
 
 static TASK: Measurement<TaskReplication> = Measurement {
@@ -80,10 +81,6 @@ impl Collector for Replication {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK, &PROTOCOL, &SWITCHOVER];
-
-    fn new(_: &Settings) -> Replication {
-        Replication
-    }
 }
 
 /// Names and states of protocols are lists side by side, or stand in an element for each.

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct Route;
 
 static ROUTES: Measurement<Table> = Measurement {
@@ -39,10 +40,6 @@ impl Collector for Route {
         items: &[item::<Route, Table>("route-table")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ROUTES, &PROTOCOL];
-
-    fn new(_: &Settings) -> Route {
-        Route
-    }
 }
 
 #[derive(Deserialize)]

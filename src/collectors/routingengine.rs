@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, state_number};
 
+#[derive(Default)]
 pub struct RoutingEngine;
 
 const TAGS: &[&str] = &["re_name", "slot"];
@@ -117,10 +118,6 @@ impl Collector for RoutingEngine {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&ROUTE_ENGINE, &MASTERSHIP_STATE, &MASTERSHIP_PRIORITY];
-
-    fn new(_: &Settings) -> RoutingEngine {
-        RoutingEngine
-    }
 }
 
 #[derive(Default, Deserialize)]

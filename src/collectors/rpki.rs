@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, state_number};
 
+#[derive(Default)]
 pub struct Rpki;
 
 static SESSION: Measurement<Session> = Measurement {
@@ -68,10 +69,6 @@ impl Collector for Rpki {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &STATISTICS];
-
-    fn new(_: &Settings) -> Rpki {
-        Rpki
-    }
 }
 
 #[derive(Deserialize)]

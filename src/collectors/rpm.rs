@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, Quantity};
 
+#[derive(Default)]
 pub struct Rpm;
 
 static PROBE: Measurement<Probe> = Measurement {
@@ -44,10 +45,6 @@ impl Collector for Rpm {
         items: &[item::<Rpm, Probe>("probe-test-results")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PROBE];
-
-    fn new(_: &Settings) -> Rpm {
-        Rpm
-    }
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, Seconds, is};
 
+#[derive(Default)]
 pub struct Rsvp;
 
 static SESSIONS: Measurement<SessionData> = Measurement {
@@ -106,10 +107,6 @@ impl Collector for Rsvp {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&SESSIONS, &SESSION, &NEIGHBOR, &INTERFACE, &BANDWIDTH];
-
-    fn new(_: &Settings) -> Rsvp {
-        Rsvp
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
+#[derive(Default)]
 pub struct Security;
 
 static SPU: Measurement<Leaves> = Measurement {
@@ -43,10 +44,6 @@ impl Collector for Security {
         items: &[item::<Security, Spu>("performance-summary-statistics")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SPU];
-
-    fn new(_: &Settings) -> Security {
-        Security
-    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 
@@ -38,10 +38,6 @@ impl Collector for SecurityIke {
         items: &[item::<SecurityIke, Peer>("ike-active-peers")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PEER];
-
-    fn new(_: &Settings) -> SecurityIke {
-        SecurityIke::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for ((re_name, peer), users) in &self.users {

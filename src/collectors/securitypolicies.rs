@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
 
@@ -66,10 +66,6 @@ impl Collector for SecurityPolicies {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&HITS, &SESSIONS, &TRAFFIC];
-
-    fn new(_: &Settings) -> SecurityPolicies {
-        SecurityPolicies::default()
-    }
 }
 
 /// What the policies of a context are between.

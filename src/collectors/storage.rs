@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, level};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct Storage;
 
 static FILESYSTEM: Measurement<Filesystem> = Measurement {
@@ -31,10 +32,6 @@ impl Collector for Storage {
         items: &[item::<Storage, Filesystem>("filesystem")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FILESYSTEM];
-
-    fn new(_: &Settings) -> Storage {
-        Storage
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, info, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
+#[derive(Default)]
 pub struct Stp;
 
 static BRIDGE: Measurement<Bridge> = Measurement {
@@ -65,10 +66,6 @@ impl Collector for Stp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&BRIDGE, &INTERFACE];
-
-    fn new(_: &Settings) -> Stp {
-        Stp
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, info};
 use crate::xml::items::Scope;
 
@@ -55,10 +55,6 @@ impl Collector for Subscribers {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUBSCRIBER];
-
-    fn new(_: &Settings) -> Subscribers {
-        Subscribers::default()
-    }
 
     fn finish(&mut self, points: &mut Points) {
         for (re_name, mut subscriber) in std::mem::take(&mut self.on_demux) {

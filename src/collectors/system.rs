@@ -4,10 +4,20 @@ use serde::Deserialize;
 use time::Date;
 use time::format_description::well_known::Iso8601;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, info, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, Seconds, level};
+
+settings! {
+    pub struct SystemSettings {
+        /// Ask for licences too.
+        license: bool,
+        /// Ask for satellite devices too.
+        satellite: bool,
+    }
+}
 
 pub struct System {
     satellite: bool,
@@ -113,6 +123,12 @@ static LICENSE: Measurement<License> = Measurement {
     ],
 };
 
+impl System {
+    pub fn new(settings: SystemSettings) -> System {
+        System { satellite: settings.satellite, license: settings.license }
+    }
+}
+
 impl Collector for System {
     const NAME: &'static str = "system";
     const HELP: &'static str =
@@ -160,11 +176,6 @@ impl Collector for System {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&BUFFERS, &JUMBO_CLUSTERS, &COMMIT, &HARDWARE, &LICENSE];
-    const KEYS: &'static [&'static str] = &["satellite", "license"];
-
-    fn new(settings: &Settings) -> System {
-        System { satellite: settings.satellite, license: settings.license }
-    }
 }
 
 const SATELLITES: &str =

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, counter, level};
 
+#[derive(Default)]
 pub struct SystemStatistics;
 
 const TAGS: &[&str] = &["protocol"];
@@ -569,10 +570,6 @@ impl Collector for SystemStatistics {
         &ICMP6_INPUT,
         &MPLS,
     ];
-
-    fn new(_: &Settings) -> SystemStatistics {
-        SystemStatistics
-    }
 }
 
 /// One of them a reply.

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, gauge, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Quantity;
 
+#[derive(Default)]
 pub struct Twamp;
 
 const TAGS: &[&str] = &["owner", "test", "target_address", "source_address", "type"];
@@ -56,10 +57,6 @@ impl Collector for Twamp {
         items: &[item::<Twamp, Test>("probe-test-results")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SAMPLE, &AGGREGATE, &MEASURED];
-
-    fn new(_: &Settings) -> Twamp {
-        Twamp
-    }
 }
 
 #[derive(Deserialize)]

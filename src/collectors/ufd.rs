@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
 
+#[derive(Default)]
 pub struct Ufd;
 
 static FAILURE: Measurement<Group> = Measurement {
@@ -59,10 +60,6 @@ impl Collector for Ufd {
         items: &[item::<Ufd, Group>("ufd-group")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FAILURE, &GROUP, &UPLINK, &DOWNLINK];
-
-    fn new(_: &Settings) -> Ufd {
-        Ufd
-    }
 }
 
 #[derive(Deserialize)]

@@ -3,11 +3,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
+#[derive(Default)]
 pub struct Uptime;
 
 static UPTIME: Measurement<SystemUptime> = Measurement {
@@ -64,10 +65,6 @@ impl Collector for Uptime {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&UPTIME, &ROUTE_ENGINE];
-
-    fn new(_: &Settings) -> Uptime {
-        Uptime
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
+#[derive(Default)]
 pub struct Users;
 
 static ALL: Measurement<SystemUsers> = Measurement {
@@ -48,10 +49,6 @@ impl Collector for Users {
         items: &[item::<Users, SystemUsers>("system-users-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &USER];
-
-    fn new(_: &Settings) -> Users {
-        Users
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
+#[derive(Default)]
 pub struct VirtualChassis;
 
 static MODE: Measurement<Mode> = Measurement {
@@ -92,10 +93,6 @@ impl Collector for VirtualChassis {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&MODE, &STATUS, &MEMBER, &PORT];
-
-    fn new(_: &Settings) -> VirtualChassis {
-        VirtualChassis
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, labelled, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
+#[derive(Default)]
 pub struct Vpws;
 
 static INTERFACE: Measurement<Interface> = Measurement {
@@ -50,10 +51,6 @@ impl Collector for Vpws {
         items: &[item::<Vpws, Interface>("evpn-vpws-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE, &SERVICE];
-
-    fn new(_: &Settings) -> Vpws {
-        Vpws
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
+#[derive(Default)]
 pub struct Vrrp;
 
 static GROUP: Measurement<Group> = Measurement {
@@ -28,10 +29,6 @@ impl Collector for Vrrp {
         items: &[item::<Vrrp, Group>("vrrp-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&GROUP];
-
-    fn new(_: &Settings) -> Vrrp {
-        Vrrp
-    }
 }
 
 #[derive(Deserialize)]

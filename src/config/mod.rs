@@ -15,6 +15,7 @@ mod kafka;
 mod prometheus;
 mod remote_write;
 mod outputs;
+mod collector;
 mod router;
 
 use std::collections::BTreeMap;
@@ -25,13 +26,16 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::base::units::{Interval, Time, Timeout, or_seconds};
-use crate::collector;
+use crate::collector::Entry;
+use crate::collector::settings::Configured;
 use crate::dependency::source;
-use crate::poll::{self, registry};
+use crate::poll;
+use collector::FileCollector;
 use place::{Written, note};
 use router::Defaults;
 
 pub use bigquery::FileBigquery;
+pub use collector::unknown_collector;
 pub use dependency::FileDependency;
 pub use federate::FileFederate;
 pub use influxdb::FileInfluxdb;
@@ -39,7 +43,7 @@ pub use kafka::FileKafka;
 pub use nearest::or_nearest;
 pub use outputs::{FileOutputs, FileSpool, Format, Output, OutputKind};
 pub use prometheus::FilePrometheus;
-pub use router::{FileLimits, FileRouter, Transport, unknown_collector};
+pub use router::{FileLimits, FileRouter, Transport};
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
@@ -63,7 +67,8 @@ pub struct File {
     pub limits: FileLimits,
     pub log: FileLog,
     pub router: Vec<Spanned<FileRouter>>,
-    pub collector: BTreeMap<String, Spanned<collector::Settings>>,
+    /// Each is read as its collector has it: `collector::read`.
+    pub collector: BTreeMap<String, toml::Table>,
     pub output: FileOutputs,
     pub spool: Option<FileSpool>,
     pub dependency: Option<FileDependency>,
@@ -119,6 +124,7 @@ pub struct Config {
 pub struct Source {
     written: Written,
     pub file: File,
+    collectors: BTreeMap<&'static str, FileCollector>,
     /// What was not understood.
     faults: Vec<String>,
 }
@@ -126,8 +132,7 @@ pub struct Source {
 impl Source {
     /// No settings file: flags alone.
     pub fn empty() -> Source {
-        let written = Written::new(None, String::new());
-        Source { written, file: File::default(), faults: Vec::new() }
+        Source::parse(None, String::new())
     }
 
     pub fn read(path: &Path) -> Result<Source, String> {
@@ -138,8 +143,10 @@ impl Source {
 
     fn parse(path: Option<PathBuf>, text: String) -> Source {
         let written = Written::new(path, text);
-        let (file, faults) = read::read(&written);
-        Source { written, file, faults }
+        let (file, mut faults) = read::read(&written);
+        let (collectors, more) = collector::read(&written);
+        faults.extend(more);
+        Source { written, file, collectors, faults }
     }
 
     /// Where a settings file wants its log, as far as that can be made out if the rest is wrong.
@@ -196,9 +203,8 @@ impl Source {
 
     /// Checks everything and fills in what is not set. All that is wrong is said, a line for each.
     pub fn into_config(self) -> Result<Config, String> {
-        let Source { written, file, faults } = &self;
+        let Source { written, file, collectors, faults } = &self;
         let faults = &mut faults.clone();
-        note(faults, self.check_collector_tables());
         let defaults = Defaults {
             interval: file.interval,
             timeout: file.timeout,
@@ -207,7 +213,7 @@ impl Source {
             master_only: file.master_only.unwrap_or(false),
             re_slot: file.re_slot,
             limits: &file.limits,
-            collector: &file.collector,
+            collector: collectors,
             dependency: file.dependency.as_ref(),
         };
         let own = [Spanned::new(0..0, FileRouter::default())];
@@ -274,30 +280,13 @@ impl Source {
         }
     }
 
-    /// The settings of one collector, if the file is right as far as they go.
-    pub fn into_collector(mut self, name: &str) -> Result<collector::Settings, String> {
+    /// A collector as it is set, if the file is right.
+    pub fn into_collector(self, entry: &Entry) -> Result<Configured, String> {
         if !self.faults.is_empty() {
             return Err(self.faults.join("\n"));
         }
-        self.check_collector_tables()?;
-        Ok(self.file.collector.remove(name).map(Spanned::into_inner).unwrap_or_default())
-    }
-
-    fn check_collector_tables(&self) -> Result<(), String> {
-        for (name, settings) in &self.file.collector {
-            let entry = registry::find(name)
-                .ok_or_else(|| self.written.at_value(settings, unknown_collector(name)))?;
-            for key in settings.get_ref().keys() {
-                if !entry.keys.contains(&key) {
-                    let mut known = vec!["interval", "timeout"];
-                    known.extend(entry.keys);
-                    let known = known.join(", ");
-                    let message = format!("{name} has no setting `{key}`; it has {known}");
-                    return Err(self.written.at_value(settings, message));
-                }
-            }
-        }
-        Ok(())
+        let set = self.collectors.get(entry.name);
+        Ok(set.map_or(entry.by_default(), |set| &set.configured).clone())
     }
 }
 
@@ -329,10 +318,7 @@ mod tests {
         let uncomment =
             |line: &str| if setting(line) { line[1..].to_string() } else { line.into() };
         let text: Vec<String> = text.lines().map(uncomment).collect();
-        let file: Result<File, _> = toml::from_str(&text.join("\n"));
-        if let Err(err) = file {
-            panic!("{path}: {err}");
-        }
+        assert_eq!(source(&text.join("\n")).faults, [""; 0], "{path}");
     }
 
     #[test]
@@ -371,7 +357,34 @@ mod tests {
             (
                 "collector-key",
                 "[collector.bgp]\nsatellite = true\n",
-                "FILE:1: collector.bgp: bgp has no setting `satellite`; it has interval, timeout",
+                "FILE:2: collector.bgp.satellite: bgp has no setting `satellite`. It has interval, \
+                 timeout, description_labels, logical_systems",
+            ),
+            (
+                "collector-value",
+                "[collector.connections]\nudp = true\n[collector.connections.daemons]\nx = \"y\"\n",
+                "FILE:3: collector.connections.daemons: `x` is not a port",
+            ),
+            (
+                "collector-interval",
+                "[collector.alarm]\nignore = \"a\"\nintervall = \"9s\"\n",
+                "FILE:3: collector.alarm.intervall: alarm has no setting `intervall`, did you mean \
+                 `interval`? It has interval, timeout, ignore",
+            ),
+            (
+                "collector-pattern",
+                "[collector.alarm]\ninterval = \"9s\"\nignore = \"[\"\n",
+                "FILE:3: collector.alarm.ignore: `[` is not a regular expression",
+            ),
+            (
+                "collector-time",
+                "[collector.alarm]\nignore = \"a\"\ninterval = \"9\"\n",
+                "FILE:3: collector.alarm.interval: `9` is not a time such as",
+            ),
+            (
+                "collector-name",
+                "[collector.alarms]\nignore = \"a\"\n",
+                "FILE:1: collector.alarms: there is no collector `alarms`, did you mean `alarm`?",
             ),
             ("share", "poll_share_max = 0.0\n", "FILE:1: poll_share_max: a share of time is from"),
             ("user", "[[router]]\ntarget = \"h\"\n", "FILE:1: router: target h needs a username"),

@@ -13,9 +13,7 @@ const FAULTS_MAX: usize = 50;
 /// What of a file was understood, and what was not. The tables that have a fault are left out, so
 /// that what follows from the fault is not called another one.
 pub fn read<T: Default + DeserializeOwned>(written: &Written) -> (T, Vec<String>) {
-    let say = |err: &toml::de::Error| {
-        written.at(err.span().map_or(0, |span| span.start), &with_nearest(err.message()))
-    };
+    let say = |err: &toml::de::Error| misfit(written, err);
     let mut faulty = match DeTable::parse(&written.text) {
         Ok(table) => table,
         Err(err) => return (T::default(), vec![say(&err)]),
@@ -39,6 +37,11 @@ pub fn read<T: Default + DeserializeOwned>(written: &Written) -> (T, Vec<String>
         }
     }
     (T::deserialize(Deserializer::from(sound)).unwrap_or_default(), faults)
+}
+
+/// What does not fit, at its place.
+pub fn misfit(written: &Written, err: &toml::de::Error) -> String {
+    written.at(err.span().map_or(0, |span| span.start), &with_nearest(err.message()))
 }
 
 enum Removed {

@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::collector::{FileCollector, unknown_collector};
 use super::dependency::{self, FileDependency};
-use super::nearest::or_nearest;
 use super::place::{Written, note};
 use super::values::named_file;
 use crate::base::secret::Secret;
 use crate::base::sys;
 use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
+use crate::collectors;
 use crate::netconf::ssh;
 use crate::poll::registry;
 use crate::poll::router::{Link, Polled, Router};
 use crate::xml::items::Limits;
-use crate::{collector, collectors};
 
 /// IANA's for NETCONF over SSH (RFC 6242).
 const DEFAULT_PORT: u16 = 830;
@@ -102,7 +102,7 @@ pub struct Defaults<'a> {
     pub re_slot: Option<u32>,
     pub limits: &'a FileLimits,
     /// `[collector.NAME]`
-    pub collector: &'a BTreeMap<String, Spanned<collector::Settings>>,
+    pub collector: &'a BTreeMap<&'static str, FileCollector>,
     pub dependency: Option<&'a FileDependency>,
 }
 
@@ -293,22 +293,16 @@ fn polled(
         if polled.iter().any(|polled| polled.entry.name == entry.name) {
             continue;
         }
-        let settings = defaults.collector.get(&name).map(|settings| settings.get_ref().clone());
-        let settings = settings.unwrap_or_default();
-        let interval = settings.interval.or(router.interval).or(defaults.interval);
-        let timeout = settings.timeout.or(router.timeout).or(defaults.timeout);
+        let set = defaults.collector.get(entry.name);
+        let every = set.map(|set| set.every).unwrap_or_default();
+        let configured = set.map_or(entry.by_default(), |set| &set.configured).clone();
+        let interval = every.interval.or(router.interval).or(defaults.interval);
+        let timeout = every.timeout.or(router.timeout).or(defaults.timeout);
         // A router's sockets are asked for as often as a machine's.
         let is_sockets = entry.name == "connections";
         let often = if is_sockets { dependency::INTERVAL_SECONDS } else { 30 };
         let (interval, timeout) = (or_seconds(interval, often), or_seconds(timeout, 30));
-        polled.push(Polled { entry, interval, timeout, settings });
+        polled.push(Polled { entry, interval, timeout, configured });
     }
     Ok(polled)
-}
-
-/// What to say of a collector that does not exist.
-pub fn unknown_collector(name: &str) -> String {
-    let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
-    let nearest = or_nearest(name, &names);
-    format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
 }

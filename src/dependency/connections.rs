@@ -10,17 +10,44 @@ use serde::Deserialize;
 
 use crate::base::inventory::Shared;
 use crate::base::prefix::Prefix;
-use crate::collector::{Collector, Item, Query, Rpc, Settings, item};
+use crate::collector::settings::settings;
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::dependency::map::{self, EPHEMERAL, Own, Rules};
 use crate::dependency::{Socket, State, netstat};
 use crate::point::{Points, Schema};
 use crate::xml::items::Scope;
 
+settings! {
+    pub struct ConnectionsSettings {
+        /// Names by port, of those that serve it, besides the names that are known.
+        daemons: Daemons,
+        /// Addresses within the router, whose connections are left out.
+        internal: Option<Vec<Prefix>>,
+        /// Whether UDP counts.
+        udp: Option<bool>,
+    }
+}
+
+/// Who serves a port, by its number.
+#[derive(Clone, Default, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct Daemons(BTreeMap<u16, String>);
+
+impl TryFrom<BTreeMap<String, String>> for Daemons {
+    type Error = String;
+    fn try_from(written: BTreeMap<String, String>) -> Result<Daemons, String> {
+        let port = |(port, name): (String, String)| match port.parse() {
+            Ok(port) => Ok((port, name)),
+            Err(_) => Err(format!("`{port}` is not a port")),
+        };
+        written.into_iter().map(port).collect::<Result<_, _>>().map(Daemons)
+    }
+}
+
 pub struct Connections {
     udp: bool,
     internal: Vec<Prefix>,
-    /// Who serves a port, where the settings say so.
-    daemons: BTreeMap<u16, String>,
+    daemons: Daemons,
     inventory: Shared,
     /// The processes that run on each Routing Engine.
     processes: BTreeMap<String, BTreeSet<String>>,
@@ -81,21 +108,20 @@ impl Collector for Connections {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = map::MEASUREMENTS;
-    const KEYS: &'static [&'static str] = &["internal", "udp", "daemons"];
-
-    fn new(settings: &Settings) -> Connections {
-        let internal = || INTERNAL.iter().filter_map(|prefix| prefix.parse().ok()).collect();
-        Connections {
-            udp: settings.udp.unwrap_or(true),
-            internal: settings.internal.clone().unwrap_or_else(internal),
-            daemons: settings.daemons.0.clone(),
-            inventory: settings.inventory.clone(),
-            processes: BTreeMap::new(),
-        }
-    }
 }
 
 impl Connections {
+    pub fn new(settings: ConnectionsSettings, inventory: &Shared) -> Connections {
+        let internal = || INTERNAL.iter().filter_map(|prefix| prefix.parse().ok()).collect();
+        Connections {
+            udp: settings.udp.unwrap_or(true),
+            internal: settings.internal.unwrap_or_else(internal),
+            daemons: settings.daemons,
+            inventory: inventory.clone(),
+            processes: BTreeMap::new(),
+        }
+    }
+
     fn runs(&mut self, scope: &Scope, command: &str) {
         let words = command.split_ascii_whitespace().next().unwrap_or_default();
         let name = words.rsplit('/').next().unwrap_or_default().trim_matches(['(', ')', ':']);
@@ -106,7 +132,7 @@ impl Connections {
     fn daemon(&self, socket: &Socket, running: Option<&BTreeSet<String>>) -> Option<Arc<str>> {
         let runs = |name: &str| running.is_none_or(|running| running.contains(name));
         let of = |port: u16| {
-            if let Some(name) = self.daemons.get(&port) {
+            if let Some(name) = self.daemons.0.get(&port) {
                 return Some(name.as_str());
             }
             let (_, names) = DAEMONS.iter().find(|(known, _)| *known == port)?;

@@ -123,12 +123,8 @@ impl Work {
 
 impl RouterPoller {
     pub fn new(router: &Router, status: Arc<RouterStatus>, inventory: &Shared) -> RouterPoller {
-        let mut router = router.clone();
-        for polled in &mut router.collectors {
-            polled.settings.inventory = inventory.clone();
-        }
         RouterPoller {
-            router,
+            router: router.clone(),
             inventory: inventory.clone(),
             session: None,
             reconnect: None,
@@ -331,12 +327,12 @@ impl RouterPoller {
     }
 
     fn start(&self, index: usize) -> Work {
-        let Polled { entry, settings, .. } = &self.router.collectors[index];
+        let poll = self.router.collectors[index].configured.start(&self.inventory);
         let (mut points, tally) = (Points::default(), Tally::default());
         points.asked_ns = Some(now_ns());
         points.keep_first();
         let (outcome, spent) = (None, Duration::ZERO);
-        Work { index, poll: (entry.start)(settings), points, tally, outcome, spent }
+        Work { index, poll, points, tally, outcome, spent }
     }
 
     fn finish(&mut self, work: &mut Work, outputs: &[Arc<Output>], emit: &mut dyn FnMut(&Batch)) {
@@ -568,7 +564,7 @@ fn asks(poll: &dyn Poll, rpc: &str, items: &[&str]) -> bool {
 /// together, so that it is sent once: at the phase of the first of them.
 fn slots(router: &Router) -> Vec<(Duration, f64)> {
     let rpcs = |polled: &Polled| {
-        let poll = (polled.entry.start)(&polled.settings);
+        let poll = polled.configured.start(&Shared::default());
         let rpcs: Vec<&str> = (0..poll.queries()).map(|query| poll.rpc_shown(query)).collect();
         rpcs
     };
@@ -589,7 +585,7 @@ fn slots(router: &Router) -> Vec<(Duration, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collector::{Collector, Item, Query, Rpc, Settings, entry, item};
+    use crate::collector::{Collector, Entry, Item, Query, Rpc, entry, item};
     use crate::point::{Measurement, Schema, level};
     use crate::xml::items::{Limits, Scope};
     use crate::xml::shapes::Leaves;
@@ -611,7 +607,9 @@ mod tests {
     }
 
     /// Two collectors that ask the same and cut other items of the reply.
+    #[derive(Default)]
     struct Chassis;
+    #[derive(Default)]
     struct Slots;
 
     macro_rules! made_up {
@@ -626,9 +624,6 @@ mod tests {
                     items: &[item::<$collector, Slot>($item)],
                 }];
                 const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SLOT];
-                fn new(_: &Settings) -> $collector {
-                    $collector
-                }
             }
         };
     }
@@ -640,8 +635,7 @@ mod tests {
         let reply = "<slots><chassis><slot><watts>1</watts></slot><slot><watts>2</watts></slot>\
                      </chassis></slots>";
         let entries = [entry::<Chassis>(), entry::<Slots>(), entry::<Slots>()];
-        let settings = Settings::default();
-        let mut polls: Vec<_> = entries.iter().map(|entry| (entry.start)(&settings)).collect();
+        let mut polls: Vec<_> = entries.iter().map(Entry::poll).collect();
         let sharing = |poll: &dyn Poll| -> Vec<bool> {
             let items = poll.items(0);
             polls.iter().map(|other| asks(&**other, "<get-slots/>", &items)).collect()

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use crate::collector::{Entry, entry};
+use crate::collector::{Entry, entry_of};
 use crate::collectors;
 use crate::dependency::connections::Connections;
 
 static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let mut all = collectors::COLLECTORS.to_vec();
-    all.push(entry::<Connections>());
+    let mut all = collectors::all();
+    all.push(entry_of(Connections::new));
     all.sort_by_key(|entry| entry.name);
     all
 });

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::collector::{self, Entry};
+use crate::collector::Entry;
+use crate::collector::settings::Configured;
 use crate::netconf::ssh;
 use crate::xml::items::Limits;
 
@@ -35,14 +36,14 @@ pub struct Polled {
     pub entry: &'static Entry,
     pub interval: Duration,
     pub timeout: Duration,
-    pub settings: collector::Settings,
+    pub configured: Configured,
 }
 
 impl PartialEq for Polled {
     fn eq(&self, other: &Polled) -> bool {
-        self.entry.name == other.entry.name
+        std::ptr::eq(self.entry, other.entry)
             && self.interval == other.interval
             && self.timeout == other.timeout
-            && self.settings == other.settings
+            && self.configured == other.configured
     }
 }

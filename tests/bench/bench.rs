@@ -15,7 +15,6 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use perijove::collector::Settings;
 use perijove::collector::reader::{Reader, Tally, read_reply};
 use perijove::dependency::inventory::{self, Bounds};
 use perijove::output::exposition::{self, Format};
@@ -291,7 +290,7 @@ fn reply(router: &str, name: &str, collector: &str, rpc: &str, options: &[&str],
 /// Reads a reply in one collector; how many points it gave.
 fn points(collector: &str, reply: &[u8], deliver: &mut dyn FnMut(&mut Points)) -> usize {
     let entry = registry::find(collector).unwrap();
-    let mut poll = (entry.start)(&Settings::default());
+    let mut poll = entry.poll();
     let query = (0..poll.queries())
         .find(|query| {
             poll.roots(*query)

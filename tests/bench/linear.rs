@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::{self, Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
-use perijove::collector::Settings;
 use perijove::collector::reader::{Reader, Tally, read_reply};
 use perijove::netconf::session::Session;
 use perijove::netconf::transport::Transport;
@@ -117,7 +116,7 @@ fn each_byte(text: Generator, bytes: usize, run: fn(String)) -> f64 {
 /// Reads a reply as the collector `interfaces` does, whatever comes of it.
 fn read(reply: String) {
     let entry = registry::find("interfaces").expect("a collector");
-    let mut poll = (entry.start)(&Settings::default());
+    let mut poll = entry.poll();
     let (mut points, mut tally) = (Points::default(), Tally::default());
     let mut readers =
         [Reader { poll: &mut *poll, query: 0, points: &mut points, tally: &mut tally }];

@@ -5,7 +5,6 @@
 
 use libfuzzer_sys::fuzz_target;
 use perijove::cli::parse_reply;
-use perijove::collector::Settings;
 use perijove::poll::registry;
 use perijove::output::line_protocol::LineProtocol;
 use perijove::output::{exposition, json};
@@ -15,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((first, reply)) = data.split_first() else { return };
     let entry = &registry::collectors()[usize::from(*first) % registry::collectors().len()];
     let mut points = Points::default();
-    let _ = parse_reply(&mut *(entry.start)(&Settings::default()), reply, &mut points);
+    let _ = parse_reply(&mut *entry.poll(), reply, &mut points);
     let batch = Batch { node: "r1", collector: entry.name, time_ns: 1, points: &points };
     let mut out = Vec::new();
     LineProtocol::default().encode(&batch, &mut out);
