@@ -94,6 +94,9 @@ fn a_hangup_while_it_starts_is_followed_later() {
     process.signal("HUP");
     settings.write_all(polling("before").as_bytes()).expect("write the settings");
     drop(settings);
+    process.wait_for("polls of the first settings", |process| {
+        hosts(&whole_lines(&process.stdout())).contains("before").then_some(())
+    });
     std::fs::write(&path, polling("after")).expect("write the settings again");
     process.wait_for("polls of the second settings", |process| {
         hosts(&whole_lines(&process.stdout())).contains("after").then_some(())

@@ -1,5 +1,6 @@
 //! Runs the units that the settings want, and changes over to those that other settings want.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,7 +21,11 @@ use crate::serve::{Program, Wanted};
 
 /// What runs, for all who ask; in the order of the settings.
 #[derive(Default)]
-struct Units(Mutex<Vec<Unit>>);
+struct Units {
+    list: Mutex<Vec<Unit>>,
+    /// All that is wanted has been started.
+    is_complete: AtomicBool,
+}
 
 pub struct Supervisor {
     units: Arc<Units>,
@@ -39,7 +44,7 @@ impl Supervisor {
     /// The units that the settings want. Fails where it can be told that one would not start.
     pub fn plan(&self, config: &Config) -> Result<Vec<Plan>, String> {
         let mut plans = unit::plans(config, &self.inventory)?;
-        let units = lock(&self.units.0);
+        let units = lock(&self.units.list);
         // At the start, the listener itself says so.
         for plan in plans.iter_mut().filter(|_| !units.is_empty()) {
             plan.check(&units)?;
@@ -56,6 +61,7 @@ impl Supervisor {
     /// some of what is wanted does not run.
     pub fn go_over(&self, plans: Vec<Plan>, drain_timeout: Duration) -> Result<(), String> {
         let order: Vec<Key> = plans.iter().map(|plan| plan.key.clone()).collect();
+        self.units.is_complete.store(false, Ordering::Relaxed);
         let (stop, start, gone_on) = self.compare(plans);
         if let Err(why) = gone_on {
             unit::stop(stop, Instant::now() + drain_timeout);
@@ -73,7 +79,8 @@ impl Supervisor {
         }
         self.start(others, drain_timeout)?;
         let place = |unit: &Unit| order.iter().position(|key| *key == unit.key);
-        lock(&self.units.0).sort_by_cached_key(place);
+        lock(&self.units.list).sort_by_cached_key(place);
+        self.units.is_complete.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -81,7 +88,7 @@ impl Supervisor {
     /// those that were taken out, the plans that nothing runs by, and whether all could go on.
     fn compare(&self, plans: Vec<Plan>) -> (Vec<Unit>, Vec<Plan>, Result<(), String>) {
         let program: Arc<dyn Program> = self.units.clone();
-        let mut units = lock(&self.units.0);
+        let mut units = lock(&self.units.list);
         let is_wanted = |unit: &Unit| plans.iter().any(|plan| plan.key == unit.key);
         let (keep, stop): (Vec<_>, Vec<_>) = units.drain(..).partition(is_wanted);
         *units = keep;
@@ -113,7 +120,7 @@ impl Supervisor {
                 self.inventory.set(Inventory::default());
             }
             let unit = plan.start(&around)?;
-            lock(&self.units.0).push(unit);
+            lock(&self.units.list).push(unit);
         }
         Ok(())
     }
@@ -135,7 +142,8 @@ impl Supervisor {
     /// have what is left to send what they hold.
     pub fn stop(self, drain_timeout: Duration) {
         let start = Instant::now();
-        let units = std::mem::take(&mut *lock(&self.units.0));
+        self.units.is_complete.store(false, Ordering::Relaxed);
+        let units = std::mem::take(&mut *lock(&self.units.list));
         let (outputs, others): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::is_output);
         unit::stop(others, start + drain_timeout / 2);
         unit::stop(outputs, start + drain_timeout);
@@ -144,7 +152,7 @@ impl Supervisor {
 
 impl Units {
     fn outputs(&self) -> Vec<Arc<Output>> {
-        let units = lock(&self.0);
+        let units = lock(&self.list);
         let outputs = units.iter().filter_map(|unit| match &unit.part {
             Part::Output { output, .. } => Some(output.clone()),
             _ => None,
@@ -157,7 +165,7 @@ impl Units {
         let time_ns = now_ns();
         let (mut found, mut itself, mut machine) = (Vec::new(), Points::default(), None);
         let mut routers = Vec::new();
-        for unit in lock(&self.0).iter() {
+        for unit in lock(&self.list).iter() {
             match &unit.part {
                 Part::Router(status, _) => {
                     routers.push(status.name().to_string());
@@ -204,7 +212,7 @@ impl Units {
 
 impl Program for Units {
     fn targets(&self) -> Vec<String> {
-        let units = lock(&self.0);
+        let units = lock(&self.list);
         let routers = units.iter().filter_map(|unit| match &unit.part {
             Part::Router(status, _) => Some(status.name()),
             _ => None,
@@ -222,21 +230,19 @@ impl Program for Units {
     }
 
     fn is_ready(&self) -> bool {
-        let units = lock(&self.0);
-        // There is always an output: without one, not everything has been started yet.
-        units.iter().any(Unit::is_output)
-            && units.iter().all(|unit| match &unit.part {
-                Part::Router(status, _) => status.is_polled(),
-                Part::Source(status) => status.state().runs > 0,
-                Part::Federation(status) => status.is_tried(),
-                Part::Output { .. } => true,
-            })
+        let is_tried = |unit: &Unit| match &unit.part {
+            Part::Router(status, _) => status.is_polled(),
+            Part::Source(status) => status.state().runs > 0,
+            Part::Federation(status) => status.is_tried(),
+            Part::Output { .. } => true,
+        };
+        self.is_complete.load(Ordering::Relaxed) && lock(&self.list).iter().all(is_tried)
     }
 
     fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant) {
         let (done, all_done) = mpsc::channel();
         let made = Instant::now();
-        for unit in lock(&self.0).iter() {
+        for unit in lock(&self.list).iter() {
             if let Part::Router(status, asks) = &unit.part
                 && wanted.has_target(status.name())
             {
@@ -311,7 +317,7 @@ mod tests {
     /// What is to be seen of what runs: keys, sinks, and whether the outputs are those that are
     /// pushed to.
     fn state(supervisor: &Supervisor) -> (Vec<(Key, Option<config::Output>)>, bool) {
-        let units = lock(&supervisor.units.0);
+        let units = lock(&supervisor.units.list);
         let states = units.iter().map(|unit| match &unit.part {
             Part::Output { config, .. } => (unit.key.clone(), Some(config::Output::clone(config))),
             _ => (unit.key.clone(), None),
