@@ -12,6 +12,8 @@ pub mod labels;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::base::text::shortened;
+
 /// What a field's value says, and so how each output treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -207,6 +209,10 @@ const RESERVED_LABELS: &[&str] = &[
     "le",
     "quantile",
 ];
+
+/// So much is kept of a tag's value, a label's, or a text: more is no name and no state, and would
+/// be written with each of the point's series.
+pub const TEXT_BYTES_MAX: usize = 4096;
 
 /// One value of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -504,7 +510,12 @@ impl Points {
         }
     }
 
-    fn store(&mut self, text: &str) -> Span {
+    /// Keeps a text, or its beginning.
+    fn store(&mut self, mut text: &str) -> Span {
+        if text.len() > TEXT_BYTES_MAX {
+            self.leave_out(1, || format!("a text of more than {TEXT_BYTES_MAX} bytes is cut"));
+            text = shortened(text, TEXT_BYTES_MAX);
+        }
         let start = self.strings.len() as u32;
         self.strings.push_str(text);
         Span { start, end: self.strings.len() as u32 }
@@ -611,6 +622,18 @@ mod tests {
         assert_eq!(point.tags().collect::<Vec<_>>(), [("name", "ge-0/0/0")]);
         let fields: Vec<_> = point.fields().map(|(_, info, value)| (info.name, value)).collect();
         assert_eq!(fields, [("bytes", Value::Integer(u64::MAX))]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_counted() {
+        let mut points = Points::default();
+        let description = "é".repeat(TEXT_BYTES_MAX);
+        let port = Port { bytes: Some(1), dbm: None, description };
+        points.push(&PORT, &[&"n".repeat(8 << 20), ""], &port);
+        let longest = |text: &str| text.len() == TEXT_BYTES_MAX;
+        assert!(points.get(0).tags().all(|(_, value)| longest(value)));
+        assert!(matches!(points.get(0).field(2), Some(Value::Text(text)) if longest(text)));
+        assert_eq!(points.misfits, 2);
     }
 
     #[test]

@@ -431,7 +431,7 @@ impl<'de> Element<'de> {
 #[inline(never)]
 fn number<T: std::str::FromStr>(text: Cow<str>, what: &str) -> Result<T> {
     numbers::number(&text).ok_or_else(|| {
-        let shown: String = text.chars().take(40).collect();
+        let shown: String = first_line(&text).chars().take(40).collect();
         Error::Value(format!("`{shown}` is not {what}").into())
     })
 }

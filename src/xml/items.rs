@@ -15,6 +15,8 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr3, memmem};
 
+use crate::base::text::first_line;
+
 /// How much of a router's reply is taken at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -328,14 +330,16 @@ impl<'n, R: Read> Items<'n, R> {
     /// The item's close tag is not in the reply.
     fn never_closed<T>(&mut self) -> Result<T, Error> {
         self.at = self.end;
-        self.malformed(format!("{}>, and the reply ended", to_text(&self.close)))
+        let close = first_line(&to_text(&self.close));
+        self.malformed(format!("{close}>, and the reply ended"))
     }
 
     fn finish(&self) -> Result<Option<usize>, Error> {
         if self.scope.ends.is_empty() {
             return Ok(None);
         }
-        self.malformed(format!("</{}>, and the reply ended", self.scope.innermost()))
+        let open = first_line(self.scope.innermost());
+        self.malformed(format!("</{open}>, and the reply ended"))
     }
 
     /// More input behind what is there; false at its end.
@@ -439,8 +443,8 @@ impl<'n, R: Read> Items<'n, R> {
 
     fn leave(&mut self, tag_bytes: usize, name: String) -> Result<Option<usize>, Error> {
         if name != self.scope.innermost() || self.scope.ends.is_empty() {
-            let open = self.scope.innermost().to_string();
-            return self.malformed(format!("</{open}>, found </{name}>"));
+            let open = first_line(self.scope.innermost());
+            return self.malformed(format!("</{open}>, found </{}>", first_line(&name)));
         }
         self.scope.leave();
         if let Some(text) = self.leaf.take() {
@@ -456,7 +460,7 @@ impl<'n, R: Read> Items<'n, R> {
         let is_wrapper = |name: &str| ENVELOPE.contains(&name);
         let is_new = !is_wrapper(name) && !self.roots.iter().any(|root| root == name);
         if is_new && self.roots.len() < ROOTS_MAX && self.scope.open().all(is_wrapper) {
-            self.roots.push(name.to_string());
+            self.roots.push(first_line(name));
         }
     }
 
@@ -658,6 +662,36 @@ mod tests {
         assert_eq!(malformed("error: syntax error"), (0, "an element, not text".into()));
         assert_eq!(malformed("<r>a < b</r>"), (5, expected_name()));
         assert_eq!(malformed("<r><a b='"), (3, "the end of a tag".into()));
+    }
+
+    #[test]
+    fn the_names_of_a_reply_forge_no_log_line() {
+        let (_, expected) = malformed("<r><\u{1b}[2Ja></\u{1b}[2Jb></r>");
+        assert_eq!(expected, "</[2Ja>, found </[2Jb>");
+        let deep = format!("<r><{}>", "n".repeat(NAME_BYTES_MAX));
+        let (_, expected) = malformed(&deep);
+        assert!(expected.len() < 300, "{expected}");
+    }
+
+    #[test]
+    fn long_names_hold_no_memory() {
+        let long = format!("<r><{}>", "n".repeat(NAME_BYTES_MAX + 1));
+        assert_eq!(malformed(&long), (3, expected_name()));
+        let mut items = Items::new(long.as_bytes(), &["i"], &Limits::default());
+        assert!(items.next_item().is_err());
+        assert_eq!(items.roots(), ["r"]);
+        assert!(items.scope.names.len() <= NAME_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_elements_under_the_envelope_are_told() {
+        let reply = "<rpc-reply><multi-routing-engine-results><multi-routing-engine-item>\
+                     <re-name>a</re-name><x:list><i><b/></i><c/></x:list></multi-routing-engine-item>\
+                     <multi-routing-engine-item><list/><i/></multi-routing-engine-item>\
+                     </multi-routing-engine-results></rpc-reply>";
+        let mut items = Items::new(reply.as_bytes(), &["i"], &Limits::default());
+        while items.next_item().unwrap().is_some() {}
+        assert_eq!(items.roots(), ["list", "i"]);
     }
 
     #[test]
