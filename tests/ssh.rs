@@ -434,6 +434,9 @@ fn secrets_are_nowhere_to_be_seen() {
     }
     let ps = std::fs::read(format!("/proc/{}/cmdline", daemon.process.id())).expect("cmdline");
     let checked = run_with(&routers.concat(), &["check", "--verbose", "--verbose", "--verbose"]);
+    let misplaced = sshd.router("r1") + "password_env = \"wr0ng-secret\"\n";
+    let misplaced = run_with(&misplaced, ONCE);
+    assert!(misplaced.stderr.contains("password_env"), "{misplaced:?}");
     let finished = daemon.stop();
     for secret in [password().as_str(), phrase, "wr0ng-secret"] {
         for text in [
@@ -441,6 +444,7 @@ fn secrets_are_nowhere_to_be_seen() {
             &finished.stderr,
             &checked.stdout,
             &checked.stderr,
+            &misplaced.stderr,
             &String::from_utf8_lossy(&ps).into_owned(),
         ] {
             assert!(!text.contains(secret), "a secret is shown: {text}");
@@ -751,8 +755,9 @@ fn hostile_sshd(how: &str) -> (Process, u16) {
 
 #[test]
 fn a_flood_after_the_login_ends_with_the_time_limit_and_fills_no_memory() {
-    let quiet = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
-    let quiet = peak_bytes(quiet.local_addr().expect("an address").port());
+    let (server, port) = hostile_sshd("quiet");
+    let quiet = peak_bytes(port);
+    drop(server);
     for how in ["junk", "ignore", "bytes"] {
         let (_server, port) = hostile_sshd(how);
         let mut settings = ssh_settings(port);

@@ -31,7 +31,15 @@ impl Secret {
     pub fn from_environment(name: &str) -> Result<Secret, String> {
         let secret = std::env::var(name).unwrap_or_default();
         if secret.is_empty() {
-            return Err(format!("the environment variable {name} is not set"));
+            // Somebody may have written the secret itself where its variable's name belongs.
+            let of_a_name = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
+            return Err(if name.bytes().all(of_a_name) {
+                format!("the environment variable {name} is not set")
+            } else {
+                "no environment variable has that name, which is not shown: a secret may stand in \
+                 its place"
+                    .into()
+            });
         }
         Ok(Secret(secret))
     }

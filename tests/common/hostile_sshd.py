@@ -1,7 +1,8 @@
 """An SSH server (paramiko) that lets everybody in and then misbehaves: hostile_sshd.py HOW
 
-HOW, once the subsystem has said its <hello>: `junk` sends packets of an unknown type without an end,
-`ignore` SSH_MSG_IGNORE, `bytes` channel data of one byte each. Prints its port.
+HOW, once the subsystem has said its <hello>: `junk` sends packets of an unknown type without an
+end, `ignore` SSH_MSG_IGNORE, `bytes` channel data of one byte each; `quiet` says nothing more.
+Prints its port.
 """
 
 import socket
@@ -36,7 +37,7 @@ class Server(paramiko.ServerInterface):
 
     def attack(self, channel):
         channel.sendall(HELLO)
-        while self.transport.is_active():
+        while self.transport.is_active() and HOW != "quiet":
             if HOW == "junk":
                 message = paramiko.Message()
                 message.add_byte(b"\xfa")
