@@ -9,6 +9,7 @@ use openssl::base64;
 use ureq::http::HeaderMap;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
+use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
 
@@ -72,7 +73,7 @@ impl Login {
 
 /// The `Authorization` header of basic authentication (RFC 7617).
 pub fn basic(username: &str, password: &Secret) -> Secret {
-    let both = format!("{username}:{}", password.expose());
+    let both = Zeroizing::new(format!("{username}:{}", password.expose()));
     Secret::new(format!("Basic {}", base64::encode_block(both.as_bytes())))
 }
 
@@ -95,6 +96,11 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let date = time::OffsetDateTime::parse(value, &Rfc2822).ok()?;
     (date - time::OffsetDateTime::now_utc()).try_into().ok()
+}
+
+/// A URL as it may be shown: without its query, which may hold a token.
+pub fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// What went wrong on the way, without the request's headers, which hold secrets.
@@ -128,6 +134,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", value.parse().unwrap());
         retry_after(&headers)
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_query() {
+        for url in ["http://h/a", "http://h/a?token=b", "http://h/a#b?c"] {
+            assert_eq!(shown(url), "http://h/a");
+        }
     }
 
     #[test]

@@ -1,10 +1,18 @@
-//! Passwords, passphrases and tokens: read from files or the environment, never shown.
+//! Passwords, passphrases and tokens: read from files or the environment, never shown, wiped from
+//! memory when they are no longer used.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Mutex;
+
+use log::LevelFilter;
+use zeroize::Zeroizing;
+
+use super::sync::lock;
 
 /// A secret that no log, error or debug output shows.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -14,18 +22,17 @@ impl std::fmt::Debug for Secret {
 
 impl Secret {
     pub fn new(secret: impl Into<String>) -> Secret {
-        Secret(secret.into())
+        Secret(Zeroizing::new(secret.into()))
     }
 
     /// The first line of a file.
     pub fn from_file(path: &Path) -> Result<Secret, String> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|err| format!("cannot read {}: {err}", path.display()))?;
+        let text = read_file(path)?;
         let secret = text.lines().next().unwrap_or_default();
         if secret.is_empty() {
             return Err(format!("{} has an empty first line, not a secret", path.display()));
         }
-        Ok(Secret(secret.to_string()))
+        Ok(Secret::new(secret))
     }
 
     pub fn from_environment(name: &str) -> Result<Secret, String> {
@@ -41,11 +48,75 @@ impl Secret {
                     .into()
             });
         }
-        Ok(Secret(secret))
+        Ok(Secret::new(secret))
     }
 
     /// The secret itself, for the one who must send it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+/// The text of a file that holds secrets; a warning if others can read it too. The error names the
+/// file.
+pub fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
+    let text = std::fs::read_to_string(path).map_err(|err| match path.is_absolute() {
+        true => format!("cannot read {}: {err}", path.display()),
+        // It may be the secret itself.
+        false => format!("cannot read the file of that name, which is not an absolute path: {err}"),
+    })?;
+    warn_if_exposed(path);
+    Ok(Zeroizing::new(text))
+}
+
+/// Warns of a file with a secret that others can read.
+pub fn warn_if_exposed(path: &Path) {
+    let mode = std::fs::metadata(path).map_or(0, |data| data.permissions().mode());
+    if mode & 0o077 == 0 {
+        return;
+    }
+    let shown = path.display();
+    let mode = mode & 0o7777;
+    let warning = format!(
+        "{shown} holds a secret, and others than its owner may use it (mode {mode:04o}): \
+         chmod 600 {shown}"
+    );
+    // Settings are read before they have said where the log goes.
+    match log::max_level() {
+        LevelFilter::Off => lock(&EARLY).push(warning),
+        _ => log::warn!("{warning}"),
+    }
+}
+
+static EARLY: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Says what was found before there was a log.
+pub fn log_early_warnings() {
+    let mut early = std::mem::take(&mut *lock(&EARLY));
+    early.sort();
+    early.dedup();
+    early.iter().for_each(|warning| log::warn!("{warning}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_can_read_is_said() {
+        let name = format!("perijove-secret-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, "word\nmore\n").unwrap();
+        let said = |mode: u32| {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(Secret::from_file(&path), Ok(Secret::new("word")));
+            let shown = path.display().to_string();
+            lock(&EARLY).iter().filter(|warning| warning.starts_with(&shown)).count()
+        };
+        assert_eq!((said(0o600), said(0o400), said(0o640)), (0, 0, 1));
+        let warnings = lock(&EARLY).join("\n");
+        assert!(warnings.contains("(mode 0640): chmod 600 /"), "{warnings}");
+        assert!(!format!("{:?}", Secret::new("word")).contains("word"));
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -99,6 +99,31 @@ pub fn tame_allocator() {
     }
 }
 
+/// Lets nobody else read what the process makes or holds: files that it makes are its user's alone,
+/// and there are no core dumps, which would have passwords in them, and no debuggers.
+pub fn keep_to_itself() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: takes numbers, and a limit that lives as long as the call.
+    unsafe {
+        libc::umask(0o077);
+        libc::setrlimit(libc::RLIMIT_CORE, &none);
+        #[cfg(target_os = "linux")]
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        #[cfg(target_os = "freebsd")]
+        {
+            let mut how: libc::c_int = libc::PROC_TRACE_CTL_DISABLE;
+            let how = std::ptr::from_mut(&mut how).cast();
+            libc::procctl(libc::P_PID, libc::getpid().into(), libc::PROC_TRACE_CTL, how);
+        }
+    }
+}
+
+/// The user whose rights this process has.
+pub fn user() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { libc::geteuid() }
+}
+
 /// Enough for the sessions of twenty thousand routers. Not all that may be allowed: a child that
 /// closes whatever it might have inherited would be busy for seconds.
 const OPEN_FILES_WANTED: libc::rlim_t = 65_536;
@@ -115,6 +140,17 @@ pub fn raise_open_files() {
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
     }
+}
+
+/// The version of libssh2, such as 1.11.1.
+pub fn libssh2_version() -> String {
+    unsafe extern "C" {
+        /// `libssh2_version(3)`: a static text, if it is as new as 0xMMNNPP.
+        fn libssh2_version(required: libc::c_int) -> *const libc::c_char;
+    }
+    // SAFETY: takes a number; the text is static, ends with a zero, and is there for 0.
+    let version = unsafe { std::ffi::CStr::from_ptr(libssh2_version(0)) };
+    version.to_string_lossy().into_owned()
 }
 
 /// Opens the connection to syslog, as the daemon `perijove`.

@@ -7,7 +7,9 @@ use lexopt::Arg;
 use super::command::{Arguments, Command, apply};
 use super::flags::Flag;
 use super::{foreign, help};
+use crate::base::sys;
 use crate::config::{File, or_nearest};
+use crate::output::kafka::Kafka;
 
 /// What a command line comes to.
 pub enum Typed {
@@ -41,8 +43,7 @@ pub fn read(
                 continue;
             }
             Arg::Short('V') | Arg::Long("version") => {
-                let version = concat!("perijove ", env!("CARGO_PKG_VERSION"), "\n");
-                return Ok(Typed::Question(version.into()));
+                return Ok(Typed::Question(version()));
             }
             Arg::Long("identity") => {
                 warnings.push("--identity is now called --name; the next release drops it".into());
@@ -118,4 +119,15 @@ fn unknown_flag(commands: &[Command], argument: &Arg) -> String {
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     format!("there is no flag {name}{} See `perijove help`", or_nearest(&name, &names))
+}
+
+/// perijove's version, and those of the libraries that are built in.
+fn version() -> String {
+    let perijove = env!("CARGO_PKG_VERSION");
+    let openssl = openssl::version::version();
+    let openssl = openssl.split_ascii_whitespace().nth(1).unwrap_or(openssl);
+    let libssh2 = sys::libssh2_version();
+    let kafka = Kafka::version().map(|version| format!("librdkafka {version}\n"));
+    let kafka = kafka.unwrap_or_default();
+    format!("perijove {perijove}\nOpenSSL {openssl}\nlibssh2 {libssh2}\n{kafka}")
 }

@@ -29,7 +29,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         _ => None,
     };
     if let Some(hangups) = hangups {
-        return daemon::bigquery(settings, options, hangups, &read).map_err(Exit::Failed);
+        return daemon::bigquery(settings, config.sandbox, options, hangups, &read)
+            .map_err(Exit::Failed);
     }
     let days = match (from, to) {
         (None, None) => None,

@@ -17,6 +17,7 @@ mod remote_write;
 mod outputs;
 mod collector;
 mod router;
+mod confined;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::base::sandbox::Files;
 use crate::base::units::{Interval, Time, Timeout, or_seconds};
 use crate::collector::Entry;
 use crate::collector::settings::Configured;
@@ -36,6 +38,7 @@ use router::Defaults;
 
 pub use bigquery::FileBigquery;
 pub use collector::unknown_collector;
+pub use confined::Sandbox;
 pub use dependency::FileDependency;
 pub use federate::FileFederate;
 pub use influxdb::FileInfluxdb;
@@ -62,6 +65,7 @@ pub struct File {
     pub drain_timeout: Option<Time>,
     pub state_directory: Option<PathBuf>,
     pub nice: Option<Spanned<i32>>,
+    pub sandbox: Sandbox,
     pub master_only: Option<bool>,
     pub re_slot: Option<u32>,
     pub limits: FileLimits,
@@ -116,6 +120,8 @@ pub struct Config {
     pub destination: Destination,
     /// What the machine itself talks to.
     pub dependency: Option<source::Settings>,
+    /// What confined threads may open; none is confined without.
+    pub sandbox: Option<Files>,
     /// What whoever wrote the settings should know, though they are taken.
     pub warnings: Vec<String>,
 }
@@ -141,7 +147,8 @@ impl Source {
         Ok(Source::parse(Some(path.into()), text))
     }
 
-    fn parse(path: Option<PathBuf>, text: String) -> Source {
+    /// The settings in a text; the path is for errors.
+    pub fn parse(path: Option<PathBuf>, text: String) -> Source {
         let written = Written::new(path, text);
         let (file, mut faults) = read::read(&written);
         let (collectors, more) = collector::read(&written);
@@ -244,9 +251,14 @@ impl Source {
         let bigquery = file.bigquery.as_ref();
         let bigquery =
             bigquery.map(|bigquery| bigquery::settings(written, bigquery, &state_directory));
+        let outputs = outputs::outputs(written, &file.output, file.spool.as_ref(), faults);
+        let named = file.router.iter().flat_map(|router| router.get_ref().files());
+        let sandbox = (file.sandbox == Sandbox::Auto)
+            .then(|| confined::files(written, named, &state_directory, &outputs));
         let config = Config {
+            sandbox,
             routers,
-            outputs: outputs::outputs(written, &file.output, file.spool.as_ref(), faults),
+            outputs,
             federate: federate.and_then(|federate| note(faults, federate)),
             bigquery: bigquery.and_then(|bigquery| note(faults, bigquery)),
             self_interval: or_seconds(file.self_interval, 30),

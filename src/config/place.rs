@@ -8,7 +8,7 @@ use toml::Spanned;
 /// What was written: a settings file and its text, for errors that name a line.
 pub struct Written {
     /// None: flags alone, which have no place in a file.
-    path: Option<PathBuf>,
+    pub path: Option<PathBuf>,
     pub text: String,
     /// What whoever wrote it should know, though it is taken.
     pub warnings: RefCell<Vec<String>>,
@@ -43,7 +43,8 @@ impl Written {
         let set = lines.iter().rposition(|line| assigned(line).is_some());
         let list = set.filter(|set| is_open_list(&lines[*set..line.min(lines.len())]));
         let of_list = list.and_then(|set| assigned(lines[set]));
-        let plain = || own.split(['=', '#']).next().unwrap_or_default().trim();
+        // What is no setting may be a line of some other file, such as a key.
+        let plain = || own.split_once('=').map_or("", |(key, _)| key).trim();
         let key = of_list.or(assigned(own)).unwrap_or_else(plain);
         let above = &lines[..list.unwrap_or(line).min(lines.len())];
         let table = above.iter().rev().find_map(|line| header(line));

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::place::Written;
 use super::values::named_file;
-use crate::base::secret::Secret;
+use crate::base::secret::{self, Secret};
 use crate::base::units::{Bytes, Time, or_seconds};
 use crate::serve::prometheus;
 
@@ -18,7 +18,7 @@ pub struct FilePrometheus {
     pub listen: Option<Spanned<String>>,
     pub cert_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
-    pub users: BTreeMap<String, Spanned<String>>,
+    pub users: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     pub users_file: Option<Spanned<PathBuf>>,
     pub connections_max: Option<Spanned<usize>>,
     pub request_timeout: Option<Time>,
@@ -81,33 +81,50 @@ pub fn settings(
 /// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
 fn users(written: &Written, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
     let wrong = |name: &str| {
-        format!("the password of `{name}` is no bcrypt hash such as `htpasswd -nB {name}` prints")
+        format!(
+            "the password of `{name}` is no bcrypt hash such as `htpasswd -nBC 10 {name}` prints, \
+             of a cost from {} to {}",
+            COSTS.start(),
+            COSTS.end()
+        )
     };
     let mut users = Vec::new();
-    for (name, hash) in &file.users {
+    let table = file.users.as_ref();
+    for (name, hash) in table.into_iter().flat_map(|table| table.get_ref()) {
         if !is_bcrypt(hash.get_ref()) {
             return Err(written.at_value(hash, wrong(name)));
         }
         users.push((name.clone(), Secret::new(hash.get_ref())));
     }
-    let Some(spanned) = &file.users_file else { return Ok(users) };
+    let Some(spanned) = &file.users_file else {
+        // An empty table must not let in everyone.
+        return match table.filter(|table| table.get_ref().is_empty()) {
+            Some(table) => {
+                let why = "has no users: add one, or remove the table to let in everyone";
+                Err(written.at_value(table, why))
+            }
+            None => Ok(users),
+        };
+    };
     let path = named_file(spanned.get_ref());
     let shown = path.display();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|err| written.at_value(spanned, format!("cannot read {shown}: {err}")))?;
+    let text = secret::read_file(&path).map_err(|why| written.at_value(spanned, why))?;
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let (name, hash) = line.split_once(':').unwrap_or((line, ""));
+        // Without a colon it may be a password: it is not shown.
+        let Some((name, hash)) = line.split_once(':') else {
+            return Err(format!("{shown}:{}: a line is NAME:HASH", number + 1));
+        };
         if !is_bcrypt(hash) {
             return Err(format!("{shown}:{}: {}", number + 1, wrong(name)));
         }
         users.push((name.into(), Secret::new(hash)));
     }
     if users.is_empty() {
-        // An empty file must not let in everyone.
+        // Nor must an empty file.
         return Err(written.at_value(spanned, format!("{shown} has no users")));
     }
     Ok(users)
@@ -117,8 +134,13 @@ fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok()
 }
 
+/// A check at the highest takes some seconds; above that nobody could log in.
+const COSTS: std::ops::RangeInclusive<u32> = 4..=15;
+
 /// `$2b$12$` and 53 characters of salt and hash.
 fn is_bcrypt(hash: &str) -> bool {
     let version = ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|version| hash.starts_with(version));
-    version && hash.len() == 60 && hash.is_ascii()
+    let cost = hash.get(4..6).and_then(|cost| cost.parse().ok());
+    let is_known = version && cost.is_some_and(|cost| COSTS.contains(&cost));
+    is_known && hash.len() == 60 && hash.is_ascii()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -70,6 +70,13 @@ pub struct FileRouter {
 }
 
 impl FileRouter {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let secrets = [&self.private_key, &self.passphrase_file, &self.password_file];
+        let secrets = secrets.into_iter().flatten().map(|path| path.get_ref().as_path());
+        secrets.chain(self.known_hosts.as_deref())
+    }
+
     /// The keys that are SSH's alone, and whether they are set.
     fn ssh_keys(&self) -> [(&'static str, bool); 14] {
         [

@@ -9,7 +9,7 @@ use crate::base::http_client::Login;
 use crate::base::secret::Secret;
 
 /// systemd.exec(5): of LoadCredential=.
-const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// How a table of settings says who logs in.
 pub struct FileLogin<'a> {
@@ -81,7 +81,14 @@ impl Written {
         url: &Option<Spanned<String>>,
         table: &Spanned<T>,
     ) -> Result<String, String> {
-        Ok(self.url(url, table)?.trim_end_matches('/').to_string())
+        let text = self.url(url, table)?;
+        match url.as_ref().filter(|_| text.contains(['?', '#'])) {
+            Some(url) => {
+                let why = "paths are added to this url: it has no query, and no fragment";
+                Err(self.at_value(url, why))
+            }
+            None => Ok(text.trim_end_matches('/').to_string()),
+        }
     }
 
     pub fn login<T>(&self, file: FileLogin, table: &Spanned<T>) -> Result<Login, String> {

@@ -6,6 +6,7 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::base::sandbox::{self, Confine};
 use crate::netconf::local;
 
 pub enum Event {
@@ -50,13 +51,18 @@ pub fn watch_signals(Hangups(mut signals): Hangups, events: Sender<Event>) -> Re
             }
         }
     };
-    spawn("signals", watch)
+    spawn("signals", Confine::Calls, watch)
 }
 
 /// Stacks are small, for there may be hundreds of routers; replies nest 128 deep at most.
 const STACK_BYTES: usize = 512 << 10;
 
-pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+/// Starts a thread that is confined so.
+pub fn spawn(name: &str, how: Confine, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let run = move || {
+        sandbox::enter(how);
+        run();
+    };
     let thread = thread::Builder::new().name(name.into()).stack_size(STACK_BYTES);
     thread.spawn(run).map(drop).map_err(|err| format!("cannot start a thread: {err}"))
 }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 
-use crate::base::{panics, sys};
+use crate::base::{panics, secret, sys};
 use crate::config::{Destination, Level};
 
 /// Passes on what perijove itself says, at the level that is set.
@@ -70,6 +70,7 @@ pub fn start(destination: Destination, level: Level) {
     }
     set_level(level);
     panics::watch();
+    secret::log_early_warnings();
 }
 
 /// Says why the program ends: on standard error, and in syslog if the log goes there. Where nobody

@@ -17,8 +17,9 @@ use self::events::{Event, spawn, watch_signals};
 pub use self::make_output::make_output;
 use self::supervisor::Supervisor;
 use self::unit::Plan;
+use crate::base::sandbox::{self, Confine, Files};
 use crate::base::sync::Stop;
-use crate::base::{lock_file, panics, sys};
+use crate::base::{child, lock_file, panics, sys};
 use crate::bigquery;
 use crate::bigquery::load::{Loader, Options};
 use crate::config::{Config, OutputKind};
@@ -36,6 +37,7 @@ pub fn run(
 ) -> Result<(), String> {
     set_nice(config.nice);
     let _lock = lock_state(&config)?;
+    confine(config.sandbox.clone())?;
     let (events, wait) = mpsc::channel();
     watch_signals(hangups, events.clone())?;
     let supervisor = Supervisor::new(events.clone());
@@ -52,6 +54,7 @@ pub fn run(
 /// Writes the windows of federation that are due, and ends.
 pub fn federate_once(config: Config, hangups: Hangups) -> Result<(), String> {
     let _lock = lock_state(&config)?;
+    confine(config.sandbox.clone())?;
     let Some(settings) = &config.federate else { return Ok(()) };
     let (events, wait) = mpsc::channel();
     watch_signals(hangups, events.clone())?;
@@ -64,7 +67,7 @@ pub fn federate_once(config: Config, hangups: Hangups) -> Result<(), String> {
     let feed = Feed::new(settings, supervisor.outputs(), status)?;
     let stop = Stop::default();
     let stopped = stop.clone();
-    spawn("federate", move || {
+    spawn("federate", Confine::Files, move || {
         let result = panics::caught(|| feed.run_once(patience, &stopped));
         let _ = events.send(Event::Ended(result.flatten()));
     })?;
@@ -114,10 +117,12 @@ pub fn push_once<T>(
 /// Loads into BigQuery what is due until a signal says to stop.
 pub fn bigquery(
     settings: bigquery::Settings,
+    sandbox: Option<Files>,
     options: Options,
     hangups: Hangups,
     reload: &dyn Fn() -> Result<bigquery::Settings, String>,
 ) -> Result<(), String> {
+    confine(sandbox)?;
     let stop = Stop::default();
     let mut loader = Loader::new(&settings, options, &stop)?;
     let (events, wait) = mpsc::channel();
@@ -131,7 +136,7 @@ pub fn bigquery(
             Err(RecvTimeoutError::Disconnected) => return,
         }
     };
-    spawn("bigquery", load)?;
+    spawn("bigquery", Confine::Files, load)?;
     while let Ok(Event::Reload) = wait.recv() {
         match reload().and_then(|settings| Loader::new(&settings, options, &stop)) {
             Ok(loader) => _ = change.send(loader),
@@ -147,6 +152,13 @@ pub fn bigquery(
 fn lock_state(config: &Config) -> Result<Option<File>, String> {
     let name = if config.federate.is_some() { "federate.lock" } else { "lock" };
     lock_file::hold(&config.state_directory, name)
+}
+
+/// Confines the threads that are started from now on; children come from one that is not.
+fn confine(files: Option<Files>) -> Result<(), String> {
+    child::start_nursery().map_err(|err| format!("cannot start a thread: {err}"))?;
+    sandbox::set(files);
+    Ok(())
 }
 
 fn set_nice(nice: i32) {
@@ -194,6 +206,7 @@ impl Daemon {
     fn change(&mut self, config: Config) -> Result<(), String> {
         let (supervisor, drain_timeout) = (&self.supervisor, self.config.drain_timeout);
         let go_over = |config: &Config| {
+            sandbox::set(config.sandbox.clone());
             supervisor.plan(config).and_then(|plans| supervisor.go_over(plans, drain_timeout))
         };
         go_over(&config).inspect_err(|_| {

@@ -8,6 +8,7 @@ use super::events::{self, Event};
 use super::make_output::{End, KafkaStatistics, Parts, make_output, without_sink};
 use crate::base::inventory::Shared;
 use crate::base::panics;
+use crate::base::sandbox::Confine;
 use crate::base::sync::Stop;
 use crate::config::{self, Config, OutputKind};
 use crate::dependency::source::{self, Source, Status};
@@ -132,13 +133,13 @@ pub enum Part {
 /// Is closed by a thread that ends.
 type Done = Receiver<()>;
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Done, String> {
+fn spawn(name: &str, how: Confine, run: impl FnOnce() + Send + 'static) -> Result<Done, String> {
     let (alive, done) = mpsc::channel::<()>();
     let run = move || {
         let _alive = alive;
         run();
     };
-    events::spawn(name, run).map(|()| done)
+    events::spawn(name, how, run).map(|()| done)
 }
 
 impl Plan {
@@ -188,7 +189,7 @@ impl Plan {
                     let pause = |time| stop.wait(time);
                     panics::keep_running(|| source.run(&outputs, &stop), pause);
                 };
-                (Part::Source(status.clone()), spawn(status.source, run)?)
+                (Part::Source(status.clone()), spawn(status.source, Confine::Calls, run)?)
             }
             (Ready::Federation, Key::Federation(settings, _)) => {
                 start_federation(settings, &stop, around)?
@@ -229,7 +230,7 @@ fn start_output(
                     let _ = events.send(Event::Gone);
                 }
             };
-            (spawn(name, write)?, None)
+            (spawn(name, Confine::Files, write)?, None)
         }
     };
     Ok((Part::Output { output, config, kafka, listener }, done))
@@ -255,7 +256,7 @@ fn start_federation(
         };
         panics::keep_running(run, |time| stop.wait(time));
     };
-    Ok((Part::Federation(status), spawn("federate", run)?))
+    Ok((Part::Federation(status), spawn("federate", Confine::Files, run)?))
 }
 
 fn start_router(
@@ -278,7 +279,7 @@ fn start_router(
         let pause = |time| asked.recv_timeout(time).err() == Some(RecvTimeoutError::Disconnected);
         panics::keep_running(poll, pause);
     };
-    Ok((Part::Router(status, asks), spawn("router", run)?))
+    Ok((Part::Router(status, asks), spawn("router", Confine::Files, run)?))
 }
 
 impl Unit {

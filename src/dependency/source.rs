@@ -340,7 +340,7 @@ impl Source {
                 let answer = set.from.get(agent, &[("accept", "text/plain;version=0.0.4")])?;
                 let body = answer.body.ok_or("it answers that nothing has changed")?;
                 let traffic = Traffic::read(body, *dialect, &own, set.bounds)
-                    .map_err(|why| format!("{}: {why}", set.from.url))?;
+                    .map_err(|why| format!("{}: {why}", http_client::shown(&set.from.url)))?;
                 let as_gauge = settings.bytes_as_gauge;
                 let full = &mut |points: &mut Points| hand_on(points, full);
                 traffic.points(*dialect, as_gauge, &own, &inventory, points, full);
@@ -381,7 +381,7 @@ impl Http {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization.expose());
         }
-        let failed = |why: &str| format!("{}: {why}", self.url);
+        let failed = |why: &str| format!("{}: {why}", http_client::shown(&self.url));
         let answer = request.call().map_err(|err| failed(&http_client::describe(&err)))?;
         let headers = answer.headers().clone();
         match answer.status().as_u16() {
@@ -436,7 +436,7 @@ impl Fetch {
                 if read.is_ok() {
                     self.known = known;
                 }
-                (http.url.clone(), read)
+                (http_client::shown(&http.url).to_string(), read)
             }
             (Origin::File(path), _) => {
                 let shown = path.display().to_string();

@@ -2,9 +2,11 @@
 //! milliseconds since 1970.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+
+use crate::base::own_file;
 
 pub type Progress = BTreeMap<(String, String), u64>;
 
@@ -29,7 +31,7 @@ pub fn save(path: &Path, progress: &Progress) -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
+    let mut file = own_file::replace(&new)?;
     for ((job, output), time) in progress {
         writeln!(file, "{job} {output} {time}")?;
     }

@@ -15,7 +15,7 @@ use std::time::Instant;
 use super::child_log::{self, ChildLog};
 use super::transport::{Error, Transport, time_left, timed_out};
 use crate::base::sync::lock;
-use crate::base::sys;
+use crate::base::{child, sys};
 
 /// What the child gets of perijove's environment: what the cli of Junos or a shell needs, and none
 /// of perijove's secrets.
@@ -58,7 +58,7 @@ pub fn start(command: &[String], router: &str) -> Result<Box<dyn Transport>, Err
             .process_group(0);
         let mut live = lock(&LIVE);
         let live = live.as_mut().ok_or_else(|| io::Error::other("perijove ends"))?;
-        let mut child = command.spawn()?;
+        let mut child = child::spawn(command)?;
         live.insert(child.id());
         let stderr = child.stderr.take();
         let program = program.clone();

@@ -5,7 +5,7 @@
 //! the one before at once. Whoever reads holds what it reads; pollers never wait for a reader.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,26 @@ pub struct Poll {
     /// Something is missing: an RPC of several, or a node's part of a reply.
     failed: bool,
     expires: Instant,
+    /// It is kept no longer; those who read it hold it alone.
+    replaced: AtomicBool,
 }
 
 impl Poll {
+    pub fn bytes(&self) -> usize {
+        bytes(&self.batches)
+    }
+
+    /// Whether only those who read it still hold it.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// Marks it as replaced; how many bytes are no longer kept.
+    fn let_go(&self) -> usize {
+        self.replaced.store(true, Ordering::Relaxed);
+        self.bytes()
+    }
+
     pub fn batches(&self) -> impl Iterator<Item = Batch<'_>> {
         self.batches.iter().map(|(time_ns, points)| Batch {
             node: &self.node,
@@ -117,9 +134,10 @@ impl Latest {
         } else {
             let (node, collector) = (node.into(), collector.into());
             let expires = now + apart * self.expire_intervals;
-            let poll = Poll { node, collector, batches, failed, expires };
+            let replaced = AtomicBool::new(false);
+            let poll = Poll { node, collector, batches, failed, expires, replaced };
             let before = latest.replace(Arc::new(poll));
-            state.bytes -= before.map_or(0, |before| bytes(&before.batches));
+            state.bytes -= before.map_or(0, |before| before.let_go());
         }
         state.expire(now);
     }
@@ -155,7 +173,7 @@ impl State {
         let bytes_in_use = &mut self.bytes;
         self.polls.retain(|_, kept| {
             if let Some(old) = kept.latest.take_if(|poll| poll.expires <= now) {
-                *bytes_in_use -= bytes(&old.batches);
+                *bytes_in_use -= old.let_go();
             }
             kept.latest.is_some() || !kept.coming.is_empty()
         });

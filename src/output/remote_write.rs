@@ -223,7 +223,8 @@ impl Sink for RemoteWrite {
             request = request.header("Authorization", authorization.expose());
         }
         let response = request.send(body).map_err(|err| {
-            retry(format!("cannot write to {url}: {}", http_client::describe(&err)))
+            let shown = http_client::shown(url);
+            retry(format!("cannot write to {shown}: {}", http_client::describe(&err)))
         })?;
         let (head, body) = response.into_parts();
         if head.status.is_success() {
@@ -235,7 +236,7 @@ impl Sink for RemoteWrite {
     /// A request without series is a good one.
     fn check(&mut self) -> Result<String, String> {
         match self.write(b"", 0, &|| true) {
-            Ok(()) => Ok(format!("{} takes samples", self.settings.url)),
+            Ok(()) => Ok(format!("{} takes samples", http_client::shown(&self.settings.url))),
             Err(
                 Failure::Retry { why, .. }
                 | Failure::TooLarge { why }

@@ -1,10 +1,10 @@
 //! Standard output, or a file that grows: one record a line.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::sink::{Failure, Sink};
+use crate::base::own_file;
 
 pub struct Stdout;
 
@@ -31,7 +31,7 @@ pub struct File {
 
 impl File {
     fn append(&self, records: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let mut file = own_file::append(&self.path)?;
         let before = file.metadata()?.len();
         file.write_all(records).inspect_err(|_| {
             // A full disk took a part: no half records, and no double ones when it is tried again.

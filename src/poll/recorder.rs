@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use crate::base::own_file;
+
 /// Passes a reply on, and saves it if it is to be recorded.
 pub struct Recorder<R> {
     reply: R,
@@ -18,7 +20,7 @@ impl<R: Read> Recorder<R> {
     ) -> Result<Recorder<R>, String> {
         let create = |directory: &Path| {
             let path = directory.join(name());
-            let file = File::create(&path);
+            let file = own_file::replace(&path);
             file.map_err(|err| format!("cannot write {}: {err}", path.display()))
         };
         Ok(Recorder { reply, file: directory.map(create).transpose()? })

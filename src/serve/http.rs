@@ -1,14 +1,19 @@
 //! As much of an HTTP/1.1 server (RFC 9110, RFC 9112) as a page of metrics needs: requests without
 //! a body, and responses in one piece or in chunks, compressed or not.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// A request's first line and headers may take that much.
-const HEAD_BYTES_MAX: usize = 8 << 10;
+pub const HEAD_BYTES_MAX: usize = 8 << 10;
 const HEADERS_MAX: usize = 64;
+const HEAD_TOO_LARGE: &str = "431 Request Header Fields Too Large";
+pub const BAD_REQUEST: &str = "400 Bad Request";
+/// Of the threads that serve.
+pub const STACK_BYTES: usize = 512 << 10;
+pub const PLAIN: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
 /// A chunk is one write, and a few TLS records.
 const CHUNK_BYTES: usize = 32 << 10;
 
@@ -21,15 +26,6 @@ pub struct Request {
     headers: Vec<(String, String)>,
     /// Of HTTP/1.
     minor: u8,
-}
-
-/// Why there is no request.
-#[derive(Debug)]
-pub enum Refusal {
-    /// What to answer.
-    Status(&'static str),
-    /// Nobody is there to answer.
-    Gone(io::Error),
 }
 
 impl Request {
@@ -74,55 +70,32 @@ pub fn ranges(list: &str) -> impl Iterator<Item = (&str, Vec<(&str, &str)>, f64)
     })
 }
 
-/// Reads a request's head; `None` if the client has ended. What came behind it stays in `buffer`.
-pub fn read_request(
-    input: &mut (impl Read + ?Sized),
-    buffer: &mut Vec<u8>,
-) -> Result<Option<Request>, Refusal> {
-    loop {
-        if let Some((length, request)) = parse(buffer)? {
-            buffer.drain(..length);
-            return Ok(Some(request));
+/// Takes a request's head from the start of `bytes`, and leaves what came behind it; `None` while
+/// the head has not come whole. The error is the status to answer with.
+pub fn take_request(bytes: &mut Vec<u8>) -> Result<Option<Request>, &'static str> {
+    match parse(bytes)? {
+        Some((length, _)) if length > HEAD_BYTES_MAX => Err(HEAD_TOO_LARGE),
+        Some((length, request)) => {
+            bytes.drain(..length);
+            Ok(Some(request))
         }
-        let have = buffer.len();
-        if have >= HEAD_BYTES_MAX {
-            return Err(Refusal::Status("431 Request Header Fields Too Large"));
-        }
-        buffer.resize(HEAD_BYTES_MAX, 0);
-        let read = input.read(&mut buffer[have..]);
-        buffer.truncate(have + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) if have == 0 => return Ok(None),
-            Ok(0) => return Err(Refusal::Gone(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => {}
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Err(err) if is_late(&err) && have > 0 => {
-                return Err(Refusal::Status("408 Request Timeout"));
-            }
-            Err(err) => return Err(Refusal::Gone(err)),
-        }
+        None if bytes.len() >= HEAD_BYTES_MAX => Err(HEAD_TOO_LARGE),
+        None => Ok(None),
     }
 }
 
-fn is_late(err: &io::Error) -> bool {
-    matches!(err.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
-}
-
 /// The request at the start of the bytes, if it is there whole, and its length.
-fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
+fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, &'static str> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     let length = match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Refusal::Status("431 Request Header Fields Too Large"));
-        }
-        Err(httparse::Error::Version) => {
-            return Err(Refusal::Status("505 HTTP Version Not Supported"));
-        }
-        Err(_) => return Err(Refusal::Status("400 Bad Request")),
+        Err(httparse::Error::TooManyHeaders) => return Err(HEAD_TOO_LARGE),
+        Err(httparse::Error::Version) => return Err("505 HTTP Version Not Supported"),
+        Err(_) => return Err(BAD_REQUEST),
     };
+    check_framing(&bytes[..length], &request)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let target = request.path.unwrap_or_default();
     // A proxy's absolute form: what is behind the authority is the path (RFC 9112, 3.2.2).
@@ -141,6 +114,36 @@ fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refusal> {
         minor: request.version.unwrap_or_default(),
     };
     Ok(Some((length, request)))
+}
+
+/// Refuses a head that another server, such as a proxy before this one, could read differently:
+/// two readings of where a request ends smuggle a second request past the first (RFC 9112, 11.2).
+fn check_framing(head: &[u8], request: &httparse::Request) -> Result<(), &'static str> {
+    // RFC 9112, 2.2 lets a server take LF alone for the end of a line; this one does not.
+    let is_bare = |at: usize| at == 0 || head[at - 1] != b'\r';
+    if memchr::memchr_iter(b'\n', head).any(is_bare) {
+        return Err(BAD_REQUEST);
+    }
+    let only = |name: &str| {
+        let mut found = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
+        match (found.next(), found.next()) {
+            (first, None) => Ok(first.map(|header| header.value)),
+            _ => Err(BAD_REQUEST),
+        }
+    };
+    only("host")?;
+    only("authorization")?;
+    let (length, coding) = (only("content-length")?, only("transfer-encoding")?);
+    if length.is_some_and(|length| length.is_empty() || !length.iter().all(u8::is_ascii_digit)) {
+        return Err(BAD_REQUEST);
+    }
+    match coding {
+        None => Ok(()),
+        // RFC 9112, 6.1: both, or a coding in HTTP/1.0, is what an attack looks like.
+        Some(_) if length.is_some() || request.version == Some(0) => Err(BAD_REQUEST),
+        Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(()),
+        Some(_) => Err("501 Not Implemented"),
+    }
 }
 
 /// Percent-encoding undone; in a query a plus sign is a blank.
@@ -305,8 +308,8 @@ impl Write for Chunks<'_> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Option<Request>, Refusal> {
-        read_request(&mut text.as_bytes(), &mut Vec::new())
+    fn read(text: &str) -> Result<Option<Request>, &'static str> {
+        take_request(&mut text.into())
     }
 
     #[test]
@@ -314,17 +317,17 @@ mod tests {
         let text = "GET /metrics?collect[]=bgp&collect%5B%5D=a+b&target=%zz&x HTTP/1.1\r\n\
                     Accept-Encoding: br, gzip;q=0.5\r\n\r\n\
                     HEAD http://h/%2e HTTP/1.0\r\nConnection: keep-alive, Close\r\n\r\n";
-        let (mut input, mut buffer) = (text.as_bytes(), Vec::new());
-        let first = read_request(&mut input, &mut buffer).unwrap().unwrap();
+        let mut bytes = text.into();
+        let first = take_request(&mut bytes).unwrap().unwrap();
         assert_eq!((&*first.method, &*first.path), ("GET", "/metrics"));
         let query: Vec<_> = first.query.iter().map(|(n, v)| (&**n, &**v)).collect();
         let expected = [("collect[]", "bgp"), ("collect[]", "a b"), ("target", "%zz"), ("x", "")];
         assert_eq!(query, expected);
         assert!(first.takes_gzip() && first.keeps_alive());
-        let second = read_request(&mut input, &mut buffer).unwrap().unwrap();
+        let second = take_request(&mut bytes).unwrap().unwrap();
         assert_eq!((&*second.method, &*second.path), ("HEAD", "/."));
         assert!(!second.takes_gzip() && !second.keeps_alive());
-        assert!(read_request(&mut input, &mut buffer).unwrap().is_none());
+        assert!(take_request(&mut bytes).unwrap().is_none() && bytes.is_empty());
     }
 
     #[test]
@@ -338,14 +341,46 @@ mod tests {
             ("\x16\x03\x01", "400 "),
             ("GET /\x01 HTTP/1.1\r\n\r\n", "400 "),
         ] {
-            match read(text) {
-                Err(Refusal::Status(refused)) => assert!(refused.starts_with(status), "{refused}"),
-                other => panic!("{other:?} for {text:?}"),
-            }
+            let refused = read(text).unwrap_err();
+            assert!(refused.starts_with(status), "{refused} for {text:?}");
         }
-        assert!(matches!(read("GET / HTTP/1.1\r\n"), Err(Refusal::Gone(_))));
+        assert_eq!(read("GET / HTTP/1.1\r\n"), Ok(None));
         let body = read("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello").unwrap().unwrap();
         assert!(!body.keeps_alive());
+    }
+
+    /// Heads that two servers may read as different requests.
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        for (headers, status) in [
+            ("Content-Length: 0\r\nContent-Length: 44\r\n", "400 "),
+            ("Content-Length: 0\r\nContent-Length: 0\r\n", "400 "),
+            ("Content-Length: 0, 44\r\n", "400 "),
+            ("Content-Length: +0\r\n", "400 "),
+            ("Content-Length: -1\r\n", "400 "),
+            ("Content-Length: 0x0\r\n", "400 "),
+            ("Content-Length:\r\n", "400 "),
+            ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "400 "),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "400 "),
+            ("Transfer-Encoding: xchunked\r\n", "501 "),
+            ("Transfer-Encoding: gzip, chunked\r\n", "501 "),
+            ("Transfer-Encoding : chunked\r\n", "400 "),
+            ("Host: a\r\nHost: b\r\n", "400 "),
+            ("Host: a\r\n folded\r\n", "400 "),
+            ("Host: a\nX: b\r\n", "400 "),
+            ("Host: a\rX: b\r\n", "400 "),
+            ("X: \0\r\n", "400 "),
+            ("Authorization: Basic YTpi\r\nAuthorization: Basic YTpj\r\n", "400 "),
+        ] {
+            let refused = read(&format!("GET / HTTP/1.1\r\n{headers}\r\n"));
+            let refused = refused.map(|_| headers).unwrap_err();
+            assert!(refused.starts_with(status), "{refused} for {headers:?}");
+        }
+        for text in ["GET / HTTP/1.1\n\n", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"] {
+            assert_eq!(read(text), Err(BAD_REQUEST), "{text:?}");
+        }
+        let chunked = read("GET / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n");
+        assert!(!chunked.unwrap().unwrap().keeps_alive());
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Who may scrape: names, and bcrypt hashes of their passwords.
+//!
+//! A check takes the same time for every name, known or not, whatever the cost of its hash. A login
+//! that was found good is remembered; one that was not is checked again in full. The door lets one
+//! check run at a time.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
+
+use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
 use crate::base::sync::lock;
@@ -12,77 +18,155 @@ const GOOD_MAX: usize = 64;
 pub struct Logins {
     /// Without any, everyone is let in.
     users: Vec<(String, Secret)>,
-    /// Digests of the headers that were found good.
+    /// Of the dearest hash: what every check costs.
+    cost: u32,
+    /// Goes into each digest, so that a digest that leaks cannot be tried out elsewhere.
+    key: [u8; 32],
+    /// Digests of the logins that were found good.
     good: Mutex<HashSet<[u8; 32]>>,
-    /// Held while a password is checked: whoever tries some takes no more than a core, and holds
-    /// up nobody whose password is known to be good.
-    checking: Mutex<()>,
 }
 
+/// What is known of a login before its password is checked.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It is let in.
+    Good,
+    /// There is none, or it is not a login.
+    Bad,
+    /// Only `Logins::check` can tell.
+    Unchecked,
+}
+
+/// `name:password`, in the clear.
+type Login = Zeroizing<String>;
+
 impl Logins {
-    pub fn new(users: Vec<(String, Secret)>) -> Logins {
-        Logins { users, good: Mutex::default(), checking: Mutex::default() }
+    pub fn new(users: Vec<(String, Secret)>) -> Result<Logins, String> {
+        let cost = users.iter().map(|(_, hash)| cost(hash.expose())).max().unwrap_or_default();
+        let mut key = [0; 32];
+        openssl::rand::rand_bytes(&mut key).map_err(|err| format!("no random bytes: {err}"))?;
+        Ok(Logins { users, cost, key, good: Mutex::default() })
     }
 
-    /// Whether this `Authorization` header lets in (RFC 7617).
-    pub fn admit(&self, header: Option<&str>) -> bool {
-        let Some((_, any_hash)) = self.users.first() else { return true };
-        let Some((scheme, encoded)) = header.and_then(|header| header.split_once(' ')) else {
-            return false;
-        };
-        let decoded = openssl::base64::decode_block(encoded.trim()).unwrap_or_default();
-        let decoded = String::from_utf8(decoded).unwrap_or_default();
-        let Some((name, password)) = decoded.split_once(':') else { return false };
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return false;
+    /// What is known of the login in this `Authorization` header (RFC 7617); quick.
+    pub fn know(&self, header: Option<&str>) -> Known {
+        if self.users.is_empty() {
+            return Known::Good;
         }
-        let digest = openssl::sha::sha256(encoded.as_bytes());
-        if lock(&self.good).contains(&digest) {
-            return true;
+        match header.and_then(login) {
+            None => Known::Bad,
+            Some(login) if lock(&self.good).contains(&self.digest(&login)) => Known::Good,
+            Some(_) => Known::Unchecked,
         }
-        let _checking = lock(&self.checking);
-        // Whoever was checked meanwhile may have had the same.
-        if lock(&self.good).contains(&digest) {
-            return true;
+    }
+
+    /// Whether this `Authorization` header lets in; takes the time of the dearest hash.
+    pub fn check(&self, header: Option<&str>) -> bool {
+        match self.know(header) {
+            Known::Good => return true,
+            Known::Bad => return false,
+            Known::Unchecked => {}
         }
+        let Some(login) = header.and_then(login) else { return false };
+        let Some((name, password)) = login.split_once(':') else { return false };
         let user = self.users.iter().find(|(known, _)| known == name);
-        // An unknown name takes as long as a known one.
-        let hash = user.map_or(any_hash, |(_, hash)| hash);
-        let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false) && user.is_some();
+        let is_right = match user {
+            Some((_, hash)) => {
+                let is_right = bcrypt::verify(password, hash.expose()).unwrap_or(false);
+                // Each cost takes twice the time of the one below: together as long as the dearest.
+                (cost(hash.expose())..self.cost).for_each(|cost| take_time(password, cost));
+                is_right
+            }
+            None => {
+                take_time(password, self.cost);
+                false
+            }
+        };
         if is_right {
             let mut good = lock(&self.good);
             if good.len() >= GOOD_MAX {
                 good.clear();
             }
-            good.insert(digest);
+            good.insert(self.digest(&login));
         }
         is_right
     }
+
+    fn digest(&self, login: &Login) -> [u8; 32] {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key);
+        hash.update(login.as_bytes());
+        hash.finish()
+    }
+}
+
+/// `name:password` of a header with the scheme Basic.
+fn login(header: &str) -> Option<Login> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    let decoded = openssl::base64::decode_block(encoded.trim()).ok()?;
+    let login = Zeroizing::new(String::from_utf8(decoded).ok()?);
+    (scheme.eq_ignore_ascii_case("basic") && login.contains(':')).then_some(login)
+}
+
+/// The cost that a hash such as `$2b$12$…` names: bcrypt does 2^cost rounds.
+fn cost(hash: &str) -> u32 {
+    hash.get(4..6).and_then(|cost| cost.parse().ok()).unwrap_or_default()
+}
+
+/// Hashes a password for nothing.
+fn take_time(password: &str, cost: u32) {
+    let nobodys = format!("$2b${cost:02}${}", ".".repeat(53));
+    let _ = std::hint::black_box(bcrypt::verify(password, &nobodys));
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
+    use std::time::Instant;
 
     use super::*;
 
+    fn header(login: &str) -> String {
+        format!("Basic {}", openssl::base64::encode_block(login.as_bytes()))
+    }
+
+    /// "U*U", from the test vectors of crypt_blowfish.
+    const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
     #[test]
-    fn a_good_login_does_not_wait_while_others_are_checked() {
-        // "U*U", from the test vectors of crypt_blowfish.
-        let hash = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-        let logins = Logins::new(vec![("me".into(), Secret::new(hash))]);
-        let header =
-            |login: &str| format!("Basic {}", openssl::base64::encode_block(login.as_bytes()));
-        let admit = |login: &str| logins.admit(Some(&header(login)));
-        assert!(admit("me:U*U") && !admit("me:U*V") && !admit("you:U*U"));
-        let checking = lock(&logins.checking);
-        std::thread::scope(|scope| {
-            let (tell, told) = mpsc::channel();
-            scope.spawn(move || tell.send(admit("me:U*U")));
-            let admitted = told.recv_timeout(Duration::from_secs(60));
-            drop(checking);
-            assert_eq!(admitted, Ok(true));
-        });
+    fn a_login_that_was_good_is_known() {
+        let logins = Logins::new(vec![("me".into(), Secret::new(HASH))]).unwrap();
+        let good = header("me:U*U");
+        assert_eq!(logins.know(Some(&good)), Known::Unchecked);
+        assert!(logins.check(Some(&good)) && logins.check(Some(&good)));
+        assert_eq!(logins.know(Some(&good)), Known::Good);
+        for wrong in ["me:U*V", "you:U*U", "me:", ":U*U"] {
+            let wrong = header(wrong);
+            assert!(!logins.check(Some(&wrong)), "{wrong}");
+            assert_eq!(logins.know(Some(&wrong)), Known::Unchecked, "{wrong}");
+        }
+        for none in [None, Some("Basic"), Some("Basic !"), Some("Bearer bWU6VSpV")] {
+            assert_eq!(logins.know(none), Known::Bad, "{none:?}");
+            assert!(!logins.check(none), "{none:?}");
+        }
+        assert_eq!(Logins::new(Vec::new()).unwrap().know(None), Known::Good);
+    }
+
+    /// The quickest of several checks, so that a busy machine does not count.
+    #[test]
+    fn a_check_takes_the_same_time_for_every_name() {
+        let hash = |cost: u32| Secret::new(bcrypt::hash("right", cost).unwrap());
+        let users = vec![("cheap".into(), hash(4)), ("dear".into(), hash(8))];
+        let logins = Logins::new(users).unwrap();
+        let time = |login: &str| {
+            let check = |_| {
+                let started = Instant::now();
+                assert!(!logins.check(Some(&header(login))));
+                started.elapsed()
+            };
+            (0..9).map(check).min().unwrap()
+        };
+        let times = ["cheap:x", "dear:x", "nobody:x"].map(time);
+        let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+        assert!(*most < *least * 3 / 2, "{times:?}");
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod http;
 pub mod logins;
+pub mod connection;
+pub mod door;
 pub mod prometheus;
 
 use std::time::{Duration, Instant};

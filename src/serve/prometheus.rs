@@ -1,26 +1,29 @@
 //! The listener for Prometheus: an HTTP server that shows the latest poll of each collector.
 //!
-//! One thread accepts, one serves each connection, and there are never more than a few of them. A
-//! connection has its time for a request and for a response; whoever is slower is cut off. Pollers
-//! know nothing of all this: they leave their points in `Latest`.
+//! Clients come through the `door`. Pollers know nothing of all this: they leave their points in
+//! `Latest`. What answers hold beyond that has a bound, however slowly they are read.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use openssl::ssl::{HandshakeError, SslAcceptor, SslFiletype, SslMethod, SslStream};
+use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod, SslMode};
 use serde::Deserialize;
 
-use super::http::{self, Manner, Refusal, Request, ranges};
-use super::logins::Logins;
+use super::connection::{Connection, Reader};
+use super::door::{Answers, Bell, Door, House, Limits};
+use super::http::{self, BAD_REQUEST, Manner, PLAIN, Request, STACK_BYTES, ranges};
+use super::logins::{Known, Logins};
 use super::{Program, Wanted};
-use crate::base::secret::Secret;
-use crate::base::sync::{Stop, lock};
+use crate::base::sandbox::{self, Confine};
+use crate::base::secret::{self, Secret};
+use crate::base::sync::{lock, wait};
 use crate::output::exposition::{self, Format};
-use crate::output::latest::Latest;
+use crate::output::latest::{Latest, Poll};
 use crate::point::Batch;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,16 +67,19 @@ pub enum Mode {
 const SCRAPE_TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections beyond the limit are told so, up to that many at once.
-const REFUSALS_MAX: usize = 8;
-const STACK_BYTES: usize = 512 << 10;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Scrapes whose text is made at a time: each has a list of all its points beside the points.
+const RENDERINGS_MAX: usize = 4;
+/// Scrapes that are being read may hold polls that newer ones have replaced: as many bytes as all
+/// that is kept, or this if that is more.
+const OLD_BYTES_MAX: u64 = 16 << 20;
+/// How often a scrape that waits for its turn looks for slow readers of others.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub struct Prometheus {
     settings: Settings,
     latest: Arc<Latest>,
     tls: Option<Arc<Certificate>>,
-    running: Option<(Arc<Server>, SocketAddr, JoinHandle<()>)>,
+    running: Option<(Arc<Bell>, JoinHandle<()>)>,
 }
 
 impl Prometheus {
@@ -103,22 +109,37 @@ impl Prometheus {
     pub fn start(&mut self, program: &Arc<dyn Program>) -> Result<(), String> {
         let failed = |err| format!("cannot serve {}: {err}", self.settings.listen);
         let listener = self.bind()?;
-        let address = listener.local_addr().map_err(failed)?;
-        let server = Arc::new(Server {
-            settings: self.settings.clone(),
+        let address: SocketAddr = listener.local_addr().map_err(failed)?;
+        let (bell, sleep) = Bell::new().map_err(failed)?;
+        let bell = Arc::new(bell);
+        let answers = Arc::new(Answers::default());
+        let settings = self.settings.clone();
+        let limits = Limits {
+            answers_max: settings.connections_max,
+            request_timeout: settings.request_timeout,
+            response_timeout: settings.response_timeout,
+        };
+        let house = Arc::new(Server {
+            logins: Logins::new(settings.users.clone())?,
+            settings,
             latest: self.latest.clone(),
             tls: self.tls.clone(),
             program: program.clone(),
-            logins: Logins::new(self.settings.users.clone()),
-            connections: AtomicUsize::new(0),
-            stopping: Stop::default(),
+            answers: answers.clone(),
+            renderings: Mutex::new(0),
+            rendered: Condvar::new(),
+            held: Held::default(),
         });
-        let accepting = server.clone();
+        let door = Door { house, listener, limits, bell: bell.clone(), sleep, answers };
         let thread = thread::Builder::new().name("prometheus".into()).stack_size(STACK_BYTES);
-        let thread = thread.spawn(move || accepting.accept(&listener)).map_err(failed)?;
+        let run = move || {
+            sandbox::enter(Confine::Files);
+            door.run();
+        };
+        let thread = thread.spawn(run).map_err(failed)?;
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         log::info!("prometheus: serves {scheme}://{address}/metrics");
-        self.running = Some((server, address, thread));
+        self.running = Some((bell, thread));
         Ok(())
     }
 
@@ -131,15 +152,8 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        let Some((server, mut address, thread)) = self.running.take() else { return };
-        server.stopping.set();
-        // The one who accepts looks up when somebody comes.
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+        if let Some((bell, thread)) = self.running.take() {
+            bell.end();
             let _ = thread.join();
         }
     }
@@ -183,6 +197,7 @@ fn changed(files: &Tls) -> Option<SystemTime> {
 fn acceptor(files: &Tls) -> Result<SslAcceptor, String> {
     let Tls { cert_file, key_file } = files;
     let wrong = |what: &str, err| format!("{what}: {err}");
+    secret::warn_if_exposed(key_file);
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())
         .map_err(|err| wrong("TLS", err))?;
     builder
@@ -192,6 +207,8 @@ fn acceptor(files: &Tls) -> Result<SslAcceptor, String> {
         .set_private_key_file(key_file, SslFiletype::PEM)
         .and_then(|()| builder.check_private_key())
         .map_err(|err| wrong(&format!("key_file {}", key_file.display()), err))?;
+    // A connection that waits takes little room.
+    builder.set_mode(SslMode::RELEASE_BUFFERS);
     Ok(builder.build())
 }
 
@@ -201,116 +218,95 @@ struct Server {
     tls: Option<Arc<Certificate>>,
     program: Arc<dyn Program>,
     logins: Logins,
-    connections: AtomicUsize,
-    stopping: Stop,
+    answers: Arc<Answers>,
+    /// How many scrapes are being written.
+    renderings: Mutex<usize>,
+    rendered: Condvar,
+    held: Held,
 }
 
-/// Counts a connection while it lives.
-struct Counted(Arc<Server>);
+/// The polls that answers hold, by who reads them.
+#[derive(Default)]
+struct Held(Mutex<Vec<Holder>>);
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+type Holder = (Arc<Reader>, Vec<Arc<Poll>>);
+
+impl Held {
+    /// Notes what an answer holds. Where the polls of the others that have been replaced take more
+    /// than `bytes_max`, the slowest reader of them is cut off.
+    fn add(&self, reader: &Arc<Reader>, polls: &[Arc<Poll>], bytes_max: u64) {
+        let mut held = lock(&self.0);
+        loop {
+            let mut seen = HashSet::new();
+            let polls = held.iter().flat_map(|(_, polls)| polls);
+            let old = polls.filter(|poll| poll.is_replaced() && seen.insert(Arc::as_ptr(poll)));
+            if old.map(|poll| poll.bytes() as u64).sum::<u64>() <= bytes_max {
+                break;
+            }
+            let holds =
+                |(_, (_, polls)): &(usize, &Holder)| polls.iter().any(|poll| poll.is_replaced());
+            let holders = held.iter().enumerate().filter(holds);
+            let now = Instant::now();
+            let Some((at, _)) = holders.max_by_key(|(_, (reader, _))| reader.waited(now)) else {
+                break;
+            };
+            log::debug!(
+                "prometheus: a scrape holds old polls and is cut off: others need the room"
+            );
+            held.swap_remove(at).0.cut();
+        }
+        held.push((reader.clone(), polls.to_vec()));
     }
+
+    fn remove(&self, reader: &Arc<Reader>) {
+        lock(&self.0).retain(|(other, _)| !Arc::ptr_eq(other, reader));
+    }
+}
+
+/// A scrape's turn to be written, until it is dropped.
+struct Rendering<'a>(&'a Server, Arc<Reader>);
+
+impl Drop for Rendering<'_> {
+    fn drop(&mut self) {
+        self.0.held.remove(&self.1);
+        *lock(&self.0.renderings) -= 1;
+        self.0.rendered.notify_one();
+    }
+}
+
+impl House for Server {
+    fn acceptor(&self) -> Option<SslAcceptor> {
+        self.tls.as_ref().map(|certificate| certificate.acceptor())
+    }
+
+    fn takes_check(&self, request: &Request) -> bool {
+        let login = request.header("authorization");
+        !is_probe(request) && self.logins.know(login) == Known::Unchecked
+    }
+
+    fn turned_away(&self) {
+        self.latest.refused_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn answer(&self, request: &Request, out: &mut Connection, manner: Manner) -> io::Result<bool> {
+        let is_probe = is_probe(request);
+        if !is_probe && !self.logins.check(request.header("authorization")) {
+            let challenge = ("WWW-Authenticate", "Basic realm=\"perijove\", charset=\"UTF-8\"");
+            let headers = [PLAIN[0], challenge];
+            http::respond(out, "401 Unauthorized", &headers, "unauthorized\n", manner)?;
+            return Ok(false);
+        }
+        self.show(request, out, manner).map(|()| !is_probe)
+    }
+}
+
+/// Whether it runs is no secret, and those who ask have no passwords.
+fn is_probe(request: &Request) -> bool {
+    matches!(&*request.path, "/healthz" | "/-/ready")
 }
 
 impl Server {
-    fn accept(self: Arc<Server>, listener: &TcpListener) {
-        for stream in listener.incoming() {
-            if self.stopping.is_set() {
-                return;
-            }
-            let stream = match stream {
-                Ok(stream) => stream,
-                Err(err) => {
-                    // Out of file descriptors, most likely: a moment later there may be some.
-                    log::debug!("prometheus: cannot accept a connection: {err}");
-                    self.stopping.wait(ACCEPT_PAUSE);
-                    continue;
-                }
-            };
-            let others = self.connections.fetch_add(1, Ordering::Relaxed);
-            let counted = Counted(self.clone());
-            let is_refused = others >= self.settings.connections_max;
-            if is_refused {
-                self.latest.refused_connections.fetch_add(1, Ordering::Relaxed);
-                if others >= self.settings.connections_max + REFUSALS_MAX {
-                    continue;
-                }
-            }
-            let thread = thread::Builder::new().name("scrape".into()).stack_size(STACK_BYTES);
-            let serve = move || counted.0.serve(stream, is_refused);
-            if let Err(err) = thread.spawn(serve) {
-                log::warn!("prometheus: cannot start a thread: {err}");
-            }
-        }
-    }
-
-    fn serve(&self, stream: TcpStream, is_refused: bool) {
-        let deadline = Instant::now() + self.settings.request_timeout;
-        let _ = stream.set_nodelay(true);
-        let timed = Timed { stream, deadline };
-        let result = match &self.tls {
-            None => self.converse(&mut { timed }, is_refused),
-            Some(certificate) => match certificate.acceptor().accept(timed) {
-                Ok(mut tls) => self.converse(&mut tls, is_refused),
-                Err(HandshakeError::Failure(failed)) => {
-                    Err(io::Error::other(format!("no TLS session: {}", failed.error())))
-                }
-                Err(_) => Err(io::Error::other("no TLS session")),
-            },
-        };
-        if let Err(err) = result {
-            log::debug!("prometheus: a connection failed: {err}");
-        }
-    }
-
-    /// Answers one request after another.
-    fn converse(&self, connection: &mut impl Connection, is_refused: bool) -> io::Result<()> {
-        let mut buffer = Vec::new();
-        loop {
-            connection.set_deadline(Instant::now() + self.settings.request_timeout);
-            let request = match http::read_request(connection, &mut buffer) {
-                Ok(Some(request)) => request,
-                Ok(None) => return connection.end(),
-                Err(Refusal::Gone(err)) => return Err(err),
-                Err(Refusal::Status(status)) => {
-                    connection.set_deadline(Instant::now() + DRAIN);
-                    http::respond(connection, status, PLAIN, status, Manner::default())?;
-                    return connection.drain();
-                }
-            };
-            if self.stopping.is_set() {
-                return connection.end();
-            }
-            connection.set_deadline(Instant::now() + self.settings.response_timeout);
-            let keep_alive = !is_refused && request.keeps_alive();
-            let manner = Manner { keep_alive, head_only: request.is_head(), gzip: false };
-            if is_refused {
-                let words = "too many connections (connections_max)\n";
-                http::respond(connection, UNAVAILABLE, PLAIN, words, manner)?;
-            } else {
-                self.answer(&request, connection, manner)?;
-            }
-            if !keep_alive {
-                return connection.drain();
-            }
-        }
-    }
-
-    fn answer(
-        &self,
-        request: &Request,
-        out: &mut impl Connection,
-        manner: Manner,
-    ) -> io::Result<()> {
-        // Whether it runs is no secret, and those who ask have no passwords.
-        let is_probe = matches!(&*request.path, "/healthz" | "/-/ready");
-        if !is_probe && !self.logins.admit(request.header("authorization")) {
-            let challenge = ("WWW-Authenticate", "Basic realm=\"perijove\", charset=\"UTF-8\"");
-            let headers = [PLAIN[0], challenge];
-            return http::respond(out, "401 Unauthorized", &headers, "unauthorized\n", manner);
-        }
+    fn show(&self, request: &Request, out: &mut Connection, manner: Manner) -> io::Result<()> {
         if !matches!(&*request.method, "GET" | "HEAD") {
             let headers = [PLAIN[0], ("Allow", "GET, HEAD")];
             let words = "only GET and HEAD\n";
@@ -319,11 +315,18 @@ impl Server {
         match &*request.path {
             "/metrics" => self.metrics(request, out, manner),
             "/healthz" => http::respond(out, "200 OK", PLAIN, "ok\n", manner),
-            "/-/ready" if self.settings.mode == Mode::Scrape || self.program.is_ready() => {
-                http::respond(out, "200 OK", PLAIN, "ready\n", manner)
-            }
             "/-/ready" => {
-                http::respond(out, UNAVAILABLE, PLAIN, "not every router was polled\n", manner)
+                // In scrape mode whoever asks first has them polled, once there are any.
+                let is_scrape = self.settings.mode == Mode::Scrape;
+                let has_targets = || !self.program.targets().is_empty();
+                let is_ready = (is_scrape && has_targets()) || self.program.is_ready();
+                match is_ready {
+                    true => http::respond(out, "200 OK", PLAIN, "ready\n", manner),
+                    false => {
+                        let words = "not every router was polled\n";
+                        http::respond(out, UNAVAILABLE, PLAIN, words, manner)
+                    }
+                }
             }
             "/" => {
                 let headers = [("Content-Type", "text/html; charset=utf-8")];
@@ -336,10 +339,25 @@ impl Server {
         }
     }
 
+    /// Waits until a scrape may be written; `None` if that takes too long.
+    fn begin_rendering(&self, reader: Arc<Reader>) -> Option<Rendering<'_>> {
+        let until = Instant::now() + self.settings.response_timeout;
+        let mut renderings = lock(&self.renderings);
+        while *renderings >= RENDERINGS_MAX {
+            if Instant::now() >= until {
+                return None;
+            }
+            self.answers.make_room();
+            renderings = wait(&self.rendered, renderings, Some(LOOK));
+        }
+        *renderings += 1;
+        Some(Rendering(self, reader))
+    }
+
     fn metrics(
         &self,
         request: &Request,
-        out: &mut impl Connection,
+        out: &mut Connection,
         mut manner: Manner,
     ) -> io::Result<()> {
         let wanted = match wanted(request, &*self.program) {
@@ -353,7 +371,13 @@ impl Server {
             let until = Instant::now() + timeout.saturating_sub(SCRAPE_MARGIN);
             self.program.poll(&wanted, self.settings.age_min, until);
         }
+        let reader = out.reader();
+        let Some(_rendering) = self.begin_rendering(reader.clone()) else {
+            let words = "too many scrapes at a time\n";
+            return http::respond(out, UNAVAILABLE, PLAIN, words, manner);
+        };
         let polls = self.latest.get(|node, name| wanted.has(node, name), Instant::now());
+        self.held.add(&reader, &polls, OLD_BYTES_MAX.max(self.latest.level().bytes));
         let own = self.program.own(&wanted);
         let own = own.iter().map(|(node, time_ns, points)| {
             let (time_ns, collector) = (*time_ns, "perijove");
@@ -405,8 +429,6 @@ impl Server {
     }
 }
 
-const PLAIN: &[(&str, &str)] = &[("Content-Type", "text/plain; charset=utf-8")];
-const BAD_REQUEST: &str = "400 Bad Request";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
 /// What a scrape asks for. What is empty is as good as absent.
@@ -452,83 +474,6 @@ fn negotiate(accept: &str) -> Format {
         best[format] = f64::max(best[format], q);
     }
     if best[1] > best[0] { Format::OpenMetrics } else { Format::Text }
-}
-
-/// A stream on which nothing may happen after a deadline.
-struct Timed {
-    stream: TcpStream,
-    deadline: Instant,
-}
-
-impl Timed {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        match self.deadline.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
-            left => Ok(Some(left)),
-        }
-    }
-}
-
-impl Read for Timed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(into)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-trait Connection: Read + Write {
-    fn timed(&mut self) -> &mut Timed;
-
-    /// Says that nothing more comes.
-    fn end(&mut self) -> io::Result<()>;
-
-    fn set_deadline(&mut self, deadline: Instant) {
-        self.timed().deadline = deadline;
-    }
-
-    /// Ends it: what the client still sends is read for a moment, for a socket that is closed with
-    /// something unread is reset, and the answer may be lost.
-    fn drain(&mut self) -> io::Result<()> {
-        self.set_deadline(Instant::now() + DRAIN);
-        self.end()?;
-        let mut rest = [0; 1024];
-        while matches!(self.timed().read(&mut rest), Ok(1..)) {}
-        Ok(())
-    }
-}
-
-const DRAIN: Duration = Duration::from_secs(1);
-
-impl Connection for Timed {
-    fn timed(&mut self) -> &mut Timed {
-        self
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write)
-    }
-}
-
-impl Connection for SslStream<Timed> {
-    fn timed(&mut self) -> &mut Timed {
-        self.get_mut()
-    }
-
-    /// Without TLS's own end, the client would have to take the answer for one that was cut off.
-    fn end(&mut self) -> io::Result<()> {
-        self.shutdown().map_err(io::Error::other)?;
-        self.timed().end()
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,11 @@ use crate::output::sink::{Failure, Sink};
 pub struct Kafka(Infallible);
 
 impl Kafka {
+    /// Of the library: there is none.
+    pub fn version() -> Option<String> {
+        None
+    }
+
     pub fn new(_: &Settings) -> Result<Kafka, String> {
         Err("this perijove was built without Kafka (cargo build --features kafka)".into())
     }

@@ -156,7 +156,14 @@ fn start_producer(
     let producer = config.create_with_context(Context(shared.clone()));
     producer.map_err(|err| match err {
         // Its own words have the value in them, which may be a password.
-        KafkaError::ClientConfig(_, why, name, _) => format!("librdkafka: {name}: {why}"),
+        KafkaError::ClientConfig(_, why, name, _) => {
+            let own = settings.librdkafka.iter().map(|(_, value)| value.expose());
+            let why = own.fold(why, |why, value| match value {
+                "" => why,
+                value => why.replace(value, "…"),
+            });
+            format!("librdkafka: {name}: {why}")
+        }
         err => format!("librdkafka: {err}"),
     })
 }
@@ -168,6 +175,11 @@ pub struct Kafka {
 }
 
 impl Kafka {
+    /// The version of librdkafka.
+    pub fn version() -> Option<String> {
+        Some(rdkafka::util::get_rdkafka_version().1)
+    }
+
     /// Connects when it can: a broker that is away now is no error. Fails if librdkafka does not
     /// take the settings.
     pub fn new(settings: &Settings) -> Result<Kafka, String> {

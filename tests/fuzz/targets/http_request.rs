@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perijove::serve::http::{ranges, read_request};
+use perijove::serve::http::{ranges, take_request};
 
 fuzz_target!(|data: &[u8]| {
-    let (mut input, mut buffer) = (data, Vec::new());
-    while let Ok(Some(request)) = read_request(&mut input, &mut buffer) {
+    let mut bytes = data.to_vec();
+    while let Ok(Some(request)) = take_request(&mut bytes) {
         request.takes_gzip();
         ranges(request.header("accept").unwrap_or_default()).count();
         if !request.keeps_alive() {

@@ -1,0 +1,195 @@
+//! Attacks on the listener, by those who have no password and by those who read slowly. All come
+//! from the address that the good client has, which is the worst case.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::needs::skips;
+use crate::common::perijove::{Daemon, FAST, local_router};
+use crate::common::process::peak_bytes;
+use crate::common::temporary::Directory;
+use crate::common::{answer, free_port, http_agent, wait_for};
+
+/// "U*U", from the test vectors of crypt_blowfish.
+const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+/// Of a password that nobody knows, at a cost that takes a noticeable time to check.
+const DEAR_HASH: &str = "$2b$08$meEc1rGpo874mgVKwkvrT.ef37A1WEPQ5BZwdiFAqsBS77y5pWnOO";
+const LOGIN: &str = "me:U*U";
+
+/// A daemon whose router has so many interfaces, and its port.
+fn start(interfaces: usize, output: &str) -> (Daemon, u16) {
+    let port = free_port();
+    let router = local_router("r1", &format!("--interfaces {interfaces}"));
+    let settings = format!(
+        "collectors = [\"interfaces\"]\n{FAST}{router}\
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{output}"
+    );
+    let mut daemon = Daemon::start(&settings);
+    let scheme = if output.contains("cert_file") { "https" } else { "http" };
+    daemon.process.wait_for("it is ready", |_| {
+        let ready = http_agent().get(format!("{scheme}://127.0.0.1:{port}/-/ready")).call();
+        ready.is_ok_and(|answer| answer.status() == 200).then_some(())
+    });
+    (daemon, port)
+}
+
+/// The status of a scrape, and the time that it took.
+fn scrape(port: u16, scheme: &str, login: &str) -> (u16, Duration) {
+    let started = Instant::now();
+    let login = openssl::base64::encode_block(login.as_bytes());
+    let request = http_agent()
+        .get(format!("{scheme}://127.0.0.1:{port}/metrics"))
+        .header("Authorization", format!("Basic {login}"));
+    let status = request.call().and_then(answer).map_or(0, |(status, _)| status);
+    (status, started.elapsed())
+}
+
+/// Scrapes that all must be answered in the time that Prometheus would give them.
+fn scrapes_go_on(port: u16, scheme: &str) {
+    for _ in 0..5 {
+        let (status, time) = scrape(port, scheme, LOGIN);
+        assert_eq!(status, 200);
+        assert!(time < Duration::from_secs(10), "{time:?}");
+    }
+}
+
+/// Runs attackers while `body` does what must go on.
+fn under_attack<T>(attackers: usize, attack: impl Fn() + Sync, body: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..attackers {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    attack();
+                }
+            });
+        }
+        struct Stop<'a>(&'a AtomicBool);
+        impl Drop for Stop<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let _stop = Stop(&stop);
+        body()
+    })
+}
+
+/// Connects, sends this and reads for at most a second.
+fn send(port: u16, bytes: &[u8]) -> Vec<u8> {
+    let mut reply = Vec::new();
+    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.write_all(bytes);
+        let _ = stream.read_to_end(&mut reply);
+    }
+    reply
+}
+
+#[test]
+fn connections_that_say_little_shut_nobody_out() {
+    if skips(&["openssl"]) {
+        return;
+    }
+    let directory = Directory::new();
+    let (key, cert) = directory.certificate("perijove");
+    let users = format!("users = {{ me = {HASH:?} }}\n");
+    let tls = format!("cert_file = {cert:?}\nkey_file = {key:?}\n{users}");
+    for (scheme, output) in [("http", &users), ("https", &tls)] {
+        let (daemon, port) = start(5, output);
+        // More than there is room for; they are held until the end, and renewed by others.
+        let silent: Vec<_> =
+            (0..400).filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
+        assert!(silent.len() > 300, "{}", silent.len());
+        let starts: &[&[u8]] = &[b"", b"GET /metr", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"];
+        let turn = AtomicUsize::new(0);
+        let attack = || {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            send(port, starts[turn % starts.len()]);
+        };
+        under_attack(16, attack, || scrapes_go_on(port, scheme));
+        drop(silent);
+        assert_eq!(daemon.stop().code, 0);
+    }
+}
+
+#[test]
+fn a_connection_that_asks_again_and_again_is_ended() {
+    let (daemon, port) = start(5, &format!("users = {{ me = {HASH:?} }}\n"));
+    let asks = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(300);
+    let replies = String::from_utf8(send(port, &asks)).expect("text");
+    let answers = replies.matches("HTTP/1.1 200").count();
+    assert!((2..=100).contains(&answers), "{answers}");
+    assert!(replies.matches("Connection: close").count() == 1);
+    let attack = || {
+        send(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    };
+    under_attack(32, attack, || scrapes_go_on(port, "http"));
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn guesses_hold_up_nobody_who_was_let_in() {
+    let users = format!("users = {{ me = {HASH:?}, other = {DEAR_HASH:?} }}\n");
+    let (daemon, port) = start(5, &users);
+    let guesses = AtomicUsize::new(0);
+    let attack = || {
+        let login = format!("me:{}", guesses.fetch_add(1, Ordering::Relaxed));
+        assert_ne!(scrape(port, "http", &login).0, 200);
+    };
+    under_attack(12, attack, || {
+        // The first check waits for its turn.
+        wait_for("the first login", || (scrape(port, "http", LOGIN).0 == 200).then_some(()));
+        scrapes_go_on(port, "http");
+        let (_, time) = scrape(port, "http", LOGIN);
+        assert!(time < Duration::from_secs(2), "{time:?}");
+    });
+    assert!(guesses.load(Ordering::Relaxed) > 12);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// Each asks for some MB, reads nothing, and holds what it asked for while new polls come.
+#[test]
+fn readers_that_read_nothing_take_neither_turns_nor_memory() {
+    let (daemon, port) = start(4000, "gzip = false\n");
+    let one = send(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").len();
+    assert!(one > 4 << 20, "{one}");
+    let before = peak_bytes(daemon.process.id());
+    let mut readers = Vec::new();
+    for _ in 0..40 {
+        let mut reader = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+        reader.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("send");
+        readers.push(reader);
+        thread::sleep(Duration::from_millis(100));
+    }
+    scrapes_go_on(port, "http");
+    let more = peak_bytes(daemon.process.id()).saturating_sub(before);
+    assert!(more < 64 << 20, "{} MB", more >> 20);
+    drop(readers);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn a_second_request_is_not_smuggled() {
+    let (daemon, port) = start(5, "");
+    let hidden = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    for headers in [
+        format!("Content-Length: 0\r\nContent-Length: {}\r\n", hidden.len()),
+        format!("Content-Length: {}\r\nContent-Length: 0\r\n", hidden.len()),
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n".into(),
+        "Content-Length: +0\r\n".into(),
+        "Transfer-Encoding: chunked\r\n".into(),
+        format!("Content-Length: {}\r\n", hidden.len()),
+    ] {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{headers}\r\n{hidden}");
+        let reply = String::from_utf8(send(port, request.as_bytes())).expect("text");
+        assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{headers}: {reply}");
+        assert!(!reply.contains("junos_"), "{headers}: {reply}");
+    }
+    let bare = "GET /healthz HTTP/1.1\nHost: x\n\n";
+    assert!(send(port, bare.as_bytes()).starts_with(b"HTTP/1.1 400 "));
+    assert_eq!(daemon.stop().code, 0);
+}

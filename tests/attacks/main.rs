@@ -1,0 +1,9 @@
+//! Attacks that perijove must stand: each begins where an attacker would, at a socket, a file or a
+//! description, and ends with what others still get.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod listener;
+mod local_files;
+mod sandbox;
