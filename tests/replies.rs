@@ -15,6 +15,7 @@ mod series;
 mod needs;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use needs::{SHARED, skips};
@@ -23,6 +24,7 @@ use perijove::collector::Entry;
 use perijove::poll::registry;
 use perijove::xml::items;
 use perijove::{cli, point::Points};
+use quick_xml::events::Event;
 use serde::Deserialize;
 use series::{Series, exposition};
 
@@ -237,6 +239,151 @@ fn every_reply_is_read_or_refused() {
 fn is_refusal(why: &str, reply: &[u8]) -> bool {
     let words = why.split(" (").next().unwrap();
     why.contains("is not its reply") || items::to_text(reply).contains(words)
+}
+
+/// An element of a reply: where it starts and ends, and where its content does.
+struct Place {
+    path: String,
+    whole: Range<usize>,
+    content: Range<usize>,
+}
+
+impl Place {
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap()
+    }
+}
+
+/// The leaves of a reply, by quick-xml: of those with one path, the first.
+fn leaves(reply: &str) -> Vec<Place> {
+    let mut reader = quick_xml::Reader::from_str(reply);
+    let mut open: Vec<(String, usize, usize)> = Vec::new();
+    let mut is_leaf = false;
+    let mut found: Vec<Place> = Vec::new();
+    loop {
+        let start = reader.buffer_position() as usize;
+        let Ok(event) = reader.read_event() else { return found };
+        let end = reader.buffer_position() as usize;
+        match event {
+            Event::Start(tag) => {
+                let around = open.last().map_or("", |(path, _, _)| path);
+                open.push((format!("{around}/{}", tag.local_name().into_inner()), start, end));
+                is_leaf = true;
+            }
+            Event::End(_) => {
+                let (path, from, inside) = open.pop().unwrap();
+                let is_new = found.iter().all(|place| place.path != path);
+                if std::mem::take(&mut is_leaf) && is_new {
+                    found.push(Place { path, whole: from..end, content: inside..start });
+                }
+            }
+            Event::Eof => return found,
+            _ => {}
+        }
+    }
+}
+
+/// Names that releases have for one element, as the collectors say.
+const ALIASES: &[&[&str]] = &[
+    &["peer-group-index", "group-index"],
+    &["mac-table-total-count", "l2ng-l2-total-mac-count"],
+    &["interface", "uplink-interface", "downlink-interface"],
+    &["sids", "evpn-vpws-sid-local", "evpn-vpws-sid-remote"],
+    &["value", "evpn-vpws-sid-local-value", "evpn-vpws-sid-remote-value"],
+];
+
+/// Makes the changed reply.
+type Change = fn(&str, &Place) -> String;
+
+/// What is done to an element, and whether its own series may be lost by it.
+const CHANGES: &[(&str, bool, Change)] = &[
+    ("repeated", false, |reply, place| {
+        let whole = &reply[place.whole.clone()];
+        reply[..place.whole.end].to_string() + whole + &reply[place.whole.end..]
+    }),
+    ("beside an element that nobody knows", false, |reply, place| {
+        let (before, after) = reply.split_at(place.whole.start);
+        format!("{before}<zzz a='1'><zz>zzz</zz>7<zz/></zzz><zzzz/>{after}")
+    }),
+    ("followed by its other names", false, |reply, place| {
+        let others = ALIASES.iter().filter(|names| names.contains(&place.name())).copied();
+        let others = others.flatten().map(|name| format!("<{name}>9</{name}>"));
+        let (before, after) = reply.split_at(place.whole.end);
+        before.to_string() + &others.collect::<String>() + after
+    }),
+    ("empty", true, |reply, place| {
+        reply[..place.content.start].to_string() + &reply[place.content.end..]
+    }),
+    ("nested", true, |reply, place| {
+        let content = &reply[place.content.clone()];
+        let (before, after) = (&reply[..place.content.start], &reply[place.content.end..]);
+        format!("{before}<zzz>{content}</zzz>{after}")
+    }),
+    ("dropped", true, |reply, place| {
+        reply[..place.whole.start].to_string() + &reply[place.whole.end..]
+    }),
+];
+
+/// A leaf that is changed costs the series that it makes or names: at most so many whose labels say
+/// nothing of it.
+const SERIES_OF_A_LEAF: usize = 8;
+
+/// Replies that have their records' leaves side by side, in lists of their own: one more of them
+/// is another record.
+const SIDE_BY_SIDE: &[&str] =
+    &["objects-side-by-side", "several-clients-of-a-port", "lists-side-by-side"];
+
+/// What a struct does not expect costs itself, and nothing beside it.
+#[test]
+fn a_changed_element_costs_no_other_series() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for entry in registry::collectors() {
+        let mut paths = Vec::new();
+        if fixtures.join(entry.name).is_dir() {
+            files(&fixtures.join(entry.name), "xml", &mut paths);
+        }
+        let read = |reply: &str| -> BTreeMap<String, Series> {
+            let ((points, _), _) = said::listen(|| parse(entry, reply.as_bytes()));
+            let (series, _) = exposition(entry, &points);
+            let id = |series: &Series| format!("{} {:?}", series.name, series.labels);
+            series.into_iter().map(|series| (id(&series), series)).collect()
+        };
+        for path in paths {
+            let fixture = path.file_stem().unwrap().to_str().unwrap();
+            let reply = std::fs::read(&path).unwrap();
+            let reply = items::to_text(&reply);
+            let before = read(&reply);
+            for place in leaves(&reply) {
+                let text = items::unescape(reply[place.content.clone()].trim());
+                let names_it = |series: &Series| {
+                    let mut values = series.labels.values().filter(|value| !value.is_empty());
+                    !text.is_empty() && values.any(|v| text.contains(v) || v.contains(&*text))
+                };
+                for (change, may_lose, make) in CHANGES {
+                    let is_text = place.name() == "output";
+                    let is_record = *change == "repeated" && SIDE_BY_SIDE.contains(&fixture);
+                    if is_text || is_record {
+                        continue;
+                    }
+                    tried += 1;
+                    let after = read(&make(&reply, &place));
+                    let lost = before.iter().filter(|(id, _)| !after.contains_key(*id));
+                    let lost = lost.filter(|(_, series)| !(*may_lose && names_it(series)));
+                    let lost: Vec<&String> = lost.map(|(id, _)| id).collect();
+                    if lost.len() > if *may_lose { SERIES_OF_A_LEAF } else { 0 } {
+                        let (name, path, count) = (entry.name, &place.path, lost.len());
+                        let first = lost[0];
+                        wrong.push(format!(
+                            "{name}/{fixture}: {path} {change}: {count} series are lost, first {first}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    println!("{tried} replies tried");
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// A file of junos_exporter's output.
