@@ -44,7 +44,7 @@ pub const OWN_TAGS: &[&str] = &["collector", "job", "output", "source", "version
 pub fn settings(
     written: &Written,
     spanned: &Spanned<FileInfluxdb>,
-) -> Result<influxdb::Settings, String> {
+) -> Result<influxdb::InfluxdbConfig, String> {
     let file = spanned.get_ref();
     let fail = |message: &str| written.at_value(spanned, message);
     let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
@@ -70,7 +70,7 @@ pub fn settings(
     if file.username.is_some() != file.password_file.is_some() && version == 1 {
         return Err(fail("username and password_file go together"));
     }
-    Ok(influxdb::Settings {
+    Ok(influxdb::InfluxdbConfig {
         url: written.base_url(&file.url, spanned)?,
         target,
         batch_points_max: written.batch_points(&file.batch_points_max, 5000)?,

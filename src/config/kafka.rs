@@ -35,7 +35,7 @@ pub struct FileKafka {
 pub fn settings(
     written: &Written,
     spanned: &Spanned<FileKafka>,
-) -> Result<kafka::Settings, String> {
+) -> Result<kafka::KafkaConfig, String> {
     let file = spanned.get_ref();
     let fail = |message: &str| written.at_value(spanned, message);
     let template = |template: &Option<Spanned<String>>, or: &str| match template {
@@ -53,7 +53,7 @@ pub fn settings(
             .ok_or_else(|| fail(&format!("librdkafka.{name} is no text, number or boolean")))?;
         librdkafka.push((name.clone(), Secret::new(value)));
     }
-    Ok(kafka::Settings {
+    Ok(kafka::KafkaConfig {
         brokers: file.brokers.clone().ok_or_else(|| fail("needs brokers"))?,
         topic: template(&file.topic, "{collector}")?,
         key: template(&file.key, if file.layout.is_some() { "{time}" } else { "{node}" })?,

@@ -62,7 +62,7 @@ pub struct FileSpool {
 pub struct Output {
     pub kind: OutputKind,
     pub queue_bytes_max: usize,
-    pub spool: Option<spool::Settings>,
+    pub spool: Option<spool::SpoolConfig>,
 }
 
 impl Output {
@@ -82,10 +82,10 @@ impl Output {
 pub enum OutputKind {
     Stdout { format: Format },
     File { path: PathBuf, format: Format },
-    Influxdb(output::influxdb::Settings),
-    Kafka(output::kafka::Settings),
+    Influxdb(output::influxdb::InfluxdbConfig),
+    Kafka(output::kafka::KafkaConfig),
     Prometheus(serve::prometheus::Settings),
-    RemoteWrite(output::remote_write::Settings),
+    RemoteWrite(output::remote_write::RemoteWriteConfig),
 }
 
 pub fn outputs(
@@ -135,11 +135,11 @@ pub fn outputs(
 
 /// Each output has a directory of its own; standard output is nothing to keep points for, and
 /// Prometheus asks for the latest only.
-fn of_output(file: &FileSpool, output: &Output) -> Option<spool::Settings> {
+fn of_output(file: &FileSpool, output: &Output) -> Option<spool::SpoolConfig> {
     if let OutputKind::Stdout { .. } | OutputKind::Prometheus(_) = output.kind {
         return None;
     }
-    Some(spool::Settings {
+    Some(spool::SpoolConfig {
         directory: file.directory.join(output.name()),
         bytes_max: file.bytes_max.map_or(64 << 20, |bytes| bytes.0 as u64),
         age_max: or_seconds(file.age_max, 86400),

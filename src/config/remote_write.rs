@@ -29,14 +29,14 @@ pub struct FileRemoteWrite {
 pub fn settings(
     written: &Written,
     spanned: &Spanned<FileRemoteWrite>,
-) -> Result<remote_write::Settings, String> {
+) -> Result<remote_write::RemoteWriteConfig, String> {
     let file = spanned.get_ref();
     let login = FileLogin {
         username: &file.username,
         password_file: &file.password_file,
         token_file: &file.token_file,
     };
-    Ok(remote_write::Settings {
+    Ok(remote_write::RemoteWriteConfig {
         url: written.url(&file.url, spanned)?,
         login: written.login(login, spanned)?,
         tenant: file.tenant.clone(),

@@ -106,7 +106,7 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
 /// in the rest take the same records: what one of them holds can go to the other.
 pub fn without_sink(output: &config::Output) -> config::Output {
     let kind = match &output.kind {
-        OutputKind::Influxdb(settings) => OutputKind::Influxdb(influxdb::Settings {
+        OutputKind::Influxdb(settings) => OutputKind::Influxdb(influxdb::InfluxdbConfig {
             url: String::new(),
             target: Target::V2 { org: String::new(), bucket: String::new(), token: None },
             gzip: false,
@@ -114,7 +114,7 @@ pub fn without_sink(output: &config::Output) -> config::Output {
             ca_file: None,
             ..settings.clone()
         }),
-        OutputKind::Kafka(settings) => OutputKind::Kafka(kafka::Settings {
+        OutputKind::Kafka(settings) => OutputKind::Kafka(kafka::KafkaConfig {
             brokers: String::new(),
             compression: String::new(),
             producer_bytes_max: 0,
@@ -126,14 +126,16 @@ pub fn without_sink(output: &config::Output) -> config::Output {
             librdkafka: Vec::new(),
             ..settings.clone()
         }),
-        OutputKind::RemoteWrite(settings) => OutputKind::RemoteWrite(remote_write::Settings {
-            url: String::new(),
-            login: Login::None,
-            tenant: None,
-            timeout: Duration::ZERO,
-            ca_file: None,
-            ..settings.clone()
-        }),
+        OutputKind::RemoteWrite(settings) => {
+            OutputKind::RemoteWrite(remote_write::RemoteWriteConfig {
+                url: String::new(),
+                login: Login::None,
+                tenant: None,
+                timeout: Duration::ZERO,
+                ca_file: None,
+                ..settings.clone()
+            })
+        }
         OutputKind::Prometheus(settings) => OutputKind::Prometheus(prometheus::Settings {
             listen: String::new(),
             tls: None,

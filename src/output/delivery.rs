@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::latest::Latest;
-use super::queue::{Chunk, LOG_INTERVAL, Level, Queue, STALL};
+use super::queue::{Chunk, LOG_INTERVAL, Queue, QueueLevel, STALL};
 use super::sink::{Encode, Failure, Sink};
 use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
 use crate::base::panics;
@@ -71,7 +71,7 @@ impl Output {
     }
 
     fn warn_that_points_wait(&self, why: &str) {
-        let Level { points, spooled_points, dropped, .. } = self.queue.level();
+        let QueueLevel { points, spooled_points, dropped, .. } = self.queue.level();
         let wait = points + spooled_points;
         log::warn!("{}: {why}; {wait} points wait, {dropped} dropped", self.name);
     }

@@ -17,7 +17,7 @@ use crate::base::secret::Secret;
 use crate::base::text::first_line;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct InfluxdbConfig {
     pub url: String,
     pub target: Target,
     pub batch_points_max: usize,
@@ -88,7 +88,7 @@ pub enum Integers {
     U,
 }
 
-impl Settings {
+impl InfluxdbConfig {
     /// With times in nanoseconds whatever the precision: what waits may meet other settings.
     pub fn line_protocol(&self) -> LineProtocol {
         let unsigned = self.integers == Integers::U;
@@ -98,7 +98,7 @@ impl Settings {
 
 pub struct Influxdb {
     agent: Agent,
-    settings: Settings,
+    settings: InfluxdbConfig,
     authorization: Option<Secret>,
     scaled: Vec<u8>,
     compressed: Vec<u8>,
@@ -106,7 +106,7 @@ pub struct Influxdb {
 
 impl Influxdb {
     /// Fails if the file with the roots of trust cannot be read.
-    pub fn new(settings: &Settings) -> Result<Influxdb, String> {
+    pub fn new(settings: &InfluxdbConfig) -> Result<Influxdb, String> {
         let authorization = match &settings.target {
             Target::V1 { username: Some(name), password: Some(password), .. } => {
                 Some(http_client::basic(name, password))
@@ -122,7 +122,7 @@ impl Influxdb {
     }
 
     fn post(&mut self, lines: &[u8]) -> Result<Response<Body>, ureq::Error> {
-        let Settings { url, precision, .. } = &self.settings;
+        let InfluxdbConfig { url, precision, .. } = &self.settings;
         let mut lines = lines;
         if *precision != Precision::Ns {
             self.scaled.clear();

@@ -83,7 +83,7 @@ pub struct Latest {
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Level {
+pub struct KeptLevel {
     pub points: u64,
     pub bytes: u64,
 }
@@ -150,11 +150,11 @@ impl Latest {
         polls.filter(|poll| wanted(&poll.node, &poll.collector)).cloned().collect()
     }
 
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> KeptLevel {
         let state = lock(&self.state);
         let polls = state.polls.values().filter_map(|kept| kept.latest.as_ref());
         let points = polls.flat_map(|poll| &poll.batches).map(|(_, points)| points.len() as u64);
-        Level { points: points.sum(), bytes: state.bytes as u64 }
+        KeptLevel { points: points.sum(), bytes: state.bytes as u64 }
     }
 
     /// Notes a scrape of everything.
@@ -222,7 +222,7 @@ mod tests {
         latest.end("r", "c", SECOND, true, start + SECOND);
         assert_eq!(points(&latest, start + 2 * SECOND), 3);
         assert_eq!(points(&latest, start + 3 * SECOND), 0);
-        assert_eq!(latest.level(), Level::default());
+        assert_eq!(latest.level(), KeptLevel::default());
         add(&latest, &[5]);
         latest.end("r", "c", SECOND, true, start + 4 * SECOND);
         assert_eq!(points(&latest, start + 5 * SECOND), 1);
@@ -265,6 +265,6 @@ mod tests {
         assert!(bytes > 0 && bytes < 100);
         assert!(!add(&latest, &[1, 2, 3, 4]));
         latest.end("r", "c", SECOND, false, Instant::now());
-        assert_eq!(latest.level(), Level { points: 1, bytes });
+        assert_eq!(latest.level(), KeptLevel { points: 1, bytes });
     }
 }

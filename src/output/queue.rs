@@ -113,7 +113,7 @@ struct State {
 
 /// The spool, and what was said of it.
 struct Disk {
-    settings: spool::Settings,
+    settings: spool::SpoolConfig,
     /// `None` until it can be opened, and at the end.
     spool: Option<Spool>,
     is_closed: bool,
@@ -195,7 +195,7 @@ pub struct Queue {
 
 /// What is in a queue, and what it had to drop.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Level {
+pub struct QueueLevel {
     pub points: u64,
     pub bytes: usize,
     pub spooled_points: u64,
@@ -214,7 +214,7 @@ impl Queue {
     pub fn new(
         name: &'static str,
         mut bounds: Bounds,
-        spool: Option<&spool::Settings>,
+        spool: Option<&spool::SpoolConfig>,
     ) -> Result<Queue, String> {
         // Several chunks have to fit in the queue.
         bounds.chunk_bytes_max = bounds.chunk_bytes_max.min(bounds.queue_bytes_max / 4).max(1);
@@ -791,9 +791,9 @@ impl Queue {
         lock(&self.state).closed.is_none_or(|closed| Instant::now() < closed)
     }
 
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> QueueLevel {
         let state = lock(&self.state);
-        Level {
+        QueueLevel {
             points: state.points(),
             bytes: state.backlog.bytes(),
             spooled_points: state.spooled_points,
@@ -895,8 +895,14 @@ mod tests {
         assert_eq!(queue.level().dropped, 0);
         queue.push("r", b"d\n", Duration::ZERO);
         let (dropped, dropped_behind) = (1, 1);
-        let level =
-            Level { points: 3, bytes: 6, dropped, dropped_behind, pushed: 4, ..Level::default() };
+        let level = QueueLevel {
+            points: 3,
+            bytes: 6,
+            dropped,
+            dropped_behind,
+            pushed: 4,
+            ..QueueLevel::default()
+        };
         assert_eq!(queue.level(), level);
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "b\nc\nd\n");
@@ -956,7 +962,7 @@ mod tests {
         queue.push("r", &records(10), patience);
         assert!(queue.push("r", &records(5), patience) >= patience);
         assert!(queue.push("r", &records(10), LONG).is_zero());
-        let Level { dropped, dropped_behind, .. } = queue.level();
+        let QueueLevel { dropped, dropped_behind, .. } = queue.level();
         assert_eq!((dropped, dropped_behind), (5, 5));
         while queue.level().bytes > 500 {
             assert!(queue.push("r", b"", LONG).is_zero());
@@ -979,7 +985,7 @@ mod tests {
             assert!(waiting.join().unwrap() < LONG / 2);
         });
         assert!(queue.push("r", &records(10), LONG).is_zero());
-        let Level { dropped, dropped_down, .. } = queue.level();
+        let QueueLevel { dropped, dropped_down, .. } = queue.level();
         assert_eq!((dropped, dropped_down), (5, 5));
         // It works again.
         queue.take().unwrap();
@@ -1009,7 +1015,7 @@ mod tests {
         queue.close(Instant::now());
         assert!(queue.take().is_none());
         assert!(!queue.pause(Duration::from_secs(60)));
-        assert_eq!(queue.level(), Level { dropped: 2, pushed: 2, ..Level::default() });
+        assert_eq!(queue.level(), QueueLevel { dropped: 2, pushed: 2, ..QueueLevel::default() });
     }
 
     #[test]
@@ -1042,15 +1048,15 @@ mod tests {
         queue.push("r", b"e\n", Duration::ZERO);
         let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
         assert_eq!(lines, "c\nd\ne\n");
-        assert_eq!(queue.level(), Level { pushed: 1, ..Level::default() });
+        assert_eq!(queue.level(), QueueLevel { pushed: 1, ..QueueLevel::default() });
         std::fs::remove_dir_all(&settings.directory).unwrap();
     }
 
-    fn spool_settings(name: &str) -> spool::Settings {
+    fn spool_settings(name: &str) -> spool::SpoolConfig {
         let directory = format!("perijove-queue-{name}-{}", std::process::id());
         let directory = std::env::temp_dir().join(directory);
         let _ = std::fs::remove_dir_all(&directory);
-        spool::Settings {
+        spool::SpoolConfig {
             directory,
             bytes_max: 1 << 20,
             age_max: Duration::from_secs(60),

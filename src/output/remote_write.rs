@@ -18,7 +18,7 @@ use crate::base::text::first_line;
 use crate::point::{Batch, Kind, Value};
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct RemoteWriteConfig {
     /// The whole of it, such as `http://127.0.0.1:9090/api/v1/write`.
     pub url: String,
     pub login: Login,
@@ -195,13 +195,13 @@ fn next<'a>(labels: &'a mut Vec<Label>, used: &mut usize, name: &str) -> &'a mut
 
 pub struct RemoteWrite {
     agent: Agent,
-    settings: Settings,
+    settings: RemoteWriteConfig,
     requests: Requests,
 }
 
 impl RemoteWrite {
     /// Fails if the file with the roots of trust cannot be read.
-    pub fn new(settings: &Settings) -> Result<RemoteWrite, String> {
+    pub fn new(settings: &RemoteWriteConfig) -> Result<RemoteWrite, String> {
         let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
         Ok(RemoteWrite { agent, settings: settings.clone(), requests: Requests::default() })
     }
@@ -211,7 +211,7 @@ impl Sink for RemoteWrite {
     fn write(&mut self, records: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
         let retry = |why: String| Failure::Retry { after: None, why };
         let body = self.requests.make(records).map_err(|err| retry(err.to_string()))?;
-        let Settings { url, login, tenant, .. } = &self.settings;
+        let RemoteWriteConfig { url, login, tenant, .. } = &self.settings;
         let mut request = self.agent.post(url);
         request = request.header("Content-Type", "application/x-protobuf");
         request = request.header("Content-Encoding", "snappy");

@@ -23,7 +23,7 @@ use flate2::Crc;
 
 /// Where and how much may be kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct SpoolConfig {
     pub directory: PathBuf,
     pub bytes_max: u64,
     pub age_max: Duration,
@@ -60,7 +60,7 @@ struct Segment {
 
 /// The records of one output, oldest first.
 pub struct Spool {
-    settings: Settings,
+    settings: SpoolConfig,
     /// The directory, locked for as long as it is open.
     directory: File,
     segments: VecDeque<Segment>,
@@ -97,7 +97,7 @@ pub struct Unsynced {
 impl Spool {
     /// Opens the directory, making it if need be; what an earlier run left is there to be read.
     /// Also how many bytes were damaged and passed over.
-    pub fn open(settings: &Settings) -> io::Result<(Spool, u64)> {
+    pub fn open(settings: &SpoolConfig) -> io::Result<(Spool, u64)> {
         let directory = lock_directory(&settings.directory)?;
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&settings.directory)? {
@@ -188,7 +188,7 @@ impl Spool {
     /// Adds a record at the end. On failure nothing is added.
     pub fn append(&mut self, bytes: &[u8], points: u64) -> io::Result<()> {
         // Limits drop whole segments: several of them must fit.
-        let Settings { bytes_max, age_max, .. } = self.settings;
+        let SpoolConfig { bytes_max, age_max, .. } = self.settings;
         let bytes_max = SEGMENT_BYTES.max(bytes_max / SEGMENTS_MAX).min(bytes_max / 4);
         let room = |segment: &Segment| {
             segment.bytes < bytes_max && segment.age() < age_max / 4 && segment.is_in_place()
@@ -304,7 +304,7 @@ impl Spool {
     pub fn enforce_limits(&mut self) -> Option<u64> {
         let mut dropped = None;
         loop {
-            let Settings { bytes_max, age_max, .. } = self.settings;
+            let SpoolConfig { bytes_max, age_max, .. } = self.settings;
             let too_many = self.segments.len() > 1 && self.bytes() > bytes_max;
             let too_old = self.segments.front().is_some_and(|first| first.age() > age_max);
             if !too_many && !too_old {
@@ -528,8 +528,8 @@ mod tests {
             let _ = fs::remove_dir_all(&path);
             Directory(path)
         }
-        fn settings(&self) -> Settings {
-            Settings {
+        fn settings(&self) -> SpoolConfig {
+            SpoolConfig {
                 directory: self.0.clone(),
                 bytes_max: 1 << 30,
                 age_max: Duration::from_secs(3600),
@@ -606,7 +606,7 @@ mod tests {
     #[test]
     fn limits_drop_the_oldest_segments_and_count() {
         let directory = Directory::new("limits");
-        let settings = Settings { bytes_max: 9 << 20, ..directory.settings() };
+        let settings = SpoolConfig { bytes_max: 9 << 20, ..directory.settings() };
         let mut spool = Spool::open(&settings).unwrap().0;
         let mut dropped = 0;
         for number in 0..20 {

@@ -69,7 +69,7 @@ pub fn json(router: &str) {
 #[cfg(feature = "kafka")]
 pub fn kafka(router: &str) {
     use perijove::output::Sink;
-    use perijove::output::kafka::{Kafka, Settings, Value};
+    use perijove::output::kafka::{Kafka, KafkaConfig, Value};
     use rdkafka::config::ClientConfig;
     use rdkafka::error::RDKafkaErrorCode;
     use rdkafka::message::{Header, OwnedHeaders};
@@ -78,7 +78,7 @@ pub fn kafka(router: &str) {
 
     let batches = batches(router, "5000");
     let cluster = MockCluster::new(3).expect("a mock cluster");
-    let settings = Settings {
+    let settings = KafkaConfig {
         brokers: cluster.bootstrap_servers(),
         topic: "{collector}".into(),
         key: "{node}".into(),
@@ -157,7 +157,7 @@ pub fn spool(_: &str) {
     const CHUNKS: usize = 400;
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-spool");
     let chunk: Vec<u8> = (0..CHUNK_BYTES).map(|i| (i * 31 % 251) as u8).collect();
-    let settings = spool::Settings {
+    let settings = spool::SpoolConfig {
         directory: directory.clone(),
         bytes_max: 1 << 30,
         age_max: Duration::from_secs(3600),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use perijove::output::queue::{Bounds, Queue};
-use perijove::output::spool::Settings;
+use perijove::output::spool::SpoolConfig;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ fn bounds() -> impl Strategy<Value = Bounds> {
 }
 
 /// Does the steps, then takes the rest; every record came out or was counted as dropped.
-fn run(bounds: &Bounds, spool: Option<&Settings>, steps: &[Step]) {
+fn run(bounds: &Bounds, spool: Option<&SpoolConfig>, steps: &[Step]) {
     let open = || Queue::new("test", bounds.clone(), spool).unwrap();
     let (mut queue, mut model) = (open(), Model::default());
     for step in steps {
@@ -159,7 +159,7 @@ proptest! {
         steps in vec(step(), 1..60),
     ) {
         let directory = Path::fresh();
-        let settings = Settings {
+        let settings = SpoolConfig {
             directory: directory.0.clone(),
             bytes_max,
             age_max: Duration::from_secs(3600),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use super::{Settings, Statistics};
+use super::{KafkaConfig, Statistics};
 use crate::output::sink::{Failure, Sink};
 
 /// There is none.
@@ -15,7 +15,7 @@ impl Kafka {
         None
     }
 
-    pub fn new(_: &Settings) -> Result<Kafka, String> {
+    pub fn new(_: &KafkaConfig) -> Result<Kafka, String> {
         Err("this perijove was built without Kafka (cargo build --features kafka)".into())
     }
 

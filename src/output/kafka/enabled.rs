@@ -17,7 +17,7 @@ use rdkafka::producer::{
     ThreadedProducer,
 };
 
-use super::{Settings, Statistics, record};
+use super::{KafkaConfig, Statistics, record};
 use crate::base::sync::{self, lock};
 use crate::base::text::first_line;
 use crate::output::sink::{Failure, Sink};
@@ -122,7 +122,7 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
 
 /// A producer of its own session.
 fn start_producer(
-    settings: &Settings,
+    settings: &KafkaConfig,
     shared: &Arc<Shared>,
 ) -> Result<ThreadedProducer<Context>, String> {
     let mut config = ClientConfig::new();
@@ -171,7 +171,7 @@ fn start_producer(
 pub struct Kafka {
     producer: ThreadedProducer<Context>,
     shared: Arc<Shared>,
-    settings: Settings,
+    settings: KafkaConfig,
 }
 
 impl Kafka {
@@ -182,7 +182,7 @@ impl Kafka {
 
     /// Connects when it can: a broker that is away now is no error. Fails if librdkafka does not
     /// take the settings.
-    pub fn new(settings: &Settings) -> Result<Kafka, String> {
+    pub fn new(settings: &KafkaConfig) -> Result<Kafka, String> {
         let shared = Arc::new(Shared::default());
         let producer = start_producer(settings, &shared)?;
         Ok(Kafka { producer, shared, settings: settings.clone() })

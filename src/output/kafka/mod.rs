@@ -27,7 +27,7 @@ mod producer;
 pub use producer::Kafka;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct KafkaConfig {
     pub brokers: String,
     /// Templates: `{collector}`, `{measurement}`, `{node}` and `{time}`, in whole seconds since
     /// 1970, are replaced.
@@ -76,7 +76,7 @@ pub struct Statistics {
     pub round_trip_seconds: Option<f64>,
 }
 
-impl Settings {
+impl KafkaConfig {
     /// Appends the batch's records.
     pub fn encode(&self, batch: &Batch, out: &mut Vec<u8>) -> Encoded {
         let mut encoded = Encoded::default();
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn records_are_lines_of_six_fields() {
-        let settings = Settings {
+        let settings = KafkaConfig {
             brokers: String::new(),
             topic: "junos.{collector}.{node}".into(),
             key: "{node}".into(),
