@@ -85,10 +85,11 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a poll that comes every `interval` and whose RPCs have this time limit: three quarters
-    /// of the shorter of the two, shared by the outputs.
+    /// For a poll that comes every `interval` and whose RPCs have this time limit: each output has
+    /// one interval, in which it takes what a poll brings if it can keep up at all, and all of them
+    /// together have three quarters of the time limit.
     pub fn new(outputs: &[Arc<Output>], interval: Duration, timeout: Duration) -> Patience {
-        let each = interval.min(timeout) * 3 / 4 / outputs.len().max(1) as u32;
+        let each = interval.min(timeout * 3 / 4 / outputs.len().max(1) as u32);
         Patience { left: vec![each; outputs.len()], waited: Duration::ZERO }
     }
 
