@@ -14,6 +14,7 @@ use std::path::Path;
 
 use common::schema::Schemas;
 use perijove::cli;
+use perijove::collector::outcome::Answered;
 use perijove::collector::reader::{Reader, Tally, read_reply};
 use perijove::collector::{Entry, Poll};
 use perijove::output::{exposition, json, line_protocol::LineProtocol};
@@ -80,9 +81,10 @@ fn read(entry: &Entry, fixture: &[u8], schemas: &Schemas) -> (String, String) {
     points.asked_ns = Some(TIME_NS);
     let mut line = String::new();
     let parts = parts(fixture);
+    let mut answered = Answered::default();
     for (command, reply) in &parts {
         let (result, said) = said::listen(|| match command {
-            Some(command) => answer(&mut *poll, command, reply, &mut points),
+            Some(command) => answer(&mut *poll, command, reply, &mut answered, &mut points),
             None => cli::parse_reply(&mut *poll, reply, &mut points),
         });
         for words in said {
@@ -94,7 +96,7 @@ fn read(entry: &Entry, fixture: &[u8], schemas: &Schemas) -> (String, String) {
     }
     if parts.iter().any(|(command, _)| command.is_some()) {
         points.set_re_name("");
-        poll.finish(&mut points);
+        poll.finish(answered, &mut points);
     }
     let batch = Batch { node: "router", collector: entry.name, time_ns: TIME_NS, points: &points };
     let mut lines = Vec::new();
@@ -132,6 +134,7 @@ fn answer(
     poll: &mut dyn Poll,
     command: &str,
     reply: &[u8],
+    answered: &mut Answered,
     points: &mut Points,
 ) -> Result<(), String> {
     let query = (0..poll.queries()).find(|query| poll.command(*query) == command);
@@ -142,7 +145,9 @@ fn answer(
     for why in tally.first_rejected.iter().chain(&tally.first_misfit) {
         log::info!("left out: {why}");
     }
-    match read.map_err(|err| err.to_string())?.refusal() {
+    let read = read.map_err(|err| err.to_string())?;
+    answered.note(query, read.answers(poll.roots(query)));
+    match read.refusal() {
         Some((meaning, why)) => Err(format!("{meaning:?}: {why}")),
         None => Ok(()),
     }

@@ -12,13 +12,14 @@ use super::command::{Arguments, Exit};
 use super::print::say;
 use crate::base::inventory::Shared;
 use crate::bigquery::load;
+use crate::collector::outcome::Outcome;
 use crate::config::{Config, Level};
 use crate::daemon;
 use crate::dependency::source;
 use crate::federate::query::Client;
 use crate::output::spool;
 use crate::poll::router::{Polled, Router};
-use crate::poll::status::{Outcome, RouterStatus};
+use crate::poll::status::RouterStatus;
 use crate::poll::{self, RouterPoller};
 
 /// More routers are not asked at once.
@@ -216,11 +217,8 @@ fn judge(
         }
         Outcome::Data => (Verdict::Ok, figures),
         Outcome::NoData(why) => (Verdict::NoData, why),
-        Outcome::Unsupported => (Verdict::Unsupported, "the router does not know the RPC".into()),
-        Outcome::Failed(why) if is_denied(&why) => {
-            let permissions = polled.entry.permissions.join(", ");
-            (Verdict::Denied, format!("{why}; the login class needs: permissions {permissions}"))
-        }
+        Outcome::Unsupported(why) => (Verdict::Unsupported, why),
+        Outcome::Denied(why) => (Verdict::Denied, why),
         Outcome::Failed(why) | Outcome::NoSession(why) => (Verdict::Failed, why),
     };
     let mut finding = Finding::new(verdict, format!("{} {name}", router.name), words);
@@ -232,12 +230,6 @@ fn judge(
         ("points".into(), points.into()),
     ]);
     finding
-}
-
-/// Junos's words where the login class lacks a permission.
-fn is_denied(why: &str) -> bool {
-    let why = why.to_lowercase();
-    why.contains("permission denied") || why.contains("access-denied")
 }
 
 /// A size as settings have it.

@@ -8,10 +8,10 @@ use super::print::{POINT_FORMATS, Printer};
 use crate::base::clock::now_ns;
 use crate::base::inventory::Shared;
 use crate::collector::Poll;
+use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::config::{self, Level, Source};
 use crate::daemon::log_to;
-use crate::netconf::rpc_error::Meaning;
 use crate::point::{Batch, Points};
 use crate::xml::items::Limits;
 
@@ -67,6 +67,7 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
     let mut last = Reply::default();
     let mut failed = None;
     let mut roots = Vec::new();
+    let mut answered = Answered::default();
     for query in 0..poll.queries() {
         if (0..query).any(|other| poll.reads_alike(query, other)) {
             continue;
@@ -83,8 +84,12 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
             log::info!("{} values were left out, first {why}", tally.misfits);
         }
         match read {
-            Ok(read) if query == 0 || read.items > 0 => last = read,
-            Ok(_) => {}
+            Ok(read) => {
+                answered.note(query, read.answers(poll.roots(query)));
+                if query == 0 || read.items > 0 {
+                    last = read;
+                }
+            }
             // What stands before the fault may be another query's.
             Err(err) => failed = failed.or(Some(err.to_string())),
         }
@@ -93,19 +98,14 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
     if let Some(why) = failed {
         return Err(why);
     }
-    let foreign = last.first_root().filter(|_| last.items == 0 && !last.has_root(&roots));
-    match (last.refusal(), foreign) {
-        (Some((Meaning::Failed | Meaning::Unsupported, why)), _) => return Err(why),
-        // A poller, too, ends a collector's poll that nothing runs for.
-        (Some((_, why)), _) => {
-            log::warn!("no data: {why}");
-            poll.finish(points);
-        }
-        (None, Some(root)) => {
-            return Err(format!("<{root}> is not its reply, which is <{}>", roots.join("> or <")));
-        }
-        (None, _) => poll.finish(points),
+    let outcome = last.outcome(&roots, false);
+    if let Outcome::Unsupported(why) | Outcome::Denied(why) | Outcome::Failed(why) = outcome {
+        return Err(why);
     }
+    if let Outcome::NoData(why) = outcome {
+        log::warn!("no data: {why}");
+    }
+    poll.finish(answered, points);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 
 pub mod logical_systems;
 pub mod settings;
+pub mod outcome;
 pub mod reader;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, Error};
 
+use self::outcome::Answered;
 use self::settings::{Configure, Configured, Key, NoSettings, Settings, Start};
 use crate::base::inventory::Shared;
 use crate::point::{Points, Schema};
@@ -40,8 +42,9 @@ pub trait Collector: Sized + Send + 'static {
     /// not say what they are about.
     fn asked(&mut self, _rpc: usize) {}
 
-    /// After the last reply: points that take more than one item to make.
-    fn finish(&mut self, _points: &mut Points) {}
+    /// After the last reply: points that take more than one item to make, of the queries that the
+    /// router answered. It is not called where there is none, nor after a failure.
+    fn finish(&mut self, _answered: Answered, _points: &mut Points) {}
 }
 
 /// One RPC and how its reply is read.
@@ -177,7 +180,7 @@ pub trait Poll: Send {
         scope: &Scope,
         points: &mut Points,
     ) -> Result<(), element::Error>;
-    fn finish(&mut self, points: &mut Points);
+    fn finish(&mut self, answered: Answered, points: &mut Points);
 }
 
 impl<C: Collector> Poll for C {
@@ -223,7 +226,9 @@ impl<C: Collector> Poll for C {
     ) -> Result<(), element::Error> {
         (C::QUERIES[query].items[item].read)(self, element, scope, points)
     }
-    fn finish(&mut self, points: &mut Points) {
-        Collector::finish(self, points);
+    fn finish(&mut self, answered: Answered, points: &mut Points) {
+        if answered.has_any() {
+            Collector::finish(self, answered, points);
+        }
     }
 }

@@ -3,12 +3,14 @@
 use std::io::Read;
 
 use super::Poll;
+use super::outcome::Outcome;
 use crate::base::text::{first_line, shortened};
 use crate::netconf::rpc_error::{Meaning, RpcError, meaning_of};
 use crate::point::Points;
 use crate::xml::element::{self, Element};
-use crate::xml::items::{self, Items, Limits};
+use crate::xml::items::{self, Items, Limits, Scope};
 use crate::xml::misfits;
+use crate::xml::shapes::Leaves;
 
 /// What reading came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +65,8 @@ pub struct Reply {
     pub warnings: Vec<RpcError>,
     /// The words of an `<output>`: Junos's answer where it has no data.
     pub output: Option<String>,
+    /// The CLI's banner says that this is a backup Routing Engine.
+    pub is_backup: bool,
     /// Local names of the elements under the envelope, in their order: the reply's roots, and what
     /// stands in their place.
     pub roots: Vec<String>,
@@ -71,20 +75,53 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// What the reply comes to for a query with these roots. `is_backup` says that it is from a
+    /// backup Routing Engine.
+    pub fn outcome(&self, roots: &[&str], is_backup: bool) -> Outcome {
+        if let Some((meaning, why)) = self.refusal() {
+            return Outcome::of(meaning, why, is_backup || self.is_backup);
+        }
+        match self.first_root() {
+            None if self.items == 0 => Outcome::NoData("an empty reply".into()),
+            Some(root) if self.items == 0 && !self.has_root(roots) => {
+                let expected = roots.join("> or <");
+                Outcome::Failed(format!("<{root}> is not its reply, which is <{expected}>"))
+            }
+            _ => Outcome::Data,
+        }
+    }
+
+    /// Whether the router answered a query with these roots, if only with an empty list or in words
+    /// that say so: what is counted in it was counted.
+    pub fn answers(&self, roots: &[&str]) -> bool {
+        let is_empty = || self.refusal().is_some_and(|(meaning, _)| meaning == Meaning::Empty);
+        self.items > 0 || self.has_root(roots) || is_empty()
+    }
+
+    /// Whether it depends on who answered what the reply comes to: a daemon does not run.
+    pub fn depends_on_mastership(&self) -> bool {
+        !self.is_backup && matches!(self.refusal(), Some((Meaning::NotRunning, _)))
+    }
+
     /// Why there is no data in it, and what that means; `None` where there is, or where the
     /// router answered with an empty reply or an empty list.
     pub fn refusal(&self) -> Option<(Meaning, String)> {
-        // One node of a cluster may have no data while the other has: that is no refusal.
-        let refused =
-            self.errors.iter().filter(|e| self.items == 0 || e.meaning() == Meaning::Failed);
-        if let Some(error) = refused.max_by_key(|e| e.meaning() == Meaning::Failed) {
+        // One node of a cluster may have no data, or fewer daemons, while the other has data: that
+        // is no refusal.
+        let refused = self.errors.iter().filter(|error| match error.meaning() {
+            _ if self.items == 0 => true,
+            Meaning::NotRunning => error.re_name.is_empty(),
+            meaning => meaning.is_failure(),
+        });
+        // Of several that say as much, the first.
+        if let Some(error) = refused.rev().max_by_key(|e| e.meaning()) {
             return Some((error.meaning(), error.to_string()));
         }
         if self.items > 0 {
             return None;
         }
         if let Some(output) = &self.output {
-            return Some((meaning_of(output).unwrap_or(Meaning::NoData), first_line(output)));
+            return Some((meaning_of(output).unwrap_or(Meaning::Failed), first_line(output)));
         }
         // A warning beside an empty list hides nothing; alone, it says why there is no data.
         let alone = self.first_root().is_none();
@@ -104,8 +141,8 @@ impl Reply {
     }
 }
 
-/// A reply's other elements: what a router answers instead of data.
-const ANSWERS: &[&str] = &["rpc-error", "error", "warning", "output"];
+/// A reply's other elements: what a router answers instead of data, and what its CLI adds.
+const ANSWERS: &[&str] = &["rpc-error", "error", "warning", "output", "cli"];
 /// So many errors, and so many warnings, are kept.
 const ERRORS_MAX: usize = 16;
 /// So much is kept of the words of one.
@@ -140,7 +177,9 @@ pub fn read_reply(
                     }
                 }
             }
-            Ok(Some(item)) => note_answer(names[item], items.item(), limits, &mut reply),
+            Ok(Some(item)) => {
+                note_answer(names[item], items.item(), items.scope(), limits, &mut reply);
+            }
             Ok(None) => break Ok(()),
             Err(err) => break Err(err),
         }
@@ -177,11 +216,6 @@ fn read_item_for_all<R: Read>(
             reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
             let before = reader.points.len();
             match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
-                // Older releases answer some requests with text that a collector can read; other
-                // words are an answer like any.
-                Ok(()) if name == "output" && reader.points.len() == before => {
-                    note_answer(name, text, limits, reply);
-                }
                 Ok(()) => {
                     reply.items += 1;
                     reader.tally.items += 1;
@@ -206,6 +240,10 @@ fn read_item_for_all<R: Read>(
                     let expected = expected.unwrap_or(format!("well-formed XML ({why})"));
                     reply.malformed.get_or_insert((items.offset() + at as u64, expected));
                 }
+                // Words that a collector cannot read are an answer like any.
+                Err(element::Error::Value(_)) if name == "output" => {
+                    note_answer(name, text, scope, limits, reply);
+                }
                 Err(why) => {
                     let why = format!("<{name}> at byte {}: {why}", items.offset());
                     reader.tally.reject(why);
@@ -218,11 +256,18 @@ fn read_item_for_all<R: Read>(
     }
 }
 
-fn note_answer(name: &str, text: &[u8], limits: &Limits, reply: &mut Reply) {
+fn note_answer(name: &str, text: &[u8], scope: &Scope, limits: &Limits, reply: &mut Reply) {
     let mut element = Element::new(text, limits.depth_max);
+    if name == "cli" {
+        let banner = element.read::<Leaves>().unwrap_or_default();
+        reply.is_backup |= banner.text("banner").is_some_and(|words| words.contains("backup"));
+        return;
+    }
     if name == "output" {
-        let words: Result<String, _> = element.read();
-        reply.output.get_or_insert_with(|| cut(words.unwrap_or_default()));
+        let words: String = element.read().unwrap_or_default();
+        if !words.is_empty() {
+            reply.output.get_or_insert_with(|| cut(words));
+        }
         return;
     }
     let mut error: RpcError = element.read().unwrap_or_default();
@@ -235,13 +280,13 @@ fn note_answer(name: &str, text: &[u8], limits: &Limits, reply: &mut Reply) {
     let meaning = error.meaning();
     let kept = if meaning == Meaning::Warning { &mut reply.warnings } else { &mut reply.errors };
     // A failure is not hidden behind however many errors that say less.
-    let is_first_failure =
-        meaning == Meaning::Failed && kept.iter().all(|error| error.meaning() != meaning);
-    if kept.len() < ERRORS_MAX || is_first_failure {
+    let says_more = meaning.is_failure() && kept.iter().all(|error| error.meaning() < meaning);
+    if kept.len() < ERRORS_MAX || says_more {
         error.error_severity = cut(error.error_severity);
         error.error_tag = cut(error.error_tag);
         error.error_message = cut(error.error_message);
         error.error_info.bad_element = cut(error.error_info.bad_element);
+        error.re_name = scope.get("re-name").unwrap_or_default().to_string();
         kept.push(error);
     }
 }
@@ -256,8 +301,6 @@ mod tests {
     use super::*;
     use crate::collector::{Collector, Item, Query, Rpc, entry, item};
     use crate::point::{Measurement, Schema, level};
-    use crate::xml::items::Scope;
-    use crate::xml::shapes::Leaves;
 
     static THING: Measurement<Leaves> = Measurement {
         name: "thing",
@@ -317,8 +360,8 @@ mod tests {
                 (DATA, None, 1),
                 ("<things/>", None, 0),
                 ("<things></things>", None, 0),
-                (ERROR, Some((Meaning::Failed, "permission denied".to_string())), 0),
-                ("<output>none</output>", Some((Meaning::NoData, "none".to_string())), 0),
+                (ERROR, Some((Meaning::Denied, "permission denied".to_string())), 0),
+                ("<output>none</output>", Some((Meaning::Failed, "none".to_string())), 0),
             ] {
                 let between = answer.replace("<things>", &format!("<things>{warnings}"));
                 for reply in [format!("{warnings}{answer}"), between, format!("{answer}{warnings}")]
@@ -349,7 +392,7 @@ mod tests {
         let none = "<error><message>things are not configured</message></error>".repeat(30);
         let (reply, _) = read(&format!("{}{none}{ERROR}", WARNING.repeat(30)));
         assert_eq!(reply.errors.len(), ERRORS_MAX + 1);
-        assert_eq!(reply.refusal(), Some((Meaning::Failed, "permission denied".into())));
+        assert_eq!(reply.refusal(), Some((Meaning::Denied, "permission denied".into())));
     }
 
     #[test]

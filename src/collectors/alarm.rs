@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
@@ -67,7 +68,7 @@ impl Collector for Alarm {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         points.push(&COUNTS, &[], self);
     }
 }

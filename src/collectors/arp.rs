@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
@@ -33,7 +34,7 @@ impl Collector for Arp {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ENTRIES];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for ((re_name, interface), count) in &self.entries {
             points.set_re_name(re_name);
             points.push(&ENTRIES, &[interface], count);

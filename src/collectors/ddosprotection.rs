@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
 use crate::xml::items::Scope;
@@ -265,7 +266,7 @@ impl Collector for DdosProtection {
         &PHYSICAL_INTERFACE,
     ];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         let is_off = |word: Option<&str>| matches!(word, None | Some("" | "off"));
         if self.flows.iter().all(|flows| is_off(flows.detection.text(FLOW_DETECTION))) {
             return;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
@@ -64,7 +65,7 @@ impl Collector for EvpnIpPrefix {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PREFIXES, &ADVERTISEMENTS];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for (Key { re_name, context, afi }, table) in &self.tables {
             points.set_re_name(re_name);
             points.push(&PREFIXES, &[context, afi], table);

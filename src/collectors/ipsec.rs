@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
@@ -79,7 +80,7 @@ impl Collector for Ipsec {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&GATEWAY, &ACTIVE, &CONFIGURED];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for ((re_name, name), gateway) in &self.gateways {
             points.push(&GATEWAY, &[re_name, name], gateway);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
@@ -77,7 +78,7 @@ impl Collector for L2circuit {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATUS, &COUNT];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for (re_name, circuits) in &self.circuits {
             points.set_re_name(re_name);
             for (address, vcid) in circuits {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, info, level};
 use crate::xml::items::Scope;
@@ -32,6 +33,9 @@ static PEER: Measurement<Peer> = Measurement {
     ],
 };
 
+/// The query for them.
+const NEIGHBORS: usize = 0;
+
 impl Collector for Lldp {
     const NAME: &'static str = "lldp";
     const HELP: &'static str = "LLDP: the neighbour at each port.";
@@ -52,7 +56,7 @@ impl Collector for Lldp {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PEER];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, answered: Answered, points: &mut Points) {
         for (re_name, port) in std::mem::take(&mut self.ports) {
             points.set_re_name(&re_name);
             let neighbors = self.neighbors_at(re_name, &port.name);
@@ -64,7 +68,7 @@ impl Collector for Lldp {
             for neighbor in &neighbors {
                 points.push(&PEER, &[&port.name, neighbor.port(), &neighbor.system_name], &peer);
             }
-            if neighbors.is_empty() {
+            if neighbors.is_empty() && answered.has(NEIGHBORS) {
                 points.push(&PEER, &[&port.name, "", ""], &peer);
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
@@ -45,7 +46,7 @@ impl Collector for Mac {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TABLE];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for (re_name, table) in &self.tables {
             points.set_re_name(re_name);
             points.push(&TABLE, &[], table);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Field, Kind, Measurement, Points, Schema, counter, level, named};
 use crate::xml::items::Scope;
@@ -121,7 +122,7 @@ impl Collector for Macsec {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&CONNECTION, &STATISTICS];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for connection in &self.connections {
             points.set_re_name(&connection.re_name);
             let ca = &connection.connectivity_association_name;

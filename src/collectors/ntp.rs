@@ -66,12 +66,22 @@ impl Item<Ntp> for Status {
 
 /// What ntpq prints: `stratum=2, precision=-23, rootdelay=1.234, …` over several lines.
 #[derive(Deserialize)]
-struct Text(String);
+#[serde(try_from = "String")]
+struct Text(Leaves);
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Text, Self::Error> {
+        let pairs = text.split([',', '\n']).filter_map(|part| part.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.trim().replace('_', "-"), value.trim().into()));
+        let leaves: Leaves = pairs.collect();
+        if leaves.text("stratum").is_some() { Ok(Text(leaves)) } else { Err("no status of ntpq") }
+    }
+}
 
 impl Item<Ntp> for Text {
     fn points(self, _: &mut Ntp, _: &Scope, points: &mut Points) {
-        let pairs = self.0.split([',', '\n']).filter_map(|part| part.split_once('='));
-        let pairs = pairs.map(|(name, value)| (name.trim().replace('_', "-"), value.trim().into()));
-        points.push(&NTP, &[], &pairs.collect());
+        points.push(&NTP, &[], &self.0);
     }
 }

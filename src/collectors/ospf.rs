@@ -126,13 +126,22 @@ impl<const VERSION: u8> Item<Ospf> for Overview<VERSION> {
 
 /// `OSPF instance is not running`, which a router without OSPF answers.
 #[derive(Deserialize)]
-struct Words<const VERSION: u8>(String);
+#[serde(try_from = "String")]
+struct Words<const VERSION: u8>;
+
+impl<const VERSION: u8> TryFrom<String> for Words<VERSION> {
+    type Error = &'static str;
+
+    fn try_from(words: String) -> Result<Words<VERSION>, Self::Error> {
+        let words = words.to_ascii_lowercase();
+        let is_off = words.starts_with("ospf") && words.ends_with("instance is not running");
+        if is_off { Ok(Words) } else { Err("words that do not say that OSPF is off") }
+    }
+}
 
 impl<const VERSION: u8> Item<Ospf> for Words<VERSION> {
     fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
-        if self.0.starts_with("OSPF") {
-            let up = if VERSION == 3 { &OSPF3 } else { &OSPF };
-            points.push(up, &[ospf.logical_systems.name()], &false);
-        }
+        let up = if VERSION == 3 { &OSPF3 } else { &OSPF };
+        points.push(up, &[ospf.logical_systems.name()], &false);
     }
 }

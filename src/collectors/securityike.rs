@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, level};
 use crate::xml::items::Scope;
@@ -39,7 +40,7 @@ impl Collector for SecurityIke {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PEER];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for ((re_name, peer), users) in &self.users {
             let tags = [
                 re_name,

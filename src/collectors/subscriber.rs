@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Measurement, Points, Schema, counter, info};
 use crate::xml::items::Scope;
@@ -56,7 +57,7 @@ impl Collector for Subscribers {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUBSCRIBER];
 
-    fn finish(&mut self, points: &mut Points) {
+    fn finish(&mut self, _: Answered, points: &mut Points) {
         for (re_name, mut subscriber) in std::mem::take(&mut self.on_demux) {
             for _ in 0..HOPS_MAX {
                 if let Some(below) = self.below.get(&subscriber.underlying_interface) {

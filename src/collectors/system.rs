@@ -209,7 +209,8 @@ impl Item<System> for Leaves {
 
 /// Lines such as `3216/15519/18735 mbufs in use (current/cache/total)`.
 #[derive(Deserialize)]
-struct BuffersText(String);
+#[serde(try_from = "String")]
+struct BuffersText(Leaves);
 
 /// How such a line goes on, and what its numbers are called in newer releases.
 const LINES: &[(&str, &str)] = &[
@@ -245,10 +246,12 @@ const LINES: &[(&str, &str)] = &[
     ("requests for I/O initiated by sendfile", "io-initiated"),
 ];
 
-impl Item<System> for BuffersText {
-    fn points(self, system: &mut System, scope: &Scope, points: &mut Points) {
+impl TryFrom<String> for BuffersText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<BuffersText, Self::Error> {
         let mut leaves = Leaves::default();
-        for (numbers, words) in self.0.lines().filter_map(|line| line.trim().split_once(' ')) {
+        for (numbers, words) in text.lines().filter_map(|line| line.trim().split_once(' ')) {
             let Some((_, names)) = LINES.iter().find(|(line, _)| words.starts_with(line)) else {
                 continue;
             };
@@ -256,7 +259,13 @@ impl Item<System> for BuffersText {
                 leaves.add(name.into(), number.trim_end_matches('K').into());
             }
         }
-        leaves.points(system, scope, points);
+        if leaves.is_empty() { Err("no line of buffers") } else { Ok(BuffersText(leaves)) }
+    }
+}
+
+impl Item<System> for BuffersText {
+    fn points(self, system: &mut System, scope: &Scope, points: &mut Points) {
+        self.0.points(system, scope, points);
     }
 }
 

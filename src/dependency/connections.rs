@@ -157,22 +157,46 @@ impl Item<Connections> for Process {
 
 /// What ps prints on older releases: number, terminal, state, time, command.
 #[derive(Deserialize)]
-struct ProcessText(String);
+#[serde(try_from = "String")]
+struct ProcessText(Vec<String>);
+
+impl TryFrom<String> for ProcessText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<ProcessText, Self::Error> {
+        let command = |line: &str| {
+            let mut words = line.split_ascii_whitespace();
+            let is_row = words.next().is_some_and(|number| number.parse::<u32>().is_ok());
+            words.nth(3).filter(|_| is_row).map(String::from)
+        };
+        let commands: Vec<String> = text.lines().filter_map(command).collect();
+        if commands.is_empty() { Err("no table of processes") } else { Ok(ProcessText(commands)) }
+    }
+}
 
 impl Item<Connections> for ProcessText {
     fn points(self, connections: &mut Connections, scope: &Scope, _: &mut Points) {
-        for line in self.0.lines() {
-            let mut words = line.split_ascii_whitespace();
-            let is_row = words.next().is_some_and(|number| number.parse::<u32>().is_ok());
-            if let Some(command) = words.nth(3).filter(|_| is_row) {
-                connections.runs(scope, command);
-            }
+        for command in &self.0 {
+            connections.runs(scope, command);
         }
     }
 }
 
+/// What netstat prints.
 #[derive(Deserialize)]
+#[serde(try_from = "String")]
 struct Text(String);
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Text, Self::Error> {
+        let is_row = |line: &str| line.contains("tcp") || line.contains("udp");
+        let is_heading = |line: &str| line.contains("Local Address");
+        let is_table = text.lines().any(|line| is_heading(line) || is_row(line));
+        if is_table { Ok(Text(text)) } else { Err("no table of connections") }
+    }
+}
 
 impl Item<Connections> for Text {
     fn points(self, connections: &mut Connections, scope: &Scope, points: &mut Points) {

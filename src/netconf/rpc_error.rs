@@ -14,6 +14,10 @@ pub struct RpcError {
     #[serde(alias = "message")]
     pub error_message: String,
     pub error_info: ErrorInfo,
+    pub reason: Option<Reason>,
+    /// The Routing Engine that it is from, where a reply is of several.
+    #[serde(skip)]
+    pub re_name: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -22,28 +26,59 @@ pub struct ErrorInfo {
     pub bad_element: String,
 }
 
-/// What an answer without data means for the collector that asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Junos's reason for an error of a daemon, which says more than the words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Reason {
+    pub process_not_running: Option<String>,
+    pub process_not_configured: Option<String>,
+}
+
+/// What an answer without data means for the collector that asked, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Meaning {
     /// The data is there and can be used.
     Warning,
-    /// Nothing of the kind runs on this router now.
+    /// The router says in words that the list is empty.
+    Empty,
+    /// Nothing of the kind is configured, or this Routing Engine is not the one to ask.
     NoData,
     /// This platform or release does not know the request.
     Unsupported,
+    /// A daemon does not run that should: on the master, a failure.
+    NotRunning,
+    /// The login class lacks a permission.
+    Denied,
     Failed,
 }
 
+impl Meaning {
+    /// Whether it is told although there is data beside it.
+    pub fn is_failure(self) -> bool {
+        self >= Meaning::NotRunning
+    }
+}
+
 impl RpcError {
-    /// Its severity and words decide.
+    /// Its severity, reason, tag and words decide, in this order.
     pub fn meaning(&self) -> Meaning {
-        if self.error_severity == "warning" {
+        if self.error_severity.trim().eq_ignore_ascii_case("warning") {
             return Meaning::Warning;
         }
-        if matches!(&*self.error_tag, "unknown-element" | "operation-not-supported") {
-            return Meaning::Unsupported;
+        let reason = self.reason.as_ref();
+        if reason.is_some_and(|reason| reason.process_not_configured.is_some()) {
+            return Meaning::NoData;
         }
-        meaning_of(&self.error_message).unwrap_or(Meaning::Failed)
+        let by_words = meaning_of(&self.error_message);
+        if reason.is_some_and(|reason| reason.process_not_running.is_some()) {
+            // The words of a daemon that is not needed say so.
+            return by_words.filter(|m| *m == Meaning::NoData).unwrap_or(Meaning::NotRunning);
+        }
+        match &*self.error_tag.trim().to_ascii_lowercase() {
+            "unknown-element" | "operation-not-supported" => Meaning::Unsupported,
+            "access-denied" => Meaning::Denied,
+            _ => by_words.unwrap_or(Meaning::Failed),
+        }
     }
 }
 
@@ -59,17 +94,75 @@ impl std::fmt::Display for RpcError {
     }
 }
 
+/// The phrases that are known, in small letters, and where they were seen. The first that is found
+/// decides.
+const PHRASES: &[(Meaning, &[&str])] = &[
+    (
+        Meaning::Unsupported,
+        &[
+            // The XML API, for an element that the release does not have.
+            "syntax error",
+            // `show chassis environment pem` on an ex2300, `show system buffers` on an acx7100.
+            "command is not valid",
+            // The CLI, for a word that the release does not have.
+            "unknown command",
+            "invalid command",
+        ],
+    ),
+    (
+        Meaning::Denied,
+        &[
+            // A class without the permission, over NETCONF.
+            "permission denied",
+            // RFC 6241, appendix A: the tag `access-denied` and its usual words.
+            "access denied",
+            "access-denied",
+        ],
+    ),
+    (
+        Meaning::Empty,
+        &[
+            // `show system alarms`, `show chassis alarms` where there is none.
+            "no alarms currently active",
+        ],
+    ),
+    (
+        Meaning::NoData,
+        &[
+            // `Aborted! This command can only be used on the master routing engine.`
+            "can only be used on the master",
+            // `vrrp subsystem not running - not needed by configuration.`
+            "not needed by configuration",
+            // `IKE is not configured`.
+            "not configured",
+            // `Chassis cluster is not enabled.`, `HA is not enabled`.
+            "not enabled",
+            // `show system core-dumps`: `/var/crash/*core*: No such file or directory`.
+            "no such file or directory",
+            // `OSPF instance is not running`, `IS-IS instance is not running`, and LDP's: Junos's
+            // words where the protocol is not configured.
+            "instance is not running",
+            "bgp is not running",
+            "pim is not running",
+            // `show ntp status` without `[system ntp]`.
+            "ntpq: read: connection refused",
+        ],
+    ),
+    (
+        Meaning::NotRunning,
+        &[
+            // `the routing subsystem is not running`.
+            "not running",
+        ],
+    ),
+];
+
 /// What the words of an `<output>` or an error say, as Junos phrases it.
 pub fn meaning_of(words: &str) -> Option<Meaning> {
     let words = words.to_ascii_lowercase();
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
-    if says(&["syntax error", "command is not valid", "unknown command", "invalid command"]) {
-        Some(Meaning::Unsupported)
-    } else if says(&["not running", "not enabled", "not configured", "no such"]) {
-        Some(Meaning::NoData)
-    } else {
-        None
-    }
+    let words = words.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let says = |(_, phrases): &&(_, &[&str])| phrases.iter().any(|phrase| words.contains(phrase));
+    PHRASES.iter().find(says).map(|(meaning, _)| *meaning)
 }
 
 #[cfg(test)]
@@ -88,20 +181,40 @@ mod tests {
                 "syntax error (get-x)",
             ),
             (
-                "<e><error-severity>warning</error-severity><error-message>x</error-message></e>",
+                "<e><error-severity> Warning </error-severity><error-message>x</error-message></e>",
                 Meaning::Warning,
                 "x",
             ),
             (
                 "<e><message>the routing subsystem is not running</message></e>",
+                Meaning::NotRunning,
+                "the routing subsystem is not running",
+            ),
+            (
+                "<e><message>no word of it</message><reason><daemon>routing</daemon>\
+                 <process-not-running/></reason></e>",
+                Meaning::NotRunning,
+                "no word of it",
+            ),
+            (
+                "<e><message>the routing subsystem is not running</message><reason>\
+                 <daemon>routing</daemon><process-not-configured/></reason></e>",
                 Meaning::NoData,
                 "the routing subsystem is not running",
             ),
             (
-                "<e><error-message>permission denied</error-message></e>",
-                Meaning::Failed,
-                "permission denied",
+                "<e><message>vrrp subsystem not running - not needed by\nconfiguration.</message>\
+                 <reason><process-not-running></process-not-running></reason></e>",
+                Meaning::NoData,
+                "vrrp subsystem not running - not needed by",
             ),
+            (
+                "<e><error-message>Permission denied</error-message></e>",
+                Meaning::Denied,
+                "Permission denied",
+            ),
+            ("<e><error-tag>access-denied</error-tag></e>", Meaning::Denied, "access-denied"),
+            ("<e><message>something else</message></e>", Meaning::Failed, "something else"),
         ] {
             let error: RpcError = Element::new(error, 9).read().unwrap();
             assert_eq!((error.meaning(), error.to_string().as_str()), (meaning, shown));

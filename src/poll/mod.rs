@@ -17,14 +17,14 @@ use std::time::{Duration, Instant};
 use self::recorder::{Recorder, recording_name};
 use self::router::{Link, Polled, Router};
 use self::schedule::{Schedule, Start, phase};
-use self::status::{Outcome, RouterStatus};
+use self::status::{NOT_MASTER, RouterStatus};
 use crate::base::clock::{Backoff, now_ns, since_1970};
 use crate::base::inventory::Shared;
 use crate::base::panics;
 use crate::collector::Poll;
+use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::dependency::enrich::enrich;
-use crate::netconf::rpc_error::Meaning;
 use crate::netconf::{self, Session, local, ssh};
 use crate::output::{self, Output, Outputs, Patience};
 use crate::point::{Batch, Points};
@@ -73,8 +73,8 @@ pub struct RouterPoller {
     last_error: String,
     /// Whether the Routing Engine is the master, as last heard; else why that is not known.
     mastership: Result<bool, String>,
-    /// RPCs that the router does not know, and until when not to ask again.
-    unsupported: HashMap<String, Instant>,
+    /// RPCs that the router does not know, in what words, and until when not to ask again.
+    unsupported: HashMap<String, (Instant, String)>,
     /// Where raw replies are saved: for `record`.
     pub record: Option<PathBuf>,
     pub status: Arc<RouterStatus>,
@@ -102,22 +102,16 @@ struct Work {
     points: Points,
     tally: Tally,
     outcome: Option<Outcome>,
+    answered: Answered,
     spent: Duration,
 }
 
 impl Work {
     fn note(&mut self, outcome: Outcome) {
-        // A failure says more than data, data more than none, and none more than no answer.
-        let rank = |outcome: &Outcome| match outcome {
-            Outcome::Unsupported => 0,
-            Outcome::NoData(_) => 1,
-            Outcome::Data => 2,
-            Outcome::NoSession(_) => 3,
-            Outcome::Failed(_) => 4,
-        };
-        if self.outcome.as_ref().is_none_or(|have| rank(&outcome) > rank(have)) {
-            self.outcome = Some(outcome);
-        }
+        self.outcome = Some(match self.outcome.take() {
+            Some(have) => have.or_worse(outcome),
+            None => outcome,
+        });
     }
 }
 
@@ -241,15 +235,7 @@ impl RouterPoller {
         if !self.router.master_only {
             return true;
         }
-        let had_session = self.session.is_some();
-        let mut heard = self.ask_mastership(mastership::RPC_LOCAL);
-        if heard.is_err() && had_session {
-            // The router had ended the session while nothing was asked.
-            heard = self.ask_mastership(mastership::RPC_LOCAL);
-        }
-        if heard == Ok(None) {
-            heard = self.ask_mastership(mastership::RPC_ALL);
-        }
+        let heard = self.hear_mastership();
         let unclear = || String::from("the reply does not tell which Routing Engine this is");
         let name = &self.router.name;
         match (heard.and_then(|master| master.ok_or_else(unclear)), &self.mastership) {
@@ -265,6 +251,25 @@ impl RouterPoller {
             _ => {}
         }
         *self.mastership.as_ref().unwrap_or(&true)
+    }
+
+    /// Whether this is a backup Routing Engine, on which a daemon does not have to run: asked only
+    /// where one does not.
+    fn is_backup(&mut self) -> bool {
+        self.hear_mastership() == Ok(Some(false))
+    }
+
+    fn hear_mastership(&mut self) -> Result<Option<bool>, String> {
+        let had_session = self.session.is_some();
+        let mut heard = self.ask_mastership(mastership::RPC_LOCAL);
+        if heard.is_err() && had_session {
+            // The router had ended the session while nothing was asked.
+            heard = self.ask_mastership(mastership::RPC_LOCAL);
+        }
+        if heard == Ok(None) {
+            heard = self.ask_mastership(mastership::RPC_ALL);
+        }
+        heard
     }
 
     fn ask_mastership(&mut self, rpc: &str) -> Result<Option<bool>, String> {
@@ -285,7 +290,7 @@ impl RouterPoller {
 
     /// Counts polls that were left to the master.
     fn stand_by(&mut self, due: &[usize]) {
-        let outcome = Outcome::NoData("this Routing Engine is not the master".into());
+        let outcome = Outcome::NoData(NOT_MASTER.into());
         for index in due {
             self.status.polled(*index, &outcome, &Tally::default(), Duration::ZERO);
         }
@@ -331,18 +336,17 @@ impl RouterPoller {
         let (mut points, tally) = (Points::default(), Tally::default());
         points.asked_ns = Some(now_ns());
         points.keep_first();
-        let (outcome, spent) = (None, Duration::ZERO);
-        Work { index, poll, points, tally, outcome, spent }
+        let (outcome, answered, spent) = (None, Answered::default(), Duration::ZERO);
+        Work { index, poll, points, tally, outcome, answered, spent }
     }
 
     fn finish(&mut self, work: &mut Work, outputs: &[Arc<Output>], emit: &mut dyn FnMut(&Batch)) {
         let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
-        // What takes all replies to make would be wrong if one of them is missing, and made up if
-        // there was none.
-        if outcome.failure().is_none() && *outcome != Outcome::Unsupported {
+        // What takes all replies to make would be wrong if one of them is missing.
+        if outcome.failure().is_none() {
             let before = work.points.len();
             work.points.set_re_name("");
-            if let Err(why) = panics::caught(|| work.poll.finish(&mut work.points)) {
+            if let Err(why) = panics::caught(|| work.poll.finish(work.answered, &mut work.points)) {
                 work.note(Outcome::Failed(why));
             }
             work.tally.take_left_out(&mut work.points);
@@ -372,9 +376,9 @@ impl RouterPoller {
             readers.extend(static_query(&*other.poll, rpc, &items).map(|query| (at, query)));
         }
         let now = Instant::now();
-        let outcome = if self.unsupported.get(rpc).is_some_and(|until| now < *until) {
-            // Said when it was found out.
-            Outcome::Unsupported
+        let known = self.unsupported.get(rpc).filter(|(until, _)| now < *until);
+        let reply = if let Some((_, why)) = known {
+            Err(Outcome::Unsupported(why.clone()))
         } else {
             let had_session = self.session.is_some();
             let mut result = self.exchange(rpc, first, work, &readers, emit);
@@ -382,15 +386,37 @@ impl RouterPoller {
                 // The router had ended the session while nothing was asked.
                 result = self.exchange(rpc, first, work, &readers, emit);
             }
-            match result {
-                Ok(outcome) => outcome,
-                Err(Broken::NoSession(why)) => Outcome::NoSession(why),
-                Err(Broken::Unanswered(why) | Broken::Failed(why)) => Outcome::Failed(why),
-            }
+            result.map_err(|broken| match broken {
+                Broken::NoSession(why) => Outcome::NoSession(why),
+                Broken::Unanswered(why) | Broken::Failed(why) => Outcome::Failed(why),
+            })
         };
         let spent = now.elapsed();
-        for (at, _) in readers {
-            work[at].note(outcome.clone());
+        let is_backup = reply.as_ref().is_ok_and(Reply::depends_on_mastership) && self.is_backup();
+        for (at, query) in readers {
+            let Work { index, poll, answered, .. } = &mut work[at];
+            let roots = poll.roots(query);
+            let outcome = match &reply {
+                Ok(reply) => reply.outcome(roots, is_backup),
+                Err(outcome) => outcome.clone(),
+            };
+            answered.note(query, reply.as_ref().is_ok_and(|reply| reply.answers(roots)));
+            let outcome = match outcome {
+                Outcome::Unsupported(why) if reply.is_ok() => {
+                    let why = format!("{why}: {rpc}");
+                    let until = Instant::now() + UNSUPPORTED_PAUSE;
+                    self.unsupported.insert(rpc.to_string(), (until, why.clone()));
+                    Outcome::Unsupported(why)
+                }
+                Outcome::Denied(why) => {
+                    let permissions = self.router.collectors[*index].entry.permissions.join(", ");
+                    Outcome::Denied(format!(
+                        "{why}; the login class needs: permissions {permissions}"
+                    ))
+                }
+                outcome => outcome,
+            };
+            work[at].note(outcome);
             work[at].spent += spent;
         }
     }
@@ -403,7 +429,7 @@ impl RouterPoller {
         work: &mut [Work],
         readers: &[(usize, usize)],
         emit: &mut dyn FnMut(&Batch),
-    ) -> Result<Outcome, Broken> {
+    ) -> Result<Reply, Broken> {
         self.ensure_session().map_err(Broken::NoSession)?;
         let router = &self.router;
         let polled = &router.collectors[first];
@@ -413,8 +439,6 @@ impl RouterPoller {
         };
         let time_ns = now_ns();
         let deadline = Instant::now() + polled.timeout;
-        let roots = readers.iter().flat_map(|(at, query)| work[*at].poll.roots(*query));
-        let roots: Vec<&str> = roots.copied().collect();
         let indexes: Vec<usize> = readers.iter().map(|(at, _)| work[*at].index).collect();
         let mut taking = take_readers(work, readers);
         let inventory = router.enrich.then(|| self.inventory.get());
@@ -450,35 +474,13 @@ impl RouterPoller {
             self.lose(why);
         }
         match result {
-            Ok(reply) => Ok(self.judge(rpc, &roots, &reply)),
+            Ok(reply) => Ok(reply),
             Err(_) if timed_out => {
                 let why =
                     format!("{} (timeout = {timeout:?}): {rpc}", netconf::transport::NO_ANSWER);
                 Err(Broken::Failed(why))
             }
             Err(broken) => Err(broken),
-        }
-    }
-
-    /// What the reply comes to, beyond its items.
-    fn judge(&mut self, rpc: &str, roots: &[&str], reply: &Reply) -> Outcome {
-        match (reply.refusal(), reply.first_root()) {
-            (Some((Meaning::Unsupported, why)), _) => {
-                log::info!(
-                    "{}: {rpc} is not known there ({why}); it is asked again in an hour",
-                    self.router.name
-                );
-                self.unsupported.insert(rpc.to_string(), Instant::now() + UNSUPPORTED_PAUSE);
-                Outcome::Unsupported
-            }
-            (Some((Meaning::Failed, why)), _) => Outcome::Failed(why),
-            (Some((_, why)), _) => Outcome::NoData(why),
-            (None, None) => Outcome::NoData("an empty reply".into()),
-            (None, Some(root)) if reply.items == 0 && !reply.has_root(roots) => {
-                let expected = roots.join("> or <");
-                Outcome::Failed(format!("expected <{expected}>, the router sent <{root}>"))
-            }
-            (None, Some(_)) => Outcome::Data,
         }
     }
 

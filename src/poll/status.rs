@@ -5,32 +5,13 @@ use std::time::Duration;
 
 use super::router::Router;
 use crate::base::sync::lock;
+use crate::collector::outcome::{Outcome, STATES};
 use crate::collector::reader::Tally;
 use crate::point::{Measurement, Points, Schema, counter, gauge, level, text};
 use crate::serve::Wanted;
 
-/// How a collector's poll ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Data,
-    /// Nothing of the kind runs on the router.
-    NoData(String),
-    /// The router does not know the request: there is nothing to tell of it.
-    Unsupported,
-    Failed(String),
-    /// There is no session; why, is said once for all collectors.
-    NoSession(String),
-}
-
-impl Outcome {
-    /// Why it failed, if it did.
-    pub fn failure(&self) -> Option<&str> {
-        match self {
-            Outcome::Failed(why) | Outcome::NoSession(why) => Some(why),
-            Outcome::Data | Outcome::NoData(_) | Outcome::Unsupported => None,
-        }
-    }
-}
+/// Why a Routing Engine that is to be quiet gives no data.
+pub const NOT_MASTER: &str = "this Routing Engine is not the master";
 
 /// What is known of one collector on one router.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +39,9 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
             Some(u64::from(c.outcome.as_ref()?.failure().is_none()))
         }),
         level("no_data", "", "1 if the router has nothing of the kind.", |c| {
-            let outcome = c.outcome.as_ref()?;
-            Some(u64::from(matches!(outcome, Outcome::NoData(_) | Outcome::Unsupported)))
+            Some(u64::from(c.outcome.as_ref()?.absence().is_some()))
         }),
+        level("state", "", STATES, |c| c.outcome.as_ref().map(Outcome::number)),
         gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
             c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
         }),
@@ -80,6 +61,7 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
         counter("points_total", "", "Points made.", |c| Some(c.points)),
         counter("reply_bytes_total", "bytes", "Bytes of replies read.", |c| Some(c.bytes)),
         text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),
+        text("absence", "Why there was no data.", |c| c.outcome.as_ref()?.absence()),
     ],
 };
 
@@ -170,12 +152,20 @@ impl RouterStatus {
             let failed_before = status.outcome.as_ref().and_then(Outcome::failure).is_some();
             match outcome {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
-                Outcome::Failed(why) => log::warn!("{router}: {name}: {why}"),
+                Outcome::Denied(why) | Outcome::Failed(why) => {
+                    log::warn!("{router}: {name}: {why}");
+                }
                 Outcome::NoSession(why) => log::debug!("{router}: {name}: {why}"),
-                Outcome::NoData(why) => log::debug!("{router}: {name}: no data: {why}"),
+                // It was said once for all collectors.
+                Outcome::NoData(why) if why == NOT_MASTER => {}
+                Outcome::NoData(why) => log::info!("{router}: {name}: no data: {why}"),
+                Outcome::Unsupported(why) => {
+                    log::info!(
+                        "{router}: {name}: not known there: {why}; it is asked again each hour"
+                    );
+                }
                 Outcome::Data if failed_before => log::info!("{router}: {name}: works again"),
-                // It was said by whoever asked.
-                Outcome::Data | Outcome::Unsupported => {}
+                Outcome::Data => {}
             }
             if let (Some(why), false) = (&tally.first_rejected, status.said_rejected) {
                 log::warn!("{router}: {name}: left out an item that does not fit: {why}");

@@ -179,6 +179,10 @@ impl Leaves {
         self.0.push((name, Node::Leaf(text)));
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the elements of that name out: those that stand several times, or whose leaves have
     /// the names of others.
     pub fn take(&mut self, name: &str) -> Vec<Leaves> {

@@ -1,0 +1,296 @@
+//! What a router answers in place of data: to every collector, each kind of answer. No answer becomes
+//! a number that nobody counted, and none is silent.
+
+mod common;
+mod said;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::needs::{PYTHON, skips};
+use common::program;
+use common::temporary::Directory;
+use perijove::base::inventory::Shared;
+use perijove::cli;
+use perijove::collector::Entry;
+use perijove::collector::outcome::Outcome;
+use perijove::output::exposition;
+use perijove::output::line_protocol::LineProtocol;
+use perijove::point::{Batch, Points};
+use perijove::poll::router::{Link, Polled, Router};
+use perijove::poll::status::RouterStatus;
+use perijove::poll::{RouterPoller, mastership, registry};
+use perijove::xml::items::Limits;
+
+const DOWN: &str = "<xnm:error xmlns:xnm='x'><message>the snmp subsystem is not running</message>\
+    <reason><daemon>snmp</daemon><process-not-running/></reason></xnm:error>";
+const DOWN_WORDS: &str = "the snmp subsystem is not running";
+const NOT_CONFIGURED: &str = "<xnm:error xmlns:xnm='x'><message>the snmp subsystem is not running\
+    </message><reason><daemon>snmp</daemon><process-not-configured/></reason></xnm:error>";
+const UNSUPPORTED: &str = "<rpc-error><error-severity>error</error-severity><error-message>\n\
+    syntax error\n</error-message></rpc-error>";
+const DENIED: &str = "<rpc-error><error-severity>error</error-severity><error-message>\n\
+    permission denied\n</error-message></rpc-error>";
+const WARNING: &str = "<rpc-error><error-severity>warning</error-severity><error-message>\n\
+    snmp subsystem not running - not needed by configuration.\n</error-message></rpc-error>";
+const WARNING_WORDS: &str = "snmp subsystem not running - not needed by configuration.";
+const BACKUP: &str = "<route-engine-information><route-engine><mastership-state> Backup (default) \
+    </mastership-state></route-engine></route-engine-information>";
+
+/// A kind of answer, and what it comes to for every collector.
+struct Case {
+    name: &'static str,
+    answer: String,
+    outcome: Outcome,
+}
+
+fn cases() -> Vec<Case> {
+    let words = "<output>\nthe database is locked by pid 4711\n</output>";
+    let aborted = "Aborted! This command can only be used on the master routing engine.";
+    let case = |name, answer: String, outcome| Case { name, answer, outcome };
+    let no_data = |why: &str| Outcome::NoData(why.into());
+    let failed = |why: &str| Outcome::Failed(why.into());
+    let unsupported = || Outcome::Unsupported("syntax error".into());
+    let denied = || Outcome::Denied("permission denied".into());
+    vec![
+        case("daemon down", DOWN.into(), failed(DOWN_WORDS)),
+        case("not configured", NOT_CONFIGURED.into(), no_data(DOWN_WORDS)),
+        case("unsupported", UNSUPPORTED.into(), unsupported()),
+        case("denied", DENIED.into(), denied()),
+        case("words", words.into(), failed("the database is locked by pid 4711")),
+        case("on the backup", format!("<output>{aborted}</output>"), no_data(aborted)),
+        case("a warning", WARNING.into(), no_data(WARNING_WORDS)),
+        case("30 warnings", WARNING.repeat(30), no_data(WARNING_WORDS)),
+        case("30 warnings, an error", WARNING.repeat(30) + DENIED, denied()),
+        case("an error, 30 warnings", DENIED.to_string() + &WARNING.repeat(30), denied()),
+        case("30 warnings, down", WARNING.repeat(30) + DOWN, failed(DOWN_WORDS)),
+        case("nothing", String::new(), no_data("an empty reply")),
+        case("no root", "<others/>".into(), failed("<others> is not its reply, which is <")),
+    ]
+}
+
+/// A router with all collectors that answers as it is told: by operation, else with `""`.
+fn poller(directory: &Directory, payloads: &BTreeMap<String, String>) -> (RouterPoller, Router) {
+    let hello = "<hello><capabilities/><session-id>7</session-id></hello>]]>]]>";
+    let files = [
+        directory.write("hello", hello),
+        directory.write("reply", "<rpc-reply message-id=\"ID\">PAYLOAD</rpc-reply>"),
+        directory.write("payloads", serde_json::to_string(payloads).unwrap()),
+    ];
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/canned.py");
+    let mut command = vec![program("python3").to_str().unwrap().to_string(), server.to_string()];
+    command.extend(files.map(|file| file.to_str().unwrap().to_string()));
+    let timeout = Duration::from_secs(60);
+    let collectors = registry::collectors().iter().map(|entry| Polled {
+        entry,
+        interval: timeout,
+        timeout,
+        configured: entry.by_default().clone(),
+    });
+    let router = Router {
+        name: "r1".into(),
+        link: Link::Local { command, connect_timeout: timeout },
+        limits: Limits::default(),
+        collectors: collectors.collect(),
+        poll_share_max: 1.0,
+        master_only: false,
+        re_slot: None,
+        enrich: false,
+    };
+    let status = Arc::new(RouterStatus::new(&router));
+    (RouterPoller::new(&router, status, &Shared::default()), router)
+}
+
+/// One poll of all collectors: how each ended, its points, and what was logged.
+fn poll(poller: &mut RouterPoller) -> (Vec<Outcome>, BTreeMap<String, String>, Vec<String>) {
+    let mut points: BTreeMap<String, String> = BTreeMap::new();
+    let due: Vec<usize> = (0..registry::collectors().len()).collect();
+    let mut emit = |batch: &Batch| {
+        let mut lines = Vec::new();
+        LineProtocol::default().encode(batch, &mut lines);
+        let lines = str::from_utf8(&lines).unwrap();
+        *points.entry(batch.collector.into()).or_default() += lines;
+    };
+    let (outcomes, said) = said::listen(|| poller.poll(&due, &[], &mut emit));
+    (outcomes, points, said)
+}
+
+/// The points that the poll of a status gives of each collector, as Prometheus has them.
+fn own_series(poller: &RouterPoller) -> String {
+    let mut points = Points::default();
+    poller.status.points(&mut points);
+    text(&points)
+}
+
+fn text(points: &Points) -> String {
+    let mut text = Vec::new();
+    exposition::write(&[Batch { node: "r1", collector: "c", time_ns: 0, points }], &mut text)
+        .unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn check(case: &str, expected: &Outcome, poller: &mut RouterPoller, wrong: &mut Vec<String>) {
+    let (outcomes, points, said) = poll(poller);
+    let series = own_series(poller);
+    for (entry, outcome) in registry::collectors().iter().zip(&outcomes) {
+        let name = entry.name;
+        let mut say = |what: String| wrong.push(format!("{name}, {case}: {what}"));
+        let text = |outcome: &Outcome| match outcome {
+            Outcome::Data => String::new(),
+            _ => outcome.failure().or(outcome.absence()).unwrap().to_string(),
+        };
+        if outcome.number() != expected.number() || !text(outcome).starts_with(&text(expected)) {
+            say(format!("{outcome:?}"));
+        }
+        let (is_failure, is_absence) = (outcome.failure().is_some(), outcome.absence().is_some());
+        for (field, value) in [
+            ("success", u64::from(!is_failure)),
+            ("no_data", u64::from(is_absence)),
+            ("state", outcome.number()),
+        ] {
+            let line = format!(
+                "perijove_collector_{field}{{target=\"r1\",collector=\"{name}\"}} {value}\n"
+            );
+            if !series.contains(&line) {
+                say(format!("there is no series {line}"));
+            }
+        }
+        let own = format!("r1: {name}: ");
+        let of_it: Vec<&String> = said.iter().filter(|line| line.starts_with(&own)).collect();
+        if of_it.len() != usize::from(*outcome != Outcome::Data)
+            || !of_it.iter().all(|line| line.contains(&text(outcome)))
+        {
+            say(format!("it is logged as {of_it:?}"));
+        }
+        if let (Outcome::Denied(why), permissions) = (outcome, entry.permissions.join(", "))
+            && !why.ends_with(&format!("the login class needs: permissions {permissions}"))
+        {
+            say(format!("no class to grant in `{why}`"));
+        }
+        if let Some(lines) = points.get(name).filter(|_| *expected != Outcome::Data) {
+            say(format!("points from nowhere: {lines}"));
+        }
+    }
+    let (_, _, said) = poll(poller);
+    let again = said.iter().filter(|line| line.starts_with("r1: ")).count();
+    if again > 0 {
+        wrong.push(format!("{case}: said again: {said:?}"));
+    }
+}
+
+#[test]
+fn an_answer_in_place_of_data_is_what_it_says() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for Case { name, answer, outcome } in cases() {
+        let directory = Directory::new();
+        let payloads = BTreeMap::from([(String::new(), answer)]);
+        let (mut poller, _) = poller(&directory, &payloads);
+        check(name, &outcome, &mut poller, &mut wrong);
+        poller.close();
+    }
+    // The same on a Routing Engine that says that it is the backup.
+    let directory = Directory::new();
+    let local = (mastership::RPC_LOCAL.to_string(), BACKUP.to_string());
+    let payloads = BTreeMap::from([(String::new(), DOWN.to_string()), local]);
+    let (mut poller, _) = poller(&directory, &payloads);
+    let outcome = Outcome::NoData(DOWN_WORDS.into());
+    check("daemon down on the backup", &outcome, &mut poller, &mut wrong);
+    poller.close();
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What an empty list gives: counts of it, which the router said by sending the list.
+const COUNTED: &[(&str, &[&str])] = &[
+    ("alarm", &["alarms,host=r1 yellow_count=0i,red_count=0i"]),
+    ("coredumps", &["coredumps,host=r1 files=0i,size=0i"]),
+    ("evpn", &["evpn,host=r1 duplicate_mac_total=0i", "evpn,host=r1 l3_context_count=0i"]),
+    (
+        "ipsec",
+        &["ipsec,host=r1,re_name=N/A description=\"configured tunnels\",configured_tunnels=0i"],
+    ),
+    ("isis", &["isis,host=r1 up_count=0i,total_count=0i"]),
+    ("ldp", &["ldp,host=r1 session_count=0i", "ldp,host=r1 neighbor_count=0i"]),
+    ("ospf", &["ospf,host=r1 up=0i", "ospf3,host=r1 up=0i"]),
+    ("system", &["system_hardware,host=r1 info=1i"]),
+];
+
+#[test]
+fn an_empty_list_is_data_whatever_warnings_stand_beside_it() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for (before, after) in [(0, 0), (1, 0), (0, 1), (30, 30)] {
+        let directory = Directory::new();
+        let mut payloads = BTreeMap::from([(String::new(), UNSUPPORTED.to_string())]);
+        for entry in registry::collectors() {
+            let poll = entry.poll();
+            for query in 0..poll.queries() {
+                let root = poll.roots(query)[0];
+                let (before, after) = (WARNING.repeat(before), WARNING.repeat(after));
+                for rpc in poll.rpcs(query) {
+                    payloads.insert(rpc.to_string(), format!("{before}<{root}/>{after}"));
+                }
+            }
+        }
+        let (mut poller, _) = poller(&directory, &payloads);
+        let (outcomes, points, _) = poll(&mut poller);
+        poller.close();
+        for (entry, outcome) in registry::collectors().iter().zip(&outcomes) {
+            let counted = COUNTED.iter().find(|(name, _)| *name == entry.name);
+            let lines = points.get(entry.name).map_or("", String::as_str);
+            let without_time = lines.lines().map(|line| line.rsplit_once(' ').unwrap().0);
+            let counted = counted.map_or(&[][..], |(_, lines)| lines).iter().copied();
+            let as_expected = without_time.eq(counted);
+            if outcome.failure().is_some() || !as_expected {
+                let name = entry.name;
+                wrong.push(format!("{name}, {before} and {after} warnings: {outcome:?} {lines}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The points that a collector makes of a reply, as text.
+fn parse(entry: &Entry, reply: &str) -> String {
+    let mut points = Points::default();
+    let (_, _) =
+        said::listen(|| cli::parse_reply(&mut *entry.poll(), reply.as_bytes(), &mut points));
+    text(&points)
+}
+
+#[test]
+fn a_warning_beside_data_changes_no_point() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for entry in registry::collectors() {
+        let Ok(entries) = std::fs::read_dir(fixtures.join(entry.name)) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            let is_reply = path.extension().is_some_and(|extension| extension == "xml");
+            let Some(reply) = std::fs::read(&path).ok().filter(|_| is_reply) else { continue };
+            let Ok(reply) = String::from_utf8(reply) else { continue };
+            let start =
+                reply.find("<rpc-reply").and_then(|at| Some(at + reply[at..].find('>')? + 1));
+            let (Some(start), Some(end)) = (start, reply.rfind("</rpc-reply>")) else { continue };
+            let expected = parse(entry, &reply);
+            if expected.is_empty() || reply.matches("<rpc-reply").count() > 1 {
+                continue;
+            }
+            for (before, after) in [(1, 0), (0, 1), (30, 30)] {
+                tried += 1;
+                let (before, after) = (WARNING.repeat(before), WARNING.repeat(after));
+                let (head, body, tail) = (&reply[..start], &reply[start..end], &reply[end..]);
+                if parse(entry, &format!("{head}{before}{body}{after}{tail}")) != expected {
+                    wrong.push(format!("{}", path.display()));
+                }
+            }
+        }
+    }
+    println!("{tried} replies tried");
+    assert!(tried > 100 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
