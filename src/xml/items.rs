@@ -384,6 +384,9 @@ impl<'n, R: Read> Items<'n, R> {
         if !is_aside(markup) {
             return Ok(Some(bytes));
         }
+        if is_declaration(markup) {
+            return self.malformed(NO_DECLARATION);
+        }
         if let Some(leaf) = &mut self.leaf {
             let text = markup.strip_prefix(CDATA_OPEN).and_then(|text| text.strip_suffix(b"]]>"));
             let text = text.unwrap_or_default();
@@ -508,6 +511,13 @@ pub const CDATA_OPEN: &[u8] = b"<![CDATA[";
 fn is_aside(markup: &[u8]) -> bool {
     matches!(markup.get(1), Some(b'!' | b'?'))
 }
+
+/// A document type declaration, which NETCONF forbids (RFC 6241 section 3).
+pub fn is_declaration(markup: &[u8]) -> bool {
+    markup.starts_with(b"<!") && !markup.starts_with(b"<!--") && !markup.starts_with(CDATA_OPEN)
+}
+
+pub const NO_DECLARATION: &str = "no document type declaration";
 
 /// Enough of a name to say what it is.
 fn shortest(name: &[u8]) -> &[u8] {
@@ -667,7 +677,7 @@ mod tests {
     #[test]
     fn the_names_of_a_reply_forge_no_log_line() {
         let (_, expected) = malformed("<r><\u{1b}[2Ja></\u{1b}[2Jb></r>");
-        assert_eq!(expected, "</[2Ja>, found </[2Jb>");
+        assert_eq!(expected, "</\\u{1b}[2Ja>, found </\\u{1b}[2Jb>");
         let deep = format!("<r><{}>", "n".repeat(NAME_BYTES_MAX));
         let (_, expected) = malformed(&deep);
         assert!(expected.len() < 300, "{expected}");

@@ -36,7 +36,10 @@ pub fn differences(prometheus: &Prometheus, influxd: &Influxd) -> Vec<String> {
                         number > 0 && labels.len() == number
                     }
                     false => {
+                        // No light is -Inf dBm here, and in line protocol the floor of -40 dBm.
                         let here: Vec<f64> = samples.map(|(_, value)| value).collect();
+                        let finite: Vec<f64> =
+                            here.iter().copied().filter(|value| value.is_finite()).collect();
                         let last = |series| rows(series).last().and_then(|row| row[1].as_f64());
                         let there: Vec<f64> = series.iter().filter_map(last).collect();
                         // Time changes these.
@@ -44,7 +47,7 @@ pub fn differences(prometheus: &Prometheus, influxd: &Influxd) -> Vec<String> {
                         let moves = moves.iter().any(|word| promql[0].contains(word));
                         !there.is_empty()
                             && here.len() == there.len()
-                            && (moves || sorted(here) == sorted(there))
+                            && (moves || all_in(&sorted(finite), &sorted(there)))
                     }
                 };
                 if !same {
@@ -67,6 +70,12 @@ fn sorted(values: Vec<f64>) -> Vec<i64> {
     let mut sorted: Vec<i64> = values.iter().map(|value| (value * 1e4).round() as i64).collect();
     sorted.sort_unstable();
     sorted
+}
+
+/// Whether each value of the one, in order, is in the other as often.
+fn all_in(some: &[i64], all: &[i64]) -> bool {
+    let mut all = all.iter();
+    some.iter().all(|value| all.any(|other| other == value))
 }
 
 /// The rows of a series that have a value besides their time.
