@@ -46,9 +46,9 @@ pub static COMMANDS: &[Command] = &[
         name: "once",
         arguments: "",
         help: "poll every collector once, write to the outputs or print, exit",
-        about: "Points are written to the outputs that are named (a Prometheus cannot be written to). With\n\
-                --format, or without an output, they are printed. Exit code 1 if anything fails or nothing\n\
-                comes.",
+        about: "It writes points to the outputs that are named, but for Prometheus. With --format,\n\
+                or without an output, they are printed. Exit code 1 if anything\n\
+                fails or nothing comes.",
         example: "perijove once --config perijove.toml --collectors bgp --format json",
         flags: &[SETTINGS, NAME, ROUTER, POLLING, DEPENDENCY, PUSH, POINT_FORMAT, LOG],
         run: once::run,
@@ -57,8 +57,8 @@ pub static COMMANDS: &[Command] = &[
         name: "check",
         arguments: "",
         help: "poll each router once, try each output, say what works",
-        about: "For each collector: ok, slow, no data, unsupported, denied or FAILED. Exit code 1 if a router,\n\
-                a collector or an output does not work. Nothing is written to an output.",
+        about: "For each collector: ok, slow, no data, unsupported, denied or FAILED. Exit code\n\
+                1 if a router, a collector or an output does not work. Nothing is written to an output.",
         example: "perijove check --config perijove.toml --format json",
         flags: &[CHECK, SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, LOG],
         run: check::run,
@@ -67,7 +67,7 @@ pub static COMMANDS: &[Command] = &[
         name: "collectors",
         arguments: "[NAME]",
         help: "the reference: RPCs, measurements, fields",
-        about: "Without NAME all collectors are listed; those that are asked by default have a star.",
+        about: "Without NAME it lists all collectors, with a star at those asked by default.",
         example: "perijove collectors bgp",
         flags: &[TEXT_FORMAT],
         run: collectors::run,

@@ -49,8 +49,8 @@ pub fn settings(
     let fail = |message: &str| written.at_value(spanned, message);
     let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
     if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
-        let message = "version is 1 or 2; InfluxDB 3 takes version = 2, with the database's name as \
-                       bucket, any org, and its token in token_file";
+        let message = "version is 1 or 2; InfluxDB 3 takes version = 2, with the database's name \
+                       as bucket, any org, and its token in token_file";
         return Err(written.at_value(spanned, message));
     }
     check_keys(written, spanned, version)?;

@@ -32,8 +32,8 @@ impl Format {
     }
 }
 
-/// Writes all samples as text 0.0.4. How many were left out because their series was there, or could
-/// not be.
+/// Writes all samples as text 0.0.4. Returns how many were left out because their series was there
+/// already or has no valid name.
 pub fn write(batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
     write_as(Format::Text, batches, out)
 }

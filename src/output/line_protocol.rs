@@ -4,8 +4,8 @@
 //! become spaces, so that a batch can be split and counted by its newlines.
 //!
 //! Servers read a backslash in a tag in different ways: for InfluxDB two of them are two, for
-//! VictoriaMetrics one. Before a character that needs one, and at the end, they are left out, so that
-//! no value can end its tag and begin another.
+//! VictoriaMetrics one. Backslashes before a character that is escaped, and at the end of a value,
+//! are left out, so that no value can end its tag and begin another.
 
 use super::layout::{self, finite};
 use super::sink::Encoded;

@@ -1,4 +1,5 @@
-//! Outputs: each in a thread of its own behind its own queue; none stops a poller or another output.
+//! Outputs: each in a thread of its own behind its own queue; none stops a poller or another
+//! output.
 //!
 //! An output states how a batch is encoded and how a chunk of records is written once. Queueing,
 //! retrying, splitting, counting and logging are done here, for all of them.

@@ -9,7 +9,7 @@
 //! Every segment stays open: should the directory be deleted under it, what is in it can still be
 //! read, and what comes next goes into a new one.
 //!
-//! One program at a time uses a spool: it holds a lock on the directory. Its files are its own user's
+//! One program at a time uses a spool: it holds a lock on the directory. Its files are its user's
 //! to read, whatever the umask, and links are not followed.
 
 use std::collections::VecDeque;
@@ -145,7 +145,8 @@ impl Spool {
             } else {
                 let shown = settings.directory.display();
                 log::warn!(
-                    "{shown}: no record ends where {ACKNOWLEDGED} says that it was sent up to: it is sent from its start"
+                    "{shown}: no record ends where {ACKNOWLEDGED} says that it was sent up to: it \
+                     is sent from its start"
                 );
                 // Differs from what is true, and so is written anew.
                 spool.acknowledged_saved = at;

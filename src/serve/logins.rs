@@ -163,10 +163,11 @@ mod tests {
                 assert!(!logins.check(Some(&header(login))));
                 started.elapsed()
             };
-            (0..9).map(check).min().unwrap()
+            (0..15).map(check).min().unwrap()
         };
         let times = ["cheap:x", "dear:x", "nobody:x"].map(time);
         let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-        assert!(*most < *least * 3 / 2, "{times:?}");
+        // Without padding, the dear one takes 16 times as long as the cheap one.
+        assert!(*most < *least * 3, "{times:?}");
     }
 }
