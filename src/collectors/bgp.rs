@@ -8,7 +8,7 @@ use crate::collector::logical_systems::LogicalSystems;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Measurement, Points, Schema, gauge, info, level};
+use crate::point::{Measurement, Points, Schema, gauge, info, level, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{is, routing_instance, state_number};
 
@@ -39,6 +39,7 @@ static SESSION: Measurement<Peer> = Measurement {
     fields: &[
         info("description", "The peer's description.", |p| Some(&p.description)),
         level("up", "", "1 if the session is established.", |p| is(p.state(), "Established")),
+        level("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up),
         level(
             "state",
             "",
@@ -69,6 +70,19 @@ static SESSION_INFO: Measurement<Peer> = Measurement {
             Some(&p.bgp_option_information.export_policy)
         }),
         info("options", "Options that are set.", |p| Some(&p.bgp_option_information.bgp_options)),
+        text("options2", "More of them.", |p| Some(&p.bgp_option_information.bgp_options2)),
+        text("options_extended", "More of them.", |p| {
+            Some(&p.bgp_option_information.bgp_options_extended)
+        }),
+        text("options_extended2", "More of them.", |p| {
+            Some(&p.bgp_option_information.bgp_options_extended2)
+        }),
+        text("last_state", "The state before this one.", |p| Some(&p.last_state)),
+        text("last_event", "The last event.", |p| Some(&p.last_event)),
+        text("last_error", "The last error.", |p| Some(&p.last_error)),
+        text("last_flap_event", "What brought the session down last.", |p| {
+            Some(&p.last_flap_event)
+        }),
         level("info", "", "1; the facts are in the labels.", |_| Some(1)),
     ],
 };
@@ -177,6 +191,14 @@ struct Peer {
     output_messages: Option<u64>,
     flap_count: Option<u64>,
     #[serde(default)]
+    last_state: String,
+    #[serde(default)]
+    last_event: String,
+    #[serde(default)]
+    last_error: String,
+    #[serde(default)]
+    last_flap_event: String,
+    #[serde(default)]
     bgp_option_information: Options,
     #[serde(default)]
     bgp_rib: Vec<Rib>,
@@ -185,6 +207,23 @@ struct Peer {
 impl Peer {
     fn state(&self) -> Option<&str> {
         self.peer_state.as_deref()
+    }
+
+    /// `Shutdown` stands among the options, in whichever of their elements a release has it. Where
+    /// the reply has no options nothing is known.
+    fn admin_up(&self) -> Option<u64> {
+        let set = &self.bgp_option_information;
+        let lists = [
+            &set.bgp_options,
+            &set.bgp_options2,
+            &set.bgp_options_extended,
+            &set.bgp_options_extended2,
+        ];
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let mut options = lists.into_iter().flat_map(|list| list.split(|c| !is_word(c)));
+        let is_known = lists.iter().any(|list| !list.is_empty());
+        let is_shut = options.any(|option| option.eq_ignore_ascii_case("shutdown"));
+        is_known.then_some(u64::from(!is_shut))
     }
 
     /// The AS number set for the session, or else the router's; older releases give only the last.
@@ -206,6 +245,9 @@ struct Options {
     import_policy: String,
     export_policy: String,
     bgp_options: String,
+    bgp_options2: String,
+    bgp_options_extended: String,
+    bgp_options_extended2: String,
     prefix_limit: Vec<PrefixLimit>,
 }
 

@@ -19,6 +19,44 @@ pub struct Environment {
     satellite: bool,
     /// Power entry modules met: a chassis without them may have power supply modules instead.
     pems: usize,
+    /// Of the item before, which the items after it share: its Routing Engine, and what it is.
+    class: Option<(String, Class)>,
+}
+
+/// What an item is.
+#[derive(Clone, Copy, PartialEq)]
+enum Class {
+    Temperature,
+    Power,
+    Fan,
+    Airflow,
+    Other,
+}
+
+impl Class {
+    /// By what Junos calls the class: `Temp`, `Power`, `Fans`.
+    fn of(class: &str) -> Class {
+        let class = class.to_ascii_lowercase();
+        let is = |word| class.starts_with(word);
+        match () {
+            () if is("temp") => Class::Temperature,
+            () if is("power") => Class::Power,
+            () if is("fan") => Class::Fan,
+            () if is("airflow") => Class::Airflow,
+            () => Class::Other,
+        }
+    }
+
+    /// Where nothing but the item's name tells.
+    fn named(name: &str) -> Class {
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        match () {
+            () if has(&["Power Supply", "PEM", "PSM"]) => Class::Power,
+            () if has(&["Airflow"]) => Class::Airflow,
+            () if has(&["Fan"]) => Class::Fan,
+            () => Class::Other,
+        }
+    }
 }
 
 const TAGS: &[&str] = &["re_name", "item"];
@@ -28,6 +66,17 @@ static TEMPERATURE: Measurement<EnvironmentItem> = Measurement {
     help: "A sensor of the chassis.",
     tags: TAGS,
     fields: &[gauge("item_temp", "°C", "Temperature.", |i| i.temperature?.celsius())],
+};
+
+/// A sensor that has failed has no temperature.
+static SENSOR: Measurement<EnvironmentItem> = Measurement {
+    name: "environment",
+    help: "A sensor of the chassis.",
+    tags: TAGS,
+    fields: &[
+        info("status", "Its status in words.", |i| i.status.as_deref()),
+        level("temp_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+    ],
 };
 
 const STATUS_HELP: &str = "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.";
@@ -101,7 +150,7 @@ const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
 
 impl Environment {
     pub fn new(settings: EnvironmentSettings) -> Environment {
-        Environment { satellite: settings.satellite, pems: 0 }
+        Environment { satellite: settings.satellite, pems: 0, class: None }
     }
 }
 
@@ -143,29 +192,52 @@ impl Collector for Environment {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
-        &[&TEMPERATURE, &POWER, &FAN, &AIRFLOW, &PEM_STATE, &PEM, &PEM_FAN];
+        &[&TEMPERATURE, &SENSOR, &POWER, &FAN, &AIRFLOW, &PEM_STATE, &PEM, &PEM_FAN];
+
+    fn asked(&mut self, _: usize) {
+        self.class = None;
+    }
 }
 
 #[derive(Deserialize)]
 struct EnvironmentItem {
     name: String,
+    #[serde(default)]
+    class: String,
     status: Option<String>,
     temperature: Option<Celsius>,
 }
 
+impl Environment {
+    /// What an item is: the class stands at the first of several items of one Routing Engine.
+    fn class(&mut self, re_name: &str, item: &EnvironmentItem) -> Class {
+        if !item.class.is_empty() {
+            self.class = Some((re_name.to_string(), Class::of(&item.class)));
+        }
+        let known = self.class.as_ref().filter(|(of, _)| of == re_name).map(|(_, class)| *class);
+        let named = Class::named(&item.name);
+        // A power module among the temperatures is not a sensor of it, but the module itself.
+        let is_module = item.name.ends_with(|c: char| c.is_ascii_digit());
+        match (known, named) {
+            (Some(Class::Fan), Class::Airflow) | (None, _) => named,
+            (Some(Class::Temperature), Class::Power) if is_module => named,
+            (Some(class), _) => class,
+        }
+    }
+}
+
 impl Item<Environment> for EnvironmentItem {
-    fn points(self, _: &mut Environment, scope: &Scope, points: &mut Points) {
+    fn points(self, environment: &mut Environment, scope: &Scope, points: &mut Points) {
         let tags = [scope.re_name(), &self.name];
         points.push(&TEMPERATURE, &tags, &self);
-        // What kind of item it is only its name says.
-        let named = |words: &[&str]| words.iter().any(|word| self.name.contains(word));
-        if named(&["Power Supply", "PEM", "PSM"]) {
-            points.push(&POWER, &tags, &self);
-        } else if named(&["Airflow"]) {
-            points.push(&AIRFLOW, &tags, &self);
-        } else if named(&["Fan"]) {
-            points.push(&FAN, &tags, &self);
-        }
+        let measurement = match environment.class(scope.re_name(), &self) {
+            Class::Temperature => &SENSOR,
+            Class::Power => &POWER,
+            Class::Fan => &FAN,
+            Class::Airflow => &AIRFLOW,
+            Class::Other => return,
+        };
+        points.push(measurement, &tags, &self);
     }
 }
 

@@ -51,6 +51,27 @@ static INTERFACE: Measurement<Interface> = Measurement {
         counter("receive_drops", "", "Drops on input.", |i| i.input_error_list.input_drops),
         counter("transmit_errors", "", "Errors on output.", |i| i.output_error_list.output_errors),
         counter("transmit_drops", "", "Drops on output.", |i| i.output_error_list.output_drops),
+        counter("carrier_transitions_total", "", "Times the carrier came or went.", |i| {
+            i.output_error_list.carrier_transitions
+        }),
+        counter("output_collisions_total", "", "Collisions.", |i| {
+            i.output_error_list.output_collisions
+        }),
+        counter("aged_packets_total", "packets", "Packets that waited too long to be sent.", |i| {
+            i.output_error_list.aged_packets
+        }),
+        counter("output_fifo_errors_total", "", "FIFO errors on output.", |i| {
+            i.output_error_list.output_fifo_errors
+        }),
+        counter("hs_link_crc_errors_total", "", "CRC errors on the links to the fabric.", |i| {
+            i.output_error_list.hs_link_crc_errors
+        }),
+        counter("mtu_errors_total", "", "Packets larger than the MTU.", |i| {
+            i.output_error_list.mtu_errors
+        }),
+        counter("output_resource_errors_total", "", "Packets that had no buffer.", |i| {
+            i.output_error_list.output_resource_errors
+        }),
         level("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
         level("mtu", "bytes", "MTU; 65535 where it is unlimited.", |i| i.mtu.as_ref()?.0),
         level("admin_up", "", "1 if it is enabled.", |i| is(i.admin_status.as_deref(), "up")),
@@ -149,6 +170,8 @@ struct Interface {
     oper_status: Option<String>,
     speed: Option<Speed>,
     if_speed_cfg: Option<Speed>,
+    #[serde(default)]
+    ethernet_autonegotiation: Autonegotiation,
     mtu: Option<Mtu>,
     bpdu_error: Option<String>,
     interface_flapped: Option<Flapped>,
@@ -205,6 +228,27 @@ struct InputErrors {
 struct OutputErrors {
     output_errors: Option<u64>,
     output_drops: Option<u64>,
+    carrier_transitions: Option<u64>,
+    output_collisions: Option<u64>,
+    aged_packets: Option<u64>,
+    output_fifo_errors: Option<u64>,
+    hs_link_crc_errors: Option<u64>,
+    mtu_errors: Option<u64>,
+    output_resource_errors: Option<u64>,
+}
+
+/// What the two ends of a link have agreed on.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Autonegotiation {
+    link_partner_speed: Option<Speed>,
+    local_info: LocalInfo,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct LocalInfo {
+    local_link_speed: Option<Speed>,
 }
 
 #[derive(Default, Deserialize)]
@@ -255,17 +299,21 @@ impl Interface {
         self.traffic()?.ipv6_transit_statistics.as_deref()
     }
 
-    /// In bit/s. Where it is left to negotiation the name of the port says the most it can be.
+    /// In bit/s: what is set, or else what the two ends have agreed on. Where the reply says
+    /// neither, the name of the port says the most it can be.
     fn speed(&self) -> Option<u64> {
-        if let Some(Speed::BitRate(configured)) = self.if_speed_cfg {
-            return Some(configured);
-        }
-        match self.speed.as_ref()? {
-            Speed::BitRate(rate) => Some(*rate),
+        let Autonegotiation { link_partner_speed, local_info } = &self.ethernet_autonegotiation;
+        let said =
+            [&self.if_speed_cfg, &self.speed, &local_info.local_link_speed, link_partner_speed];
+        let rate = |speed: &Option<Speed>| match speed {
+            Some(Speed::BitRate(rate)) => Some(*rate),
+            _ => None,
+        };
+        said.into_iter().find_map(rate).or_else(|| match self.speed.as_ref()? {
             Speed::Negotiated if self.name.starts_with("ge-") => Some(1_000_000_000),
             Speed::Negotiated if self.name.starts_with("xe-") => Some(10_000_000_000),
-            Speed::Negotiated | Speed::Unlimited => None,
-        }
+            _ => None,
+        })
     }
 }
 
@@ -281,9 +329,9 @@ enum Speed {
 impl TryFrom<String> for Speed {
     type Error = String;
     fn try_from(text: String) -> Result<Speed, String> {
-        match &*text {
-            "Auto" | "Unspecified" => Ok(Speed::Negotiated),
-            "Unlimited" => Ok(Speed::Unlimited),
+        match &*text.to_ascii_lowercase() {
+            "auto" | "unspecified" => Ok(Speed::Negotiated),
+            "unlimited" => Ok(Speed::Unlimited),
             _ => match BitRate::of(&text) {
                 Some(BitRate(rate)) => Ok(Speed::BitRate(rate.round() as u64)),
                 None => Err(format!("`{}` is not a speed", first_line(&text))),
