@@ -73,7 +73,7 @@ impl Output {
             OutputKind::Influxdb(_) => "influxdb",
             OutputKind::Kafka(_) => "kafka",
             OutputKind::Prometheus(_) => "prometheus",
-            OutputKind::RemoteWrite(_) => "remote_write",
+            OutputKind::RemoteWrite(_) => output::remote_write::OUTPUT,
         }
     }
 }

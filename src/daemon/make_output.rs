@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::http_client::Login;
+use crate::base::sys;
 use crate::config::{self, Format, OutputKind};
 use crate::output::influxdb::{self, Influxdb, Target};
 use crate::output::kafka::{self, Kafka};
@@ -95,7 +96,9 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
             bounds.chunk_points_max = settings.batch_points_max;
             bounds.chunk_bytes_max = settings.batch_bytes_max;
             bounds.flush_interval = settings.flush_interval;
-            let encode: Encode = Box::new(remote_write::encode);
+            let instance = sys::hostname();
+            let encode: Encode =
+                Box::new(move |batch, out| remote_write::encode(&instance, batch, out));
             (encode, End::Sink(Box::new(RemoteWrite::new(settings)?)))
         }
     };

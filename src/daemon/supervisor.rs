@@ -14,7 +14,7 @@ use crate::base::sync::lock;
 use crate::base::sys;
 use crate::config::Config;
 use crate::dependency;
-use crate::output::{self, Output, Outputs, Patience};
+use crate::output::{self, Output, Outputs, Patience, remote_write};
 use crate::point::{Batch, Points};
 use crate::poll::{Ask, registry, schedule};
 use crate::serve::{Program, Wanted};
@@ -125,16 +125,23 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Sends what perijove knows of itself through every output; those that are asked for it tell
-    /// it then.
+    /// Sends what perijove knows of itself through every output, and to Prometheus what it gets from
+    /// a scrape; those that are asked for it tell it then.
     pub fn report(&self, scratch: &mut Vec<u8>) {
         let mut outputs = self.outputs();
         outputs.retain(|output| output.latest.is_none());
-        let own = self.units.points(&Wanted::default(), false);
-        for (node, time_ns, points) in &own {
-            let (time_ns, collector) = (*time_ns, "perijove");
-            let batch = Batch { node, collector, time_ns, points };
-            output::push(&outputs, &batch, scratch, &mut Patience::none());
+        let is_prometheus = |output: &Arc<Output>| output.name == remote_write::OUTPUT;
+        let (prometheus, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_prometheus);
+        for (outputs, for_prometheus) in [(others, false), (prometheus, true)] {
+            if outputs.is_empty() {
+                continue;
+            }
+            let own = self.units.points(&Wanted::default(), for_prometheus);
+            for (node, time_ns, points) in &own {
+                let (time_ns, collector) = (*time_ns, "perijove");
+                let batch = Batch { node, collector, time_ns, points };
+                output::push(&outputs, &batch, scratch, &mut Patience::none());
+            }
         }
     }
 

@@ -31,12 +31,29 @@ pub struct RemoteWriteConfig {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Appends the batch's records, one for each point, even if none of its fields is a number.
-pub fn encode(batch: &Batch, out: &mut Vec<u8>) -> Encoded {
+/// The output's name in the settings, and in what is reported of it.
+pub const OUTPUT: &str = "remote_write";
+
+/// What the series would get from a scrape: the job of prometheus.yml beside this program.
+const JOB: &str = "perijove";
+
+/// A label's name after a scrape, in which `job` and `instance` are the target's.
+fn scraped(name: &str) -> &str {
+    match name {
+        "job" => "exported_job",
+        "instance" => "exported_instance",
+        name => name,
+    }
+}
+
+/// Appends the batch's records, one for each point, even if none of its fields is a number. The
+/// labels are those that a scrape of the machine `instance` gives, so that queries and alerts need
+/// not know which way the samples came.
+pub fn encode(instance: &str, batch: &Batch, out: &mut Vec<u8>) -> Encoded {
     let time = batch.time_ns / 1_000_000;
     let mut encoded = Encoded::default();
     for point in batch.points.iter() {
-        if point.has_label_twice(&["target"]) {
+        if point.has_label_twice(&["target", "exported_job", "exported_instance"]) {
             encoded.rejected += 1;
             continue;
         }
@@ -46,8 +63,9 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) -> Encoded {
             .filter(|(_, info, _)| info.kind == Kind::Info)
             .map(|(index, ..)| index)
             .collect();
-        let mut labels: Vec<(&str, &str)> = Vec::new();
-        each_label(batch.node, &point, &infos, |name, value| labels.push((name, value)));
+        let mut labels = vec![("job", JOB), ("instance", instance)];
+        let mut add = |name, value| labels.push((scraped(name), value));
+        each_label(batch.node, &point, &infos, &mut add);
         // The protocol wants them sorted.
         labels.sort_unstable_by_key(|(name, _)| *name);
         for (name, value) in labels.iter().filter(|(_, value)| !value.is_empty()) {
@@ -299,7 +317,7 @@ mod tests {
     static PORT: Measurement<f64> = Measurement {
         name: "port",
         help: "A port.",
-        tags: &["name", "Area"],
+        tags: &["name", "Area", "instance"],
         fields: &[
             labelled("what", info("description", "", |_| Some("a\t\"b\"\\\nc"))),
             counter("bytes", "", "", |_| Some(7)),
@@ -326,13 +344,13 @@ mod tests {
 
     fn records() -> Vec<u8> {
         let mut points = Points::default();
-        points.push(&PORT, &["ge-0/0/0", "0.0.0.0"], &f64::NEG_INFINITY);
-        points.push(&PORT, &["forged", ""], &1.0);
+        points.push(&PORT, &["ge-0/0/0", "0.0.0.0", "red"], &f64::NEG_INFINITY);
+        points.push(&PORT, &["forged", "", ""], &1.0);
         points.label("name", "forged");
-        points.push(&PORT, &["é", ""], &1e300);
+        points.push(&PORT, &["é", "", ""], &1e300);
         let (node, collector, time_ns) = ("r1", "c", 1_700_000_000_123_456_789);
         let mut out = Vec::new();
-        let encoded = encode(&Batch { node, collector, time_ns, points: &points }, &mut out);
+        let encoded = encode("m1", &Batch { node, collector, time_ns, points: &points }, &mut out);
         assert_eq!(encoded, Encoded { clamped: 0, rejected: 1 });
         out
     }
@@ -343,11 +361,20 @@ mod tests {
         assert_eq!(records.iter().filter(|byte| **byte == b'\n').count(), 2);
         let found = series(&records);
         let labels = |metric: &str, name: &str, area: Option<&str>| -> Labels {
-            let area = area.map(|area| ("Area", area));
-            let rest =
-                [("__name__", metric), ("name", name), ("target", "r1"), ("what", "a\t\"b\"\\\nc")];
-            let all = area.into_iter().chain(rest);
-            all.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+            let routed = area.map(|area| [("Area", area), ("exported_instance", "red")]);
+            let rest = [
+                ("__name__", metric),
+                ("instance", "m1"),
+                ("job", "perijove"),
+                ("name", name),
+                ("target", "r1"),
+                ("what", "a\t\"b\"\\\nc"),
+            ];
+            let all = routed.into_iter().flatten().chain(rest);
+            let mut all: Labels =
+                all.map(|(n, value)| (n.to_string(), value.to_string())).collect();
+            all.sort();
+            all
         };
         let time = 1_700_000_000_123;
         let expected = [

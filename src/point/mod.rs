@@ -206,6 +206,8 @@ const RESERVED_LABELS: &[&str] = &[
     "tags",
     "job",
     "instance",
+    "exported_job",
+    "exported_instance",
     "le",
     "quantile",
 ];

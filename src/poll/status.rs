@@ -83,7 +83,8 @@ static SESSION: Measurement<SessionStatus> = Measurement {
     ],
 };
 
-/// What junos_exporter says of itself, for Prometheus only: elsewhere it would be there twice.
+/// What junos_exporter says of itself, for Prometheus only, which scrapes it or is written to:
+/// elsewhere it would be there twice.
 static UP: Measurement<CollectorStatus> = Measurement {
     name: "",
     help: "A router, as junos_exporter has it.",

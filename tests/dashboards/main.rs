@@ -9,6 +9,7 @@ mod queries;
 #[path = "../series/mod.rs"]
 mod series;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use common::influxd::Influxd;
 use common::needs::{PYTHON, skips};
 use common::perijove::{Daemon, FAST, local_router, run_with};
 use common::process::run;
-use common::prometheus::Prometheus;
+use common::prometheus::{self, Prometheus};
 use common::temporary::Directory;
 use common::{free_port, now_ns, program, target_directory};
 use flavours::{differences, rows};
@@ -254,6 +255,84 @@ fn a_real_prometheus_answers_every_query_and_shows_its_console() {
     assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 50_000, "{} bytes", bytes.len());
     println!("{} shows the console", picture.display());
     assert_eq!(daemon.stop().code, 0);
+}
+
+/// The alerts of a server that is written to are those of one that scrapes, also where routers are
+/// silent, and so are the series that dashboards find.
+#[test]
+fn samples_that_are_written_give_what_samples_that_are_scraped_give() {
+    if skips(&["prometheus"]) {
+        return;
+    }
+    let alerts = packaging("prometheus/alerts.yml").display().to_string();
+    let receive = ["--web.enable-remote-write-receiver".to_string()];
+    let rules = format!("global: {{ evaluation_interval: 1s }}\nrule_files: [{alerts:?}]\n");
+    let written = Prometheus::start_with(&format!("{rules}scrape_configs: []\n"), &receive);
+    let port = free_port();
+    let scraped =
+        Prometheus::start_with(&format!("{rules}{}", prometheus::scrape("1s", &[port], "")), &[]);
+    let output = format!(
+        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+         [output.remote_write]\nurl = \"{}/api/v1/write\"\nflush_interval = \"100ms\"\n",
+        written.url()
+    );
+    let silent =
+        "[[router]]\nname = \"silent\"\ntransport = \"local\"\ncommand = [\"/bin/false\"]\n";
+    let daemon = Daemon::start(&settings("--clock 5000 --step 0", &format!("{silent}{output}")));
+
+    let labels = |server: &Prometheus, query: &str| -> BTreeSet<_> {
+        server.query(query).into_iter().map(|(labels, _)| labels).collect()
+    };
+    let named = [
+        "ALERTS",
+        "junos_up",
+        "junos_up == 0",
+        "junos_collect_duration_seconds",
+        "junos_collector_duration_seconds",
+        "junos_bgp_session_up",
+    ];
+    let of_routers = queries("prometheus").into_iter().filter(|q| !q.text.contains("planet_"));
+    let mut different: Vec<String> = of_routers.map(|query| with_values(&query.text)).collect();
+    different.extend(named.map(String::from));
+    let number = different.len();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !different.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_secs(1));
+        different.retain(|query| {
+            let here = labels(&scraped, query);
+            here.is_empty() || here != labels(&written, query)
+        });
+    }
+    let sides = |query: &String| {
+        format!("{query}\n{:?}\n{:?}", labels(&scraped, query), labels(&written, query))
+    };
+    let sides: Vec<String> = different.iter().map(sides).collect();
+    assert!(sides.is_empty(), "{} of {number}:\n{}", sides.len(), sides.join("\n"));
+    for server in [&scraped, &written] {
+        for alert in ["RouterDown", "InterfaceDown", "BgpSessionDown", "PerijoveCollectorFails"] {
+            let expression = format!("ALERTS{{alertname={alert:?}}}");
+            common::wait_for(alert, || (server.count(&expression) > 0).then_some(()));
+        }
+        let down = "ALERTS{alertname=\"RouterDown\", target!=\"silent\"}";
+        assert_eq!(server.count(down), 0);
+    }
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn each_alert_fires_on_what_is_broken_and_on_nothing_else() {
+    if skips(&["promtool"]) {
+        return;
+    }
+    let cases = packaging("prometheus/alerts_test.yml");
+    let tested = run(Command::new(program("promtool")).args(["test", "rules"]).arg(&cases));
+    assert_eq!(tested.code, 0, "{}{}", tested.stdout, tested.stderr);
+    let (alerts, cases) = (read(&packaging("prometheus/alerts.yml")), read(&cases));
+    let names = alerts.lines().filter_map(|line| line.trim_start().strip_prefix("- alert: "));
+    for alert in names {
+        let fires = format!("alertname: {alert}\n        exp_alerts:\n");
+        assert!(cases.contains(&fires), "no case in which {alert} fires");
+    }
 }
 
 #[test]
