@@ -62,6 +62,8 @@ pub struct Query<C: 'static> {
 pub enum Rpc<C> {
     /// The operation inside `<rpc>`, verbatim.
     Once(&'static str),
+    /// The same, in polls where the collector's settings and earlier replies want it.
+    When(&'static str, fn(&C) -> bool),
     /// None, one or several, as the collector's settings and earlier replies have it; the first
     /// field is what the reference shows.
     Each(&'static str, fn(&C) -> Vec<String>),
@@ -199,6 +201,8 @@ impl<C: Collector> Poll for C {
     fn rpcs(&self, query: usize) -> Vec<Cow<'static, str>> {
         match C::QUERIES[query].rpc {
             Rpc::Once(rpc) => vec![Cow::Borrowed(rpc)],
+            Rpc::When(rpc, wanted) if wanted(self) => vec![Cow::Borrowed(rpc)],
+            Rpc::When(..) => Vec::new(),
             Rpc::Each(_, rpcs) => rpcs(self).into_iter().map(Cow::Owned).collect(),
         }
     }
@@ -207,7 +211,7 @@ impl<C: Collector> Poll for C {
     }
     fn rpc_shown(&self, query: usize) -> &'static str {
         match C::QUERIES[query].rpc {
-            Rpc::Once(rpc) | Rpc::Each(rpc, _) => rpc,
+            Rpc::Once(rpc) | Rpc::When(rpc, _) | Rpc::Each(rpc, _) => rpc,
         }
     }
     fn reads_alike(&self, query: usize, other: usize) -> bool {

@@ -300,14 +300,16 @@ fn cut(words: String) -> String {
 mod tests {
     use super::*;
     use crate::collector::{Collector, Item, Query, Rpc, entry, item};
-    use crate::point::{Measurement, Schema, level};
+    use crate::point::{Definition, Measurement, Schema, gauge};
+    use crate::xml::items::Scope;
+    use crate::xml::shapes::Leaves;
 
-    static THING: Measurement<Leaves> = Measurement {
+    static THING: Measurement<Leaves> = Measurement::new(|| Definition {
         name: "thing",
         help: "A thing.",
         tags: &["name"],
-        fields: &[level("value", "", "Its value.", |thing| thing.integer("value"))],
-    };
+        fields: vec![gauge("value", "", "Its value.", |thing| thing.integer("value"))],
+    });
 
     #[derive(serde::Deserialize)]
     struct Thing(Leaves);
@@ -329,7 +331,7 @@ mod tests {
             rpc: Rpc::Once("<get-things/>"),
             command: "show things",
             roots: &["things"],
-            items: &[item::<Things, Thing>("thing")],
+            items: &[item::<_, Thing>("thing")],
         }];
         const MEASUREMENTS: &'static [&'static dyn Schema] = &[&THING];
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -14,36 +14,36 @@ pub struct Accounting {
     fpcs: BTreeSet<u32>,
 }
 
-static FLOWS: Measurement<Flows> = Measurement {
+static FLOWS: Measurement<Flows> = Measurement::new(|| Definition {
     name: "accounting_inline",
     help: "Flows that an FPC accounts.",
     tags: &["fpc"],
-    fields: &[
-        level("active_flow_count", "", "Active flows.", |f| f.inline_active_flows),
-        level("ipv4_active_flow_count", "", "Active IPv4 flows.", |f| f.inline_ipv4_active_flows),
-        level("ipv6_active_flow_count", "", "Active IPv6 flows.", |f| f.inline_ipv6_active_flows),
-        level("flow_count", "", "Flows since the FPC started.", |f| f.inline_flows),
-        level("ipv4_flow_count", "", "IPv4 flows.", |f| f.inline_ipv4_total_flows),
-        level("ipv6_flow_count", "", "IPv6 flows.", |f| f.inline_ipv6_total_flows),
+    fields: vec![
+        gauge("active_flow_count", "", "Active flows.", |f| f.inline_active_flows),
+        gauge("ipv4_active_flow_count", "", "Active IPv4 flows.", |f| f.inline_ipv4_active_flows),
+        gauge("ipv6_active_flow_count", "", "Active IPv6 flows.", |f| f.inline_ipv6_active_flows),
+        gauge("flow_count", "", "Flows since the FPC started.", |f| f.inline_flows),
+        gauge("ipv4_flow_count", "", "IPv4 flows.", |f| f.inline_ipv4_total_flows),
+        gauge("ipv6_flow_count", "", "IPv6 flows.", |f| f.inline_ipv6_total_flows),
     ],
-};
+});
 
-static FAILURES: Measurement<Failures> = Measurement {
+static FAILURES: Measurement<Failures> = Measurement::new(|| Definition {
     name: "accounting_inline",
     help: "Flows that an FPC could not account.",
     tags: &["fpc"],
-    fields: &[
-        level("creation_failure_count", "", "Flows that could not be created.", |f| {
+    fields: vec![
+        gauge("creation_failure_count", "", "Flows that could not be created.", |f| {
             f.inline_flow_creation_failures
         }),
-        level("ipv4_creation_failure_count", "", "IPv4 flows that could not be created.", |f| {
+        gauge("ipv4_creation_failure_count", "", "IPv4 flows that could not be created.", |f| {
             f.inline_ipv4_flow_creation_failures
         }),
-        level("ipv6_creation_failure_count", "", "IPv6 flows that could not be created.", |f| {
+        gauge("ipv6_creation_failure_count", "", "IPv6 flows that could not be created.", |f| {
             f.inline_ipv6_flow_creation_failures
         }),
     ],
-};
+});
 
 impl Collector for Accounting {
     const NAME: &'static str = "accounting";
@@ -54,7 +54,7 @@ impl Collector for Accounting {
             rpc: Rpc::Once("<get-service-accounting-status-inline-jflow-flow-information/>"),
             command: "show services accounting flow inline-jflow",
             roots: &["services-accounting-information"],
-            items: &[item::<Accounting, Flows>("inline-jflow-flow-information")],
+            items: &[item::<_, Flows>("inline-jflow-flow-information")],
         },
         Query {
             rpc: Rpc::Each(
@@ -65,7 +65,7 @@ impl Collector for Accounting {
             ),
             command: "show services accounting errors inline-jflow fpc-slot FPC",
             roots: &["services-accounting-information"],
-            items: &[item::<Accounting, Failures>("inline-jflow-error-information")],
+            items: &[item::<_, Failures>("inline-jflow-error-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FLOWS, &FAILURES];

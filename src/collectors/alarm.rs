@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::collector::outcome::Answered;
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 settings! {
@@ -25,22 +25,22 @@ pub struct Alarm {
     seen: BTreeSet<(String, AlarmDetail)>,
 }
 
-static COUNTS: Measurement<Alarm> = Measurement {
+static COUNTS: Measurement<Alarm> = Measurement::new(|| Definition {
     name: "alarms",
     help: "Active alarms of the router, each description counted once.",
     tags: &[],
-    fields: &[
-        level("yellow_count", "", "Alarms of class Minor.", |a| Some(a.yellow.len() as u64)),
-        level("red_count", "", "Alarms of class Major.", |a| Some(a.red.len() as u64)),
+    fields: vec![
+        gauge("yellow_count", "", "Alarms of class Minor.", |a| Some(a.yellow.len() as u64)),
+        gauge("red_count", "", "Alarms of class Major.", |a| Some(a.red.len() as u64)),
     ],
-};
+});
 
-static SET: Measurement<AlarmDetail> = Measurement {
+static SET: Measurement<AlarmDetail> = Measurement::new(|| Definition {
     name: "alarms",
     help: "An alarm that is active.",
     tags: &["class", "type", "description"],
-    fields: &[level("set", "", "1 while the alarm is active.", |_| Some(1))],
-};
+    fields: vec![gauge("set", "", "1 while the alarm is active.", |_| Some(1))],
+});
 
 impl Alarm {
     pub fn new(settings: AlarmSettings) -> Alarm {
@@ -57,13 +57,13 @@ impl Collector for Alarm {
             rpc: Rpc::Once("<get-system-alarm-information/>"),
             command: "show system alarms",
             roots: &["alarm-information"],
-            items: &[item::<Alarm, AlarmDetail>("alarm-detail")],
+            items: &[item::<_, AlarmDetail>("alarm-detail")],
         },
         Query {
             rpc: Rpc::Once("<get-alarm-information/>"),
             command: "show chassis alarms",
             roots: &["alarm-information"],
-            items: &[item::<Alarm, AlarmDetail>("alarm-detail")],
+            items: &[item::<_, AlarmDetail>("alarm-detail")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];

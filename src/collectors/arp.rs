@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -15,12 +15,12 @@ pub struct Arp {
     entries: BTreeMap<(String, String), u64>,
 }
 
-static ENTRIES: Measurement<u64> = Measurement {
+static ENTRIES: Measurement<u64> = Measurement::new(|| Definition {
     name: "arp",
     help: "The ARP table's entries of an interface.",
     tags: &["interface"],
-    fields: &[level("entries", "", "Entries.", |count| Some(*count))],
-};
+    fields: vec![gauge("entries", "", "Entries.", |count| Some(*count))],
+});
 
 impl Collector for Arp {
     const NAME: &'static str = "arp";
@@ -30,7 +30,7 @@ impl Collector for Arp {
         rpc: Rpc::Once("<get-arp-table-information><no-resolve/></get-arp-table-information>"),
         command: "show arp no-resolve",
         roots: &["arp-table-information"],
-        items: &[item::<Arp, Entry>("arp-table-entry")],
+        items: &[item::<_, Entry>("arp-table-entry")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ENTRIES];
 

@@ -3,19 +3,19 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
 #[derive(Default)]
 pub struct Bfd;
 
-static STATE: Measurement<Session> = Measurement {
+static STATE: Measurement<Session> = Measurement::new(|| Definition {
     name: "bfd",
     help: "A BFD session, once for each protocol that uses it.",
     tags: &["neighbor", "interface", "client", "multihop_routing_table_index"],
-    fields: &[level("state", "", "1 if the session is up.", |s| is(s.state(), "Up"))],
-};
+    fields: vec![gauge("state", "", "1 if the session is up.", |s| is(s.state(), "Up"))],
+});
 
 impl Collector for Bfd {
     const NAME: &'static str = "bfd";
@@ -26,7 +26,7 @@ impl Collector for Bfd {
         rpc: Rpc::Once("<get-bfd-session-information><extensive/></get-bfd-session-information>"),
         command: "show bfd session extensive",
         roots: &["bfd-session-information"],
-        items: &[item::<Bfd, Session>("bfd-session")],
+        items: &[item::<_, Session>("bfd-session")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATE];
 }

@@ -8,7 +8,7 @@ use crate::collector::logical_systems::LogicalSystems;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Measurement, Points, Schema, gauge, info, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{is, routing_instance, state_number};
 
@@ -32,35 +32,35 @@ const TAGS: &[&str] = &["asn", "ip", "group", "interface", "logical_system", "in
 const TABLE_TAGS: &[&str] =
     &["asn", "ip", "group", "interface", "logical_system", "instance", "table"];
 
-static SESSION: Measurement<Peer> = Measurement {
+static SESSION: Measurement<Peer> = Measurement::new(|| Definition {
     name: "bgp_session",
     help: "A BGP session with a peer.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("description", "The peer's description.", |p| Some(&p.description)),
-        level("up", "", "1 if the session is established.", |p| is(p.state(), "Established")),
-        level("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up),
-        level(
+        gauge("up", "", "1 if the session is established.", |p| is(p.state(), "Established")),
+        gauge("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up),
+        gauge(
             "state",
             "",
             "Active 1, Connect 2, Established 3, Idle 4, OpenConfirm 5, OpenSent 6, \
              route reflector client 7, other 0.",
             |p| state_number(p.state(), STATES),
         ),
-        level("messages_input_count", "", "Messages received.", |p| p.input_messages),
-        level("messages_output_count", "", "Messages sent.", |p| p.output_messages),
-        level("flap_count", "", "Times the session went down.", |p| p.flap_count),
-        level("metric_out", "", "MED that is sent.", |p| p.bgp_option_information.metric_out),
-        level("preference", "", "Route preference.", |p| p.bgp_option_information.preference),
-        level("hold_time_seconds", "s", "Hold time.", |p| p.bgp_option_information.holdtime),
+        gauge("messages_input_count", "", "Messages received.", |p| p.input_messages),
+        gauge("messages_output_count", "", "Messages sent.", |p| p.output_messages),
+        gauge("flap_count", "", "Times the session went down.", |p| p.flap_count),
+        gauge("metric_out", "", "MED that is sent.", |p| p.bgp_option_information.metric_out),
+        gauge("preference", "", "Route preference.", |p| p.bgp_option_information.preference),
+        gauge("hold_time_seconds", "s", "Hold time.", |p| p.bgp_option_information.holdtime),
     ],
-};
+});
 
-static SESSION_INFO: Measurement<Peer> = Measurement {
+static SESSION_INFO: Measurement<Peer> = Measurement::new(|| Definition {
     name: "bgp_session",
     help: "How a BGP session is configured.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("description", "The peer's description.", |p| Some(&p.description)),
         info("local_as", "AS number of this side.", Peer::local_as),
         info("import_policy", "Import policies.", |p| {
@@ -83,28 +83,28 @@ static SESSION_INFO: Measurement<Peer> = Measurement {
         text("last_flap_event", "What brought the session down last.", |p| {
             Some(&p.last_flap_event)
         }),
-        level("info", "", "1; the facts are in the labels.", |_| Some(1)),
+        gauge("info", "", "1; the facts are in the labels.", |_| Some(1)),
     ],
-};
+});
 
-static PREFIXES: Measurement<Rib> = Measurement {
+static PREFIXES: Measurement<Rib> = Measurement::new(|| Definition {
     name: "bgp_session_prefixes",
     help: "Prefixes exchanged with a BGP peer, by routing table.",
     tags: TABLE_TAGS,
-    fields: &[
+    fields: vec![
         info("description", "The peer's description.", |r| Some(&r.description)),
-        level("received_count", "", "Prefixes received.", |r| r.received_prefix_count),
-        level("accepted_count", "", "Prefixes accepted.", |r| r.accepted_prefix_count),
-        level("rejected_count", "", "Prefixes suppressed.", |r| r.suppressed_prefix_count),
-        level("active_count", "", "Prefixes in use.", |r| r.active_prefix_count),
-        level("advertised_count", "", "Prefixes advertised.", |r| r.advertised_prefix_count),
-        level("limit_count", "", "Prefixes allowed.", |r| r.limit),
+        gauge("received_count", "", "Prefixes received.", |r| r.received_prefix_count),
+        gauge("accepted_count", "", "Prefixes accepted.", |r| r.accepted_prefix_count),
+        gauge("rejected_count", "", "Prefixes suppressed.", |r| r.suppressed_prefix_count),
+        gauge("active_count", "", "Prefixes in use.", |r| r.active_prefix_count),
+        gauge("advertised_count", "", "Prefixes advertised.", |r| r.advertised_prefix_count),
+        gauge("limit_count", "", "Prefixes allowed.", |r| r.limit),
         gauge("limit_percentage", "", "Received as a fraction of allowed, 0 to 1.", |r| {
             let fraction = r.received_prefix_count? as f64 / r.limit? as f64;
             Some((fraction * 100.0).round() / 100.0)
         }),
     ],
-};
+});
 
 const STATES: &[(&str, u64)] = &[
     ("Active", 1),
@@ -137,7 +137,7 @@ impl Collector for Bgp {
             }),
             command: "show bgp group",
             roots: &["bgp-group-information"],
-            items: &[item::<Bgp, Group>("bgp-group")],
+            items: &[item::<_, Group>("bgp-group")],
         },
         Query {
             rpc: Rpc::Each("<get-bgp-neighbor-information/>", |bgp| {
@@ -145,7 +145,7 @@ impl Collector for Bgp {
             }),
             command: "show bgp neighbor",
             roots: &["bgp-information"],
-            items: &[item::<Bgp, Peer>("bgp-peer")],
+            items: &[item::<_, Peer>("bgp-peer")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSION_INFO, &PREFIXES];

@@ -3,21 +3,21 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::BitRate;
 
 #[derive(Default)]
 pub struct ClassOfService;
 
-static INTERFACE: Measurement<Interface> = Measurement {
+static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "class_of_service",
     help: "Class of service of a physical interface.",
     tags: &["name"],
-    fields: &[
+    fields: vec![
         info("scheduler_map_name", "Its scheduler map.", |i| Some(&i.scheduler_map_name)),
-        level("queues_supported", "", "Queues that it has.", |i| i.interface_queues_supported),
-        level("queues_in_use", "", "Queues in use.", |i| i.interface_queues_in_use),
+        gauge("queues_supported", "", "Queues that it has.", |i| i.interface_queues_supported),
+        gauge("queues_in_use", "", "Queues in use.", |i| i.interface_queues_in_use),
         gauge("shaping_rate", "bit/s", "Rate that it is shaped to.", |i| {
             Some(i.interface_shaping_rate?.0)
         }),
@@ -25,14 +25,14 @@ static INTERFACE: Measurement<Interface> = Measurement {
             Some(i.interface_input_shaping_rate?.0)
         }),
     ],
-};
+});
 
-static OBJECT: Measurement<Option<u64>> = Measurement {
+static OBJECT: Measurement<Option<u64>> = Measurement::new(|| Definition {
     name: "class_of_service_object",
     help: "A classifier, rewrite rule or the like that is bound to a logical interface.",
     tags: &["name", "object_type", "object_subtype", "object_name"],
-    fields: &[level("index", "", "Its index.", |index| *index)],
-};
+    fields: vec![gauge("index", "", "Its index.", |index| *index)],
+});
 
 impl Collector for ClassOfService {
     const NAME: &'static str = "classofservice";
@@ -43,7 +43,7 @@ impl Collector for ClassOfService {
         rpc: Rpc::Once("<get-cos-interface-map-information/>"),
         command: "show class-of-service interface",
         roots: &["cos-interface-information"],
-        items: &[item::<ClassOfService, Interface>("interface-map")],
+        items: &[item::<_, Interface>("interface-map")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE, &OBJECT];
 }

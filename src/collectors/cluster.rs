@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, Leaves, state_number};
 
@@ -12,13 +12,13 @@ pub struct Cluster;
 
 const NODE_TAGS: &[&str] = &["cluster_id", "redundancy_group", "node"];
 
-static STATUS: Measurement<Leaves> = Measurement {
+static STATUS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "chassis_cluster_node",
     help: "A node's role in a redundancy group.",
     tags: NODE_TAGS,
-    fields: &[
+    fields: vec![
         labelled("status", info("status_name", "Its role in words.", status)),
-        level(
+        gauge(
             "status",
             "",
             "primary 1, secondary 2, secondary-hold 3, disabled 4, lost 5, not-configured 6, \
@@ -26,27 +26,27 @@ static STATUS: Measurement<Leaves> = Measurement {
             |node| state_number(status(node), STATES),
         ),
     ],
-};
+});
 
 fn status(node: &Leaves) -> Option<&str> {
     node.text("redundancy-group-status")
 }
 
-static PRIORITY: Measurement<Leaves> = Measurement {
+static PRIORITY: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "chassis_cluster_node",
     help: "A node's priority in a redundancy group.",
     tags: NODE_TAGS,
-    fields: &[level("priority", "", "Its priority.", |n| n.integer("device-priority"))],
-};
+    fields: vec![gauge("priority", "", "Its priority.", |n| n.integer("device-priority"))],
+});
 
-static GROUP: Measurement<Group> = Measurement {
+static GROUP: Measurement<Group> = Measurement::new(|| Definition {
     name: "chassis_cluster",
     help: "A redundancy group.",
     tags: &["cluster_id", "redundancy_group"],
-    fields: &[counter("failover_count", "", "Times it failed over.", |g| {
+    fields: vec![counter("failover_count", "", "Times it failed over.", |g| {
         g.redundancy_group_failover_count
     })],
-};
+});
 
 const STATES: &[(&str, u64)] = &[
     ("primary", 1),
@@ -66,7 +66,7 @@ impl Collector for Cluster {
         rpc: Rpc::Once("<get-chassis-cluster-status/>"),
         command: "show chassis cluster status",
         roots: &["chassis-cluster-status"],
-        items: &[item::<Cluster, Group>("redundancy-group")],
+        items: &[item::<_, Group>("redundancy-group")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATUS, &PRIORITY, &GROUP];
 }

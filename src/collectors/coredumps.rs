@@ -5,37 +5,37 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
 #[derive(Default)]
 pub struct CoreDumps;
 
-static ALL: Measurement<BTreeMap<String, File>> = Measurement {
+static ALL: Measurement<BTreeMap<String, File>> = Measurement::new(|| Definition {
     name: "coredumps",
     help: "Core dumps on a Routing Engine.",
     tags: &[],
-    fields: &[
-        level("files", "", "Files.", |files| Some(files.len() as u64)),
-        level("size", "bytes", "Their sizes together.", |files| {
-            Some(files.values().filter_map(|file| file.file_size).sum())
+    fields: vec![
+        gauge("files", "", "Files.", |files| Some(files.len() as u64)),
+        gauge("size", "bytes", "Their sizes together.", |files| {
+            Some(files.values().filter_map(|file| file.file_size).sum::<u64>())
         }),
-        level("newest_date", "s", "When the newest was written, since 1970.", |files| {
+        gauge("newest_date", "s", "When the newest was written, since 1970.", |files| {
             files.values().filter_map(File::date).max()
         }),
     ],
-};
+});
 
-static FILE: Measurement<File> = Measurement {
+static FILE: Measurement<File> = Measurement::new(|| Definition {
     name: "coredumps_file",
     help: "A core dump.",
     tags: &["file_name"],
-    fields: &[
-        level("size", "bytes", "Its size.", |file| file.file_size),
-        level("date", "s", "When it was written, since 1970.", File::date),
+    fields: vec![
+        gauge("size", "bytes", "Its size.", |file| file.file_size),
+        gauge("date", "s", "When it was written, since 1970.", File::date),
     ],
-};
+});
 
 impl Collector for CoreDumps {
     const NAME: &'static str = "coredumps";
@@ -45,7 +45,7 @@ impl Collector for CoreDumps {
         rpc: Rpc::Once("<get-system-core-dumps/>"),
         command: "show system core-dumps",
         roots: &["directory-list"],
-        items: &[item::<CoreDumps, DirectoryList>("directory-list")],
+        items: &[item::<_, DirectoryList>("directory-list")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &FILE];
 }

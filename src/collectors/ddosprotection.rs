@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, state_number};
 
@@ -22,54 +22,54 @@ pub struct DdosProtection {
 const PACKET: &[&str] = &["protocol", "packet"];
 const INSTANCE: &[&str] = &["protocol", "packet", "instance"];
 
-static STATISTICS_TOTALS: Measurement<Scope> = Measurement {
+static STATISTICS_TOTALS: Measurement<Scope> = Measurement::new(|| Definition {
     name: "ddos_protection_statistics",
     help: "Packet types that are policed.",
     tags: &[],
-    fields: &[
-        level("total_packet_types", "", "Packet types.", |s| total(s, "total-packet-types")),
+    fields: vec![
+        gauge("total_packet_types", "", "Packet types.", |s| total(s, "total-packet-types")),
         counter("total_received_traffic", "", "Packet types that had traffic.", |s| {
             total(s, "packet-types-rcvd-packets")
         }),
-        level("total_packets_in_violations", "", "Packet types in violation.", |s| {
+        gauge("total_packets_in_violations", "", "Packet types in violation.", |s| {
             total(s, "packet-types-in-violation")
         }),
     ],
-};
+});
 
-static PARAMETERS_TOTALS: Measurement<Scope> = Measurement {
+static PARAMETERS_TOTALS: Measurement<Scope> = Measurement::new(|| Definition {
     name: "ddos_protection_parameters",
     help: "Packet types that have a policer.",
     tags: &[],
-    fields: &[
-        level("total_packets_types", "", "Packet types.", |s| total(s, "total-packet-types")),
-        level("total_packets_modified", "", "Packet types whose policer is configured.", |s| {
+    fields: vec![
+        gauge("total_packets_types", "", "Packet types.", |s| total(s, "total-packet-types")),
+        gauge("total_packets_modified", "", "Packet types whose policer is configured.", |s| {
             total(s, "mod-packet-types")
         }),
     ],
-};
+});
 
-static FLOW_TOTALS: Measurement<Scope> = Measurement {
+static FLOW_TOTALS: Measurement<Scope> = Measurement::new(|| Definition {
     name: "ddos_protection_flow",
     help: "Packet types that flows can be detected for.",
     tags: &[],
-    fields: &[
-        level("total_packets_types", "", "Packet types.", |s| total(s, "total-packet-types")),
-        level("total_modified_packets_types", "", "Packet types that are configured.", |s| {
+    fields: vec![
+        gauge("total_packets_types", "", "Packet types.", |s| total(s, "total-packet-types")),
+        gauge("total_modified_packets_types", "", "Packet types that are configured.", |s| {
             total(s, "mod-packet-types")
         }),
     ],
-};
+});
 
 fn total(scope: &Scope, leaf: &str) -> Option<u64> {
     scope.get(leaf)?.parse().ok()
 }
 
-static SYSTEM: Measurement<Leaves> = Measurement {
+static SYSTEM: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_statistics_system_wide",
     help: "Packets of a type, over the whole router.",
     tags: PACKET,
-    fields: &[
+    fields: vec![
         counter("packets_received", "packets", "Received.", |l| l.integer("packet-received")),
         gauge("packets_arrival_rate", "packets/s", "Rate.", |l| l.quantity("packet-arrival-rate")),
         counter("packets_dropped", "packets", "Dropped.", |l| l.integer("packet-dropped")),
@@ -77,13 +77,13 @@ static SYSTEM: Measurement<Leaves> = Measurement {
             l.quantity("packet-arrival-rate-max")
         }),
     ],
-};
+});
 
-static INSTANCE_STATISTICS: Measurement<Leaves> = Measurement {
+static INSTANCE_STATISTICS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_statistics_instance",
     help: "Packets of a type, on the Routing Engine or an FPC.",
     tags: INSTANCE,
-    fields: &[
+    fields: vec![
         counter("packets_received", "packets", "Received.", |l| l.integer("packet-received")),
         gauge("packets_arrival_rate", "packets/s", "Rate.", |l| l.quantity("packet-arrival-rate")),
         counter("packets_dropped", "packets", "Dropped.", |l| l.integer("packet-dropped")),
@@ -97,13 +97,13 @@ static INSTANCE_STATISTICS: Measurement<Leaves> = Measurement {
             l.integer("packet-dropped-flows")
         }),
     ],
-};
+});
 
-static BASIC: Measurement<Leaves> = Measurement {
+static BASIC: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_parameters_basic",
     help: "The policer of a packet type.",
     tags: PACKET,
-    fields: &[
+    fields: vec![
         gauge("policer_bandwidth", "packets/s", "Rate that passes.", |l| {
             l.quantity("policer-bandwidth")
         }),
@@ -111,36 +111,36 @@ static BASIC: Measurement<Leaves> = Measurement {
         gauge("policer_time_recover", "s", "Time without violation that ends one.", |l| {
             l.quantity("policer-time-recover")
         }),
-        level("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
-        level("policer_priority", "", "Low 1, medium 2, high 3, very high 4, other 0.", |l| {
+        gauge("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
+        gauge("policer_priority", "", "Low 1, medium 2, high 3, very high 4, other 0.", |l| {
             let priorities = [("low", 1), ("medium", 2), ("high", 3), ("very high", 4)];
             state_number(l.text("policer-priority"), &priorities)
         }),
-        level("bypass_aggregate", "", "Yes 2, no 1, other 0.", |l| {
+        gauge("bypass_aggregate", "", "Yes 2, no 1, other 0.", |l| {
             state_number(l.text("policer-bypass-aggregate"), &[("yes", 2), ("no", 1)])
         }),
     ],
-};
+});
 
-static INSTANCE_PARAMETERS: Measurement<Leaves> = Measurement {
+static INSTANCE_PARAMETERS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_parameters_instance",
     help: "The policer of a packet type, on the Routing Engine or an FPC.",
     tags: INSTANCE,
-    fields: &[
+    fields: vec![
         gauge("policer_bandwidth", "packets/s", "Rate that passes.", |l| {
             l.quantity("policer-bandwidth")
         }),
         gauge("policer_burst", "packets", "Burst that passes.", |l| l.quantity("policer-burst")),
-        level("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
+        gauge("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
         gauge("policer_bandwidth_scale", "%", "Its part of the router's bandwidth.", |l| {
             l.quantity("policer-bandwidth-scale")
         }),
         gauge("policer_burst_scale", "%", "Its part of the router's burst.", |l| {
             l.quantity("policer-burst-scale")
         }),
-        level("hostbound_queue", "", "Queue of the packets.", |l| l.integer("hostbound-queue")),
+        gauge("hostbound_queue", "", "Queue of the packets.", |l| l.integer("hostbound-queue")),
     ],
-};
+});
 
 /// `Yes` is what the router as a whole has, `enabled` what each FPC has.
 fn enabled(policer: &Leaves) -> Option<u64> {
@@ -148,36 +148,36 @@ fn enabled(policer: &Leaves) -> Option<u64> {
     state_number(policer.text("policer-enable"), &states)
 }
 
-static FLOW_SYSTEM: Measurement<Leaves> = Measurement {
+static FLOW_SYSTEM: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_flow_system",
     help: "How flows of a packet type are detected.",
     tags: PACKET,
-    fields: &[
+    fields: vec![
         info("flow_detection_system", "Whether it is on.", |l| l.text(FLOW_DETECTION)),
         info("flow_detection_mode", "When flows are detected.", |l| l.text("detection-mode")),
         info("flow_log_flows", "Whether flows are logged.", |l| l.text("log-flows")),
         info("flow_timeout_flows", "Whether active flows time out.", |l| {
             l.text("timeout-active-flows")
         }),
-        level("detection_time", "s", "Time in violation until a flow is suspicious.", |l| {
+        gauge("detection_time", "s", "Time in violation until a flow is suspicious.", |l| {
             l.integer("detect-time")
         }),
-        level("recover_time", "s", "Time without violation that ends a flow.", |l| {
+        gauge("recover_time", "s", "Time without violation that ends a flow.", |l| {
             l.integer("recover-time")
         }),
-        level("timeout_time", "s", "Time after which a flow ends.", |l| l.integer("timeout-time")),
+        gauge("timeout_time", "s", "Time after which a flow ends.", |l| l.integer("timeout-time")),
     ],
-};
+});
 
 const FLOW_DETECTION: &str = "ddos-flow-detection-enabled";
 
 const LEVELS_HELP: &str = "Rate that a flow may have, by what flows are told apart.";
 
-static SUBSCRIBER: Measurement<Leaves> = Measurement {
+static SUBSCRIBER: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_flow_aggregation_level",
     help: LEVELS_HELP,
     tags: PACKET,
-    fields: &[
+    fields: vec![
         labelled(
             "detection_mode",
             info("subscriber_detection_mode", "Mode.", |l| l.text("sub-detection-mode")),
@@ -188,13 +188,13 @@ static SUBSCRIBER: Measurement<Leaves> = Measurement {
         ),
         gauge("subscriber", "packets/s", "For a subscriber.", |l| l.quantity("sub-bandwidth")),
     ],
-};
+});
 
-static LOGICAL_INTERFACE: Measurement<Leaves> = Measurement {
+static LOGICAL_INTERFACE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_flow_aggregation_level",
     help: LEVELS_HELP,
     tags: PACKET,
-    fields: &[
+    fields: vec![
         labelled(
             "detection_mode",
             info("logical_interface_detection_mode", "Mode.", |l| l.text("ifl-detection-mode")),
@@ -207,13 +207,13 @@ static LOGICAL_INTERFACE: Measurement<Leaves> = Measurement {
             l.quantity("ifl-bandwidth")
         }),
     ],
-};
+});
 
-static PHYSICAL_INTERFACE: Measurement<Leaves> = Measurement {
+static PHYSICAL_INTERFACE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ddos_protection_flow_aggregation_level",
     help: LEVELS_HELP,
     tags: PACKET,
-    fields: &[
+    fields: vec![
         labelled(
             "detection_mode",
             info("physical_interface_detection_mode", "Mode.", |l| l.text("ifd-detection-mode")),
@@ -228,10 +228,9 @@ static PHYSICAL_INTERFACE: Measurement<Leaves> = Measurement {
             l.quantity("ifd-bandwidth")
         }),
     ],
-};
+});
 
-const PACKET_TYPES: &[ItemOf<DdosProtection>] =
-    &[item::<DdosProtection, PacketType>("ddos-protocol")];
+const PACKET_TYPES: &[ItemOf<DdosProtection>] = &[item::<_, PacketType>("ddos-protocol")];
 
 const fn query(rpc: &'static str, command: &'static str) -> Query<DdosProtection> {
     let roots = &["ddos-protocols-information"];

@@ -3,87 +3,89 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema};
+use crate::point::{Definition, Measurement, Points, Schema};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, counter, level, total};
+use crate::xml::shapes::{Leaves, leaf_counter, leaf_gauge};
 
 #[derive(Default)]
 pub struct Dhcp;
 
-static STATISTICS: Measurement<Leaves> = Measurement {
+static STATISTICS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "dhcp_statistics",
     help: "What the DHCP server or relay dropped, by reason, and forwarded.",
     tags: &["service"],
-    fields: &[
-        total!("dropped-packet" = "dropped-packet-total"),
-        total!("dropped-packet-bad-hardware"),
-        total!("dropped-packet-bootp-packet"),
-        total!("dropped-packet-bad-bootp-opcode"),
-        total!("dropped-packet-bad-options"),
-        total!("dropped-packet-invalid-server-address"),
-        total!("dropped-packet-no-addresses"),
-        total!("dropped-packet-no-interface-cfg"),
-        total!("dropped-packet-no-local-address"),
-        total!("dropped-packet-too-short"),
-        total!("dropped-packet-send-error"),
-        total!("dropped-packet-option-60"),
-        total!("dropped-packet-relay-option"),
-        total!("dropped-packet-option-82"),
-        total!("dropped-packet-authentication"),
-        total!("dropped-packet-dynamic-profile"),
-        total!("dropped-packet-license"),
-        total!("dropped-packet-bad-dhcp-opcode"),
-        total!("dropped-packet-no-options"),
-        total!("dropped-packet-hop-limit"),
-        total!("dropped-packet-wait-time"),
-        total!("dropped-packet-ttl-expired"),
-        total!("dropped-packet-bad-udp-checksum"),
-        total!("dropped-packet-inactive-vlan"),
-        total!("dropped-packet-event-rate-analyzer"),
-        total!("dropped-packet-client-lookup"),
-        total!("dropped-packet-proxy-no-server-addr"),
-        total!("lease-time-violations-drop"),
-        total!("dropped-packet-leasequery-repl-no-circuitid"),
-        total!("dropped-packet-leasequery-repl-with-error-code"),
-        total!("dropped-packet-leasequery-repl-with-query-term"),
-        total!("dropped-packet-older-leasequery-repl"),
-        total!("dropped-packet-abort-leasequery-repl"),
-        total!("dropped-packet-during-leasequery-repl"),
-        total!("dropped-packet-relay-source-no-lpbk-interface"),
-        total!("dropped-packet-bad-gi-address"),
-        total!("dropped-packet-short-cycle-protect"),
-        total!("dropped-packet-invalid-subnet"),
-        total!("requested-ip-address-drop"),
-        total!("dropped-packet-load-balance-user-plane"),
-        total!("dropped-packet-dhcp-service" = "dropped-packet-dhcp-service-total"),
-        total!("forwarded-packets" = "forwarded-packets-total"),
-        total!("forwarded-bootrequest-packets"),
-        total!("forwarded-bootreply-packets"),
+    fields: vec![
+        leaf_counter("dropped-packet-total").renamed("dropped_packet").total(),
+        leaf_counter("dropped-packet-bad-hardware").total(),
+        leaf_counter("dropped-packet-bootp-packet").total(),
+        leaf_counter("dropped-packet-bad-bootp-opcode").total(),
+        leaf_counter("dropped-packet-bad-options").total(),
+        leaf_counter("dropped-packet-invalid-server-address").total(),
+        leaf_counter("dropped-packet-no-addresses").total(),
+        leaf_counter("dropped-packet-no-interface-cfg").total(),
+        leaf_counter("dropped-packet-no-local-address").total(),
+        leaf_counter("dropped-packet-too-short").total(),
+        leaf_counter("dropped-packet-send-error").total(),
+        leaf_counter("dropped-packet-option-60").total(),
+        leaf_counter("dropped-packet-relay-option").total(),
+        leaf_counter("dropped-packet-option-82").total(),
+        leaf_counter("dropped-packet-authentication").total(),
+        leaf_counter("dropped-packet-dynamic-profile").total(),
+        leaf_counter("dropped-packet-license").total(),
+        leaf_counter("dropped-packet-bad-dhcp-opcode").total(),
+        leaf_counter("dropped-packet-no-options").total(),
+        leaf_counter("dropped-packet-hop-limit").total(),
+        leaf_counter("dropped-packet-wait-time").total(),
+        leaf_counter("dropped-packet-ttl-expired").total(),
+        leaf_counter("dropped-packet-bad-udp-checksum").total(),
+        leaf_counter("dropped-packet-inactive-vlan").total(),
+        leaf_counter("dropped-packet-event-rate-analyzer").total(),
+        leaf_counter("dropped-packet-client-lookup").total(),
+        leaf_counter("dropped-packet-proxy-no-server-addr").total(),
+        leaf_counter("lease-time-violations-drop").total(),
+        leaf_counter("dropped-packet-leasequery-repl-no-circuitid").total(),
+        leaf_counter("dropped-packet-leasequery-repl-with-error-code").total(),
+        leaf_counter("dropped-packet-leasequery-repl-with-query-term").total(),
+        leaf_counter("dropped-packet-older-leasequery-repl").total(),
+        leaf_counter("dropped-packet-abort-leasequery-repl").total(),
+        leaf_counter("dropped-packet-during-leasequery-repl").total(),
+        leaf_counter("dropped-packet-relay-source-no-lpbk-interface").total(),
+        leaf_counter("dropped-packet-bad-gi-address").total(),
+        leaf_counter("dropped-packet-short-cycle-protect").total(),
+        leaf_counter("dropped-packet-invalid-subnet").total(),
+        leaf_counter("requested-ip-address-drop").total(),
+        leaf_counter("dropped-packet-load-balance-user-plane").total(),
+        leaf_counter("dropped-packet-dhcp-service-total")
+            .renamed("dropped_packet_dhcp_service")
+            .total(),
+        leaf_counter("forwarded-packets-total").renamed("forwarded_packets").total(),
+        leaf_counter("forwarded-bootrequest-packets").total(),
+        leaf_counter("forwarded-bootreply-packets").total(),
     ],
-};
+});
 
-static MESSAGES: Measurement<Leaves> = Measurement {
+static MESSAGES: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "dhcp_messages",
     help: "DHCP messages by type.",
     tags: &["service", "direction", "message"],
-    fields: &[counter!("total" = "message-count")],
-};
+    fields: vec![leaf_counter("message-count").renamed("total")],
+});
 
-static BINDINGS: Measurement<Leaves> = Measurement {
+static BINDINGS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "dhcp_server_bindings",
     help: "Bindings of the DHCP server by state.",
     tags: &[],
-    fields: &[
-        level!("all" = "binding-count"),
-        level!("init" = "init-count"),
-        level!("bound" = "bound-count"),
-        level!("selecting" = "selecting-count"),
-        level!("requesting" = "requesting-count"),
-        level!("renewing" = "renewing-count"),
-        level!("releasing" = "releasing-count"),
-        level!("restore" = "restore-count"),
+    fields: vec![
+        leaf_gauge("binding-count").renamed("all"),
+        leaf_gauge("init-count").renamed("init"),
+        leaf_gauge("bound-count").renamed("bound"),
+        leaf_gauge("selecting-count").renamed("selecting"),
+        leaf_gauge("requesting-count").renamed("requesting"),
+        leaf_gauge("renewing-count").renamed("renewing"),
+        leaf_gauge("releasing-count").renamed("releasing"),
+        leaf_gauge("restore-count").renamed("restore"),
     ],
-};
+});
 
 impl Collector for Dhcp {
     const NAME: &'static str = "dhcp";
@@ -94,13 +96,13 @@ impl Collector for Dhcp {
             rpc: Rpc::Once("<get-dhcp-server-statistics-information/>"),
             command: "show dhcp server statistics",
             roots: &["dhcp-server-statistics-information"],
-            items: &[item::<Dhcp, Server>("dhcp-server-statistics-information")],
+            items: &[item::<_, Server>("dhcp-server-statistics-information")],
         },
         Query {
             rpc: Rpc::Once("<get-dhcp-relay-statistics-information/>"),
             command: "show dhcp relay statistics",
             roots: &["dhcp-relay-statistics-information"],
-            items: &[item::<Dhcp, Relay>("dhcp-relay-statistics-information")],
+            items: &[item::<_, Relay>("dhcp-relay-statistics-information")],
         },
         Query {
             rpc: Rpc::Once(
@@ -109,7 +111,7 @@ impl Collector for Dhcp {
             ),
             command: "show dhcp server binding summary",
             roots: &["dhcp-server-binding-information"],
-            items: &[item::<Dhcp, Bindings>("binding-summary")],
+            items: &[item::<_, Bindings>("binding-summary")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATISTICS, &MESSAGES, &BINDINGS];

@@ -3,20 +3,20 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
 #[derive(Default)]
 pub struct Dot1x;
 
-static SESSION: Measurement<Session> = Measurement {
+static SESSION: Measurement<Session> = Measurement::new(|| Definition {
     name: "dot1x",
     help: "A client of an 802.1X port, or a port without one.",
     tags: &["interface_name", "user_mac_address"],
-    fields: &[
+    fields: vec![
         info("user_name", "The client's user name.", |s| s.user_name.as_deref()),
-        level(
+        gauge(
             "auth_state",
             "",
             "Authenticated 1, Initialize 2, Connecting 3, Held 4, other 0.",
@@ -26,14 +26,14 @@ static SESSION: Measurement<Session> = Measurement {
                 state_number(s.state.as_deref(), &states)
             },
         ),
-        level("auth_method", "", "Radius 1, Mac Radius 2, None 3, Fail 4, other 0.", |s| {
+        gauge("auth_method", "", "Radius 1, Mac Radius 2, None 3, Fail 4, other 0.", |s| {
             let methods = [("Radius", 1), ("Mac Radius", 2), ("None", 3), ("Fail", 4)];
             state_number(s.method.as_deref(), &methods)
         }),
-        level("authenticated_vlan", "", "VLAN of the client.", |s| s.vlan),
-        level("authenticated_voip_vlan", "", "VLAN of its telephone.", |s| s.voip_vlan),
+        gauge("authenticated_vlan", "", "VLAN of the client.", |s| s.vlan),
+        gauge("authenticated_voip_vlan", "", "VLAN of its telephone.", |s| s.voip_vlan),
     ],
-};
+});
 
 impl Collector for Dot1x {
     const NAME: &'static str = "dot1x";
@@ -44,7 +44,7 @@ impl Collector for Dot1x {
         ),
         command: "show dot1x interface extensive",
         roots: &["dot1x-interface-information"],
-        items: &[item::<Dot1x, Interface>("interface")],
+        items: &[item::<_, Interface>("interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION];
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, STATUS, state_number};
 
@@ -61,92 +61,92 @@ impl Class {
 
 const TAGS: &[&str] = &["re_name", "item"];
 
-static TEMPERATURE: Measurement<EnvironmentItem> = Measurement {
+static TEMPERATURE: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
     name: "environment",
     help: "A sensor of the chassis.",
     tags: TAGS,
-    fields: &[gauge("item_temp", "°C", "Temperature.", |i| i.temperature?.celsius())],
-};
+    fields: vec![gauge("item_temp", "°C", "Temperature.", |i| i.temperature?.celsius())],
+});
 
 /// A sensor that has failed has no temperature.
-static SENSOR: Measurement<EnvironmentItem> = Measurement {
+static SENSOR: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
     name: "environment",
     help: "A sensor of the chassis.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("status", "Its status in words.", |i| i.status.as_deref()),
-        level("temp_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+        gauge("temp_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
     ],
-};
+});
 
 const STATUS_HELP: &str = "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.";
 
-static POWER: Measurement<EnvironmentItem> = Measurement {
+static POWER: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
     name: "environment",
     help: "A power supply.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("status", "Its status in words.", |i| i.status.as_deref()),
-        level("power_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+        gauge("power_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
     ],
-};
+});
 
-static FAN: Measurement<EnvironmentItem> = Measurement {
+static FAN: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
     name: "environment",
     help: "A fan.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("status", "Its status in words.", |i| i.status.as_deref()),
-        level("fan_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+        gauge("fan_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
     ],
-};
+});
 
-static AIRFLOW: Measurement<EnvironmentItem> = Measurement {
+static AIRFLOW: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
     name: "environment",
     help: "A fan's airflow.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("status", "Its status in words.", |i| i.status.as_deref()),
-        level("fan_airflow_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
+        gauge("fan_airflow_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
     ],
-};
+});
 
-static PEM_STATE: Measurement<Component> = Measurement {
+static PEM_STATE: Measurement<Component> = Measurement::new(|| Definition {
     name: "environment_pem",
     help: "A power entry or power supply module.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         labelled("state", info("state_name", "Its state in words.", |c| c.state.as_deref())),
-        level("state", "", "Online 1, Present 2, Empty 3, Offline 4, other 0.", |c| {
+        gauge("state", "", "Online 1, Present 2, Empty 3, Offline 4, other 0.", |c| {
             let states = [("Online", 1), ("Present", 2), ("Empty", 3), ("Offline", 4)];
             state_number(c.state.as_deref(), &states)
         }),
     ],
-};
+});
 
-static PEM: Measurement<DcDetail> = Measurement {
+static PEM: Measurement<DcDetail> = Measurement::new(|| Definition {
     name: "environment_pem",
     help: "What a power entry or power supply module delivers.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         gauge("voltage", "V", "DC voltage.", |d| Some(d.dc_voltage.or(d.str3_dc_voltage)?.0)),
         gauge("current", "A", "DC current.", |d| Some(d.dc_current.or(d.str3_dc_current)?.0)),
         gauge("power_usage", "W", "DC power.", |d| Some(d.dc_power?.0)),
         gauge("power_load_percent", "%", "Load.", |d| Some(d.dc_load?.0)),
     ],
-};
+});
 
-static PEM_FAN: Measurement<FanSpeed> = Measurement {
+static PEM_FAN: Measurement<FanSpeed> = Measurement::new(|| Definition {
     name: "environment_pem",
     help: "A fan of a power entry or power supply module.",
     tags: &["re_name", "item", "fan_name"],
-    fields: &[gauge("fanspeed", "rpm", "Speed.", |f| Some(f.fan_speed?.0))],
-};
+    fields: vec![gauge("fanspeed", "rpm", "Speed.", |f| Some(f.fan_speed?.0))],
+});
 
 const ITEMS: &[crate::collector::ItemOf<Environment>] =
-    &[item::<Environment, EnvironmentItem>("environment-item")];
+    &[item::<_, EnvironmentItem>("environment-item")];
 const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
-    &[item::<Environment, Component>("environment-component-item")];
+    &[item::<_, Component>("environment-component-item")];
 
 impl Environment {
     pub fn new(settings: EnvironmentSettings) -> Environment {
@@ -167,9 +167,8 @@ impl Collector for Environment {
             items: ITEMS,
         },
         Query {
-            rpc: Rpc::Each("<get-chassis-environment-satellite-information/>", |environment| {
-                let rpc = "<get-chassis-environment-satellite-information/>";
-                environment.satellite.then(|| rpc.to_string()).into_iter().collect()
+            rpc: Rpc::When("<get-chassis-environment-satellite-information/>", |environment| {
+                environment.satellite
             }),
             command: "show chassis environment satellite",
             roots: &["environment-information"],
@@ -182,9 +181,8 @@ impl Collector for Environment {
             items: COMPONENTS,
         },
         Query {
-            rpc: Rpc::Each("<get-environment-psm-information/>", |environment| {
-                let rpc = "<get-environment-psm-information/>";
-                (environment.pems == 0).then(|| rpc.to_string()).into_iter().collect()
+            rpc: Rpc::When("<get-environment-psm-information/>", |environment| {
+                environment.pems == 0
             }),
             command: "show chassis environment psm",
             roots: &["environment-component-information"],

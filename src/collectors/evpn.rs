@@ -3,143 +3,143 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is};
 
 #[derive(Default)]
 pub struct Evpn;
 
-static INSTANCE_INFO: Measurement<Instance> = Measurement {
+static INSTANCE_INFO: Measurement<Instance> = Measurement::new(|| Definition {
     name: "evpn_instance",
     help: "How an EVPN instance is configured.",
     tags: &["instance"],
-    fields: &[
+    fields: vec![
         info("rd", "Route distinguisher.", |i| Some(&i.route_distinguisher)),
         info("encap", "Encapsulation.", |i| Some(&i.evpn_encap_type)),
         info("router_id", "Router ID.", |i| Some(&i.evpn_router_id)),
         info("source_vtep", "Address of the source VTEP.", |i| Some(&i.evpn_source_vtep_ipaddr)),
-        level("info", "", "1; the facts are in the labels.", |_| Some(1)),
+        gauge("info", "", "1; the facts are in the labels.", |_| Some(1)),
     ],
-};
+});
 
-static INSTANCE: Measurement<Instance> = Measurement {
+static INSTANCE: Measurement<Instance> = Measurement::new(|| Definition {
     name: "evpn_instance",
     help: "An EVPN instance.",
     tags: &["instance"],
-    fields: &[
-        level("neighbor_count", "", "Neighbours.", |i| i.evpn_num_neighbors),
-        level("esi_count", "", "Ethernet segments.", |i| i.evpn_num_esi),
-        level("local_interfaces", "", "Local interfaces.", |i| i.local_interfaces),
-        level("local_interfaces_up", "", "Local interfaces that are up.", |i| {
+    fields: vec![
+        gauge("neighbor_count", "", "Neighbours.", |i| i.evpn_num_neighbors),
+        gauge("esi_count", "", "Ethernet segments.", |i| i.evpn_num_esi),
+        gauge("local_interfaces", "", "Local interfaces.", |i| i.local_interfaces),
+        gauge("local_interfaces_up", "", "Local interfaces that are up.", |i| {
             i.local_interfaces_up
         }),
-        level("irb_interfaces", "", "IRB interfaces.", |i| i.irb_interfaces),
-        level("irb_interfaces_up", "", "IRB interfaces that are up.", |i| i.irb_interfaces_up),
-        level("protect_interfaces", "", "Protect interfaces.", |i| i.num_protect_interfaces),
-        level("bridge_domains", "", "Bridge domains.", |i| i.num_bridge_domains),
-        level("local_mac_count", "", "MACs learned here.", |i| i.macs.integer("local-macs")),
-        level("remote_mac_count", "", "MACs learned from others.", |i| {
+        gauge("irb_interfaces", "", "IRB interfaces.", |i| i.irb_interfaces),
+        gauge("irb_interfaces_up", "", "IRB interfaces that are up.", |i| i.irb_interfaces_up),
+        gauge("protect_interfaces", "", "Protect interfaces.", |i| i.num_protect_interfaces),
+        gauge("bridge_domains", "", "Bridge domains.", |i| i.num_bridge_domains),
+        gauge("local_mac_count", "", "MACs learned here.", |i| i.macs.integer("local-macs")),
+        gauge("remote_mac_count", "", "MACs learned from others.", |i| {
             i.macs.integer("remote-macs")
         }),
-        level("local_mac_ip_count", "", "MACs with an IP address, local.", |i| {
+        gauge("local_mac_ip_count", "", "MACs with an IP address, local.", |i| {
             i.macs.integer("local-mac-ips")
         }),
-        level("remote_mac_ip_count", "", "MACs with an IP address, remote.", |i| {
+        gauge("remote_mac_ip_count", "", "MACs with an IP address, remote.", |i| {
             i.macs.integer("remote-mac-ips")
         }),
-        level("local_default_gateway_mac_count", "", "Default gateways' MACs, local.", |i| {
+        gauge("local_default_gateway_mac_count", "", "Default gateways' MACs, local.", |i| {
             i.macs.integer("local-default-gateway-macs")
         }),
-        level("remote_default_gateway_mac_count", "", "Default gateways' MACs, remote.", |i| {
+        gauge("remote_default_gateway_mac_count", "", "Default gateways' MACs, remote.", |i| {
             i.macs.integer("remote-default-gateway-macs")
         }),
-        level("duplicate_mac_threshold", "", "Moves that make a MAC a duplicate.", |i| {
+        gauge("duplicate_mac_threshold", "", "Moves that make a MAC a duplicate.", |i| {
             i.duplicate_mac_detection_threshold
         }),
-        level("duplicate_mac_window_seconds", "s", "Time in which moves are counted.", |i| {
+        gauge("duplicate_mac_window_seconds", "s", "Time in which moves are counted.", |i| {
             i.duplicate_mac_detection_window
         }),
     ],
-};
+});
 
-static NEIGHBOR: Measurement<Leaves> = Measurement {
+static NEIGHBOR: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "evpn_neighbor",
     help: "Routes of an EVPN instance from a neighbour.",
     tags: &["instance", "neighbor"],
-    fields: &[
-        level("mac_routes", "", "MAC routes (type 2).", |l| l.integer("evpn-num-mac-routes")),
-        level("mac_ip_routes", "", "MAC and IP routes (type 2).", |l| {
+    fields: vec![
+        gauge("mac_routes", "", "MAC routes (type 2).", |l| l.integer("evpn-num-mac-routes")),
+        gauge("mac_ip_routes", "", "MAC and IP routes (type 2).", |l| {
             l.integer("evpn-num-mac-ip-routes")
         }),
-        level("ethernet_autodiscovery_routes", "", "Auto-discovery routes (type 1).", |l| {
+        gauge("ethernet_autodiscovery_routes", "", "Auto-discovery routes (type 1).", |l| {
             l.integer("evpn-num-ethernet-autodiscovery-routes")
         }),
-        level("inclusive_multicast_routes", "", "Inclusive multicast routes (type 3).", |l| {
+        gauge("inclusive_multicast_routes", "", "Inclusive multicast routes (type 3).", |l| {
             l.integer("evpn-num-inclusive-multicast-routes")
         }),
-        level("ethernet_segment_routes", "", "Ethernet segment routes (type 4).", |l| {
+        gauge("ethernet_segment_routes", "", "Ethernet segment routes (type 4).", |l| {
             l.integer("evpn-num-ethernet-segment-routes")
         }),
     ],
-};
+});
 
-static INTERFACE: Measurement<Leaves> = Measurement {
+static INTERFACE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "evpn_interface",
     help: "An interface of an EVPN instance.",
     tags: &["instance", "interface"],
-    fields: &[
+    fields: vec![
         info("esi", "Its Ethernet segment.", |l| l.text("evpn-interface-esi")),
         info("mode", "How it is homed.", |l| l.text("evpn-interface-mode")),
         info("etree_role", "Root or leaf.", |l| l.text("evpn-interface-etree-role")),
-        level("status", "", "1 if it is up.", |l| is(l.text("evpn-interface-status"), "Up")),
+        gauge("status", "", "1 if it is up.", |l| is(l.text("evpn-interface-status"), "Up")),
     ],
-};
+});
 
-static IRB: Measurement<Leaves> = Measurement {
+static IRB: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "evpn_irb",
     help: "An IRB interface of an EVPN instance.",
     tags: &["instance", "irb_interface", "vni_id"],
-    fields: &[
+    fields: vec![
         info("l3_context", "Its VRF.", |l| l.text("irb-interface-l3-context")),
-        level("status", "", "1 if it is up.", |l| is(l.text("irb-interface-status"), "Up")),
+        gauge("status", "", "1 if it is up.", |l| is(l.text("irb-interface-status"), "Up")),
     ],
-};
+});
 
-static BRIDGE_DOMAIN: Measurement<Leaves> = Measurement {
+static BRIDGE_DOMAIN: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "evpn_bridge_domain",
     help: "A bridge domain of an EVPN instance.",
     tags: &["instance", "vlan_id", "domain_id"],
-    fields: &[
+    fields: vec![
         info("irb_interface", "Its IRB interface.", |l| l.text("irb-interface")),
         info("mode", "Its mode.", |l| l.text("mode")),
         info("mac_sync", "Whether MACs are synchronized.", |l| l.text("mac-sync-status")),
-        level("interface_count", "", "Interfaces.", |l| l.integer("interfaces")),
-        level("interface_up_count", "", "Interfaces that are up.", |l| l.integer("interfaces-up")),
+        gauge("interface_count", "", "Interfaces.", |l| l.integer("interfaces")),
+        gauge("interface_up_count", "", "Interfaces that are up.", |l| l.integer("interfaces-up")),
     ],
-};
+});
 
-static ESI: Measurement<Esi> = Measurement {
+static ESI: Measurement<Esi> = Measurement::new(|| Definition {
     name: "evpn_esi",
     help: "An Ethernet segment of an EVPN instance.",
     tags: &["instance", "esi"],
-    fields: &[
-        level("resolved", "", "1 if it is resolved.", |e| {
+    fields: vec![
+        gauge("resolved", "", "1 if it is resolved.", |e| {
             // "Resolved by IFL ae10.0" or "Resolved by NH 1048577", or else "Unresolved".
             let status = e.evpn_esi_status.as_deref()?;
             Some(u64::from(status.to_ascii_lowercase().starts_with("resolved")))
         }),
-        level("remote_pe_count", "", "Remote PEs.", |e| {
+        gauge("remote_pe_count", "", "Remote PEs.", |e| {
             e.evpn_esi_remote_pe_information.evpn_esi_num_remote_pe
         }),
     ],
-};
+});
 
-static FORWARDER: Measurement<Esi> = Measurement {
+static FORWARDER: Measurement<Esi> = Measurement::new(|| Definition {
     name: "evpn_esi",
     help: "The designated forwarder of an Ethernet segment.",
     tags: &["instance", "esi"],
-    fields: &[
+    fields: vec![
         info("designated_forwarder", "Its address.", |e| {
             e.forwarders.as_ref()?.text("esi-designated-forwarder")
         }),
@@ -152,49 +152,49 @@ static FORWARDER: Measurement<Esi> = Measurement {
         info("local_interface", "This router's interface in the segment.", |e| {
             e.evpn_esi_local_intf_information.text("evpn-esi-local-intf-name")
         }),
-        level("designated_forwarder_info", "", "1; the facts are in the labels.", |e| {
+        gauge("designated_forwarder_info", "", "1; the facts are in the labels.", |e| {
             e.forwarders.as_ref().map(|_| 1)
         }),
     ],
-};
+});
 
-static DUPLICATES: Measurement<u64> = Measurement {
+static DUPLICATES: Measurement<u64> = Measurement::new(|| Definition {
     name: "evpn",
     help: "MACs that were taken out of use because they move too often.",
     tags: &[],
-    fields: &[level("duplicate_mac_total", "", "In all instances.", |count| Some(*count))],
-};
+    fields: vec![gauge("duplicate_mac_total", "", "In all instances.", |count| Some(*count))],
+});
 
-static INSTANCE_DUPLICATES: Measurement<u64> = Measurement {
+static INSTANCE_DUPLICATES: Measurement<u64> = Measurement::new(|| Definition {
     name: "evpn_duplicate_mac",
     help: "MACs that were taken out of use because they move too often.",
     tags: &["instance"],
-    fields: &[level("count", "", "In an instance that has some.", |count| {
+    fields: vec![gauge("count", "", "In an instance that has some.", |count| {
         Some(*count).filter(|count| *count > 0)
     })],
-};
+});
 
-static CONTEXTS: Measurement<Contexts> = Measurement {
+static CONTEXTS: Measurement<Contexts> = Measurement::new(|| Definition {
     name: "evpn",
     help: "L3 contexts: VRFs that EVPN routes between.",
     tags: &[],
-    fields: &[level("l3_context_count", "", "L3 contexts.", |c| {
+    fields: vec![gauge("l3_context_count", "", "L3 contexts.", |c| {
         Some(c.evpn_l3_context.len() as u64)
     })],
-};
+});
 
-static CONTEXT: Measurement<Leaves> = Measurement {
+static CONTEXT: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "evpn_l3_context",
     help: "An L3 context.",
     tags: &["context"],
-    fields: &[
+    fields: vec![
         info("type", "How it came to be.", |l| l.text("context-type")),
         info("advertisement_mode", "What is advertised.", |l| l.text("context-advertisement-mode")),
         info("router_mac", "Its router MAC.", |l| l.text("context-router-mac")),
         info("encapsulation", "Its encapsulation.", |l| l.text("context-encapsulation")),
-        level("vni", "", "Its VNI.", |l| l.integer("context-vni")),
+        gauge("vni", "", "Its VNI.", |l| l.integer("context-vni")),
     ],
-};
+});
 
 impl Collector for Evpn {
     const NAME: &'static str = "evpn";
@@ -209,7 +209,7 @@ impl Collector for Evpn {
             ),
             command: "show evpn instance extensive",
             roots: &["evpn-instance-information"],
-            items: &[item::<Evpn, Instance>("evpn-instance")],
+            items: &[item::<_, Instance>("evpn-instance")],
         },
         Query {
             rpc: Rpc::Once(
@@ -218,13 +218,13 @@ impl Collector for Evpn {
             ),
             command: "show evpn database state duplicate",
             roots: &["evpn-database-information"],
-            items: &[item::<Evpn, Duplicates>("evpn-database-information")],
+            items: &[item::<_, Duplicates>("evpn-database-information")],
         },
         Query {
             rpc: Rpc::Once("<get-evpn-l3-context-information/>"),
             command: "show evpn l3-context",
             roots: &["evpn-l3-context-information"],
-            items: &[item::<Evpn, Contexts>("evpn-l3-context-information")],
+            items: &[item::<_, Contexts>("evpn-l3-context-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[

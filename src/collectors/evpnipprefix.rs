@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -31,22 +31,22 @@ struct Table {
     advertisements: BTreeMap<String, u64>,
 }
 
-static PREFIXES: Measurement<Table> = Measurement {
+static PREFIXES: Measurement<Table> = Measurement::new(|| Definition {
     name: "evpn_ip_prefix",
     help: "EVPN IP prefixes of a VRF and address family.",
     tags: &["context", "afi"],
-    fields: &[
-        level("local_count", "", "Prefixes of this router.", |t| t.local),
-        level("remote_count", "", "Prefixes of others.", |t| t.remote),
+    fields: vec![
+        gauge("local_count", "", "Prefixes of this router.", |t| t.local),
+        gauge("remote_count", "", "Prefixes of others.", |t| t.remote),
     ],
-};
+});
 
-static ADVERTISEMENTS: Measurement<u64> = Measurement {
+static ADVERTISEMENTS: Measurement<u64> = Measurement::new(|| Definition {
     name: "evpn_ip_prefix_advertisement",
     help: "Advertisements of others' prefixes, by what became of them.",
     tags: &["context", "afi", "status"],
-    fields: &[level("count", "", "Advertisements.", |count| Some(*count))],
-};
+    fields: vec![gauge("count", "", "Advertisements.", |count| Some(*count))],
+});
 
 impl Collector for EvpnIpPrefix {
     const NAME: &'static str = "evpnipprefix";
@@ -58,9 +58,9 @@ impl Collector for EvpnIpPrefix {
         command: "show evpn ip-prefix-database",
         roots: &["evpn-ip-prefix-database-information"],
         items: &[
-            item::<EvpnIpPrefix, Description>("table-description"),
-            item::<EvpnIpPrefix, LocalEntry>("evpn-pfxdb-ip-entry"),
-            item::<EvpnIpPrefix, RemoteEntry>("evpn-pfxdb-evpn-ip-entry"),
+            item::<_, Description>("table-description"),
+            item::<_, LocalEntry>("evpn-pfxdb-ip-entry"),
+            item::<_, RemoteEntry>("evpn-pfxdb-evpn-ip-entry"),
         ],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PREFIXES, &ADVERTISEMENTS];

@@ -3,57 +3,59 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, is, state_number};
 
 #[derive(Default)]
 pub struct Fabric;
 
-static PLANE: Measurement<PlaneState> = Measurement {
+static PLANE: Measurement<PlaneState> = Measurement::new(|| Definition {
     name: "fabric_plane",
     help: "A plane of the switch fabric.",
     tags: &["plane"],
-    fields: &[
+    fields: vec![
         text("state_name", "Its state in words.", |p| p.state.as_deref()),
-        level("state", "", "Online 1, Spare 2, Check 3, Offline 4, Fault 5, other 0.", |p| {
+        gauge("state", "", "Online 1, Spare 2, Check 3, Offline 4, Fault 5, other 0.", |p| {
             state_number(p.state.as_deref(), STATES)
         }),
-        level("up_time", "s", "Time since it came up.", |p| p.up_time.as_ref()?.seconds()),
+        gauge("up_time", "s", "Time since it came up.", |p| p.up_time.as_ref()?.seconds()),
     ],
-};
+});
 
 const STATES: &[(&str, u64)] =
     &[("Online", 1), ("Spare", 2), ("Check", 3), ("Offline", 4), ("Fault", 5)];
 
-static PLANE_ACTIVE: Measurement<String> = Measurement {
+static PLANE_ACTIVE: Measurement<String> = Measurement::new(|| Definition {
     name: "fabric_plane",
     help: "Whether a plane of the switch fabric carries traffic.",
     tags: &["plane"],
-    fields: &[level("active", "", "1 if it carries traffic.", |state| is(Some(state), "ACTIVE"))],
-};
+    fields: vec![gauge("active", "", "1 if it carries traffic.", |state| {
+        is(Some(state), "ACTIVE")
+    })],
+});
 
-static PLANE_LINK: Measurement<String> = Measurement {
+static PLANE_LINK: Measurement<String> = Measurement::new(|| Definition {
     name: "fabric_plane_link",
     help: "A plane's links to a Packet Forwarding Engine.",
     tags: &["plane", "fru", "pfe"],
-    fields: &[
+    fields: vec![
         text("pfe_link_status", "Their state in words.", |status| Some(status)),
-        level("up", "", "1 if they are ok.", |status| is(Some(status), "Links ok")),
+        gauge("up", "", "1 if they are ok.", |status| is(Some(status), "Links ok")),
     ],
-};
+});
 
-static FPC: Measurement<FpcPlane> = Measurement {
+static FPC: Measurement<FpcPlane> = Measurement::new(|| Definition {
     name: "fabric_fpc",
     help: "A plane as a Packet Forwarding Engine sees it.",
     tags: &["fpc", "pfe", "plane"],
-    fields: &[
+    fields: vec![
         text("plane_fm_state", "Its state in words.", |p| p.plane_fm_state.as_deref()),
-        level("enabled", "", "1 if it is enabled.", |p| {
+        gauge("enabled", "", "1 if it is enabled.", |p| {
             is(p.plane_fm_state.as_deref(), "Plane enabled")
         }),
     ],
-};
+});
 
 impl Collector for Fabric {
     const NAME: &'static str = "fabric";
@@ -63,19 +65,19 @@ impl Collector for Fabric {
             rpc: Rpc::Once("<get-fm-state-information/>"),
             command: "show chassis fabric summary",
             roots: &["fm-state-information"],
-            items: &[item::<Fabric, PlaneState>("fm-state-item")],
+            items: &[item::<_, PlaneState>("fm-state-item")],
         },
         Query {
             rpc: Rpc::Once("<get-fm-plane-state-information/>"),
             command: "show chassis fabric plane",
             roots: &["fm-plane-state-information"],
-            items: &[item::<Fabric, Plane>("fmp-plane")],
+            items: &[item::<_, Plane>("fmp-plane")],
         },
         Query {
             rpc: Rpc::Once("<get-fm-fpc-state-information/>"),
             command: "show chassis fabric fpcs",
             roots: &["fm-fpc-state-information"],
-            items: &[item::<Fabric, Fpc>("fm-fpc-ln")],
+            items: &[item::<_, Fpc>("fm-fpc-ln")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 settings! {
@@ -20,25 +20,25 @@ pub struct Firewall {
 
 const TAGS: &[&str] = &["filter", "counter"];
 
-static COUNTER: Measurement<Counter> = Measurement {
+static COUNTER: Measurement<Counter> = Measurement::new(|| Definition {
     name: "firewall_filter",
     help: "A counter of a firewall filter.",
     tags: TAGS,
-    fields: &[
-        level("counter_packets", "packets", "Packets that it counted.", |c| c.packet_count),
-        level("counter_bytes", "bytes", "Bytes that it counted.", |c| c.byte_count),
+    fields: vec![
+        gauge("counter_packets", "packets", "Packets that it counted.", |c| c.packet_count),
+        gauge("counter_bytes", "bytes", "Bytes that it counted.", |c| c.byte_count),
     ],
-};
+});
 
-static POLICER: Measurement<Policer> = Measurement {
+static POLICER: Measurement<Policer> = Measurement::new(|| Definition {
     name: "firewall_filter",
     help: "A policer of a firewall filter.",
     tags: TAGS,
-    fields: &[
-        level("policer_packets", "packets", "Packets beyond its limit.", |p| p.packet_count),
-        level("policer_bytes", "bytes", "Bytes beyond its limit.", |p| p.byte_count),
+    fields: vec![
+        gauge("policer_packets", "packets", "Packets beyond its limit.", |p| p.packet_count),
+        gauge("policer_bytes", "bytes", "Bytes beyond its limit.", |p| p.byte_count),
     ],
-};
+});
 
 impl Firewall {
     pub fn new(settings: FirewallSettings) -> Firewall {
@@ -56,7 +56,7 @@ impl Collector for Firewall {
         ),
         command: "show firewall filter regex .*",
         roots: &["firewall-information"],
-        items: &[item::<Firewall, Filter>("filter-information")],
+        items: &[item::<_, Filter>("filter-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTER, &POLICER];
 }

@@ -1,31 +1,31 @@
 //! Sessions of an SRX's flow module, by SPU.
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema};
+use crate::point::{Definition, Measurement, Points, Schema};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, level, total};
+use crate::xml::shapes::{Leaves, leaf_counter, leaf_gauge};
 
 #[derive(Default)]
 pub struct FlowSessions;
 
-static SUMMARY: Measurement<Leaves> = Measurement {
+static SUMMARY: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "flow_session",
     help: "Sessions of the flow module, or of one SPU where there are several.",
     tags: &["spu"],
-    fields: &[
-        level!("active-unicast-sessions"),
-        level!("active-multicast-sessions"),
-        level!("active-services-offload-sessions"),
-        total!("failed-sessions"),
-        level!("active-drop-sessions"),
-        level!("active-sessions"),
-        level!("active-session-valid"),
-        level!("active-session-pending"),
-        level!("active-session-invalidated"),
-        level!("active-session-other"),
-        level!("max-sessions"),
+    fields: vec![
+        leaf_gauge("active-unicast-sessions"),
+        leaf_gauge("active-multicast-sessions"),
+        leaf_gauge("active-services-offload-sessions"),
+        leaf_counter("failed-sessions").total(),
+        leaf_gauge("active-drop-sessions"),
+        leaf_gauge("active-sessions"),
+        leaf_gauge("active-session-valid"),
+        leaf_gauge("active-session-pending"),
+        leaf_gauge("active-session-invalidated"),
+        leaf_gauge("active-session-other"),
+        leaf_gauge("max-sessions"),
     ],
-};
+});
 
 impl Collector for FlowSessions {
     const NAME: &'static str = "flowsessions";
@@ -34,7 +34,7 @@ impl Collector for FlowSessions {
         rpc: Rpc::Once("<get-flow-session-information><summary/></get-flow-session-information>"),
         command: "show security flow session summary",
         roots: &["flow-session-information", "security-flow-information"],
-        items: &[item::<FlowSessions, Leaves>("flow-session-summary-information")],
+        items: &[item::<_, Leaves>("flow-session-summary-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUMMARY];
 }

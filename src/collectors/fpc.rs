@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, Seconds, is};
 
@@ -23,11 +23,11 @@ impl Fpc {
 
 const TAGS: &[&str] = &["re_name", "slot"];
 
-static DETAIL: Measurement<Detail> = Measurement {
+static DETAIL: Measurement<Detail> = Measurement::new(|| Definition {
     name: "fpc",
     help: "An FPC.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         gauge("temperature_celsius", "°C", "Temperature.", |d| {
             d.temperature?.celsius().filter(|celsius| *celsius > 0.0)
         }),
@@ -36,46 +36,46 @@ static DETAIL: Measurement<Detail> = Measurement {
             Some(d.max_power_consumption?.0).filter(|watt| *watt > 0.0)
         }),
     ],
-};
+});
 
-static MEMORY: Measurement<u64> = Measurement {
+static MEMORY: Measurement<u64> = Measurement::new(|| Definition {
     name: "fpc_memory",
     help: "Memory of an FPC, by type.",
     tags: &["re_name", "slot", "memory_type"],
-    fields: &[level("bytes", "bytes", "Its size.", |bytes| Some(*bytes))],
-};
+    fields: vec![gauge("bytes", "bytes", "Its size.", |bytes| Some(*bytes))],
+});
 
-static STATE: Measurement<State> = Measurement {
+static STATE: Measurement<State> = Measurement::new(|| Definition {
     name: "fpc",
     help: "An FPC's state and use.",
     tags: TAGS,
-    fields: &[
-        level("up", "", "1 if it is online.", |s| is(s.state.as_deref(), "Online")),
-        level("cpu_total", "%", "CPU in use.", |s| s.cpu_total),
-        level("cpu_interrupts", "%", "CPU in use for interrupts.", |s| s.cpu_interrupt),
-        level("mem_heap_utilization_percent", "%", "Heap in use.", |s| s.memory_heap_utilization),
-        level("mem_buffers_utilization_percent", "%", "Buffers in use.", |s| {
+    fields: vec![
+        gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), "Online")),
+        gauge("cpu_total", "%", "CPU in use.", |s| s.cpu_total),
+        gauge("cpu_interrupts", "%", "CPU in use for interrupts.", |s| s.cpu_interrupt),
+        gauge("mem_heap_utilization_percent", "%", "Heap in use.", |s| s.memory_heap_utilization),
+        gauge("mem_buffers_utilization_percent", "%", "Buffers in use.", |s| {
             s.memory_buffer_utilization
         }),
     ],
-};
+});
 
-static CPU_LOAD: Measurement<u64> = Measurement {
+static CPU_LOAD: Measurement<u64> = Measurement::new(|| Definition {
     name: "fpc_cpu_load",
     help: "CPU use of an FPC over some time.",
     tags: &["re_name", "slot", "interval"],
-    fields: &[level("avg", "%", "CPU in use.", |percent| Some(*percent))],
-};
+    fields: vec![gauge("avg", "%", "CPU in use.", |percent| Some(*percent))],
+});
 
-static PIC: Measurement<Pic> = Measurement {
+static PIC: Measurement<Pic> = Measurement::new(|| Definition {
     name: "fpc_pic",
     help: "A PIC.",
     tags: &["re_name", "fpc_slot", "pic_slot"],
-    fields: &[
+    fields: vec![
         info("pic_type", "Its model.", |p| Some(&p.pic_type)),
-        level("status", "", "1 if it is online.", |p| is(p.pic_state.as_deref(), "Online")),
+        gauge("status", "", "1 if it is online.", |p| is(p.pic_state.as_deref(), "Online")),
     ],
-};
+});
 
 impl Collector for Fpc {
     const NAME: &'static str = "fpc";
@@ -86,19 +86,19 @@ impl Collector for Fpc {
             rpc: Rpc::Once("<get-fpc-information><detail/></get-fpc-information>"),
             command: "show chassis fpc detail",
             roots: &["fpc-information"],
-            items: &[item::<Fpc, Detail>("fpc")],
+            items: &[item::<_, Detail>("fpc")],
         },
         Query {
             rpc: Rpc::Once("<get-fpc-information/>"),
             command: "show chassis fpc",
             roots: &["fpc-information"],
-            items: &[item::<Fpc, State>("fpc")],
+            items: &[item::<_, State>("fpc")],
         },
         Query {
             rpc: Rpc::Once("<get-pic-information/>"),
             command: "show chassis fpc pic-status",
             roots: &["fpc-information"],
-            items: &[item::<Fpc, Pics>("fpc")],
+            items: &[item::<_, Pics>("fpc")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

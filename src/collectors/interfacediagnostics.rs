@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Field, Measurement, Points, Schema, gauge, info, labelled, level};
+use crate::point::{Definition, Field, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, is};
 
@@ -43,11 +43,11 @@ pub struct InterfaceDiagnostics {
 const TAGS: &[&str] = &["name", "if_index"];
 const LANE_TAGS: &[&str] = &["name", "if_index", "lane"];
 
-static OPTICS: Measurement<Optics> = Measurement {
+static OPTICS: Measurement<Optics> = Measurement::new(|| Definition {
     name: "interface_diagnostics",
     help: "What an optical module measures of itself.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         gauge("module_voltage", "V", "Voltage.", |o| o.module_voltage),
         threshold("module_voltage_high_alarm_threshold", "V", |o| {
             o.module_voltage_high_alarm_threshold
@@ -79,27 +79,27 @@ static OPTICS: Measurement<Optics> = Measurement {
             o.rx_signal_avg_optical_power_dbm
         }),
     ],
-};
+});
 
-static LASER: Measurement<Lane> = Measurement {
+static LASER: Measurement<Lane> = Measurement::new(|| Definition {
     name: "interface_diagnostics_laser",
     help: "A laser of an optical module, by lane where it has several.",
     tags: LANE_TAGS,
-    fields: &[
+    fields: vec![
         gauge("bias", "mA", "Bias current.", |l| l.laser_bias_current),
         gauge("output", "mW", "Power sent.", |l| l.laser_output_power),
         gauge("output_dbm", "dBm", "Power sent.", |l| l.laser_output_power_dbm),
         gauge("rx", "mW", "Power received.", |l| l.laser_rx_optical_power),
         gauge("rx_dbm", "dBm", "Power received.", |l| l.laser_rx_optical_power_dbm),
     ],
-};
+});
 
 /// The module's thresholds hold for each of its lanes.
-static LASER_THRESHOLDS: Measurement<Optics> = Measurement {
+static LASER_THRESHOLDS: Measurement<Optics> = Measurement::new(|| Definition {
     name: "interface_diagnostics_laser",
     help: "Thresholds of a laser.",
     tags: LANE_TAGS,
-    fields: &[
+    fields: vec![
         threshold("bias_high_alarm_threshold", "mA", |o| o.laser_bias_current_high_alarm_threshold),
         threshold("bias_low_alarm_threshold", "mA", |o| o.laser_bias_current_low_alarm_threshold),
         threshold("bias_high_warn_threshold", "mA", |o| o.laser_bias_current_high_warn_threshold),
@@ -135,9 +135,9 @@ static LASER_THRESHOLDS: Measurement<Optics> = Measurement {
         }),
         threshold("rx_low_warn_threshold_dbm", "dBm", |o| o.laser_rx_power_low_warn_threshold_dbm),
     ],
-};
+});
 
-const fn threshold(
+fn threshold(
     name: &'static str,
     unit: &'static str,
     get: fn(&Optics) -> Option<f64>,
@@ -145,11 +145,11 @@ const fn threshold(
     gauge(name, unit, "Beyond it the module reports an alarm or a warning.", get)
 }
 
-static TRANSCEIVER: Measurement<Fitted> = Measurement {
+static TRANSCEIVER: Measurement<Fitted> = Measurement::new(|| Definition {
     name: "interface",
     help: "The transceiver that an interface uses.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("serial_number", "Serial number.", |f| Some(&f.serial_number)),
         labelled(
             "description",
@@ -167,12 +167,11 @@ static TRANSCEIVER: Measurement<Fitted> = Measurement {
             Some(&f.make()?.vendor_part_number)
         }),
         info("wavelength", "As Junos writes it.", |f| Some(&f.make()?.wavelength)),
-        level("transceiver", "", "1 if the interface is up.", |f| f.up),
+        gauge("transceiver", "", "1 if the interface is up.", |f| f.up),
     ],
-};
+});
 
-const OPTICS_ITEM: &[ItemOf<InterfaceDiagnostics>] =
-    &[item::<InterfaceDiagnostics, Interface>("physical-interface")];
+const OPTICS_ITEM: &[ItemOf<InterfaceDiagnostics>] = &[item::<_, Interface>("physical-interface")];
 
 impl InterfaceDiagnostics {
     pub fn new(settings: InterfaceDiagnosticsSettings) -> InterfaceDiagnostics {
@@ -192,7 +191,7 @@ impl Collector for InterfaceDiagnostics {
             rpc: Rpc::Once("<get-chassis-inventory/>"),
             command: "show chassis hardware",
             roots: &["chassis-inventory"],
-            items: &[item::<InterfaceDiagnostics, Module>("chassis-module")],
+            items: &[item::<_, Module>("chassis-module")],
         },
         Query {
             rpc: Rpc::Each(
@@ -201,13 +200,13 @@ impl Collector for InterfaceDiagnostics {
             ),
             command: "show chassis pic fpc-slot F pic-slot P",
             roots: &["fpc-information"],
-            items: &[item::<InterfaceDiagnostics, Fpc>("fpc")],
+            items: &[item::<_, Fpc>("fpc")],
         },
         Query {
             rpc: Rpc::Once("<get-interface-information><media/></get-interface-information>"),
             command: "show interfaces media",
             roots: &["interface-information"],
-            items: &[item::<InterfaceDiagnostics, Port>("physical-interface")],
+            items: &[item::<_, Port>("physical-interface")],
         },
         Query {
             rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),
@@ -216,9 +215,8 @@ impl Collector for InterfaceDiagnostics {
             items: OPTICS_ITEM,
         },
         Query {
-            rpc: Rpc::Each("<get-interface-optics-diagnostics-satellite/>", |diagnostics| {
-                let rpc = "<get-interface-optics-diagnostics-satellite/>";
-                diagnostics.satellite.then(|| rpc.to_string()).into_iter().collect()
+            rpc: Rpc::When("<get-interface-optics-diagnostics-satellite/>", |diagnostics| {
+                diagnostics.satellite
             }),
             command: "show interfaces diagnostics optics satellite",
             roots: &["interface-information"],

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Field, Measurement, Points, Schema, counter, info};
+use crate::point::{Definition, Field, Measurement, Points, Schema, counter, info};
 use crate::xml::items::Scope;
 
 settings! {
@@ -22,11 +22,11 @@ pub struct InterfaceQueue {
     labels: DescriptionLabels,
 }
 
-static QUEUE: Measurement<Queue> = Measurement {
+static QUEUE: Measurement<Queue> = Measurement::new(|| Definition {
     name: "interface_queues",
     help: "An egress queue of a physical interface.",
     tags: &["name", "if_index", "queue_number", "forwarding_class"],
-    fields: &[
+    fields: vec![
         info("description", "The interface's description.", |q| Some(&q.description)),
         packets("queued_packets_count", "Queued.", |q| q.queued_packets),
         bytes("queued_bytes_count", "Queued.", |q| q.queued_bytes),
@@ -62,15 +62,15 @@ static QUEUE: Measurement<Queue> = Measurement {
         packets("drop_packets_count", "Dropped in all.", |q| q.total_drop_packets),
         bytes("drop_bytes_count", "Dropped in all.", |q| q.total_drop_bytes),
     ],
-};
+});
 
 type Get = fn(&Queue) -> Option<u64>;
 
-const fn packets(name: &'static str, help: &'static str, get: Get) -> Field<Queue> {
+fn packets(name: &'static str, help: &'static str, get: Get) -> Field<Queue> {
     counter(name, "packets", help, get)
 }
 
-const fn bytes(name: &'static str, help: &'static str, get: Get) -> Field<Queue> {
+fn bytes(name: &'static str, help: &'static str, get: Get) -> Field<Queue> {
     counter(name, "bytes", help, get)
 }
 
@@ -89,7 +89,7 @@ impl Collector for InterfaceQueue {
         rpc: Rpc::Once("<get-interface-queue-information/>"),
         command: "show interfaces queue",
         roots: &["interface-information"],
-        items: &[item::<InterfaceQueue, Interface>("physical-interface")],
+        items: &[item::<_, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
 }

@@ -6,7 +6,7 @@ use crate::base::text::first_line;
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, is, state_number};
 
@@ -24,11 +24,11 @@ pub struct Interfaces {
     labels: DescriptionLabels,
 }
 
-static INTERFACE: Measurement<Interface> = Measurement {
+static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "interface",
     help: "A physical or logical interface.",
     tags: &["name", "if_index"],
-    fields: &[
+    fields: vec![
         info("description", "The interface's description.", |i| Some(&i.description)),
         info("mac", "Its hardware address.", |i| Some(&i.current_physical_address)),
         counter("receive_bytes", "bytes", "Bytes in.", |i| i.traffic()?.input_bytes),
@@ -72,14 +72,14 @@ static INTERFACE: Measurement<Interface> = Measurement {
         counter("output_resource_errors_total", "", "Packets that had no buffer.", |i| {
             i.output_error_list.output_resource_errors
         }),
-        level("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
-        level("mtu", "bytes", "MTU; 65535 where it is unlimited.", |i| i.mtu.as_ref()?.0),
-        level("admin_up", "", "1 if it is enabled.", |i| is(i.admin_status.as_deref(), "up")),
-        level("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), "up")),
-        level("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
+        gauge("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
+        gauge("mtu", "bytes", "MTU; 65535 where it is unlimited.", |i| i.mtu.as_ref()?.0),
+        gauge("admin_up", "", "1 if it is enabled.", |i| is(i.admin_status.as_deref(), "up")),
+        gauge("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), "up")),
+        gauge("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
             Some(u64::from(i.admin_status.as_ref()? != i.oper_status.as_ref()?))
         }),
-        level("error_bpdublock", "", "1 if a BPDU has blocked it.", |i| {
+        gauge("error_bpdublock", "", "1 if a BPDU has blocked it.", |i| {
             is(i.bpdu_error.as_deref(), "detected").filter(|blocked| *blocked == 1)
         }),
         gauge("last_flapped_seconds", "s", "Time since it went up or down; -1 for never.", |i| {
@@ -120,10 +120,8 @@ static INTERFACE: Measurement<Interface> = Measurement {
         counter("transmit_total_errors", "", "MAC errors out.", |i| i.mac.output_total_errors),
         counter("fec_ccw_count", "", "FEC corrected codewords.", |i| i.fec.ccw_count),
         counter("fec_nccw_count", "", "FEC uncorrected codewords.", |i| i.fec.nccw_count),
-        decimal_counter("fec_ccw_error_rate", "", "FEC corrected codeword rate.", |i| {
-            i.fec.ccw_error_rate
-        }),
-        decimal_counter("fec_nccw_error_rate", "", "FEC uncorrected codeword rate.", |i| {
+        counter("fec_ccw_error_rate", "", "FEC corrected codeword rate.", |i| i.fec.ccw_error_rate),
+        counter("fec_nccw_error_rate", "", "FEC uncorrected codeword rate.", |i| {
             i.fec.nccw_error_rate
         }),
         counter("fec_mode", "", "none 0, fec74 2, fec91 3, fec108 4, other 1.", |i| {
@@ -133,7 +131,7 @@ static INTERFACE: Measurement<Interface> = Measurement {
             if known { state_number(Some(mode), &modes) } else { Some(1) }
         }),
     ],
-};
+});
 
 impl Interfaces {
     pub fn new(settings: InterfacesSettings) -> Interfaces {
@@ -150,7 +148,7 @@ impl Collector for Interfaces {
         rpc: Rpc::Once("<get-interface-information><extensive/></get-interface-information>"),
         command: "show interfaces extensive",
         roots: &["interface-information"],
-        items: &[item::<Interfaces, Interface>("physical-interface")],
+        items: &[item::<_, Interface>("physical-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE];
 }

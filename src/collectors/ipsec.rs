@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
@@ -24,35 +24,35 @@ struct Gateway {
 
 const TAGS: &[&str] = &["re_name", "name"];
 
-static GATEWAY: Measurement<Gateway> = Measurement {
+static GATEWAY: Measurement<Gateway> = Measurement::new(|| Definition {
     name: "ipsec_security_associations",
     help: "The security associations with a remote gateway.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("description", "What it is.", |g| Some(&g.description)),
-        level("state", "", "1 if all tunnels to the gateway are up.", |g| g.up),
+        gauge("state", "", "1 if all tunnels to the gateway are up.", |g| g.up),
     ],
-};
+});
 
-static ACTIVE: Measurement<Active> = Measurement {
+static ACTIVE: Measurement<Active> = Measurement::new(|| Definition {
     name: "ipsec_security_associations",
     help: "The tunnels of a Routing Engine.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("description", "What it is.", |_| Some("active tunnels")),
-        level("active_tunnels", "", "Active tunnels.", |a| Some(a.0)),
+        gauge("active_tunnels", "", "Active tunnels.", |a| Some(a.0)),
     ],
-};
+});
 
-static CONFIGURED: Measurement<Configuration> = Measurement {
+static CONFIGURED: Measurement<Configuration> = Measurement::new(|| Definition {
     name: "ipsec",
     help: "The configuration of IPsec.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("description", "What it is.", |_| Some("configured tunnels")),
-        level("configured_tunnels", "", "VPNs.", |c| Some(c.security.ipsec.vpn.len() as u64)),
+        gauge("configured_tunnels", "", "VPNs.", |c| Some(c.security.ipsec.vpn.len() as u64)),
     ],
-};
+});
 
 impl Collector for Ipsec {
     const NAME: &'static str = "ipsec";
@@ -64,8 +64,8 @@ impl Collector for Ipsec {
             command: "show security ipsec security-associations",
             roots: &["ipsec-security-associations-information"],
             items: &[
-                item::<Ipsec, Active>("total-active-tunnels"),
-                item::<Ipsec, Block>("ipsec-security-associations-block"),
+                item::<_, Active>("total-active-tunnels"),
+                item::<_, Block>("ipsec-security-associations-block"),
             ],
         },
         Query {
@@ -75,7 +75,7 @@ impl Collector for Ipsec {
             ),
             command: "show configuration security ipsec",
             roots: &["configuration"],
-            items: &[item::<Ipsec, Configuration>("configuration")],
+            items: &[item::<_, Configuration>("configuration")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&GATEWAY, &ACTIVE, &CONFIGURED];

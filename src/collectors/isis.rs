@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, gauge, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{routing_instance, state_number};
 
@@ -15,64 +15,64 @@ pub struct Isis {
     paths: BTreeSet<[String; 4]>,
 }
 
-static COUNTS: Measurement<[u64; 2]> = Measurement {
+static COUNTS: Measurement<[u64; 2]> = Measurement::new(|| Definition {
     name: "isis",
     help: "Adjacencies of the router.",
     tags: &[],
-    fields: &[
-        level("up_count", "", "Adjacencies that are up.", |[up, _]| Some(*up)),
-        level("total_count", "", "Adjacencies.", |[_, total]| Some(*total)),
+    fields: vec![
+        gauge("up_count", "", "Adjacencies that are up.", |[up, _]| Some(*up)),
+        gauge("total_count", "", "Adjacencies.", |[_, total]| Some(*total)),
     ],
-};
+});
 
-static ADJACENCY: Measurement<Adjacency> = Measurement {
+static ADJACENCY: Measurement<Adjacency> = Measurement::new(|| Definition {
     name: "isis_adjacency",
     help: "An adjacency.",
     tags: &["interface_name", "system_name", "level", "instance", "igp_instance"],
-    fields: &[level(
+    fields: vec![gauge(
         "state",
         "",
         "Down 0, Up 1, New 2, One-way 3, Initializing 4, Rejected 5, other 0.",
         |a| state_number(a.adjacency_state.as_deref(), STATES),
     )],
-};
+});
 
 const STATES: &[(&str, u64)] =
     &[("Up", 1), ("New", 2), ("One-way", 3), ("Initializing", 4), ("Rejected", 5)];
 
-static INTERFACE: Measurement<Interface> = Measurement {
+static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "isis",
     help: "An interface that is not passive.",
     tags: &["interface_name"],
-    fields: &[
-        level("lsp_interval_ms", "ms", "Time between LSPs.", |i| i.lsp_interval),
-        level("csnp_interval_seconds", "s", "Time between CSNPs.", |i| i.csnp_interval),
-        level("hello_padding", "", "Adaptive 1, disable 2, loose 3, strict 4, other 0.", |i| {
+    fields: vec![
+        gauge("lsp_interval_ms", "ms", "Time between LSPs.", |i| i.lsp_interval),
+        gauge("csnp_interval_seconds", "s", "Time between CSNPs.", |i| i.csnp_interval),
+        gauge("hello_padding", "", "Adaptive 1, disable 2, loose 3, strict 4, other 0.", |i| {
             let paddings = [("adaptive", 1), ("disable", 2), ("loose", 3), ("strict", 4)];
             state_number(i.hello_padding.as_deref(), &paddings)
         }),
-        level("max_hello_size_bytes", "bytes", "Largest hello.", |i| i.max_hello_size),
+        gauge("max_hello_size_bytes", "bytes", "Largest hello.", |i| i.max_hello_size),
     ],
-};
+});
 
-static LEVEL: Measurement<Level> = Measurement {
+static LEVEL: Measurement<Level> = Measurement::new(|| Definition {
     name: "isis_adjacency",
     help: "A level of an interface that is not passive.",
     tags: &["interface_name", "level"],
-    fields: &[
+    fields: vec![
         counter("count", "", "Adjacencies.", |l| l.adjacency_count),
-        level("priority", "", "Priority.", |l| l.interface_priority),
-        level("metric", "", "Metric.", |l| l.metric),
+        gauge("priority", "", "Priority.", |l| l.interface_priority),
+        gauge("metric", "", "Metric.", |l| l.metric),
         gauge("hello_timer_seconds", "s", "Time between hellos.", |l| l.hello_time),
         gauge("hold_timer_seconds", "s", "Hold time.", |l| l.holdtime),
     ],
-};
+});
 
-static COVERAGE: Measurement<Coverage> = Measurement {
+static COVERAGE: Measurement<Coverage> = Measurement::new(|| Definition {
     name: "isis_backup_node",
     help: "What has a backup path, in a topology and level.",
     tags: &["topology", "level"],
-    fields: &[
+    fields: vec![
         info("node_coverage", "Nodes.", |c| Some(&c.isis_node_coverage)),
         info("ipv4_route_coverage", "IPv4 routes.", |c| Some(&c.isis_route_coverage_ipv4)),
         info("ipv6_route_coverage", "IPv6 routes.", |c| Some(&c.isis_route_coverage_ipv6)),
@@ -90,19 +90,19 @@ static COVERAGE: Measurement<Coverage> = Measurement {
             Some(&c.isis_route_coverage_ipv6_mpls_sspf)
         }),
         gauge("coverage", "%", "Nodes that have a backup path.", |c| {
-            c.isis_node_coverage.strip_suffix('%')?.parse().ok()
+            c.isis_node_coverage.strip_suffix('%')?.parse::<f64>().ok()
         }),
     ],
-};
+});
 
-static PATH: Measurement<u64> = Measurement {
+static PATH: Measurement<u64> = Measurement::new(|| Definition {
     name: "isis_backup",
     help: "A node's backup path.",
     tags: &["node_name", "backup_path_via", "backup_path_via_interface"],
-    fields: &[level("path", "", "1 for a path; 0 where there is a reason for none.", |path| {
+    fields: vec![gauge("path", "", "1 for a path; 0 where there is a reason for none.", |path| {
         Some(*path)
     })],
-};
+});
 
 impl Collector for Isis {
     const NAME: &'static str = "isis";
@@ -113,7 +113,7 @@ impl Collector for Isis {
             rpc: Rpc::Once("<get-isis-adjacency-information/>"),
             command: "show isis adjacency",
             roots: &["isis-adjacency-information"],
-            items: &[item::<Isis, Adjacencies>("isis-adjacency-information")],
+            items: &[item::<_, Adjacencies>("isis-adjacency-information")],
         },
         Query {
             rpc: Rpc::Once(
@@ -121,19 +121,19 @@ impl Collector for Isis {
             ),
             command: "show isis interface extensive",
             roots: &["isis-interface-information"],
-            items: &[item::<Isis, Interface>("isis-interface")],
+            items: &[item::<_, Interface>("isis-interface")],
         },
         Query {
             rpc: Rpc::Once("<get-isis-backup-coverage-information/>"),
             command: "show isis backup coverage",
             roots: &["isis-backup-coverage-information"],
-            items: &[item::<Isis, Coverage>("isis-backup-coverage")],
+            items: &[item::<_, Coverage>("isis-backup-coverage")],
         },
         Query {
             rpc: Rpc::Once("<get-isis-backup-spf-results-information/>"),
             command: "show isis backup spf results",
             roots: &["isis-spf-information"],
-            items: &[item::<Isis, BackupResult>("isis-backup-spf-result")],
+            items: &[item::<_, BackupResult>("isis-backup-spf-result")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

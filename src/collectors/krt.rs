@@ -3,18 +3,18 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct Krt;
 
-static QUEUE: Measurement<Queue> = Measurement {
+static QUEUE: Measurement<Queue> = Measurement::new(|| Definition {
     name: "krtkrt_queue",
     help: "A queue of changes for the kernel's routing tables.",
     tags: &["krtq_type"],
-    fields: &[level("length", "", "Changes that wait.", |q| q.krtq_queue_length)],
-};
+    fields: vec![gauge("length", "", "Changes that wait.", |q| q.krtq_queue_length)],
+});
 
 impl Collector for Krt {
     const NAME: &'static str = "krt";
@@ -24,7 +24,7 @@ impl Collector for Krt {
         rpc: Rpc::Once("<command format=\"xml\">show krt queue</command>"),
         command: "show krt queue",
         roots: &["krt-queue-information"],
-        items: &[item::<Krt, Queue>("krt-queue")],
+        items: &[item::<_, Queue>("krt-queue")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
@@ -18,25 +18,25 @@ pub struct L2circuit {
 
 const TAGS: &[&str] = &["address", "vcid"];
 
-static STATUS: Measurement<Connection> = Measurement {
+static STATUS: Measurement<Connection> = Measurement::new(|| Definition {
     name: "l2circuit_connection",
     help: "A layer 2 circuit.",
     tags: TAGS,
-    fields: &[level(
+    fields: vec![gauge(
         "status",
         "",
         "EI 0, MM 1, EM 2, CM 3, VM 4, OL 5, NC 6, BK 7, CB 8, LD 9, RD 10, XX 11, NP 12, Dn 13, \
          VC-Dn 14, Up 15, CF 16, IB 17, TM 18, ST 19, SP 20, RS 21, HS 22, other 0.",
         |c| state_number(c.connection_status.as_deref(), STATES),
     )],
-};
+});
 
-static COUNT: Measurement<u64> = Measurement {
+static COUNT: Measurement<u64> = Measurement::new(|| Definition {
     name: "l2circuit_connection",
     help: "A layer 2 circuit.",
     tags: TAGS,
-    fields: &[level("count", "", "How many circuits the router has.", |count| Some(*count))],
-};
+    fields: vec![gauge("count", "", "How many circuits the router has.", |count| Some(*count))],
+});
 
 const STATES: &[(&str, u64)] = &[
     ("EI", 0),
@@ -74,7 +74,7 @@ impl Collector for L2circuit {
         ),
         command: "show l2circuit connections brief",
         roots: &["l2circuit-connection-information"],
-        items: &[item::<L2circuit, Neighbor>("l2circuit-neighbor")],
+        items: &[item::<_, Neighbor>("l2circuit-neighbor")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&STATUS, &COUNT];
 

@@ -4,21 +4,21 @@ use serde::Deserialize;
 use time::PrimitiveDateTime;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
 #[derive(Default)]
 pub struct L2vpn;
 
-static COUNT: Measurement<u64> = Measurement {
+static COUNT: Measurement<u64> = Measurement::new(|| Definition {
     name: "l2vpn_connection",
     help: "The connections of a layer 2 VPN.",
     tags: &["routing_instance"],
-    fields: &[level("count", "", "Connections.", |count| Some(*count))],
-};
+    fields: vec![gauge("count", "", "Connections.", |count| Some(*count))],
+});
 
-static STATUS: Measurement<Connection> = Measurement {
+static STATUS: Measurement<Connection> = Measurement::new(|| Definition {
     name: "l2vpn_connection",
     help: "A connection of a layer 2 VPN.",
     tags: &[
@@ -28,12 +28,12 @@ static STATUS: Measurement<Connection> = Measurement {
         "remote_pe",
         "local_interface_name",
     ],
-    fields: &[
+    fields: vec![
         info("last_change", "When it changed, in seconds since 1970 by the router's clock.", |c| {
             c.changed.as_deref()
         }),
         info("up_transitions", "Times it went up.", |c| Some(&c.up_transitions)),
-        level(
+        gauge(
             "status",
             "",
             "EI 0, EM 1, VC-Dn 2, CM 3, CN 4, OR 5, OL 6, LD 7, RD 8, LN 9, RN 10, XX 11, MM 12, \
@@ -42,7 +42,7 @@ static STATUS: Measurement<Connection> = Measurement {
             |c| state_number(c.connection_status.as_deref(), STATES),
         ),
     ],
-};
+});
 
 const STATES: &[(&str, u64)] = &[
     ("EI", 0),
@@ -91,7 +91,7 @@ impl Collector for L2vpn {
         rpc: Rpc::Once("<get-l2vpn-connection-information/>"),
         command: "show l2vpn connections",
         roots: &["l2vpn-connection-information"],
-        items: &[item::<L2vpn, Instance>("instance")],
+        items: &[item::<_, Instance>("instance")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNT, &STATUS];
 }

@@ -3,25 +3,25 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
 #[derive(Default)]
 pub struct Lacp;
 
-static LINK: Measurement<Protocol> = Measurement {
+static LINK: Measurement<Protocol> = Measurement::new(|| Definition {
     name: "lacp",
     help: "A link of an aggregated Ethernet interface.",
     tags: &["aggregate", "name"],
-    fields: &[level(
+    fields: vec![gauge(
         "muxstate",
         "",
         "Detached 1, Waiting 2, Attached 3, Collecting 4, Distributing 5, \
          Collecting distributing 6, other 0.",
         |p| state_number(p.lacp_mux_state.as_deref(), STATES),
     )],
-};
+});
 
 const STATES: &[(&str, u64)] = &[
     ("Detached", 1),
@@ -39,7 +39,7 @@ impl Collector for Lacp {
         rpc: Rpc::Once("<get-lacp-interface-information/>"),
         command: "show lacp interfaces",
         roots: &["lacp-interface-information-list"],
-        items: &[item::<Lacp, Aggregate>("lacp-interface-information")],
+        items: &[item::<_, Aggregate>("lacp-interface-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&LINK];
 }

@@ -3,17 +3,17 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter};
+use crate::point::{Definition, Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct LacpStatistics;
 
-static MEMBER: Measurement<Member> = Measurement {
+static MEMBER: Measurement<Member> = Measurement::new(|| Definition {
     name: "lacp_statistics",
     help: "LACP on a member of an aggregate.",
     tags: &["aggregate", "name"],
-    fields: &[
+    fields: vec![
         counter("lacp_rx_packets_total", "packets", "Received.", |m| m.lacp_rx_packets),
         counter("lacp_tx_packets_total", "packets", "Sent.", |m| m.lacp_tx_packets),
         counter("unknown_rx_packets_total", "packets", "Received, of an unknown type.", |m| {
@@ -23,7 +23,7 @@ static MEMBER: Measurement<Member> = Measurement {
             m.illegal_rx_packets
         }),
     ],
-};
+});
 
 impl Collector for LacpStatistics {
     const NAME: &'static str = "lacpstatistics";
@@ -32,7 +32,7 @@ impl Collector for LacpStatistics {
         rpc: Rpc::Once("<get-lacp-interface-statistics/>"),
         command: "show lacp statistics interfaces",
         roots: &["lacp-interface-statistics-list"],
-        items: &[item::<LacpStatistics, Aggregate>("lacp-interface-statistics")],
+        items: &[item::<_, Aggregate>("lacp-interface-statistics")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&MEMBER];
 }

@@ -3,35 +3,35 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
 #[derive(Default)]
 pub struct Ldp;
 
-static SESSION: Measurement<Session> = Measurement {
+static SESSION: Measurement<Session> = Measurement::new(|| Definition {
     name: "ldp_session",
     help: "An LDP session.",
     tags: &["neighbor"],
-    fields: &[level("state", "", "1 if it is operational.", |s| {
+    fields: vec![gauge("state", "", "1 if it is operational.", |s| {
         is(s.ldp_session_state.as_deref(), "Operational")
     })],
-};
+});
 
-static SESSIONS: Measurement<Sessions> = Measurement {
+static SESSIONS: Measurement<Sessions> = Measurement::new(|| Definition {
     name: "ldp",
     help: "LDP sessions of the router.",
     tags: &[],
-    fields: &[level("session_count", "", "Sessions.", |s| Some(s.ldp_session.len() as u64))],
-};
+    fields: vec![gauge("session_count", "", "Sessions.", |s| Some(s.ldp_session.len() as u64))],
+});
 
-static NEIGHBORS: Measurement<Neighbors> = Measurement {
+static NEIGHBORS: Measurement<Neighbors> = Measurement::new(|| Definition {
     name: "ldp",
     help: "LDP neighbours of the router.",
     tags: &[],
-    fields: &[level("neighbor_count", "", "Neighbours.", |n| Some(n.ldp_neighbor.len() as u64))],
-};
+    fields: vec![gauge("neighbor_count", "", "Neighbours.", |n| Some(n.ldp_neighbor.len() as u64))],
+});
 
 impl Collector for Ldp {
     const NAME: &'static str = "ldp";
@@ -41,13 +41,13 @@ impl Collector for Ldp {
             rpc: Rpc::Once("<get-ldp-session-information/>"),
             command: "show ldp session",
             roots: &["ldp-session-information"],
-            items: &[item::<Ldp, Sessions>("ldp-session-information")],
+            items: &[item::<_, Sessions>("ldp-session-information")],
         },
         Query {
             rpc: Rpc::Once("<get-ldp-neighbor-information/>"),
             command: "show ldp neighbor",
             roots: &["ldp-neighbor-information"],
-            items: &[item::<Ldp, Neighbors>("ldp-neighbor-information")],
+            items: &[item::<_, Neighbors>("ldp-neighbor-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSIONS, &NEIGHBORS];

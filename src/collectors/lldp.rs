@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -22,16 +22,16 @@ struct Peer {
     connected: u64,
 }
 
-static PEER: Measurement<Peer> = Measurement {
+static PEER: Measurement<Peer> = Measurement::new(|| Definition {
     name: "lldp",
     help: "A neighbour, or a port that is up and has none.",
     tags: &["local_interface", "remote_port_info", "remote_system_name"],
-    fields: &[
+    fields: vec![
         info("parent_interface", "The aggregate that the port is of.", |p| Some(&p.parent)),
         info("interface_status", "The port's status.", |p| p.status.as_deref()),
-        level("peer", "", "1 if there is a neighbour.", |p| Some(p.connected)),
+        gauge("peer", "", "1 if there is a neighbour.", |p| Some(p.connected)),
     ],
-};
+});
 
 /// The query for them.
 const NEIGHBORS: usize = 0;
@@ -45,13 +45,13 @@ impl Collector for Lldp {
             rpc: Rpc::Once("<get-lldp-neighbors-information/>"),
             command: "show lldp neighbors",
             roots: &["lldp-neighbors-information"],
-            items: &[item::<Lldp, Neighbor>("lldp-neighbor-information")],
+            items: &[item::<_, Neighbor>("lldp-neighbor-information")],
         },
         Query {
             rpc: Rpc::Once("<get-lldp-local-info/>"),
             command: "show lldp local-information",
             roots: &["lldp-local-info"],
-            items: &[item::<Lldp, Port>("lldp-local-interface-info")],
+            items: &[item::<_, Port>("lldp-local-interface-info")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PEER];

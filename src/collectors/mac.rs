@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::sum;
 
@@ -16,17 +16,17 @@ pub struct Mac {
     tables: BTreeMap<String, Table>,
 }
 
-static TABLE: Measurement<Table> = Measurement {
+static TABLE: Measurement<Table> = Measurement::new(|| Definition {
     name: "mac_table",
     help: "The Ethernet switching table.",
     tags: &[],
-    fields: &[
-        level("total_count", "", "Addresses.", |t| t.mac_table_total_count),
-        level("recieve_count", "", "Addresses for the router.", |t| t.mac_table_recieve_count),
-        level("dynamic_count", "", "Addresses learned.", |t| t.mac_table_dynamic_count),
-        level("flood_count", "", "Addresses to flood to.", |t| t.mac_table_flood_count),
+    fields: vec![
+        gauge("total_count", "", "Addresses.", |t| t.mac_table_total_count),
+        gauge("recieve_count", "", "Addresses for the router.", |t| t.mac_table_recieve_count),
+        gauge("dynamic_count", "", "Addresses learned.", |t| t.mac_table_dynamic_count),
+        gauge("flood_count", "", "Addresses to flood to.", |t| t.mac_table_flood_count),
     ],
-};
+});
 
 impl Collector for Mac {
     const NAME: &'static str = "mac";
@@ -40,8 +40,8 @@ impl Collector for Mac {
         command: "show ethernet-switching table summary",
         roots: &["l2ng-l2ald-rtb-macdb", "ethernet-switching-table-information"],
         items: &[
-            item::<Mac, Table>("l2ng-l2ald-ethernet-switching-table-summary"),
-            item::<Mac, Table>("mac-table-entry"),
+            item::<_, Table>("l2ng-l2ald-ethernet-switching-table-summary"),
+            item::<_, Table>("mac-table-entry"),
         ],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TABLE];

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Field, Kind, Measurement, Points, Schema, counter, level, named};
+use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, counter, gauge, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is, state_number, sum};
 
@@ -22,33 +22,33 @@ pub struct Macsec {
 /// By the field's name.
 type Totals = BTreeMap<&'static str, Option<u64>>;
 
-static CONNECTION: Measurement<Connection> = Measurement {
+static CONNECTION: Measurement<Connection> = Measurement::new(|| Definition {
     name: "macsec",
     help: "A connectivity association of an interface.",
     tags: &["interface", "ca"],
-    fields: &[
+    fields: vec![
         counter("interface_transmit_packet_count", "packets", "Number of the last packet.", |c| {
             c.outgoing_packets
         }),
-        level("tx_channel_status", "", "1 if an association to send in is in use.", |c| c.in_use),
-        level("sci", "", "Whether packets have the SCI: no 0, yes 1, other 2.", |c| {
+        gauge("tx_channel_status", "", "1 if an association to send in is in use.", |c| c.in_use),
+        gauge("sci", "", "Whether packets have the SCI: no 0, yes 1, other 2.", |c| {
             switch(&c.include_sci, "no", "yes")
         }),
-        level("replay_protect", "", "Replay protection: off 0, on 1, other 2.", |c| {
+        gauge("replay_protect", "", "Replay protection: off 0, on 1, other 2.", |c| {
             switch(&c.replay_protect, "off", "on")
         }),
-        level("key_server_offset", "bytes", "How much is left unencrypted.", |c| c.offset),
-        level("encryption", "", "Encryption: off 0, on 1, other 2.", |c| {
+        gauge("key_server_offset", "bytes", "How much is left unencrypted.", |c| c.offset),
+        gauge("encryption", "", "Encryption: off 0, on 1, other 2.", |c| {
             switch(&c.encryption, "off", "on")
         }),
     ],
-};
+});
 
-static STATISTICS: Measurement<Totals> = Measurement {
+static STATISTICS: Measurement<Totals> = Measurement::new(|| Definition {
     name: "macsec",
     help: "What an interface sent and received with MACsec.",
     tags: &["interface"],
-    fields: &[
+    fields: vec![
         count(CHANNEL_SENT[0].1, "packets", "Encrypted, by channels."),
         count(CHANNEL_SENT[1].1, "bytes", "Encrypted, by channels."),
         count(CHANNEL_SENT[2].1, "packets", "Protected but not encrypted, by channels."),
@@ -62,7 +62,7 @@ static STATISTICS: Measurement<Totals> = Measurement {
         count(ASSOCIATION_RECEIVED[1].1, "bytes", "Validated, by associations."),
         count(ASSOCIATION_RECEIVED[2].1, "bytes", "Decrypted, by associations."),
     ],
-};
+});
 
 /// Elements, and the fields that they are.
 type Counters = &'static [(&'static str, &'static str)];
@@ -90,7 +90,7 @@ const ASSOCIATION_RECEIVED: Counters = &[
 const PARTS: [Counters; 4] =
     [CHANNEL_SENT, ASSOCIATION_SENT, CHANNEL_RECEIVED, ASSOCIATION_RECEIVED];
 
-const fn count(name: &'static str, unit: &'static str, help: &'static str) -> Field<Totals> {
+fn count(name: &'static str, unit: &'static str, help: &'static str) -> Field<Totals> {
     named(name, unit, help, Kind::Counter, |totals, name| *totals.get(name)?)
 }
 
@@ -104,8 +104,8 @@ impl Collector for Macsec {
             command: "show security macsec connections",
             roots: &["macsec-connection-information"],
             items: &[
-                item::<Macsec, Connection>("macsec-interface-common-information"),
-                item::<Macsec, Outbound>("outbound-secure-channel"),
+                item::<_, Connection>("macsec-interface-common-information"),
+                item::<_, Outbound>("outbound-secure-channel"),
             ],
         },
         Query {
@@ -113,10 +113,10 @@ impl Collector for Macsec {
             command: "show security macsec statistics",
             roots: &["macsec-statistics"],
             items: &[
-                item::<Macsec, Part<0>>("secure-channel-sent"),
-                item::<Macsec, Part<1>>("secure-association-sent"),
-                item::<Macsec, Part<2>>("secure-channel-received"),
-                item::<Macsec, Part<3>>("secure-association-received"),
+                item::<_, Part<0>>("secure-channel-sent"),
+                item::<_, Part<1>>("secure-association-sent"),
+                item::<_, Part<2>>("secure-channel-received"),
+                item::<_, Part<3>>("secure-association-received"),
             ],
         },
     ];

@@ -5,50 +5,50 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
 #[derive(Default)]
 pub struct Memory;
 
-static TASK_MEMORY: Measurement<Leaves> = Measurement {
+static TASK_MEMORY: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "task_memory",
     help: "Memory of the routing protocol daemon.",
     tags: &[],
-    fields: &[
-        level("in_use_size", "bytes", "In use.", |l| bytes(l, "task-memory-in-use-size")),
+    fields: vec![
+        gauge("in_use_size", "bytes", "In use.", |l| bytes(l, "task-memory-in-use-size")),
         gauge("in_use_avail", "%", "In use, of what is available.", |l| {
             l.quantity("task-memory-in-use-avail")
         }),
-        level("max_size", "bytes", "Most ever in use.", |l| bytes(l, "task-memory-max-size")),
+        gauge("max_size", "bytes", "Most ever in use.", |l| bytes(l, "task-memory-max-size")),
         gauge("max_avail", "%", "Most ever in use, of what is available.", |l| {
             l.quantity("task-memory-max-avail")
         }),
-        level("free_size", "bytes", "Available.", |l| bytes(l, "task-memory-free-size")),
+        gauge("free_size", "bytes", "Available.", |l| bytes(l, "task-memory-free-size")),
     ],
-};
+});
 
 /// Releases on FreeBSD have some of the uses, those on Linux others.
-static SYSTEM_MEMORY: Measurement<Leaves> = Measurement {
+static SYSTEM_MEMORY: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "system_memory",
     help: "Memory of the system by use.",
     tags: &[],
-    fields: &[
-        level("size", "bytes", "All.", |l| bytes(l, "system-memory-total")),
-        level("reserved", "bytes", "The kernel's own.", |l| bytes(l, "system-memory-reserved")),
-        level("wired", "bytes", "Not to be paged out.", |l| bytes(l, "system-memory-wired")),
-        level("active", "bytes", "Active.", |l| bytes(l, "system-memory-active")),
-        level("inactive", "bytes", "Inactive.", |l| bytes(l, "system-memory-inactive")),
-        level("cache", "bytes", "Cache, FreeBSD.", |l| bytes(l, "system-memory-cache")),
-        level("cached", "bytes", "Cache, Linux.", |l| bytes(l, "system-memory-cached")),
-        level("buffer", "bytes", "Buffers.", |l| bytes(l, "system-memory-buffer")),
-        level("used", "bytes", "In use.", |l| bytes(l, "system-memory-used")),
-        level("free", "bytes", "Free.", |l| bytes(l, "system-memory-free")),
-        level("available", "bytes", "Available.", |l| bytes(l, "system-memory-available")),
-        level("swap", "bytes", "Swap space.", |l| bytes(l, "system-memory-swap")),
+    fields: vec![
+        gauge("size", "bytes", "All.", |l| bytes(l, "system-memory-total")),
+        gauge("reserved", "bytes", "The kernel's own.", |l| bytes(l, "system-memory-reserved")),
+        gauge("wired", "bytes", "Not to be paged out.", |l| bytes(l, "system-memory-wired")),
+        gauge("active", "bytes", "Active.", |l| bytes(l, "system-memory-active")),
+        gauge("inactive", "bytes", "Inactive.", |l| bytes(l, "system-memory-inactive")),
+        gauge("cache", "bytes", "Cache, FreeBSD.", |l| bytes(l, "system-memory-cache")),
+        gauge("cached", "bytes", "Cache, Linux.", |l| bytes(l, "system-memory-cached")),
+        gauge("buffer", "bytes", "Buffers.", |l| bytes(l, "system-memory-buffer")),
+        gauge("used", "bytes", "In use.", |l| bytes(l, "system-memory-used")),
+        gauge("free", "bytes", "Free.", |l| bytes(l, "system-memory-free")),
+        gauge("available", "bytes", "Available.", |l| bytes(l, "system-memory-available")),
+        gauge("swap", "bytes", "Swap space.", |l| bytes(l, "system-memory-swap")),
     ],
-};
+});
 
 /// Junos gives KiB, unless it says otherwise.
 fn bytes(leaves: &Leaves, name: &str) -> Option<u64> {
@@ -56,16 +56,16 @@ fn bytes(leaves: &Leaves, name: &str) -> Option<u64> {
     Some(leaves.quantity(name)? as u64 * unit)
 }
 
-static PROCESS: Measurement<Processes> = Measurement {
+static PROCESS: Measurement<Processes> = Measurement::new(|| Definition {
     name: "system_memory_process",
     help: "Memory of all processes of one name.",
     tags: &["process_name"],
-    fields: &[
-        level("processes", "", "Processes.", |p| Some(p.count)),
-        level("size", "bytes", "Virtual memory.", |p| p.size.checked_mul(1024)),
-        level("resident", "bytes", "Physical memory.", |p| p.resident.checked_mul(1024)),
+    fields: vec![
+        gauge("processes", "", "Processes.", |p| Some(p.count)),
+        gauge("size", "bytes", "Virtual memory.", |p| p.size.checked_mul(1024)),
+        gauge("resident", "bytes", "Physical memory.", |p| p.resident.checked_mul(1024)),
     ],
-};
+});
 
 impl Collector for Memory {
     const NAME: &'static str = "memory";
@@ -76,13 +76,13 @@ impl Collector for Memory {
             rpc: Rpc::Once("<get-task-memory-information/>"),
             command: "show task memory",
             roots: &["task-memory-information"],
-            items: &[item::<Memory, TaskMemory>("task-memory-information")],
+            items: &[item::<_, TaskMemory>("task-memory-information")],
         },
         Query {
             rpc: Rpc::Once("<get-system-memory-information/>"),
             command: "show system memory",
             roots: &["system-memory-information"],
-            items: &[item::<Memory, SystemMemory>("system-memory-information")],
+            items: &[item::<_, SystemMemory>("system-memory-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK_MEMORY, &SYSTEM_MEMORY, &PROCESS];

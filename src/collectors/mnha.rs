@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is};
 
@@ -21,11 +21,11 @@ pub struct Mnha {
     group: u32,
 }
 
-static NODE: Measurement<Node> = Measurement {
+static NODE: Measurement<Node> = Measurement::new(|| Definition {
     name: "mnha_node",
     help: "This node.",
     tags: &["grid_id", "local_id"],
-    fields: &[
+    fields: vec![
         info("local_ip", "Its address.", |n| n.local_ip.as_deref()),
         info("local_fwd_ip", "Its address for forwarding.", |n| n.local_fwd_ip.as_deref()),
         labelled(
@@ -34,108 +34,108 @@ static NODE: Measurement<Node> = Measurement {
         ),
         gauge("status", "", ONLINE, |n| online(n.node_status.as_deref())),
     ],
-};
+});
 
-static PEER: Measurement<Peer> = Measurement {
+static PEER: Measurement<Peer> = Measurement::new(|| Definition {
     name: "mnha_peer",
     help: "A peer node.",
     tags: &["peer_id"],
-    fields: &[
-        level("encryption_enabled", "", "1 if the link between the nodes is encrypted.", |p| {
+    fields: vec![
+        gauge("encryption_enabled", "", "1 if the link between the nodes is encrypted.", |p| {
             is(p.high_availability_peer_encryption_status.as_deref(), "YES")
         }),
-        level("detect_time_milliseconds", "ms", "Time in which a failure is detected.", |p| {
+        gauge("detect_time_milliseconds", "ms", "Time in which a failure is detected.", |p| {
             let (count, interval) =
                 p.high_availability_peer_detect_time.as_deref()?.split_once('*')?;
             let interval: u64 = interval.trim().strip_suffix("ms")?.trim_end().parse().ok()?;
             interval.checked_mul(count.trim().parse().ok()?)
         }),
     ],
-};
+});
 
-static PEER_LINK: Measurement<Peer> = Measurement {
+static PEER_LINK: Measurement<Peer> = Measurement::new(|| Definition {
     name: "mnha_peer",
     help: "The link to a peer node.",
     tags: &["peer_id"],
-    fields: &[
+    fields: vec![
         info("peer_ip", "The peer's address.", |p| p.high_availability_peer_ip_address.as_deref()),
         info("local_interface", "This side's interface.", |p| {
             p.high_availability_local_interface.as_deref()
         }),
-        level("bfd_up", "", "1 if its BFD session is up.", |p| {
+        gauge("bfd_up", "", "1 if its BFD session is up.", |p| {
             is(p.high_availability_peer_bfd_status.as_deref(), "UP")
         }),
     ],
-};
+});
 
-static PEER_FORWARDING: Measurement<Peer> = Measurement {
+static PEER_FORWARDING: Measurement<Peer> = Measurement::new(|| Definition {
     name: "mnha_peer",
     help: "The forwarding path to a peer node.",
     tags: &["peer_id"],
-    fields: &[
+    fields: vec![
         info("peer_fwd_ip", "The peer's address.", |p| {
             p.high_availability_peer_fwd_ip_address.as_deref()
         }),
         info("local_fwd_interface", "This side's interface.", |p| {
             p.high_availability_local_fwd_interface.as_deref()
         }),
-        level("fwd_bfd_up", "", "1 if its BFD session is up.", |p| {
+        gauge("fwd_bfd_up", "", "1 if its BFD session is up.", |p| {
             is(p.high_availability_peer_fwd_bfd_status.as_deref(), "UP")
         }),
     ],
-};
+});
 
-static COLD_SYNC: Measurement<Peer> = Measurement {
+static COLD_SYNC: Measurement<Peer> = Measurement::new(|| Definition {
     name: "mnha",
     help: "Cold synchronisation with a peer node.",
     tags: &["peer_id"],
-    fields: &[
+    fields: vec![
         labelled(
             "status",
             info("cold_sync_status", "Its status in words.", |p| p.cold_sync_status.as_deref()),
         ),
-        level("cold_sync_complete", "", "1 if it is complete.", |p| {
+        gauge("cold_sync_complete", "", "1 if it is complete.", |p| {
             is(p.cold_sync_status.as_deref(), "COMPLETE")
         }),
     ],
-};
+});
 
-static PACKET_ERRORS: Measurement<Option<u64>> = Measurement {
+static PACKET_ERRORS: Measurement<Option<u64>> = Measurement::new(|| Definition {
     name: "mnha_peer",
     help: "Packets to or from a peer node that failed.",
     tags: &["peer_id", "direction"],
-    fields: &[counter("packet_errors_total", "packets", "Packets that failed.", |count| *count)],
-};
+    fields: vec![counter("packet_errors_total", "packets", "Packets that failed.", |count| *count)],
+});
 
-static PACKETS: Measurement<Option<u64>> = Measurement {
+static PACKETS: Measurement<Option<u64>> = Measurement::new(|| Definition {
     name: "mnha_peer",
     help: "Packets to or from a peer node.",
     tags: &["peer_id", "packet_type", "direction"],
-    fields: &[counter("packets_total", "packets", "Packets.", |count| *count)],
-};
+    fields: vec![counter("packets_total", "packets", "Packets.", |count| *count)],
+});
 
-static MONITORING: Measurement<Leaves> = Measurement {
+static MONITORING: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "mnha",
     help: "What this node monitors.",
     tags: &[],
-    fields: &[
+    fields: vec![
         counter("cold_sync_completed_total", "", "Cold synchronisations completed.", |l| {
             l.integer("current-cold-synchronization-completed")
         }),
         counter("cold_sync_failed_total", "", "Cold synchronisations failed.", |l| {
             l.integer("current-cold-synchronization-failed")
         }),
-        level("spu_monitoring_enabled", "", "1 if SPUs are monitored.", |l| {
+        gauge("spu_monitoring_enabled", "", "1 if SPUs are monitored.", |l| {
             is(l.text("spu-monitoring-state"), "Enabled")
         }),
-        level("spu_up", "", "SPUs up.", |l| l.integer("spu-up-count")),
-        level("npc_up", "", "NPCs up.", |l| l.integer("npc-up-count")),
-        level("spu_down", "", "SPUs down.", |l| l.integer("spu-down-count")),
-        level("npc_down", "", "NPCs down.", |l| l.integer("npc-down-count")),
+        gauge("spu_up", "", "SPUs up.", |l| l.integer("spu-up-count")),
+        gauge("npc_up", "", "NPCs up.", |l| l.integer("npc-up-count")),
+        gauge("spu_down", "", "SPUs down.", |l| l.integer("spu-down-count")),
+        gauge("npc_down", "", "NPCs down.", |l| l.integer("npc-down-count")),
         counter("chinfo_blob_errors_total", "", "Errors in information on the chassis.", |l| {
             l.integer("chinfo-blob-error-count")
         }),
-        level("hardware_monitoring_enabled", "", "1 if the hardware is monitored.", |l| {
+        gauge("hardware_monitoring_enabled", "", "1 if the hardware is monitored.", |l| {
             is(l.text("high-availability-hardware-monitoring-activation-status"), "Enabled")
         }),
         counter("hardware_control_plane_errors_total", "", "Control plane errors.", |l| {
@@ -145,27 +145,27 @@ static MONITORING: Measurement<Leaves> = Measurement {
             l.integer("high-availability-hardware-monitoring-data-plane-errors")
         }),
     ],
-};
+});
 
-static CHECK: Measurement<Option<String>> = Measurement {
+static CHECK: Measurement<Option<String>> = Measurement::new(|| Definition {
     name: "mnha_loopback_check",
     help: "A self-test of a packet forwarding engine.",
     tags: &["pfe_name", "check"],
-    fields: &[level("success", "", "1 if it succeeded.", |s| is(s.as_deref(), "Success"))],
-};
+    fields: vec![gauge("success", "", "1 if it succeeded.", |s| is(s.as_deref(), "Success"))],
+});
 
-static GROUP: Measurement<Group> = Measurement {
+static GROUP: Measurement<Group> = Measurement::new(|| Definition {
     name: "mnha_srg",
     help: "A services redundancy group.",
     tags: &["srg_id", "peer_id"],
-    fields: &[
+    fields: vec![
         labelled(
             "state",
             info("state_name", "Its state in words.", |g| g.current_state.as_deref()),
         ),
         gauge("state", "", ONLINE, |g| online(g.current_state.as_deref())),
     ],
-};
+});
 
 const ONLINE: &str = "ONLINE 1, OFFLINE 0, other -1.";
 
@@ -196,12 +196,12 @@ impl Collector for Mnha {
             command: "show chassis high-availability information detail",
             roots: &[DETAIL],
             items: &[
-                item::<Mnha, Node>("chassis-high-availability-node-info"),
-                item::<Mnha, Monitoring>("cold-synchronization-monitoring-information"),
-                item::<Mnha, Monitoring>("spu-monitoring-information"),
-                item::<Mnha, Monitoring>("high-availability-hardware-monitoring-information"),
-                item::<Mnha, Loopback>("loopback-information-list"),
-                item::<Mnha, Group>("chassis-high-availability-default-srg-info"),
+                item::<_, Node>("chassis-high-availability-node-info"),
+                item::<_, Monitoring>("cold-synchronization-monitoring-information"),
+                item::<_, Monitoring>("spu-monitoring-information"),
+                item::<_, Monitoring>("high-availability-hardware-monitoring-information"),
+                item::<_, Loopback>("loopback-information-list"),
+                item::<_, Group>("chassis-high-availability-default-srg-info"),
             ],
         },
         Query {
@@ -212,7 +212,7 @@ impl Collector for Mnha {
             ),
             command: "show chassis high-availability services-redundancy-group N",
             roots: &["chassis-high-availability-default-srg-info"],
-            items: &[item::<Mnha, OtherGroup>("chassis-high-availability-default-srg-info")],
+            items: &[item::<_, OtherGroup>("chassis-high-availability-default-srg-info")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[

@@ -3,29 +3,29 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
 #[derive(Default)]
 pub struct MplsLsp;
 
-static LSP: Measurement<Lsp> = Measurement {
+static LSP: Measurement<Lsp> = Measurement::new(|| Definition {
     name: "mpls_lsp",
     help: "A label-switched path.",
     tags: &["lspname", "lspsrc", "lspdst"],
-    fields: &[level("state", "", "1 if it is up.", |l| is(l.lsp_state.as_deref(), "Up"))],
-};
+    fields: vec![gauge("state", "", "1 if it is up.", |l| is(l.lsp_state.as_deref(), "Up"))],
+});
 
-static PATH: Measurement<Path> = Measurement {
+static PATH: Measurement<Path> = Measurement::new(|| Definition {
     name: "mpls_lsp_path",
     help: "A path that a label-switched path may take.",
     tags: &["lspname", "lspsrc", "lspdst", "title", "name"],
-    fields: &[
-        level("state", "", "1 if it is up.", |p| is(p.path_state.as_deref(), "Up")),
-        level("flapcount", "", "Times it went down.", |p| p.path_flap_count),
+    fields: vec![
+        gauge("state", "", "1 if it is up.", |p| is(p.path_state.as_deref(), "Up")),
+        gauge("flapcount", "", "Times it went down.", |p| p.path_flap_count),
     ],
-};
+});
 
 impl Collector for MplsLsp {
     const NAME: &'static str = "mplslsp";
@@ -38,7 +38,7 @@ impl Collector for MplsLsp {
         ),
         command: "show mpls lsp ingress extensive",
         roots: &["mpls-lsp-information"],
-        items: &[item::<MplsLsp, Lsp>("mpls-lsp")],
+        items: &[item::<_, Lsp>("mpls-lsp")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&LSP, &PATH];
 }

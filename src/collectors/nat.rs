@@ -3,18 +3,18 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Field, Kind, Measurement, Points, Schema, gauge, info, level, named};
+use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, gauge, info, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
 #[derive(Default)]
 pub struct Nat;
 
-static STATISTICS: Measurement<Leaves> = Measurement {
+static STATISTICS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "nat_statistics",
     help: "Address translation by an interface.",
     tags: &["interface"],
-    fields: &[
+    fields: vec![
         packets("nat64_dfbit_set", "NAT64 packets with the DF bit."),
         count("nat64_err_map_dst", "NAT64 IPv6 destinations not mapped."),
         count("nat64_err_map_src", "NAT64 IPv4 sources not mapped."),
@@ -239,18 +239,18 @@ static STATISTICS: Measurement<Leaves> = Measurement {
         packets("nat_unsupported_icmp_type_napt", "ICMP types that NAPT does not support."),
         packets("nat_unsupported_layer_4_napt", "Layer 4 protocols that NAPT does not support."),
     ],
-};
+});
 
 /// junos_exporter calls all of them gauges.
-const fn count(name: &'static str, help: &'static str) -> Field<Leaves> {
+fn count(name: &'static str, help: &'static str) -> Field<Leaves> {
     named(name, "", help, Kind::Gauge, by_name)
 }
 
-const fn packets(name: &'static str, help: &'static str) -> Field<Leaves> {
+fn packets(name: &'static str, help: &'static str) -> Field<Leaves> {
     named(name, "packets", help, Kind::Gauge, by_name)
 }
 
-const fn bytes(name: &'static str, help: &'static str) -> Field<Leaves> {
+fn bytes(name: &'static str, help: &'static str) -> Field<Leaves> {
     named(name, "bytes", help, Kind::Gauge, by_name)
 }
 
@@ -260,89 +260,96 @@ fn by_name(leaves: &Leaves, name: &str) -> Option<u64> {
 }
 
 const POOL_TAGS: &[&str] = &["interface", "pool_name"];
-const TRANSLATION_TYPE: Field<Leaves> = info("translation_type", "How it translates.", |l| {
-    l.text("description").or_else(|| l.text("translation-type"))
-});
-const PORT_RANGE: Field<Leaves> = info("port_range", "Its ports.", |l| l.text("pool-port-range"));
-const PORT_BLOCK_TYPE: Field<Leaves> =
-    info("port_block_type", "How it assigns blocks of ports.", |l| l.text("port-block-type"));
+fn translation_type() -> Field<Leaves> {
+    info("translation_type", "How it translates.", |l| {
+        l.text("description").or_else(|| l.text("translation-type"))
+    })
+}
 
-static POOL: Measurement<Leaves> = Measurement {
+fn port_range() -> Field<Leaves> {
+    info("port_range", "Its ports.", |l| l.text("pool-port-range"))
+}
+
+fn port_block_type() -> Field<Leaves> {
+    info("port_block_type", "How it assigns blocks of ports.", |l| l.text("port-block-type"))
+}
+
+static POOL: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "nat_statistics_pool",
     help: "How a pool is set up.",
     tags: POOL_TAGS,
-    fields: &[
-        TRANSLATION_TYPE,
-        PORT_RANGE,
-        PORT_BLOCK_TYPE,
-        level("port_block_size", "", "Ports in a block.", |l| l.integer("port-block-size")),
-        level("active_block_timeout", "s", "Time a block is used for new sessions.", |l| {
+    fields: vec![
+        translation_type(),
+        port_range(),
+        port_block_type(),
+        gauge("port_block_size", "", "Ports in a block.", |l| l.integer("port-block-size")),
+        gauge("active_block_timeout", "s", "Time a block is used for new sessions.", |l| {
             l.integer("active-block-timeout")
         }),
-        level("max_blocks_per_address", "", "Most blocks of an address.", |l| {
+        gauge("max_blocks_per_address", "", "Most blocks of an address.", |l| {
             l.integer("max-blocks-per-address")
         }),
-        level("effective_port_blocks", "", "Blocks.", |l| l.integer("effective-port-blocks")),
-        level("effective_ports", "", "Ports.", |l| l.integer("effective-ports")),
+        gauge("effective_port_blocks", "", "Blocks.", |l| l.integer("effective-port-blocks")),
+        gauge("effective_ports", "", "Ports.", |l| l.integer("effective-ports")),
         gauge("port_block_efficiency", "%", "Ports in use of those in blocks in use.", |l| {
             l.quantity("port-block-efficiency")
         }),
     ],
-};
+});
 
-static POOL_DETAIL: Measurement<Leaves> = Measurement {
+static POOL_DETAIL: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "nat_statistics_pool",
     help: "How a pool is used.",
     tags: POOL_TAGS,
-    fields: &[
-        TRANSLATION_TYPE,
-        PORT_RANGE,
-        PORT_BLOCK_TYPE,
-        level("ports_in_use", "", "Ports in use.", |l| l.integer("pool-ports-in-use")),
-        level("out_of_port_errors", "", "No port left.", |l| l.integer("pool-out-of-port-errors")),
-        level("parity_port_errors", "", "No port of that parity left.", |l| {
+    fields: vec![
+        translation_type(),
+        port_range(),
+        port_block_type(),
+        gauge("ports_in_use", "", "Ports in use.", |l| l.integer("pool-ports-in-use")),
+        gauge("out_of_port_errors", "", "No port left.", |l| l.integer("pool-out-of-port-errors")),
+        gauge("parity_port_errors", "", "No port of that parity left.", |l| {
             l.integer("pool-parity-port-errors")
         }),
-        level("preserve_range_errors", "", "No port of that range left.", |l| {
+        gauge("preserve_range_errors", "", "No port of that range left.", |l| {
             l.integer("pool-preserve-range-errors")
         }),
-        level("max_ports_in_use", "", "Most ports in use so far.", |l| {
+        gauge("max_ports_in_use", "", "Most ports in use so far.", |l| {
             l.integer("pool-max-ports-in-use")
         }),
-        level("app_port_errors", "", "No port for an application.", |l| {
+        gauge("app_port_errors", "", "No port for an application.", |l| {
             l.integer("pool-app-port-errors")
         }),
-        level("app_exceed_port_limit_errors", "", "Applications above their limit.", |l| {
+        gauge("app_exceed_port_limit_errors", "", "Applications above their limit.", |l| {
             l.integer("pool-app-exceed-port-limit-errors")
         }),
-        level("mem_alloc_errors", "", "No memory.", |l| l.integer("pool-mem-alloc-errors")),
-        level("max_port_blocks_used", "", "Most blocks in use so far.", |l| {
+        gauge("mem_alloc_errors", "", "No memory.", |l| l.integer("pool-mem-alloc-errors")),
+        gauge("max_port_blocks_used", "", "Most blocks in use so far.", |l| {
             l.integer("max-port-blocks-used")
         }),
-        level("blocks_in_use", "", "Blocks in use.", |l| l.integer("port-blocks-in-use")),
-        level("block_allocation_errors", "", "No block left.", |l| {
+        gauge("blocks_in_use", "", "Blocks in use.", |l| l.integer("port-blocks-in-use")),
+        gauge("block_allocation_errors", "", "No block left.", |l| {
             l.integer("port-block-allocation-errors")
         }),
-        level("blocks_limit_exceeded_errors", "", "Addresses above their limit.", |l| {
+        gauge("blocks_limit_exceeded_errors", "", "Addresses above their limit.", |l| {
             l.integer("port-blocks-limit-exceeded-errors")
         }),
-        level("users", "", "Addresses that use it.", |l| l.integer("pool-users")),
-        level("eif_inbound_session_count", "", "Inbound EIF sessions.", |l| {
+        gauge("users", "", "Addresses that use it.", |l| l.integer("pool-users")),
+        gauge("eif_inbound_session_count", "", "Inbound EIF sessions.", |l| {
             l.integer("eif-inbound-session-count")
         }),
-        level("eif_inbound_limit_exceed_drop", "", "Inbound EIF sessions above the limit.", |l| {
+        gauge("eif_inbound_limit_exceed_drop", "", "Inbound EIF sessions above the limit.", |l| {
             l.integer("eif-inbound-session-limit-exceed-drop")
         }),
     ],
-};
+});
 
-static SERVICE_SET: Measurement<ServiceSet> = Measurement {
+static SERVICE_SET: Measurement<ServiceSet> = Measurement::new(|| Definition {
     name: "nat_statistics_service_set",
     help: "A service set.",
     tags: &["interface", "service_set"],
     // The spelling is junos_exporter's.
-    fields: &[gauge("cpu_utlization", "%", "CPU in use.", |s| s.cpu_utilization_percent)],
-};
+    fields: vec![gauge("cpu_utlization", "%", "CPU in use.", |s| s.cpu_utilization_percent)],
+});
 
 impl Collector for Nat {
     const NAME: &'static str = "nat";
@@ -353,13 +360,13 @@ impl Collector for Nat {
             rpc: Rpc::Once("<get-service-nat-statistics-information/>"),
             command: "show services nat statistics",
             roots: &["service-nat-statistics-information"],
-            items: &[item::<Nat, Statistics>("service-nat-statistics-information")],
+            items: &[item::<_, Statistics>("service-nat-statistics-information")],
         },
         Query {
             rpc: Rpc::Once("<get-service-nat-pool-information/>"),
             command: "show services nat pool",
             roots: &["service-nat-pool-information"],
-            items: &[item::<Nat, Pool>("service-nat-pool")],
+            items: &[item::<_, Pool>("service-nat-pool")],
         },
         Query {
             rpc: Rpc::Once(
@@ -367,13 +374,13 @@ impl Collector for Nat {
             ),
             command: "show services nat pool detail",
             roots: &["service-nat-pool-information"],
-            items: &[item::<Nat, PoolDetail>("service-nat-pool")],
+            items: &[item::<_, PoolDetail>("service-nat-pool")],
         },
         Query {
             rpc: Rpc::Once("<get-service-set-cpu-statistics/>"),
             command: "show services service-sets cpu-usage",
             roots: &["service-set-cpu-statistics-information"],
-            items: &[item::<Nat, ServiceSet>("service-set-cpu-statistics")],
+            items: &[item::<_, ServiceSet>("service-set-cpu-statistics")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

@@ -3,18 +3,18 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Field, Kind, Measurement, Points, Schema, gauge, level, named};
+use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, gauge, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, Leaves};
 
 #[derive(Default)]
 pub struct Nat2;
 
-static STATISTICS: Measurement<Leaves> = Measurement {
+static STATISTICS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "nat2_statistics",
     help: "Address translation by an interface.",
     tags: &["interface"],
-    fields: &[
+    fields: vec![
         packets("nat_pkt_dst_in_nat_route", "Packets to a NAT route."),
         count("nat_filtering_session", "Sessions created by EIF."),
         count("nat_mapping_session", "Sessions created by EIM."),
@@ -45,7 +45,7 @@ static STATISTICS: Measurement<Leaves> = Measurement {
         count("nat_jflow_log_free_success", "jflow logs freed."),
         count("nat_jflow_log_free_fail_record", "jflow logs not freed, no record."),
         count("nat_jflow_log_free_fail_data", "jflow logs not freed, no data."),
-        level(
+        gauge(
             "nat_jflow_log_invalid_trans_type",
             "",
             "jflow logs, invalid translation type.",
@@ -67,15 +67,15 @@ static STATISTICS: Measurement<Leaves> = Measurement {
             "Rate-limited logs, invalid time.",
         ),
     ],
-};
+});
 
 const POOL_TAGS: &[&str] = &["interface", "service_set", "pool_name", "pool_id"];
 
-static POOL: Measurement<Leaves> = Measurement {
+static POOL: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "nat2_statistics",
     help: "A source pool.",
     tags: POOL_TAGS,
-    fields: &[
+    fields: vec![
         count("port_overloading_factor", "How often a port may be used."),
         count("total_pool_address", "Addresses."),
         count("address_pool_hits", "Translations with it."),
@@ -107,18 +107,18 @@ static POOL: Measurement<Leaves> = Measurement {
         count("blk_out_of_port_error", "No port left in a block."),
         count("blk_mem_alloc_error", "No memory for a block."),
     ],
-};
+});
 
 /// junos_exporter calls all of them gauges. Elements have the fields' names, with hyphens.
-const fn count(name: &'static str, help: &'static str) -> Field<Leaves> {
+fn count(name: &'static str, help: &'static str) -> Field<Leaves> {
     named(name, "", help, Kind::Gauge, by_name)
 }
 
-const fn packets(name: &'static str, help: &'static str) -> Field<Leaves> {
+fn packets(name: &'static str, help: &'static str) -> Field<Leaves> {
     named(name, "packets", help, Kind::Gauge, by_name)
 }
 
-const fn seconds(name: &'static str, help: &'static str) -> Field<Leaves> {
+fn seconds(name: &'static str, help: &'static str) -> Field<Leaves> {
     named(name, "s", help, Kind::Gauge, by_name)
 }
 
@@ -126,7 +126,7 @@ fn by_name(leaves: &Leaves, name: &str) -> Option<u64> {
     leaves.integer(&name.replace('_', "-"))
 }
 
-static RANGE: Measurement<Option<u64>> = Measurement {
+static RANGE: Measurement<Option<u64>> = Measurement::new(|| Definition {
     name: "nat2_statistics",
     help: "A range of addresses of a source pool.",
     tags: &[
@@ -137,15 +137,15 @@ static RANGE: Measurement<Option<u64>> = Measurement {
         "address_range_low",
         "address_range_high",
     ],
-    fields: &[level("single_port", "", "Ports in use.", |ports| *ports)],
-};
+    fields: vec![gauge("single_port", "", "Ports in use.", |ports| *ports)],
+});
 
-static SERVICE_SET: Measurement<ServiceSet> = Measurement {
+static SERVICE_SET: Measurement<ServiceSet> = Measurement::new(|| Definition {
     name: "nat2_statistics_service_set",
     help: "A service set.",
     tags: &["interface", "service_set"],
-    fields: &[gauge("cpu_utilization", "%", "CPU in use.", |s| s.cpu_utilization_percent)],
-};
+    fields: vec![gauge("cpu_utilization", "%", "CPU in use.", |s| s.cpu_utilization_percent)],
+});
 
 impl Collector for Nat2 {
     const NAME: &'static str = "nat2";
@@ -156,7 +156,7 @@ impl Collector for Nat2 {
             rpc: Rpc::Once("<get-service-nat-statistics-information/>"),
             command: "show services nat statistics",
             roots: &["service-nat-statistics-information"],
-            items: &[item::<Nat2, Statistics>("service-nat-statistics-information")],
+            items: &[item::<_, Statistics>("service-nat-statistics-information")],
         },
         Query {
             rpc: Rpc::Once(
@@ -165,13 +165,13 @@ impl Collector for Nat2 {
             ),
             command: "show services nat source pool all",
             roots: &["source-nat-pool-detail-information"],
-            items: &[item::<Nat2, Pool>("source-nat-pool-info-entry")],
+            items: &[item::<_, Pool>("source-nat-pool-info-entry")],
         },
         Query {
             rpc: Rpc::Once("<get-service-set-cpu-statistics/>"),
             command: "show services service-sets cpu-usage",
             roots: &["service-set-cpu-statistics-information"],
-            items: &[item::<Nat2, ServiceSet>("service-set-cpu-statistics")],
+            items: &[item::<_, ServiceSet>("service-set-cpu-statistics")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

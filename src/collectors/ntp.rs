@@ -3,20 +3,20 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
 #[derive(Default)]
 pub struct Ntp;
 
-static NTP: Measurement<Leaves> = Measurement {
+static NTP: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "ntp",
     help: "The clock that NTP keeps.",
     tags: &[],
-    fields: &[
+    fields: vec![
         labelled("server", info("refid", "What the clock follows.", |l| l.text("refid"))),
-        level("stratum", "", "Steps to the reference clock; 16 if not synchronised.", |l| {
+        gauge("stratum", "", "Steps to the reference clock; 16 if not synchronised.", |l| {
             l.integer("stratum")
         }),
         gauge("offset", "ms", "Offset of the clock.", |l| l.decimal("offset")),
@@ -35,11 +35,11 @@ static NTP: Measurement<Leaves> = Measurement {
         gauge("precision", "", "Precision of the clock, as a power of two seconds.", |l| {
             l.decimal("precision")
         }),
-        level("poll_interval", "s", "Time between polls of the server.", |l| {
+        gauge("poll_interval", "s", "Time between polls of the server.", |l| {
             1u64.checked_shl(l.integer("tc").or(l.integer("poll"))?.try_into().ok()?)
         }),
     ],
-};
+});
 
 impl Collector for Ntp {
     const NAME: &'static str = "ntp";
@@ -50,7 +50,7 @@ impl Collector for Ntp {
         rpc: Rpc::Once("<command format=\"xml\">show ntp status</command>"),
         command: "show ntp status",
         roots: &["ntp-status", "output"],
-        items: &[item::<Ntp, Status>("ntp-status"), item::<Ntp, Text>("output")],
+        items: &[item::<_, Status>("ntp-status"), item::<_, Text>("output")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&NTP];
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::logical_systems::LogicalSystems;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Field, Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::routing_instance;
 
@@ -20,23 +20,23 @@ pub struct Ospf {
     logical_systems: LogicalSystems,
 }
 
-const TAGS: &[&str] = &["logical_system"];
-const AREA_TAGS: &[&str] = &["logical_system", "instance", "area"];
+static OSPF: Measurement<bool> = Measurement::new(|| up("ospf", "OSPF."));
+static OSPF3: Measurement<bool> = Measurement::new(|| up("ospf3", "OSPFv3."));
+static AREA: Measurement<Area> = Measurement::new(|| area("ospf", "An area of OSPF."));
+static AREA3: Measurement<Area> = Measurement::new(|| area("ospf3", "An area of OSPFv3."));
 
-static OSPF: Measurement<bool> =
-    Measurement { name: "ospf", help: "OSPF.", tags: TAGS, fields: UP };
-static OSPF3: Measurement<bool> =
-    Measurement { name: "ospf3", help: "OSPFv3.", tags: TAGS, fields: UP };
-static AREA: Measurement<Area> =
-    Measurement { name: "ospf", help: "An area of OSPF.", tags: AREA_TAGS, fields: NEIGHBOURS };
-static AREA3: Measurement<Area> =
-    Measurement { name: "ospf3", help: "An area of OSPFv3.", tags: AREA_TAGS, fields: NEIGHBOURS };
+fn up(name: &'static str, help: &'static str) -> Definition<bool> {
+    let up = gauge("up", "", "1 if there is an area.", |up: &bool| Some(u64::from(*up)));
+    Definition { name, help, tags: &["logical_system"], fields: vec![up] }
+}
 
-const UP: &[Field<bool>] = &[level("up", "", "1 if there is an area.", |up| Some(u64::from(*up)))];
-const NEIGHBOURS: &[Field<Area>] =
-    &[level("neighbors_count", "", "Neighbours that are up.", |a| {
+fn area(name: &'static str, help: &'static str) -> Definition<Area> {
+    let neighbours = gauge("neighbors_count", "", "Neighbours that are up.", |a: &Area| {
         a.ospf_nbr_overview.ospf_nbr_up_count
-    })];
+    });
+    let tags = &["logical_system", "instance", "area"];
+    Definition { name, help, tags, fields: vec![neighbours] }
+}
 
 impl Ospf {
     pub fn new(settings: OspfSettings) -> Ospf {
@@ -55,8 +55,8 @@ impl Collector for Ospf {
             command: "show ospf overview",
             roots: &["ospf-overview-information", "output"],
             items: &[
-                item::<Ospf, Overview<2>>("ospf-overview-information"),
-                item::<Ospf, Words<2>>("output"),
+                item::<_, Overview<2>>("ospf-overview-information"),
+                item::<_, Words<2>>("output"),
             ],
         },
         Query {
@@ -66,8 +66,8 @@ impl Collector for Ospf {
             command: "show ospf3 overview",
             roots: &["ospf3-overview-information", "output"],
             items: &[
-                item::<Ospf, Overview<3>>("ospf3-overview-information"),
-                item::<Ospf, Words<3>>("output"),
+                item::<_, Overview<3>>("ospf3-overview-information"),
+                item::<_, Words<3>>("output"),
             ],
         },
     ];

@@ -3,101 +3,101 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter};
+use crate::point::{Definition, Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, level, total};
+use crate::xml::shapes::{Leaves, leaf_counter, leaf_gauge};
 
 #[derive(Default)]
 pub struct Pfe;
 
-static TRAFFIC: Measurement<Leaves> = Measurement {
+static TRAFFIC: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "pfe_traffic",
     help: "Traffic of all Packet Forwarding Engines.",
     tags: &[],
-    fields: &[
-        total!("pfe-" + "input-packets"),
-        level!("input-pps"),
-        total!("pfe-" + "output-packets"),
-        level!("output-pps"),
-        total!("pfe-" + "fabric-input"),
-        level!("pfe-" + "fabric-input-pps"),
-        total!("pfe-" + "fabric-output"),
-        level!("pfe-" + "fabric-output-pps"),
+    fields: vec![
+        leaf_counter("input-packets").of_element("pfe-input-packets").total(),
+        leaf_gauge("input-pps"),
+        leaf_counter("output-packets").of_element("pfe-output-packets").total(),
+        leaf_gauge("output-pps"),
+        leaf_counter("fabric-input").of_element("pfe-fabric-input").total(),
+        leaf_gauge("fabric-input-pps").of_element("pfe-fabric-input-pps"),
+        leaf_counter("fabric-output").of_element("pfe-fabric-output").total(),
+        leaf_gauge("fabric-output-pps").of_element("pfe-fabric-output-pps"),
     ],
-};
+});
 
-static LOCAL_TRAFFIC: Measurement<Leaves> = Measurement {
+static LOCAL_TRAFFIC: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "pfe_local_traffic",
     help: "Traffic between Packet Forwarding Engines and Routing Engine.",
     tags: &[],
-    fields: &[
-        total!("pfe-" + "input-packets"),
-        total!("pfe-" + "output-packets"),
-        total!("software-input-control-drops"),
-        total!("software-input-high-drops"),
-        total!("software-input-medium-drops"),
-        total!("software-input-low-drops"),
-        total!("software-output-low-drops"),
-        total!("hardware-input-drops"),
+    fields: vec![
+        leaf_counter("input-packets").of_element("pfe-input-packets").total(),
+        leaf_counter("output-packets").of_element("pfe-output-packets").total(),
+        leaf_counter("software-input-control-drops").total(),
+        leaf_counter("software-input-high-drops").total(),
+        leaf_counter("software-input-medium-drops").total(),
+        leaf_counter("software-input-low-drops").total(),
+        leaf_counter("software-output-low-drops").total(),
+        leaf_counter("hardware-input-drops").total(),
     ],
-};
+});
 
-static LOCAL_PROTOCOL: Measurement<Leaves> = Measurement {
+static LOCAL_PROTOCOL: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "pfe_local_protocol",
     help: "Packets of protocols that are for the router itself.",
     tags: &[],
-    fields: &[
-        total!("hdlc-keepalive" = "hdlc-keepalive-count"),
-        total!("atm-oam" = "atm-oam-count"),
-        total!("fr-lmi" = "fr-lmi-count"),
-        total!("ppp-lcp-ncp" = "ppp-lcp-ncp-count"),
-        total!("ospf-hello" = "ospf-hello-count"),
-        total!("ospf3-hello" = "ospf3-hello-count"),
-        total!("rsvp-hello" = "rsvp-hello-count"),
-        total!("ldp-hello" = "ldp-hello-count"),
-        total!("bfd" = "bfd-count"),
-        total!("isis-iih" = "isis-iih-count"),
-        total!("lacp" = "lacp-count"),
-        total!("arp" = "arp-count"),
-        total!("ether-oam" = "ether-oam-count"),
-        total!("unknown" = "unknown-count"),
+    fields: vec![
+        leaf_counter("hdlc-keepalive-count").renamed("hdlc_keepalive").total(),
+        leaf_counter("atm-oam-count").renamed("atm_oam").total(),
+        leaf_counter("fr-lmi-count").renamed("fr_lmi").total(),
+        leaf_counter("ppp-lcp-ncp-count").renamed("ppp_lcp_ncp").total(),
+        leaf_counter("ospf-hello-count").renamed("ospf_hello").total(),
+        leaf_counter("ospf3-hello-count").renamed("ospf3_hello").total(),
+        leaf_counter("rsvp-hello-count").renamed("rsvp_hello").total(),
+        leaf_counter("ldp-hello-count").renamed("ldp_hello").total(),
+        leaf_counter("bfd-count").renamed("bfd").total(),
+        leaf_counter("isis-iih-count").renamed("isis_iih").total(),
+        leaf_counter("lacp-count").renamed("lacp").total(),
+        leaf_counter("arp-count").renamed("arp").total(),
+        leaf_counter("ether-oam-count").renamed("ether_oam").total(),
+        leaf_counter("unknown-count").renamed("unknown").total(),
     ],
-};
+});
 
-static HARDWARE_DISCARD: Measurement<Leaves> = Measurement {
+static HARDWARE_DISCARD: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "pfe_hardware_discard",
     help: "Packets that the hardware discarded, by reason.",
     tags: &[],
-    fields: &[
-        total!("timeout" = "timeout-discard"),
-        total!("truncated-key" = "truncated-key-discard"),
-        total!("bit-test" = "bits-to-test-discard"),
-        total!("data-error" = "data-error-discard"),
-        total!("tcp-header-error" = "tcp-header-error-discard"),
-        total!("stack-underflow" = "stack-underflow-discard"),
-        total!("stack-overflow" = "stack-overflow-discard"),
-        total!("bad-route" = "bad-route-discard"),
-        total!("nexthop" = "nexthop-discard"),
-        total!("invalid-iif" = "invalid-iif-discard"),
-        total!("info-cell" = "info-cell-discard"),
-        total!("fabric" = "fabric-discard"),
-        total!("unicast-eapol" = "unicast-eapol-discard"),
+    fields: vec![
+        leaf_counter("timeout-discard").renamed("timeout").total(),
+        leaf_counter("truncated-key-discard").renamed("truncated_key").total(),
+        leaf_counter("bits-to-test-discard").renamed("bit_test").total(),
+        leaf_counter("data-error-discard").renamed("data_error").total(),
+        leaf_counter("tcp-header-error-discard").renamed("tcp_header_error").total(),
+        leaf_counter("stack-underflow-discard").renamed("stack_underflow").total(),
+        leaf_counter("stack-overflow-discard").renamed("stack_overflow").total(),
+        leaf_counter("bad-route-discard").renamed("bad_route").total(),
+        leaf_counter("nexthop-discard").renamed("nexthop").total(),
+        leaf_counter("invalid-iif-discard").renamed("invalid_iif").total(),
+        leaf_counter("info-cell-discard").renamed("info_cell").total(),
+        leaf_counter("fabric-discard").renamed("fabric").total(),
+        leaf_counter("unicast-eapol-discard").renamed("unicast_eapol").total(),
     ],
-};
+});
 
-static CHIP: Measurement<Leaves> = Measurement {
+static CHIP: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "pfe_chip",
     help: "Errors that the chips saw.",
     tags: &[],
-    fields: &[total!("input-checksum"), total!("output-mtu")],
-};
+    fields: vec![leaf_counter("input-checksum").total(), leaf_counter("output-mtu").total()],
+});
 
-static ERROR: Measurement<ErrorInfo> = Measurement {
+static ERROR: Measurement<ErrorInfo> = Measurement::new(|| Definition {
     name: "pfe_error",
     help: "An error counter of a Packet Forwarding Engine.",
     tags: &["fpc", "pfe", "error"],
-    fields: &[counter("total", "", "Errors.", |e| e.counter)],
-};
+    fields: vec![counter("total", "", "Errors.", |e| e.counter)],
+});
 
 impl Collector for Pfe {
     const NAME: &'static str = "pfe";
@@ -108,13 +108,13 @@ impl Collector for Pfe {
             rpc: Rpc::Once("<get-pfe-statistics/>"),
             command: "show pfe statistics traffic",
             roots: &["pfe-statistics"],
-            items: &[item::<Pfe, Statistics>("pfe-statistics")],
+            items: &[item::<_, Statistics>("pfe-statistics")],
         },
         Query {
             rpc: Rpc::Once("<get-pfe-stats-error/>"),
             command: "show pfe statistics error",
             roots: &["pfe-stats-error"],
-            items: &[item::<Pfe, ErrorInfo>("pfe-stats-error-info")],
+            items: &[item::<_, ErrorInfo>("pfe-stats-error-info")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

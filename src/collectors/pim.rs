@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Seconds, is};
 
@@ -12,28 +12,30 @@ pub struct Pim;
 
 const TAGS: &[&str] = &["instance", "interface", "ip_protocol_version"];
 
-static INTERFACE: Measurement<Interface> = Measurement {
+static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "pim_interface",
     help: "An interface that PIM runs on.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         info("mode", "Sparse, Dense, ….", |i| Some(&i.pim_interface_mode)),
-        level("up", "", "1 if it is up.", |i| is(i.status.as_deref(), "Up")),
-        level("neighbors", "", "Neighbours.", |i| i.neighbor_count),
-        level("sg_joins", "", "(S,G) joins.", |i| i.interface_join_sg_count),
-        level("tsg_joins", "", "(*,G) joins.", |i| i.interface_join_tsg_count),
+        gauge("up", "", "1 if it is up.", |i| is(i.status.as_deref(), "Up")),
+        gauge("neighbors", "", "Neighbours.", |i| i.neighbor_count),
+        gauge("sg_joins", "", "(S,G) joins.", |i| i.interface_join_sg_count),
+        gauge("tsg_joins", "", "(*,G) joins.", |i| i.interface_join_tsg_count),
         text("designated_router", "Address of the designated router.", |i| {
             i.designated_router_address.as_deref()
         }),
     ],
-};
+});
 
-static NEIGHBOR: Measurement<Neighbor> = Measurement {
+static NEIGHBOR: Measurement<Neighbor> = Measurement::new(|| Definition {
     name: "pim_neighbor",
     help: "A PIM neighbour.",
     tags: &["instance", "interface", "neighbor"],
-    fields: &[level("up_time", "s", "Time since it came up.", |n| n.pim_neighbor_uptime?.seconds)],
-};
+    fields: vec![gauge("up_time", "s", "Time since it came up.", |n| {
+        n.pim_neighbor_uptime?.seconds
+    })],
+});
 
 impl Collector for Pim {
     const NAME: &'static str = "pim";
@@ -43,13 +45,13 @@ impl Collector for Pim {
             rpc: Rpc::Once("<get-pim-interfaces-information/>"),
             command: "show pim interfaces",
             roots: &["pim-interfaces-information"],
-            items: &[item::<Pim, Interface>("pim-interface")],
+            items: &[item::<_, Interface>("pim-interface")],
         },
         Query {
             rpc: Rpc::Once("<get-pim-neighbors-information/>"),
             command: "show pim neighbors",
             roots: &["pim-neighbors-information"],
-            items: &[item::<Pim, Neighbor>("pim-neighbor")],
+            items: &[item::<_, Neighbor>("pim-neighbor")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE, &NEIGHBOR];

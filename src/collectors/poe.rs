@@ -3,22 +3,22 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Quantity, is};
 
 #[derive(Default)]
 pub struct Poe;
 
-static POE: Measurement<Interface> = Measurement {
+static POE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "poe",
     help: "Power over Ethernet on an interface.",
     tags: &["interface"],
-    fields: &[
-        level("enabled", "", "1 if it is enabled.", |i| {
+    fields: vec![
+        gauge("enabled", "", "1 if it is enabled.", |i| {
             is(i.interface_enabled.as_deref(), "Enabled")
         }),
-        level("status", "", "1 if it delivers power.", |i| is(i.interface_status.as_deref(), "ON")),
+        gauge("status", "", "1 if it delivers power.", |i| is(i.interface_status.as_deref(), "ON")),
         gauge("power_limit", "W", "The most it may deliver.", |i| Some(i.interface_power_limit?.0)),
         gauge("power", "W", "Power delivered.", |i| Some(i.interface_power?.0)),
         gauge("class", "", "The device's class; -1 for none.", |i| {
@@ -28,7 +28,7 @@ static POE: Measurement<Interface> = Measurement {
             }
         }),
     ],
-};
+});
 
 impl Collector for Poe {
     const NAME: &'static str = "poe";
@@ -38,7 +38,7 @@ impl Collector for Poe {
         rpc: Rpc::Once("<get-poe-interface-information/>"),
         command: "show poe interface",
         roots: &["poe", "interface-information"],
-        items: &[item::<Poe, Interface>("interface-information")],
+        items: &[item::<_, Interface>("interface-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&POE];
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Flat, Leaves, state_number};
 
@@ -13,22 +13,22 @@ pub struct Power {
     usages: usize,
 }
 
-static SYSTEM: Measurement<System> = Measurement {
+static SYSTEM: Measurement<System> = Measurement::new(|| Definition {
     name: "power_capacity_sys",
     help: "Power of the chassis.",
     tags: &["re_name"],
-    fields: &[
+    fields: vec![
         gauge("actual_usage", "W", "Capacity that is there.", |s| s.capacity_sys_actual),
         gauge("max", "W", "The most capacity there may be.", |s| s.capacity_sys_max),
         gauge("remaining", "W", "Capacity that is not allocated.", |s| s.capacity_sys_remaining),
     ],
-};
+});
 
-static ZONE: Measurement<Leaves> = Measurement {
+static ZONE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_capacity",
     help: "Power of a zone of the chassis.",
     tags: &["re_name", "zone"],
-    fields: &[
+    fields: vec![
         gauge("actual", "W", "Capacity that is there.", |l| l.quantity("capacity-actual")),
         gauge("max", "W", "The most capacity there may be.", |l| l.quantity("capacity-max")),
         gauge("allocated", "W", "Capacity allocated.", |l| l.quantity("capacity-allocated")),
@@ -37,59 +37,59 @@ static ZONE: Measurement<Leaves> = Measurement {
         }),
         gauge("actual_usage", "W", "Power in use.", |l| l.quantity("capacity-actual-usage")),
     ],
-};
+});
 
-static PEM: Measurement<Leaves> = Measurement {
+static PEM: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_pem",
     help: "What a power entry module delivers.",
     tags: &["re_name", "name", "zone"],
-    fields: &[
+    fields: vec![
         gauge("power_usage", "W", "Power.", |l| output(l, "dc-power")),
         gauge("current", "A", "Current.", |l| output(l, "dc-current")),
         gauge("voltage", "V", "Voltage.", |l| output(l, "dc-voltage")),
         gauge("power_load_percent", "%", "Load.", |l| output(l, "dc-load")),
     ],
-};
+});
 
-static PEM_STATE: Measurement<Leaves> = Measurement {
+static PEM_STATE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_pem",
     help: "A power entry module.",
     tags: &["re_name", "name", "zone"],
-    fields: &[
+    fields: vec![
         info("state", "Its state in words.", |l| l.text("state")),
-        level("power_state", "", STATES_HELP, |l| state_number(l.text("state"), STATES)),
+        gauge("power_state", "", STATES_HELP, |l| state_number(l.text("state"), STATES)),
     ],
-};
+});
 
-static BUDGET: Measurement<Leaves> = Measurement {
+static BUDGET: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_budget",
     help: "The power budget of a switch.",
     tags: &["line_card_slot"],
-    fields: &[
+    fields: vec![
         gauge("total_power_supplied", "W", "Power supplied.", |l| {
             l.quantity("total-power-supplied")
         }),
         gauge("actual_power_used", "W", "Power in use.", |l| l.quantity("actual-power-used")),
     ],
-};
+});
 
-static SUPPLY: Measurement<Leaves> = Measurement {
+static SUPPLY: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_budget",
     help: "What a power supply of a switch gives.",
     tags: &["line_card_slot", "psu_slot"],
-    fields: &[
+    fields: vec![
         info("psu_type", "Its model.", |l| l.text("psu-type")),
         gauge("power_supplied_psu", "W", "Power it can supply.", |l| {
             l.quantity("power-supplied-psu")
         }),
     ],
-};
+});
 
-static SUPPLY_STATE: Measurement<Leaves> = Measurement {
+static SUPPLY_STATE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_budget",
     help: "A power supply of a switch.",
     tags: &["line_card_slot", "psu_slot"],
-    fields: &[
+    fields: vec![
         info("psu_type", "Its model.", |l| l.text("psu-type")),
         labelled(
             "power_supply_state",
@@ -97,11 +97,11 @@ static SUPPLY_STATE: Measurement<Leaves> = Measurement {
                 l.text("power-supply-state")
             }),
         ),
-        level("power_supply_state", "", STATES_HELP, |l| {
+        gauge("power_supply_state", "", STATES_HELP, |l| {
             state_number(l.text("power-supply-state"), STATES)
         }),
     ],
-};
+});
 
 const STATES: &[(&str, u64)] = &[("Online", 1), ("Present", 2), ("Empty", 3)];
 const STATES_HELP: &str = "Online 1, Present 2, Empty 3, other 0.";
@@ -127,18 +127,15 @@ impl Collector for Power {
             command: "show chassis power",
             roots: &["power-usage-information"],
             items: &[
-                item::<Power, Module>("power-usage-item"),
-                item::<Power, System>("power-usage-system"),
+                item::<_, Module>("power-usage-item"),
+                item::<_, System>("power-usage-system"),
             ],
         },
         Query {
-            rpc: Rpc::Each("<get-power-budget-information/>", |power| {
-                let rpc = "<get-power-budget-information/>";
-                (power.usages == 0).then(|| rpc.to_string()).into_iter().collect()
-            }),
+            rpc: Rpc::When("<get-power-budget-information/>", |power| power.usages == 0),
             command: "show chassis power-budget-statistics",
             roots: &["power-budget-information"],
-            items: &[item::<Power, Budget>("power-budget-information")],
+            items: &[item::<_, Budget>("power-budget-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

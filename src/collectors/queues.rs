@@ -3,25 +3,25 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema};
+use crate::point::{Definition, Measurement, Points, Schema};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, level, total};
+use crate::xml::shapes::{Leaves, leaf_counter, leaf_gauge};
 
 #[derive(Default)]
 pub struct Queues;
 
-static QUEUE: Measurement<Leaves> = Measurement {
+static QUEUE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "system_queue",
     help: "A queue of the kernel.",
     tags: &["type", "name"],
-    fields: &[
-        level!("octets-in-queue"),
-        level!("max-octets-allowed"),
-        level!("packets-in-queue"),
-        level!("max-packets-allowed"),
-        total!("drops" = "number-of-queue-drops"),
+    fields: vec![
+        leaf_gauge("octets-in-queue"),
+        leaf_gauge("max-octets-allowed"),
+        leaf_gauge("packets-in-queue"),
+        leaf_gauge("max-packets-allowed"),
+        leaf_counter("number-of-queue-drops").renamed("drops").total(),
     ],
-};
+});
 
 impl Collector for Queues {
     const NAME: &'static str = "queues";
@@ -31,8 +31,8 @@ impl Collector for Queues {
         command: "show system queues",
         roots: &["queues-statistics"],
         items: &[
-            item::<Queues, InterfaceQueue>("interface-queue"),
-            item::<Queues, ProtocolQueue>("protocol-queue"),
+            item::<_, InterfaceQueue>("interface-queue"),
+            item::<_, ProtocolQueue>("protocol-queue"),
         ],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&QUEUE];

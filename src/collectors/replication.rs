@@ -3,63 +3,63 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{is, state_number};
 
 #[derive(Default)]
 pub struct Replication;
 
-static TASK: Measurement<TaskReplication> = Measurement {
+static TASK: Measurement<TaskReplication> = Measurement::new(|| Definition {
     name: "task_replication",
     help: "Stateful replication between Routing Engines.",
     tags: &[],
-    fields: &[
-        level("gres_enabled", "", "1 if graceful switchover is enabled.", |r| {
+    fields: vec![
+        gauge("gres_enabled", "", "1 if graceful switchover is enabled.", |r| {
             is(r.task_gres_state.as_deref(), "Enabled")
         }),
-        level("master", "", "1 on the master.", |r| is(r.task_re_mode.as_deref(), "Master")),
+        gauge("master", "", "1 on the master.", |r| is(r.task_re_mode.as_deref(), "Master")),
         text("gres_state", "State of graceful switchover in words.", |r| {
             r.task_gres_state.as_deref()
         }),
         text("re_mode", "The Routing Engine's role in words.", |r| r.task_re_mode.as_deref()),
     ],
-};
+});
 
-static PROTOCOL: Measurement<String> = Measurement {
+static PROTOCOL: Measurement<String> = Measurement::new(|| Definition {
     name: "task_replication_protocol",
     help: "Replication of a protocol's state.",
     tags: &["protocol"],
-    fields: &[
+    fields: vec![
         text("state_name", "Its state in words.", |state| Some(state)),
-        level("state", "", "Complete 1, InProgress 2, NotStarted 3, other 0.", |state| {
+        gauge("state", "", "Complete 1, InProgress 2, NotStarted 3, other 0.", |state| {
             state_number(Some(state), &[("Complete", 1), ("InProgress", 2), ("NotStarted", 3)])
         }),
     ],
-};
+});
 
-static SWITCHOVER: Measurement<Switchover> = Measurement {
+static SWITCHOVER: Measurement<Switchover> = Measurement::new(|| Definition {
     name: "switchover",
     help: "Whether the backup Routing Engine is ready to take over.",
     tags: &[],
-    fields: &[
-        level("on", "", "1 if graceful switchover is on.", |s| {
+    fields: vec![
+        gauge("on", "", "1 if graceful switchover is on.", |s| {
             is(s.switchover_state.as_deref(), "On")
         }),
-        level("configuration_ready", "", "1 if the configuration is in step.", |s| {
-            Some(s.configuration_state.as_ref()?.configuration_ready.into())
+        gauge("configuration_ready", "", "1 if the configuration is in step.", |s| {
+            Some(u64::from(s.configuration_state.as_ref()?.configuration_ready))
         }),
-        level("replication_ready", "", "1 if the kernel's state is in step.", |s| {
-            Some(s.replication_state.as_ref()?.replication_ready.into())
+        gauge("replication_ready", "", "1 if the kernel's state is in step.", |s| {
+            Some(u64::from(s.replication_state.as_ref()?.replication_ready))
         }),
-        level("peer_connected", "", "1 if the master is connected.", |s| {
-            Some(s.peer_transition_state.as_ref()?.peer_connected.into())
+        gauge("peer_connected", "", "1 if the master is connected.", |s| {
+            Some(u64::from(s.peer_transition_state.as_ref()?.peer_connected))
         }),
-        level("peer_in_steady_state", "", "1 if the master is in its steady state.", |s| {
-            Some(s.peer_transition_state.as_ref()?.peer_in_steady_state.into())
+        gauge("peer_in_steady_state", "", "1 if the master is in its steady state.", |s| {
+            Some(u64::from(s.peer_transition_state.as_ref()?.peer_in_steady_state))
         }),
     ],
-};
+});
 
 impl Collector for Replication {
     const NAME: &'static str = "replication";
@@ -71,13 +71,13 @@ impl Collector for Replication {
             rpc: Rpc::Once("<get-routing-task-replication-state/>"),
             command: "show task replication",
             roots: &["task-replication-state"],
-            items: &[item::<Replication, TaskReplication>("task-replication-state")],
+            items: &[item::<_, TaskReplication>("task-replication-state")],
         },
         Query {
             rpc: Rpc::Once("<get-switchover-information/>"),
             command: "show system switchover",
             roots: &["switchover-information"],
-            items: &[item::<Replication, Switchover>("switchover-information")],
+            items: &[item::<_, Switchover>("switchover-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK, &PROTOCOL, &SWITCHOVER];

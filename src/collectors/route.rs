@@ -3,32 +3,32 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct Route;
 
-static ROUTES: Measurement<Table> = Measurement {
+static ROUTES: Measurement<Table> = Measurement::new(|| Definition {
     name: "routes",
     help: "Routes in a table.",
     tags: &["table"],
-    fields: &[
-        level("total_count", "", "Routes.", |t| t.total_route_count),
-        level("active_count", "", "Routes in use.", |t| t.active_route_count),
-        level("max_count", "", "Routes that the table may have.", |t| t.prefix_max),
+    fields: vec![
+        gauge("total_count", "", "Routes.", |t| t.total_route_count),
+        gauge("active_count", "", "Routes in use.", |t| t.active_route_count),
+        gauge("max_count", "", "Routes that the table may have.", |t| t.prefix_max),
     ],
-};
+});
 
-static PROTOCOL: Measurement<Protocol> = Measurement {
+static PROTOCOL: Measurement<Protocol> = Measurement::new(|| Definition {
     name: "routes_protocol",
     help: "Routes in a table, by protocol.",
     tags: &["table", "protocol"],
-    fields: &[
-        level("count", "", "Routes.", |p| p.protocol_route_count),
-        level("active_count", "", "Routes in use.", |p| p.active_route_count),
+    fields: vec![
+        gauge("count", "", "Routes.", |p| p.protocol_route_count),
+        gauge("active_count", "", "Routes in use.", |p| p.active_route_count),
     ],
-};
+});
 
 impl Collector for Route {
     const NAME: &'static str = "route";
@@ -37,7 +37,7 @@ impl Collector for Route {
         rpc: Rpc::Once("<get-route-summary-information/>"),
         command: "show route summary",
         roots: &["route-summary-information"],
-        items: &[item::<Route, Table>("route-table")],
+        items: &[item::<_, Table>("route-table")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ROUTES, &PROTOCOL];
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, gauge, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, state_number};
 
@@ -12,11 +12,11 @@ pub struct RoutingEngine;
 
 const TAGS: &[&str] = &["re_name", "slot"];
 
-static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement {
+static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement::new(|| Definition {
     name: "route_engine",
     help: "A Routing Engine.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         gauge("temp", "°C", "Temperature.", |e| e.temperature?.celsius()),
         gauge("cpu_temp", "°C", "CPU temperature.", |e| e.cpu_temperature?.celsius()),
         gauge("memory_utilization_percent", "%", "Memory in use.", |e| {
@@ -46,59 +46,59 @@ static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement {
         gauge("load_average_five", "", "Load average, 5 min.", |e| e.load_average_five),
         gauge("load_average_fifteen", "", "Load average, 15 min.", |e| e.load_average_fifteen),
         counter("uptime_seconds", "s", "Time since it started.", |e| e.up_time?.seconds),
-        level("status", "", "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.", |e| {
+        gauge("status", "", "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.", |e| {
             state_number(e.status.as_deref(), STATUS)
         }),
-        level("memory_system_total_bytes", "bytes", "Memory.", |e| bytes(e.memory_system_total)),
-        level("memory_system_total_used_bytes", "bytes", "Memory in use.", |e| {
+        gauge("memory_system_total_bytes", "bytes", "Memory.", |e| bytes(e.memory_system_total)),
+        gauge("memory_system_total_used_bytes", "bytes", "Memory in use.", |e| {
             bytes(e.memory_system_total_used)
         }),
-        level("memory_control_plane_bytes", "bytes", "Control plane memory.", |e| {
+        gauge("memory_control_plane_bytes", "bytes", "Control plane memory.", |e| {
             bytes(e.memory_control_plane)
         }),
-        level("memory_control_plane_used_bytes", "bytes", "Control plane memory in use.", |e| {
+        gauge("memory_control_plane_used_bytes", "bytes", "Control plane memory in use.", |e| {
             bytes(e.memory_control_plane_used)
         }),
-        level("memory_data_plane_bytes", "bytes", "Data plane memory.", |e| {
+        gauge("memory_data_plane_bytes", "bytes", "Data plane memory.", |e| {
             bytes(e.memory_data_plane)
         }),
-        level("memory_data_plane_used_bytes", "bytes", "Data plane memory in use.", |e| {
+        gauge("memory_data_plane_used_bytes", "bytes", "Data plane memory in use.", |e| {
             bytes(e.memory_data_plane_used)
         }),
     ],
-};
+});
 
-static MASTERSHIP_STATE: Measurement<RouteEngine> = Measurement {
+static MASTERSHIP_STATE: Measurement<RouteEngine> = Measurement::new(|| Definition {
     name: "route_engine_mastership",
     help: "Which Routing Engine is the master.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         labelled(
             "mastership",
             info("state_name", "master or backup.", |e| e.mastership_state.as_deref()),
         ),
-        level("state", "", "1; the state is in the label.", |e| {
+        gauge("state", "", "1; the state is in the label.", |e| {
             e.mastership_state.as_ref().map(|_| 1)
         }),
     ],
-};
+});
 
-static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement {
+static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement::new(|| Definition {
     name: "route_engine_mastership",
     help: "Which Routing Engine is meant to be the master.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         labelled(
             "mastership",
             info("priority_name", "As configured, or by default.", |e| {
                 e.mastership_priority.as_deref()
             }),
         ),
-        level("priority", "", "1; the priority is in the label.", |e| {
+        gauge("priority", "", "1; the priority is in the label.", |e| {
             e.mastership_priority.as_ref().map(|_| 1)
         }),
     ],
-};
+});
 
 /// Junos gives memory in MiB.
 fn bytes(mebibytes: Option<Quantity>) -> Option<u64> {
@@ -114,7 +114,7 @@ impl Collector for RoutingEngine {
         rpc: Rpc::Once("<get-route-engine-information/>"),
         command: "show chassis routing-engine",
         roots: &["route-engine-information"],
-        items: &[item::<RoutingEngine, RouteEngine>("route-engine")],
+        items: &[item::<_, RouteEngine>("route-engine")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&ROUTE_ENGINE, &MASTERSHIP_STATE, &MASTERSHIP_PRIORITY];

@@ -3,37 +3,37 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, Quantity};
 
 #[derive(Default)]
 pub struct Rpm;
 
-static PROBE: Measurement<Probe> = Measurement {
+static PROBE: Measurement<Probe> = Measurement::new(|| Definition {
     name: "rpm_probe_results",
     help: "A test: its probes so far, and its last run.",
     tags: &["owner", "name", "address", "type", "interface"],
-    fields: &[
-        level("sent_total", "", "Probes sent.", |p| {
+    fields: vec![
+        gauge("sent_total", "", "Probes sent.", |p| {
             p.probe_test_global_results.integer("probes-sent")
         }),
-        level("received_total", "", "Probes answered.", |p| {
+        gauge("received_total", "", "Probes answered.", |p| {
             p.probe_test_global_results.integer("probe-responses")
         }),
         gauge("loss_percent_current", "%", "Probes not answered.", |p| {
             Some(p.last().loss_percentage?.0)
         }),
-        level("rtt_min_current", "µs", "Least round trip time.", |p| p.last().rtt("min-delay")),
-        level("rtt_max_current", "µs", "Most round trip time.", |p| p.last().rtt("max-delay")),
-        level("rtt_avg_current", "µs", "Average round trip time.", |p| p.last().rtt("avg-delay")),
-        level("rtt_jitter_current", "µs", "Round trip jitter.", |p| p.last().rtt("jitter-delay")),
-        level("rtt_stddev_current", "µs", "Standard deviation of round trip times.", |p| {
+        gauge("rtt_min_current", "µs", "Least round trip time.", |p| p.last().rtt("min-delay")),
+        gauge("rtt_max_current", "µs", "Most round trip time.", |p| p.last().rtt("max-delay")),
+        gauge("rtt_avg_current", "µs", "Average round trip time.", |p| p.last().rtt("avg-delay")),
+        gauge("rtt_jitter_current", "µs", "Round trip jitter.", |p| p.last().rtt("jitter-delay")),
+        gauge("rtt_stddev_current", "µs", "Standard deviation of round trip times.", |p| {
             p.last().rtt("stddev-delay")
         }),
-        level("rtt_sum_current", "µs", "Sum of round trip times.", |p| p.last().rtt("sum-delay")),
+        gauge("rtt_sum_current", "µs", "Sum of round trip times.", |p| p.last().rtt("sum-delay")),
     ],
-};
+});
 
 impl Collector for Rpm {
     const NAME: &'static str = "rpm";
@@ -42,7 +42,7 @@ impl Collector for Rpm {
         rpc: Rpc::Once("<get-probe-results/>"),
         command: "show services rpm probe-results",
         roots: &["probe-results"],
-        items: &[item::<Rpm, Probe>("probe-test-results")],
+        items: &[item::<_, Probe>("probe-test-results")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PROBE];
 }

@@ -5,67 +5,67 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, Seconds, is};
 
 #[derive(Default)]
 pub struct Rsvp;
 
-static SESSIONS: Measurement<SessionData> = Measurement {
+static SESSIONS: Measurement<SessionData> = Measurement::new(|| Definition {
     name: "rsvp_sessions",
     help: "RSVP sessions that begin, end or pass here.",
     tags: &["session_type"],
-    fields: &[
-        level("all", "", "Sessions.", |d| d.count),
-        level("up", "", "Sessions that are up.", |d| d.up_count),
-        level("down", "", "Sessions that are down.", |d| d.down_count),
+    fields: vec![
+        gauge("all", "", "Sessions.", |d| d.count),
+        gauge("up", "", "Sessions that are up.", |d| d.up_count),
+        gauge("down", "", "Sessions that are down.", |d| d.down_count),
     ],
-};
+});
 
-static SESSION: Measurement<Lsp> = Measurement {
+static SESSION: Measurement<Lsp> = Measurement::new(|| Definition {
     name: "rsvp_session",
     help: "The RSVP sessions of a label-switched path: two while one replaces the other.",
     tags: &["session_type", "name", "source_address", "destination_address"],
-    fields: &[
-        level("all", "", "Sessions.", |lsp| Some(lsp.count)),
-        level("up", "", "Sessions that are up.", |lsp| Some(lsp.up)),
+    fields: vec![
+        gauge("all", "", "Sessions.", |lsp| Some(lsp.count)),
+        gauge("up", "", "Sessions that are up.", |lsp| Some(lsp.up)),
     ],
-};
+});
 
-static NEIGHBOR: Measurement<Neighbor> = Measurement {
+static NEIGHBOR: Measurement<Neighbor> = Measurement::new(|| Definition {
     name: "rsvp_neighbor",
     help: "An RSVP neighbour.",
     tags: &["neighbor"],
-    fields: &[
-        level("up", "", "1 if it has come up more often than gone down.", |n| {
-            Some((n.neighbor_up_count? > n.neighbor_down_count?).into())
+    fields: vec![
+        gauge("up", "", "1 if it has come up more often than gone down.", |n| {
+            Some(u64::from(n.neighbor_up_count? > n.neighbor_down_count?))
         }),
         counter("ups_total", "", "Times it came up.", |n| n.neighbor_up_count),
         counter("downs_total", "", "Times it went down.", |n| n.neighbor_down_count),
-        level("last_changed_time", "s", "Time since it came up or went down.", |n| {
+        gauge("last_changed_time", "s", "Time since it came up or went down.", |n| {
             n.last_changed_time?.seconds
         }),
-        level("hello_interval", "s", "Interval of hellos.", |n| n.hello_interval),
+        gauge("hello_interval", "s", "Interval of hellos.", |n| n.hello_interval),
         counter("hellos_sent_total", "", "Hellos sent.", |n| n.hellos_sent),
         counter("hellos_received_total", "", "Hellos received.", |n| n.hellos_received),
         counter("messages_received_total", "", "Messages received.", |n| n.messages_received),
     ],
-};
+});
 
-static INTERFACE: Measurement<Interface> = Measurement {
+static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "rsvp_interface",
     help: "An interface that RSVP runs on.",
     tags: &["interface"],
-    fields: &[level("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), "Up"))],
-};
+    fields: vec![gauge("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), "Up"))],
+});
 
-static BANDWIDTH: Measurement<TeLink> = Measurement {
+static BANDWIDTH: Measurement<TeLink> = Measurement::new(|| Definition {
     name: "rsvp_interface",
     help: "What RSVP has reserved on an interface.",
     tags: &["interface"],
-    fields: &[
-        level("active_reservation", "", "Reservations.", |t| t.active_reservation),
+    fields: vec![
+        gauge("active_reservation", "", "Reservations.", |t| t.active_reservation),
         gauge("subscription", "%", "Part of the bandwidth that may be reserved.", |t| {
             t.subscription
         }),
@@ -80,7 +80,7 @@ static BANDWIDTH: Measurement<TeLink> = Measurement {
             Some(t.high_watermark?.0)
         }),
     ],
-};
+});
 
 impl Collector for Rsvp {
     const NAME: &'static str = "rsvp";
@@ -90,19 +90,19 @@ impl Collector for Rsvp {
             rpc: Rpc::Once("<get-rsvp-session-information/>"),
             command: "show rsvp session",
             roots: &["rsvp-session-information"],
-            items: &[item::<Rsvp, SessionData>("rsvp-session-data")],
+            items: &[item::<_, SessionData>("rsvp-session-data")],
         },
         Query {
             rpc: Rpc::Once("<get-rsvp-neighbor-information/>"),
             command: "show rsvp neighbor",
             roots: &["rsvp-neighbor-information"],
-            items: &[item::<Rsvp, Neighbor>("rsvp-neighbor")],
+            items: &[item::<_, Neighbor>("rsvp-neighbor")],
         },
         Query {
             rpc: Rpc::Once("<get-rsvp-interface-information/>"),
             command: "show rsvp interface",
             roots: &["rsvp-interface-information"],
-            items: &[item::<Rsvp, Interface>("rsvp-interface")],
+            items: &[item::<_, Interface>("rsvp-interface")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

@@ -3,36 +3,36 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
 
 #[derive(Default)]
 pub struct Security;
 
-static SPU: Measurement<Leaves> = Measurement {
+static SPU: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "security",
     help: "A services processing unit.",
     tags: &["re_name", "fpc", "pic"],
-    fields: &[
-        level("fpc_number", "", "Its FPC.", |l| l.integer("fpc-number")),
-        level("pic_number", "", "Its PIC.", |l| l.integer("pic-number")),
-        level("cpu_utilization", "%", "CPU in use.", |l| l.integer("spu-cpu-utilization")),
-        level("memory_utilization", "%", "Memory in use.", |l| l.integer("spu-memory-utilization")),
-        level("current_flow_session", "", "Flow sessions.", |l| {
+    fields: vec![
+        gauge("fpc_number", "", "Its FPC.", |l| l.integer("fpc-number")),
+        gauge("pic_number", "", "Its PIC.", |l| l.integer("pic-number")),
+        gauge("cpu_utilization", "%", "CPU in use.", |l| l.integer("spu-cpu-utilization")),
+        gauge("memory_utilization", "%", "Memory in use.", |l| l.integer("spu-memory-utilization")),
+        gauge("current_flow_session", "", "Flow sessions.", |l| {
             l.integer("spu-current-flow-session")
         }),
-        level("maximum_flow_session", "", "The most flow sessions there may be.", |l| {
+        gauge("maximum_flow_session", "", "The most flow sessions there may be.", |l| {
             l.integer("spu-max-flow-session")
         }),
-        level("current_cp_session", "", "Sessions at the central point.", |l| {
+        gauge("current_cp_session", "", "Sessions at the central point.", |l| {
             l.integer("spu-current-cp-session")
         }),
-        level("max_cp_session", "", "The most sessions at the central point.", |l| {
+        gauge("max_cp_session", "", "The most sessions at the central point.", |l| {
             l.integer("spu-max-cp-session")
         }),
     ],
-};
+});
 
 impl Collector for Security {
     const NAME: &'static str = "security";
@@ -41,7 +41,7 @@ impl Collector for Security {
         rpc: Rpc::Once("<get-performance-summary-information/>"),
         command: "show security monitoring",
         roots: &["performance-summary-information"],
-        items: &[item::<Security, Spu>("performance-summary-statistics")],
+        items: &[item::<_, Spu>("performance-summary-statistics")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SPU];
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub struct SecurityIke {
     users: BTreeMap<(String, Peer), u64>,
 }
 
-static PEER: Measurement<u64> = Measurement {
+static PEER: Measurement<u64> = Measurement::new(|| Definition {
     name: "security_ike",
     help: "An IKE peer.",
     tags: &[
@@ -26,8 +26,8 @@ static PEER: Measurement<u64> = Measurement {
         "x_auth_username",
         "x_auth_user_assigned_ip",
     ],
-    fields: &[level("connected_active_users", "", "Users connected.", |users| Some(*users))],
-};
+    fields: vec![gauge("connected_active_users", "", "Users connected.", |users| Some(*users))],
+});
 
 impl Collector for SecurityIke {
     const NAME: &'static str = "securityike";
@@ -36,7 +36,7 @@ impl Collector for SecurityIke {
         rpc: Rpc::Once("<get-ike-active-peers-information/>"),
         command: "show security ike active-peer",
         roots: &["ike-active-peers-information"],
-        items: &[item::<SecurityIke, Peer>("ike-active-peers")],
+        items: &[item::<_, Peer>("ike-active-peers")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&PEER];
 

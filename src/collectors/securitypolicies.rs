@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter};
+use crate::point::{Definition, Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -15,34 +15,34 @@ pub struct SecurityPolicies {
 
 const TAGS: &[&str] = &["from_zone", "to_zone", "policy_name"];
 
-static HITS: Measurement<Hits> = Measurement {
+static HITS: Measurement<Hits> = Measurement::new(|| Definition {
     name: "security_policies",
     help: "Hits of a policy.",
     tags: TAGS,
-    fields: &[counter("hit_count", "", "Hits.", |h| h.policy_hit_count_count)],
-};
+    fields: vec![counter("hit_count", "", "Hits.", |h| h.policy_hit_count_count)],
+});
 
-static SESSIONS: Measurement<Statistics> = Measurement {
+static SESSIONS: Measurement<Statistics> = Measurement::new(|| Definition {
     name: "security_policies",
     help: "Sessions of a policy that counts.",
     tags: TAGS,
-    fields: &[
+    fields: vec![
         counter("session_creations", "", "Sessions created.", |s| s.session_creations),
         counter("session_deletions", "", "Sessions deleted.", |s| s.session_deletions),
     ],
-};
+});
 
-static TRAFFIC: Measurement<Traffic> = Measurement {
+static TRAFFIC: Measurement<Traffic> = Measurement::new(|| Definition {
     name: "security_policies",
     help: "Traffic of a policy that counts, initial and in reply.",
     tags: &["from_zone", "to_zone", "policy_name", "direction"],
-    fields: &[
+    fields: vec![
         counter("input_bytes", "bytes", "Bytes in.", |t| t.input_bytes),
         counter("output_bytes", "bytes", "Bytes out.", |t| t.output_bytes),
         counter("input_packets", "packets", "Packets in.", |t| t.input_packets),
         counter("output_packets", "packets", "Packets out.", |t| t.output_packets),
     ],
-};
+});
 
 impl Collector for SecurityPolicies {
     const NAME: &'static str = "securitypolicies";
@@ -54,15 +54,15 @@ impl Collector for SecurityPolicies {
             command: "show security policies detail",
             roots: &["security-policies"],
             items: &[
-                item::<SecurityPolicies, Context>("context-information"),
-                item::<SecurityPolicies, Policy>("policy-information"),
+                item::<_, Context>("context-information"),
+                item::<_, Policy>("policy-information"),
             ],
         },
         Query {
             rpc: Rpc::Once("<get-security-policies-hit-count/>"),
             command: "show security policies hit-count",
             roots: &["policy-hit-count"],
-            items: &[item::<SecurityPolicies, Hits>("policy-hit-count-entry")],
+            items: &[item::<_, Hits>("policy-hit-count-entry")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&HITS, &SESSIONS, &TRAFFIC];

@@ -3,23 +3,23 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct Storage;
 
-static FILESYSTEM: Measurement<Filesystem> = Measurement {
+static FILESYSTEM: Measurement<Filesystem> = Measurement::new(|| Definition {
     name: "storage",
     help: "A file system, in blocks as large as its release has them.",
     tags: &["device", "re_name", "mountpoint"],
-    fields: &[
-        level("total_blocks_count", "blocks", "Blocks.", |f| f.total_blocks),
-        level("used_blocks_count", "blocks", "Blocks in use.", |f| f.used_blocks),
-        level("available_blocks_count", "blocks", "Blocks left.", |f| f.available_blocks),
+    fields: vec![
+        gauge("total_blocks_count", "blocks", "Blocks.", |f| f.total_blocks),
+        gauge("used_blocks_count", "blocks", "Blocks in use.", |f| f.used_blocks),
+        gauge("available_blocks_count", "blocks", "Blocks left.", |f| f.available_blocks),
         gauge("used_percent", "%", "Blocks in use.", |f| f.used_percent),
     ],
-};
+});
 
 impl Collector for Storage {
     const NAME: &'static str = "storage";
@@ -29,7 +29,7 @@ impl Collector for Storage {
         rpc: Rpc::Once("<get-system-storage/>"),
         command: "show system storage",
         roots: &["system-storage-information"],
-        items: &[item::<Storage, Filesystem>("filesystem")],
+        items: &[item::<_, Filesystem>("filesystem")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FILESYSTEM];
 }

@@ -3,47 +3,47 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, info, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
 #[derive(Default)]
 pub struct Stp;
 
-static BRIDGE: Measurement<Bridge> = Measurement {
+static BRIDGE: Measurement<Bridge> = Measurement::new(|| Definition {
     name: "stp_bridge",
     help: "The router as a bridge of a spanning tree: the common one, an instance's or a VLAN's.",
     tags: &["routing_instance", "instance_id", "vlan_id"],
-    fields: &[
+    fields: vec![
         info("protocol", "STP, RSTP, MSTP, VSTP.", |b| Some(&b.protocol)),
         info("root_bridge_mac", "Hardware address of the root.", |b| Some(&b.root().bridge_mac)),
-        level("is_root", "", "1 if the router is the root.", Bridge::is_root),
-        level("root_cost", "", "Cost of the path to the root.", |b| b.root_cost),
+        gauge("is_root", "", "1 if the router is the root.", Bridge::is_root),
+        gauge("root_cost", "", "Cost of the path to the root.", |b| b.root_cost),
         text("root_port", "Port towards the root.", |b| b.root_port.as_deref()),
         counter("topology_changes_total", "", "Topology changes.", |b| b.topology_change_count),
-        level("time_since_last_tc", "s", "Time since the last one.", |b| {
+        gauge("time_since_last_tc", "s", "Time since the last one.", |b| {
             b.time_since_last_tc.or(b.time_since_last_topology_change)
         }),
     ],
-};
+});
 
-static INTERFACE: Measurement<Port> = Measurement {
+static INTERFACE: Measurement<Port> = Measurement::new(|| Definition {
     name: "stp_interface",
     help: "A port in a spanning tree.",
     tags: &["instance_id", "vlan_id", "name"],
-    fields: &[
+    fields: vec![
         text("port_state_name", "Its state as Junos writes it.", |p| p.port_state.as_deref()),
         text("port_role_name", "Its role as Junos writes it.", |p| p.port_role.as_deref()),
-        level("port_state", "", "FWD 1, LRN 2, BLK 3, DIS 4, other 0.", |p| {
+        gauge("port_state", "", "FWD 1, LRN 2, BLK 3, DIS 4, other 0.", |p| {
             let states = [("FWD", 1), ("LRN", 2), ("BLK", 3), ("DIS", 4)];
             state_number(p.port_state.as_deref(), &states)
         }),
-        level("port_role", "", "ROOT 1, DESG 2, ALT 3, BKUP 4, MSTR 5, DIS 6, other 0.", |p| {
+        gauge("port_role", "", "ROOT 1, DESG 2, ALT 3, BKUP 4, MSTR 5, DIS 6, other 0.", |p| {
             state_number(p.port_role.as_deref(), ROLES)
         }),
-        level("port_cost", "", "Its cost.", |p| p.port_cost),
+        gauge("port_cost", "", "Its cost.", |p| p.port_cost),
     ],
-};
+});
 
 const ROLES: &[(&str, u64)] =
     &[("ROOT", 1), ("DESG", 2), ("ALT", 3), ("BKUP", 4), ("MSTR", 5), ("DIS", 6)];
@@ -56,13 +56,13 @@ impl Collector for Stp {
             rpc: Rpc::Once("<get-stp-bridge-information/>"),
             command: "show spanning-tree bridge",
             roots: &["stp-bridge"],
-            items: &[item::<Stp, RoutingInstance>("stp-bridge")],
+            items: &[item::<_, RoutingInstance>("stp-bridge")],
         },
         Query {
             rpc: Rpc::Once("<get-stp-interface-information/>"),
             command: "show spanning-tree interface",
             roots: &["stp-interface-information"],
-            items: &[item::<Stp, Instance>("stp-instance")],
+            items: &[item::<_, Instance>("stp-instance")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&BRIDGE, &INTERFACE];

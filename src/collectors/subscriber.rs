@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, counter, info};
+use crate::point::{Definition, Measurement, Points, Schema, counter, info};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
@@ -21,15 +21,15 @@ pub struct Subscribers {
 /// How many demux interfaces may lie on each other.
 const HOPS_MAX: usize = 3;
 
-static SUBSCRIBER: Measurement<Subscriber> = Measurement {
+static SUBSCRIBER: Measurement<Subscriber> = Measurement::new(|| Definition {
     name: "subscriber",
     help: "A DHCP subscriber.",
     tags: &["interface", "agent_circuit_id", "agent_remote_id"],
-    fields: &[
+    fields: vec![
         info("underlying_ifd", "What carries its interface.", |s| Some(&s.underlying_interface)),
         counter("info", "", "1; the facts are in the labels.", |_| Some(1)),
     ],
-};
+});
 
 impl Collector for Subscribers {
     const NAME: &'static str = "subscriber";
@@ -43,16 +43,13 @@ impl Collector for Subscribers {
             ),
             command: "show subscribers client-type dhcp detail",
             roots: &["subscribers-information"],
-            items: &[item::<Subscribers, Subscriber>("subscriber")],
+            items: &[item::<_, Subscriber>("subscriber")],
         },
         Query {
-            rpc: Rpc::Each(DEMUX, |subscribers| {
-                let wanted = !subscribers.on_demux.is_empty();
-                wanted.then(|| DEMUX.to_string()).into_iter().collect()
-            }),
+            rpc: Rpc::When(DEMUX, |subscribers| !subscribers.on_demux.is_empty()),
             command: "show interfaces demux0 brief",
             roots: &["interface-information"],
-            items: &[item::<Subscribers, Unit>("logical-interface")],
+            items: &[item::<_, Unit>("logical-interface")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SUBSCRIBER];

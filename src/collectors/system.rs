@@ -6,9 +6,9 @@ use time::format_description::well_known::Iso8601;
 
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, info, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, Seconds, level};
+use crate::xml::shapes::{Leaves, Seconds, leaf_gauge};
 
 settings! {
     pub struct SystemSettings {
@@ -25,70 +25,70 @@ pub struct System {
 }
 
 /// junos_exporter calls mbufs and clusters bytes: they are counted.
-static BUFFERS: Measurement<Leaves> = Measurement {
+static BUFFERS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "system",
     help: "Memory buffers of the kernel's network stack.",
     tags: &[],
-    fields: &[
-        level!("mbufs_bytes_current" = "current-mbufs"),
-        level!("mbufs_bytes_cache" = "cached-mbufs"),
-        level!("mbufs_bytes_total" = "total-mbufs"),
-        level!("mbufs_denied_count" = "mbuf-failures"),
-        level!("mbuf_cluster_bytes_current" = "current-mbuf-clusters"),
-        level!("mbuf_cluster_bytes_cache" = "cached-mbuf-clusters"),
-        level!("mbuf_cluster_bytes_total" = "total-mbuf-clusters"),
-        level!("mbuf_cluster_bytes_max" = "max-mbuf-clusters"),
-        level!("mbufs_and_clusters_denied_count" = "cluster-failures"),
-        level!("mbuf_and_clusters_from_packet_zone_bytes_current" = "packet-count"),
-        level!("mbuf_and_clusters_from_packet_zone_bytes_cache" = "packet-free"),
-        level!("mbuf_and_clusters_denied_count" = "packet-failures"),
-        level("network_allocated_bytes_current", "bytes", "Memory in use for packets.", |l| {
+    fields: vec![
+        leaf_gauge("current-mbufs").renamed("mbufs_bytes_current"),
+        leaf_gauge("cached-mbufs").renamed("mbufs_bytes_cache"),
+        leaf_gauge("total-mbufs").renamed("mbufs_bytes_total"),
+        leaf_gauge("mbuf-failures").renamed("mbufs_denied_count"),
+        leaf_gauge("current-mbuf-clusters").renamed("mbuf_cluster_bytes_current"),
+        leaf_gauge("cached-mbuf-clusters").renamed("mbuf_cluster_bytes_cache"),
+        leaf_gauge("total-mbuf-clusters").renamed("mbuf_cluster_bytes_total"),
+        leaf_gauge("max-mbuf-clusters").renamed("mbuf_cluster_bytes_max"),
+        leaf_gauge("cluster-failures").renamed("mbufs_and_clusters_denied_count"),
+        leaf_gauge("packet-count").renamed("mbuf_and_clusters_from_packet_zone_bytes_current"),
+        leaf_gauge("packet-free").renamed("mbuf_and_clusters_from_packet_zone_bytes_cache"),
+        leaf_gauge("packet-failures").renamed("mbuf_and_clusters_denied_count"),
+        gauge("network_allocated_bytes_current", "bytes", "Memory in use for packets.", |l| {
             bytes(l, "current-bytes-in-use")
         }),
-        level("network_allocated_bytes_cache", "bytes", "Memory cached for packets.", |l| {
+        gauge("network_allocated_bytes_cache", "bytes", "Memory cached for packets.", |l| {
             bytes(l, "cached-bytes")
         }),
-        level("network_allocated_bytes_total", "bytes", "Memory allocated for packets.", |l| {
+        gauge("network_allocated_bytes_total", "bytes", "Memory allocated for packets.", |l| {
             bytes(l, "total-bytes")
         }),
-        level!("sfbufs_denied_count" = "sfbuf-requests-denied"),
-        level!("sfbufs_delayed_count" = "sfbuf-requests-delayed"),
-        level!("io_requests_count" = "io-initiated"),
+        leaf_gauge("sfbuf-requests-denied").renamed("sfbufs_denied_count"),
+        leaf_gauge("sfbuf-requests-delayed").renamed("sfbufs_delayed_count"),
+        leaf_gauge("io-initiated").renamed("io_requests_count"),
     ],
-};
+});
 
 /// Junos gives it in KiB.
 fn bytes(leaves: &Leaves, name: &str) -> Option<u64> {
     leaves.integer(name)?.checked_mul(1024)
 }
 
-static JUMBO_CLUSTERS: Measurement<JumboClusters> = Measurement {
+static JUMBO_CLUSTERS: Measurement<JumboClusters> = Measurement::new(|| Definition {
     name: "system_jumbo_clusters",
     help: "Clusters of one size in the kernel's network stack.",
     tags: &["page_size"],
-    fields: &[
-        level("current", "", "Clusters in use.", |c| c.current),
-        level("cache", "", "Clusters in the cache.", |c| c.cached),
-        level("total", "", "Clusters in all.", |c| c.total),
-        level("max", "", "Clusters that there may be.", |c| c.max),
-        level("denied_count", "", "Requests for clusters that were denied.", |c| c.denied),
+    fields: vec![
+        gauge("current", "", "Clusters in use.", |c| c.current),
+        gauge("cache", "", "Clusters in the cache.", |c| c.cached),
+        gauge("total", "", "Clusters in all.", |c| c.total),
+        gauge("max", "", "Clusters that there may be.", |c| c.max),
+        gauge("denied_count", "", "Requests for clusters that were denied.", |c| c.denied),
     ],
-};
+});
 
-static COMMIT: Measurement<Commit> = Measurement {
+static COMMIT: Measurement<Commit> = Measurement::new(|| Definition {
     name: "system",
     help: "The last commit of the configuration.",
     tags: &[],
-    fields: &[level("system_commit_time", "s", "When it was, since 1970.", |c| {
+    fields: vec![gauge("system_commit_time", "s", "When it was, since 1970.", |c| {
         c.date_time.as_ref()?.seconds
     })],
-};
+});
 
-static HARDWARE: Measurement<Hardware> = Measurement {
+static HARDWARE: Measurement<Hardware> = Measurement::new(|| Definition {
     name: "system_hardware",
     help: "The router, or one of its satellites.",
     tags: &["slot_id"],
-    fields: &[
+    fields: vec![
         info("model", "Hardware model.", |h| Some(&h.model)),
         info("os", "Operating system, or satellite.", |h| Some(&h.os)),
         info("os_version", "Its version.", |h| Some(&h.os_version)),
@@ -96,22 +96,22 @@ static HARDWARE: Measurement<Hardware> = Measurement {
         info("hostname", "Host name.", |h| Some(&h.hostname)),
         info("alias", "A satellite's alias.", |h| Some(&h.alias)),
         info("state", "A satellite's state.", |h| Some(&h.state)),
-        level("info", "", "1; the facts are in the labels.", |_| Some(1)),
+        gauge("info", "", "1; the facts are in the labels.", |_| Some(1)),
     ],
-};
+});
 
-static LICENSE: Measurement<License> = Measurement {
+static LICENSE: Measurement<License> = Measurement::new(|| Definition {
     name: "system_license",
     help: "Licences for a feature.",
     tags: &["feature_name"],
-    fields: &[
+    fields: vec![
         info("feature_description", "The feature in words.", |l| Some(&l.description)),
         text("validity_type", "permanent, date-based, expired, ….", |l| {
             l.validity_type.as_deref()
         }),
-        level("used", "", "Licences in use.", |l| l.used_licensed),
-        level("installed", "", "Licences installed.", |l| l.licensed),
-        level("needed", "", "Licences that are used but not installed.", |l| l.needed),
+        gauge("used", "", "Licences in use.", |l| l.used_licensed),
+        gauge("installed", "", "Licences installed.", |l| l.licensed),
+        gauge("needed", "", "Licences that are used but not installed.", |l| l.needed),
         gauge("expiry", "d", "Days to the end; -1 if expired; none if it never ends.", |l| match l
             .validity_type
             .as_deref()
@@ -121,7 +121,7 @@ static LICENSE: Measurement<License> = Measurement {
             _ => Some((l.end_date.as_ref()?.seconds()? - l.asked_s?) / 86400.0),
         }),
     ],
-};
+});
 
 impl System {
     pub fn new(settings: SystemSettings) -> System {
@@ -140,47 +140,39 @@ impl Collector for System {
             command: "show system buffers",
             // Older releases answer with text.
             roots: &["memory-statistics", "output"],
-            items: &[
-                item::<System, Leaves>("memory-statistics"),
-                item::<System, BuffersText>("output"),
-            ],
+            items: &[item::<_, Leaves>("memory-statistics"), item::<_, BuffersText>("output")],
         },
         Query {
             rpc: Rpc::Once("<get-system-information/>"),
             command: "show system information",
             roots: &["system-information"],
-            items: &[item::<System, SystemInformation>("system-information")],
+            items: &[item::<_, SystemInformation>("system-information")],
         },
         Query {
             rpc: Rpc::Once("<get-commit-information/>"),
             command: "show system commit",
             roots: &["commit-information"],
-            items: &[item::<System, Commit>("commit-history")],
+            items: &[item::<_, Commit>("commit-history")],
         },
         Query {
-            rpc: Rpc::Each(SATELLITES, |system| {
-                system.satellite.then(|| SATELLITES.to_string()).into_iter().collect()
-            }),
+            rpc: Rpc::When(
+                "<get-chassis-satellite-information><detail/></get-chassis-satellite-information>",
+                |system| system.satellite,
+            ),
             command: "show chassis satellite detail",
             roots: &["satellite-information"],
-            items: &[item::<System, Satellite>("satellite")],
+            items: &[item::<_, Satellite>("satellite")],
         },
         Query {
-            rpc: Rpc::Each(LICENSES, |system| {
-                system.license.then(|| LICENSES.to_string()).into_iter().collect()
-            }),
+            rpc: Rpc::When("<get-license-usage-summary/>", |system| system.license),
             command: "show system license usage",
             roots: &["license-usage-summary"],
-            items: &[item::<System, License>("feature-summary")],
+            items: &[item::<_, License>("feature-summary")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&BUFFERS, &JUMBO_CLUSTERS, &COMMIT, &HARDWARE, &LICENSE];
 }
-
-const SATELLITES: &str =
-    "<get-chassis-satellite-information><detail/></get-chassis-satellite-information>";
-const LICENSES: &str = "<get-license-usage-summary/>";
 
 struct JumboClusters {
     current: Option<u64>,

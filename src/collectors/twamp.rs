@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Quantity;
 
@@ -12,40 +12,40 @@ pub struct Twamp;
 
 const TAGS: &[&str] = &["owner", "test", "target_address", "source_address", "type"];
 
-static SAMPLE: Measurement<Sample> = Measurement {
+static SAMPLE: Measurement<Sample> = Measurement::new(|| Definition {
     name: "twamp_probe_results",
     help: "The last packet of a test.",
     tags: TAGS,
-    fields: &[
-        level("rtt_current", "µs", "Round trip time.", |s| s.rtt),
-        level("rtt_jitter_current", "µs", "Round trip jitter.", |s| s.rtt_jitter),
+    fields: vec![
+        gauge("rtt_current", "µs", "Round trip time.", |s| s.rtt),
+        gauge("rtt_jitter_current", "µs", "Round trip jitter.", |s| s.rtt_jitter),
     ],
-};
+});
 
-static AGGREGATE: Measurement<Aggregate> = Measurement {
+static AGGREGATE: Measurement<Aggregate> = Measurement::new(|| Definition {
     name: "twamp_probe_results",
     help: "The last run of a test.",
     tags: TAGS,
-    fields: &[
-        level("sent_total", "", "Packets sent.", |a| a.num_samples_tx),
-        level("received_total", "", "Packets received.", |a| a.num_samples_rx),
+    fields: vec![
+        gauge("sent_total", "", "Packets sent.", |a| a.num_samples_tx),
+        gauge("received_total", "", "Packets received.", |a| a.num_samples_rx),
         gauge("loss_percent_current", "%", "Packets lost.", |a| Some(a.loss_percentage?.0)),
     ],
-};
+});
 
 /// The spelling is junos_exporter's.
-static MEASURED: Measurement<Measured> = Measurement {
+static MEASURED: Measurement<Measured> = Measurement::new(|| Definition {
     name: "twamp_probe_results",
     help: "What the last run of a test measured, by type of measurement.",
     tags: TAGS,
-    fields: &[
-        level("measurment_avg_current", "µs", "Average.", |m| m.measurement_avg),
-        level("measurment_min_current", "µs", "Least.", |m| m.measurement_min),
-        level("measurment_max_current", "µs", "Most.", |m| m.measurement_max),
-        level("measurment_stddev_current", "µs", "Standard deviation.", |m| m.measurement_stddev),
-        level("measurment_samples_current", "", "Samples.", |m| m.measurement_samples),
+    fields: vec![
+        gauge("measurment_avg_current", "µs", "Average.", |m| m.measurement_avg),
+        gauge("measurment_min_current", "µs", "Least.", |m| m.measurement_min),
+        gauge("measurment_max_current", "µs", "Most.", |m| m.measurement_max),
+        gauge("measurment_stddev_current", "µs", "Standard deviation.", |m| m.measurement_stddev),
+        gauge("measurment_samples_current", "", "Samples.", |m| m.measurement_samples),
     ],
-};
+});
 
 impl Collector for Twamp {
     const NAME: &'static str = "twamp";
@@ -54,7 +54,7 @@ impl Collector for Twamp {
         rpc: Rpc::Once("<get-twamp-probe-results/>"),
         command: "show services monitoring twamp client probe-results",
         roots: &["probe-results"],
-        items: &[item::<Twamp, Test>("probe-test-results")],
+        items: &[item::<_, Test>("probe-test-results")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SAMPLE, &AGGREGATE, &MEASURED];
 }

@@ -3,51 +3,51 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct Ufd;
 
-static FAILURE: Measurement<Group> = Measurement {
+static FAILURE: Measurement<Group> = Measurement::new(|| Definition {
     name: "ufd_group",
     help: "Whether a group has disabled its downlinks.",
     tags: &["group"],
-    fields: &[
+    fields: vec![
         info("failure_action", "In words.", |g| g.failure_action.as_deref()),
-        level("failure_active", "", "1 if its uplinks failed.", |g| {
+        gauge("failure_active", "", "1 if its uplinks failed.", |g| {
             let action = g.failure_action.as_deref()?;
             Some(u64::from(!matches!(action, "" | "Inactive")))
         }),
     ],
-};
+});
 
-static GROUP: Measurement<Group> = Measurement {
+static GROUP: Measurement<Group> = Measurement::new(|| Definition {
     name: "ufd_group",
     help: "A group of uplinks and downlinks.",
     tags: &["group"],
-    fields: &[
-        level("debounce_seconds", "s", "Time until downlinks are enabled.", |g| {
+    fields: vec![
+        gauge("debounce_seconds", "s", "Time until downlinks are enabled.", |g| {
             g.debounce_interval
         }),
-        level("uplink_count", "", "Uplinks.", |g| Some(g.uplinks().count() as u64)),
-        level("downlink_count", "", "Downlinks.", |g| Some(g.downlinks().count() as u64)),
+        gauge("uplink_count", "", "Uplinks.", |g| Some(g.uplinks().count() as u64)),
+        gauge("downlink_count", "", "Downlinks.", |g| Some(g.downlinks().count() as u64)),
     ],
-};
+});
 
-static UPLINK: Measurement<bool> = Measurement {
+static UPLINK: Measurement<bool> = Measurement::new(|| Definition {
     name: "ufd",
     help: "A link that is watched.",
     tags: &["group", "interface"],
-    fields: &[level("uplink_active", "", "1 if it is up.", |up| Some(u64::from(*up)))],
-};
+    fields: vec![gauge("uplink_active", "", "1 if it is up.", |up| Some(u64::from(*up)))],
+});
 
-static DOWNLINK: Measurement<bool> = Measurement {
+static DOWNLINK: Measurement<bool> = Measurement::new(|| Definition {
     name: "ufd",
     help: "A link that is disabled with the uplinks.",
     tags: &["group", "interface"],
-    fields: &[level("downlink_active", "", "1 if it is up.", |up| Some(u64::from(*up)))],
-};
+    fields: vec![gauge("downlink_active", "", "1 if it is up.", |up| Some(u64::from(*up)))],
+});
 
 impl Collector for Ufd {
     const NAME: &'static str = "ufd";
@@ -57,7 +57,7 @@ impl Collector for Ufd {
         rpc: Rpc::Once("<get-uplink-failure-detection-information/>"),
         command: "show uplink-failure-detection",
         roots: &["uplink-failure-detection-information"],
-        items: &[item::<Ufd, Group>("ufd-group")],
+        items: &[item::<_, Group>("ufd-group")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FAILURE, &GROUP, &UPLINK, &DOWNLINK];
 }

@@ -4,46 +4,46 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
 #[derive(Default)]
 pub struct Uptime;
 
-static UPTIME: Measurement<SystemUptime> = Measurement {
+static UPTIME: Measurement<SystemUptime> = Measurement::new(|| Definition {
     name: "system_uptime",
     help: "Times of the system; points in time are seconds since 1970.",
     tags: &[],
-    fields: &[
-        level("current_time", "s", "The router's clock.", |u| u.current_time.date_time?.seconds),
-        level("system_booted_time", "s", "When it was started.", |u| {
+    fields: vec![
+        gauge("current_time", "s", "The router's clock.", |u| u.current_time.date_time?.seconds),
+        gauge("system_booted_time", "s", "When it was started.", |u| {
             u.system_booted_time.date_time?.seconds
         }),
-        level("protocols_started_time", "s", "When its protocols were started.", |u| {
+        gauge("protocols_started_time", "s", "When its protocols were started.", |u| {
             u.protocols_started_time.date_time?.seconds
         }),
-        level("last_configured_time", "s", "When it was last configured.", |u| {
+        gauge("last_configured_time", "s", "When it was last configured.", |u| {
             u.last_configured_time.date_time?.seconds
         }),
-        level("up_time", "s", "Time since it was started.", |u| {
+        gauge("up_time", "s", "Time since it was started.", |u| {
             let booted = u.system_booted_time.time_length.and_then(|length| length.seconds);
             u.uptime_information.up_time.and_then(|up_time| up_time.seconds).or(booted)
         }),
         text("time_source", "What sets its clock.", |u| Some(&u.time_source)),
         text("last_configured_user", "Who configured it.", |u| Some(&u.last_configured_time.user)),
     ],
-};
+});
 
-static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement {
+static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement::new(|| Definition {
     name: "system_uptime_route_engine",
     help: "The last start of a Routing Engine.",
     tags: &["slot"],
-    fields: &[
+    fields: vec![
         info("last_reboot_reason", "Why it was started.", |e| Some(&e.last_reboot_reason)),
-        level("start_time", "s", "When it was started, since 1970.", |e| e.start_time?.seconds),
+        gauge("start_time", "s", "When it was started, since 1970.", |e| e.start_time?.seconds),
     ],
-};
+});
 
 impl Collector for Uptime {
     const NAME: &'static str = "uptime";
@@ -55,13 +55,13 @@ impl Collector for Uptime {
             rpc: Rpc::Once("<get-system-uptime-information/>"),
             command: "show system uptime",
             roots: &["system-uptime-information"],
-            items: &[item::<Uptime, SystemUptime>("system-uptime-information")],
+            items: &[item::<_, SystemUptime>("system-uptime-information")],
         },
         Query {
             rpc: Rpc::Once("<get-route-engine-information/>"),
             command: "show chassis routing-engine",
             roots: &["route-engine-information"],
-            items: &[item::<Uptime, RouteEngine>("route-engine")],
+            items: &[item::<_, RouteEngine>("route-engine")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&UPTIME, &ROUTE_ENGINE];

@@ -5,39 +5,39 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
 #[derive(Default)]
 pub struct Users;
 
-static ALL: Measurement<SystemUsers> = Measurement {
+static ALL: Measurement<SystemUsers> = Measurement::new(|| Definition {
     name: "system_users",
     help: "Users that are logged in.",
     tags: &[],
-    fields: &[
-        level("active_users", "", "Sessions on terminals.", |u| {
+    fields: vec![
+        gauge("active_users", "", "Sessions on terminals.", |u| {
             u.uptime_information.active_user_count
         }),
-        level("web_management_users", "", "Sessions of the web interface.", |u| {
+        gauge("web_management_users", "", "Sessions of the web interface.", |u| {
             Some(u.web_management_users.as_ref()?.web_management_user.len() as u64)
         }),
     ],
-};
+});
 
-static USER: Measurement<Sessions> = Measurement {
+static USER: Measurement<Sessions> = Measurement::new(|| Definition {
     name: "system_users",
     help: "A user's sessions on terminals.",
     tags: &["user"],
-    fields: &[
-        level("sessions", "", "Sessions.", |s| Some(s.count)),
-        level("login_time", "s", "When the latest began, since 1970.", |s| s.login_time),
-        level("idle_time", "s", "Time since the last input, of the least idle one.", |s| {
+    fields: vec![
+        gauge("sessions", "", "Sessions.", |s| Some(s.count)),
+        gauge("login_time", "s", "When the latest began, since 1970.", |s| s.login_time),
+        gauge("idle_time", "s", "Time since the last input, of the least idle one.", |s| {
             s.idle_time
         }),
     ],
-};
+});
 
 impl Collector for Users {
     const NAME: &'static str = "users";
@@ -46,7 +46,7 @@ impl Collector for Users {
         rpc: Rpc::Once("<get-system-users-information/>"),
         command: "show system users",
         roots: &["system-users-information"],
-        items: &[item::<Users, SystemUsers>("system-users-information")],
+        items: &[item::<_, SystemUsers>("system-users-information")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &USER];
 }

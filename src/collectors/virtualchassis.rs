@@ -3,18 +3,18 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
 #[derive(Default)]
 pub struct VirtualChassis;
 
-static MODE: Measurement<Mode> = Measurement {
+static MODE: Measurement<Mode> = Measurement::new(|| Definition {
     name: "virtual_chassis",
     help: "The virtual chassis.",
     tags: &["virtual_chassis_id"],
-    fields: &[
+    fields: vec![
         labelled(
             "mode",
             info("mode_name", "Its mode in words.", |m| m.virtual_chassis_mode.as_deref()),
@@ -22,50 +22,50 @@ static MODE: Measurement<Mode> = Measurement {
         info("preprovisioned", "Whether its members are configured.", |m| {
             Some(if m.preprovisioned { "true" } else { "false" })
         }),
-        level("mode", "", "1 if it is enabled.", |m| {
+        gauge("mode", "", "1 if it is enabled.", |m| {
             is(m.virtual_chassis_mode.as_deref(), "Enabled")
         }),
     ],
-};
+});
 
-static STATUS: Measurement<Member> = Measurement {
+static STATUS: Measurement<Member> = Measurement::new(|| Definition {
     name: "virtual_chassis_member",
     help: "Whether a member is there.",
     tags: &["member_id"],
-    fields: &[
+    fields: vec![
         info("role", "Its role; a star is at the one that answers.", |m| m.member_role.as_deref()),
         info("model", "Its model.", |m| m.member_model.as_deref()),
         info("serial_number", "Its serial number.", |m| m.member_serial_number.as_deref()),
-        level("status", "", "1 if it is there.", |m| {
+        gauge("status", "", "1 if it is there.", |m| {
             let status = m.member_status.as_deref()?;
             // The second spelling is Junos's.
             Some(u64::from(matches!(status, "Prsnt" | "NotPreprevisioned")))
         }),
     ],
-};
+});
 
-static MEMBER: Measurement<Member> = Measurement {
+static MEMBER: Measurement<Member> = Measurement::new(|| Definition {
     name: "virtual_chassis_member",
     help: "A member.",
     tags: &["member_id"],
-    fields: &[
+    fields: vec![
         info("serial_number", "Its serial number.", |m| m.member_serial_number.as_deref()),
-        level("priority", "", "Its priority to become the master.", |m| m.member_priority),
-        level("mixed_mode", "", "1 if it may be with other models.", |m| {
+        gauge("priority", "", "Its priority to become the master.", |m| m.member_priority),
+        gauge("mixed_mode", "", "1 if it may be with other models.", |m| {
             is(m.member_mixed_mode.as_deref(), "Y")
         }),
     ],
-};
+});
 
-static PORT: Measurement<Port> = Measurement {
+static PORT: Measurement<Port> = Measurement::new(|| Definition {
     name: "virtual_chassis_vcp",
     help: "A port between members.",
     tags: &["member_node", "port_name"],
-    fields: &[
+    fields: vec![
         info("neighbor_id", "The member at its other end.", |p| p.neighbor_id.as_deref()),
-        level("status", "", "1 if it is up.", |p| is(p.port_status.as_deref(), "Up")),
+        gauge("status", "", "1 if it is up.", |p| is(p.port_status.as_deref(), "Up")),
     ],
-};
+});
 
 impl Collector for VirtualChassis {
     const NAME: &'static str = "virtualchassis";
@@ -77,9 +77,9 @@ impl Collector for VirtualChassis {
             command: "show virtual-chassis status",
             roots: &["virtual-chassis-information"],
             items: &[
-                item::<VirtualChassis, Configured>("preprovisioned-virtual-chassis-information"),
-                item::<VirtualChassis, Mode>("virtual-chassis-id-information"),
-                item::<VirtualChassis, Member>("member"),
+                item::<_, Configured>("preprovisioned-virtual-chassis-information"),
+                item::<_, Mode>("virtual-chassis-id-information"),
+                item::<_, Member>("member"),
             ],
         },
         Query {
@@ -89,7 +89,7 @@ impl Collector for VirtualChassis {
             ),
             command: "show virtual-chassis vc-port all-members",
             roots: &["virtual-chassis-port-information"],
-            items: &[item::<VirtualChassis, Port>("port-information")],
+            items: &[item::<_, Port>("port-information")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&MODE, &STATUS, &MEMBER, &PORT];

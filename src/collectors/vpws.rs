@@ -3,43 +3,43 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, info, labelled, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
 use crate::xml::shapes::is;
 
 #[derive(Default)]
 pub struct Vpws;
 
-static INTERFACE: Measurement<Interface> = Measurement {
+static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "vpws",
     help: "An interface of a VPWS instance.",
     tags: &["vpwsinstance", "rd", "interface"],
-    fields: &[
+    fields: vec![
         info("esi", "Its Ethernet segment.", |i| i.evpn_vpws_interface_esi.as_deref()),
         info("mode", "Its mode.", |i| i.evpn_vpws_interface_mode.as_deref()),
         info("role", "Its role.", |i| i.evpn_vpws_interface_role.as_deref()),
-        level("status", "", "1 if it is up.", |i| {
+        gauge("status", "", "1 if it is up.", |i| {
             is(i.evpn_vpws_interface_status.as_deref(), "Up")
         }),
     ],
-};
+});
 
 /// An interface has one service identifier at either end, so that it may be a field: as a tag it
 /// would have the name of the reading.
-static SERVICE: Measurement<(Option<String>, Pe)> = Measurement {
+static SERVICE: Measurement<(Option<String>, Pe)> = Measurement::new(|| Definition {
     name: "vpws",
     help: "A service identifier of an interface, at a provider edge.",
     tags: &["vpwsinstance", "rd", "interface", "sidorigin", "ip"],
-    fields: &[
+    fields: vec![
         labelled("sid", info("service_id", "The identifier.", |(sid, _)| sid.as_deref())),
         info("esi", "The Ethernet segment.", |(_, pe)| pe.evpn_vpws_sid_interface_esi.as_deref()),
         info("mode", "The provider edge's mode.", |(_, pe)| pe.evpn_vpws_sid_pe_mode.as_deref()),
         info("role", "The provider edge's role.", |(_, pe)| pe.evpn_vpws_sid_pe_role.as_deref()),
-        level("sid", "", "1 if it is resolved.", |(_, pe)| {
+        gauge("sid", "", "1 if it is resolved.", |(_, pe)| {
             is(pe.evpn_vpws_sid_pe_status.as_deref(), "Resolved")
         }),
     ],
-};
+});
 
 impl Collector for Vpws {
     const NAME: &'static str = "vpws";
@@ -48,7 +48,7 @@ impl Collector for Vpws {
         rpc: Rpc::Once("<get-evpn-vpws-information/>"),
         command: "show evpn vpws-instance",
         roots: &["evpn-vpws-information"],
-        items: &[item::<Vpws, Interface>("evpn-vpws-interface")],
+        items: &[item::<_, Interface>("evpn-vpws-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE, &SERVICE];
 }

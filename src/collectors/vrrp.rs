@@ -3,21 +3,21 @@
 use serde::Deserialize;
 
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
 #[derive(Default)]
 pub struct Vrrp;
 
-static GROUP: Measurement<Group> = Measurement {
+static GROUP: Measurement<Group> = Measurement::new(|| Definition {
     name: "vrrp",
     help: "An address of a VRRP group.",
     tags: &["interface", "group", "local_interface_address", "virtual_ip_address"],
-    fields: &[level("state", "", "init 1, backup 2, master 3, other 0.", |g| {
+    fields: vec![gauge("state", "", "init 1, backup 2, master 3, other 0.", |g| {
         state_number(g.vrrp_state.as_deref(), &[("init", 1), ("backup", 2), ("master", 3)])
     })],
-};
+});
 
 impl Collector for Vrrp {
     const NAME: &'static str = "vrrp";
@@ -26,7 +26,7 @@ impl Collector for Vrrp {
         rpc: Rpc::Once("<get-vrrp-information><summary/></get-vrrp-information>"),
         command: "show vrrp summary",
         roots: &["vrrp-information"],
-        items: &[item::<Vrrp, Group>("vrrp-interface")],
+        items: &[item::<_, Group>("vrrp-interface")],
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&GROUP];
 }

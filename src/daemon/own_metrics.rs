@@ -7,7 +7,7 @@ use crate::dependency::source;
 use crate::federate::status::FEDERATE;
 use crate::output::latest::Latest;
 use crate::output::{Output, kafka};
-use crate::point::{Measurement, Points, Schema, counter, decimal_counter, gauge, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, text};
 use crate::poll::status;
 
 struct OutputStatus {
@@ -24,11 +24,11 @@ struct OutputStatus {
     last_failure_age: Option<f64>,
 }
 
-static OUTPUT: Measurement<OutputStatus> = Measurement {
+static OUTPUT: Measurement<OutputStatus> = Measurement::new(|| Definition {
     name: "perijove_output",
     help: "What an output has delivered.",
     tags: &["output"],
-    fields: &[
+    fields: vec![
         counter("sent_points_total", "", "Points delivered.", |o| Some(o.sent)),
         counter("dropped_points_total", "", "Points dropped or refused.", |o| Some(o.dropped)),
         counter(
@@ -49,24 +49,24 @@ static OUTPUT: Measurement<OutputStatus> = Measurement {
         counter("failures_total", "", "Writes that failed, or went on for another 5 s.", |o| {
             Some(o.failures)
         }),
-        level("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
-        level("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
-        level("spooled_points", "", "Points that wait on disk.", |o| Some(o.spooled_points)),
-        level("spooled_bytes", "bytes", "Room of the spool's files.", |o| Some(o.spooled_bytes)),
+        gauge("queued_points", "", "Points that wait.", |o| Some(o.queued_points)),
+        gauge("queued_bytes", "bytes", "Room that they take.", |o| Some(o.queued_bytes)),
+        gauge("spooled_points", "", "Points that wait on disk.", |o| Some(o.spooled_points)),
+        gauge("spooled_bytes", "bytes", "Room of the spool's files.", |o| Some(o.spooled_bytes)),
         gauge("last_failure_age_seconds", "s", "Time since the last write that failed.", |o| {
             o.last_failure_age
         }),
     ],
-};
+});
 
-static KAFKA: Measurement<kafka::Statistics> = Measurement {
+static KAFKA: Measurement<kafka::Statistics> = Measurement::new(|| Definition {
     name: "perijove_kafka",
     help: "The Kafka producer, as librdkafka reports it.",
     tags: &[],
-    fields: &[
-        level("brokers_up", "", "Brokers that are connected.", |k| Some(k.brokers_up)),
-        level("waiting_records", "", "Records in its queue.", |k| Some(k.waiting_records)),
-        level("waiting_bytes", "bytes", "Room that they take.", |k| Some(k.waiting_bytes)),
+    fields: vec![
+        gauge("brokers_up", "", "Brokers that are connected.", |k| Some(k.brokers_up)),
+        gauge("waiting_records", "", "Records in its queue.", |k| Some(k.waiting_records)),
+        gauge("waiting_bytes", "bytes", "Room that they take.", |k| Some(k.waiting_bytes)),
         counter("sent_records_total", "", "Records sent.", |k| Some(k.sent_records)),
         counter("sent_bytes_total", "bytes", "Bytes of records sent.", |k| Some(k.sent_bytes)),
         counter("retries_total", "", "Requests sent again.", |k| Some(k.retries)),
@@ -74,33 +74,33 @@ static KAFKA: Measurement<kafka::Statistics> = Measurement {
             k.round_trip_seconds
         }),
     ],
-};
+});
 
-static PROMETHEUS: Measurement<Latest> = Measurement {
+static PROMETHEUS: Measurement<Latest> = Measurement::new(|| Definition {
     name: "perijove_prometheus",
     help: "What is kept for Prometheus, and who asks for it.",
     tags: &[],
-    fields: &[
+    fields: vec![
         counter("scrapes_total", "", "Scrapes answered.", |l| {
             Some(l.scrapes.load(Ordering::Relaxed))
         }),
         counter("refused_connections_total", "", "Connections beyond the limit.", |l| {
             Some(l.refused_connections.load(Ordering::Relaxed))
         }),
-        level("duplicate_samples", "", "Left out of the last scrape of everything.", |l| {
+        gauge("duplicate_samples", "", "Left out of the last scrape of everything.", |l| {
             Some(l.duplicates.load(Ordering::Relaxed))
         }),
-        level("kept_points", "", "Points of the latest polls.", |l| Some(l.level().points)),
-        level("kept_bytes", "bytes", "Room that they take.", |l| Some(l.level().bytes)),
+        gauge("kept_points", "", "Points of the latest polls.", |l| Some(l.level().points)),
+        gauge("kept_bytes", "bytes", "Room that they take.", |l| Some(l.level().bytes)),
     ],
-};
+});
 
-static DEPENDENCY: Measurement<source::State> = Measurement {
+static DEPENDENCY: Measurement<source::State> = Measurement::new(|| Definition {
     name: "perijove_dependency",
     help: "A source of the machine's dependency map.",
     tags: &["source"],
-    fields: &[
-        level("success", "", "1 if the last run did not fail.", |s| {
+    fields: vec![
+        gauge("success", "", "1 if the last run did not fail.", |s| {
             (s.runs > 0).then_some(u64::from(s.failure.is_none()))
         }),
         gauge("duration_seconds", "s", "Time the last run took.", |s| {
@@ -114,37 +114,37 @@ static DEPENDENCY: Measurement<source::State> = Measurement {
         counter("skipped_ticks_total", "", "Runs left out, the last one still ran.", |s| {
             Some(s.skipped_ticks)
         }),
-        level("items", "", "Sockets, inventory entries or peers of the last good run.", |s| {
+        gauge("items", "", "Sockets, inventory entries or peers of the last good run.", |s| {
             s.last_success.map(|_| s.found.items)
         }),
-        level("rejected_items", "", "Those of them that did not fit.", |s| {
+        gauge("rejected_items", "", "Those of them that did not fit.", |s| {
             s.last_success.map(|_| s.found.rejected)
         }),
-        level("dropped_rows", "", "Rows of it beyond a limit.", |s| {
+        gauge("dropped_rows", "", "Rows of it beyond a limit.", |s| {
             s.last_success.map(|_| s.found.dropped)
         }),
         text("error", "Why the last run failed.", |s| s.failure.as_deref()),
     ],
-};
+});
 
-static PROCESS: Measurement<sys::Usage> = Measurement {
+static PROCESS: Measurement<sys::Usage> = Measurement::new(|| Definition {
     name: "perijove_process",
     help: "perijove itself.",
     tags: &["version"],
-    fields: &[
-        decimal_counter("cpu_seconds_total", "s", "CPU time used.", |p| Some(p.cpu_seconds)),
-        level("memory_peak_bytes", "bytes", "The most memory that was resident.", |p| {
+    fields: vec![
+        counter("cpu_seconds_total", "s", "CPU time used.", |p| Some(p.cpu_seconds)),
+        gauge("memory_peak_bytes", "bytes", "The most memory that was resident.", |p| {
             Some(p.memory_peak_bytes)
         }),
     ],
-};
+});
 
-static PANICS: Measurement<u64> = Measurement {
+static PANICS: Measurement<u64> = Measurement::new(|| Definition {
     name: "perijove_panics",
     help: "Bugs in perijove, each of which cost what was being done, such as one poll.",
     tags: &[],
-    fields: &[counter("total", "", "Panics since the start.", |count| Some(*count))],
-};
+    fields: vec![counter("total", "", "Panics since the start.", |count| Some(*count))],
+});
 
 /// All of them, for the reference.
 pub const MEASUREMENTS: &[&dyn Schema] = &[

@@ -94,17 +94,14 @@ impl Collector for Connections {
             rpc: Rpc::Once("<get-system-process-information/>"),
             command: "show system processes",
             roots: &["system-process-information", "output"],
-            items: &[
-                item::<Connections, Process>("process"),
-                item::<Connections, ProcessText>("output"),
-            ],
+            items: &[item::<_, Process>("process"), item::<_, ProcessText>("output")],
         },
         Query {
             // Never with `extensive`, which leaks memory on some releases.
             rpc: Rpc::Once("<command format=\"text\">show system connections</command>"),
             command: "show system connections",
             roots: &["output"],
-            items: &[item::<Connections, Text>("output")],
+            items: &[item::<_, Text>("output")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = map::MEASUREMENTS;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::base::inventory::Inventory;
 use crate::base::prefix::Prefix;
 use crate::dependency::{Endpoint, Protocol, Socket, State};
-use crate::point::{Measurement, Points, Schema, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
 
 /// What IANA gives to callers; Linux's own range is a setting of the kernel.
 pub const EPHEMERAL: RangeInclusive<u16> = 49152..=65535;
@@ -102,19 +102,19 @@ pub struct Dependencies<'a> {
     pub dropped: u64,
 }
 
-pub static UPSTREAM: Measurement<u64> = Measurement {
+pub static UPSTREAM: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_upstream",
     help: "Upstream dependency of this machine",
     tags: DEPENDENCY_TAGS,
-    fields: &[level("value", "", "Upstream dependency of this machine", |v| Some(*v))],
-};
+    fields: vec![gauge("value", "", "Upstream dependency of this machine", |v| Some(*v))],
+});
 
-pub static DOWNSTREAM: Measurement<u64> = Measurement {
+pub static DOWNSTREAM: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_downstream",
     help: "Downstream dependency of this machine",
     tags: DEPENDENCY_TAGS,
-    fields: &[level("value", "", "Downstream dependency of this machine", |v| Some(*v))],
-};
+    fields: vec![gauge("value", "", "Downstream dependency of this machine", |v| Some(*v))],
+});
 
 const DEPENDENCY_TAGS: &[&str] = &[
     "local_hostgroup",
@@ -126,14 +126,17 @@ const DEPENDENCY_TAGS: &[&str] = &[
     "process_name",
 ];
 
-pub static SERVER_PROCESS: Measurement<u64> = Measurement {
+pub static SERVER_PROCESS: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_server_process",
     help: "Server process that are listening on network interfaces",
     tags: &["local_hostgroup", "bind", "port", "process_name"],
-    fields: &[level("value", "", "Server process that are listening on network interfaces", |v| {
-        Some(*v)
-    })],
-};
+    fields: vec![gauge(
+        "value",
+        "",
+        "Server process that are listening on network interfaces",
+        |v| Some(*v),
+    )],
+});
 
 /// What sockets give.
 pub const MEASUREMENTS: &[&dyn Schema] = &[&UPSTREAM, &DOWNSTREAM, &SERVER_PROCESS];

@@ -29,7 +29,7 @@ use crate::dependency::sockets::{self, Sockets};
 use crate::dependency::traffic::{Bounds, Dialect, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
 use crate::output::{self, Outputs, Patience};
-use crate::point::{Batch, Measurement, Points, Schema, level};
+use crate::point::{Batch, Definition, Measurement, Points, Schema, gauge};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,12 +91,12 @@ pub struct Http {
     pub ca_file: Option<PathBuf>,
 }
 
-static HOSTNAME: Measurement<u64> = Measurement {
+static HOSTNAME: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_hostname",
     help: "Hostname of the collected machine",
     tags: &["local_hostgroup", "hostname", "domain", "ip"],
-    fields: &[level("value", "", "Hostname of the collected machine", |v| Some(*v))],
-};
+    fields: vec![gauge("value", "", "Hostname of the collected machine", |v| Some(*v))],
+});
 
 pub const MEASUREMENTS: &[&dyn Schema] = &[&HOSTNAME];
 

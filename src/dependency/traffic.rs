@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use crate::base::inventory::Inventory;
 use crate::dependency::exposition_text::{self, Tally};
 use crate::dependency::map::Own;
-use crate::point::{Measurement, Points, Schema, counter, level};
+use crate::point::{Definition, Field, Measurement, Points, Schema, counter, gauge};
 
 /// Which way bytes go, as the machine sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,41 +76,26 @@ pub const TAGS: &[&str] = &[
     "remote_ip",
 ];
 
-type Table = Measurement<u64>;
-
 /// Counters, and the gauges that planet-exporter says they are.
-static DARKSTAT_TRAFFIC: [Table; 2] = [
-    Measurement {
-        name: "planet_traffic",
-        help: "Total network traffic with peers",
-        tags: TAGS,
-        fields: &[counter("bytes_total", "bytes", "Total network traffic with peers", |v| {
-            Some(*v)
-        })],
-    },
-    Measurement {
-        name: "planet_traffic",
-        help: "Total network traffic with peers",
-        tags: TAGS,
-        fields: &[level("bytes_total", "bytes", "Total network traffic with peers", |v| Some(*v))],
-    },
+static DARKSTAT_TRAFFIC: [Measurement<u64>; 2] = [
+    Measurement::new(|| table("planet_traffic", DARKSTAT_HELP, counter)),
+    Measurement::new(|| table("planet_traffic", DARKSTAT_HELP, gauge)),
 ];
 
-static EBPF_TRAFFIC: [Table; 2] = [
-    Measurement {
-        name: "planet_ebpf_traffic",
-        help: EBPF_HELP,
-        tags: TAGS,
-        fields: &[counter("bytes_total", "bytes", EBPF_HELP, |v| Some(*v))],
-    },
-    Measurement {
-        name: "planet_ebpf_traffic",
-        help: EBPF_HELP,
-        tags: TAGS,
-        fields: &[level("bytes_total", "bytes", EBPF_HELP, |v| Some(*v))],
-    },
+static EBPF_TRAFFIC: [Measurement<u64>; 2] = [
+    Measurement::new(|| table("planet_ebpf_traffic", EBPF_HELP, counter)),
+    Measurement::new(|| table("planet_ebpf_traffic", EBPF_HELP, gauge)),
 ];
 
+type Get = fn(&u64) -> Option<u64>;
+type Kind = fn(&'static str, &'static str, &'static str, Get) -> Field<u64>;
+
+fn table(name: &'static str, help: &'static str, kind: Kind) -> Definition<u64> {
+    let fields = vec![kind("bytes_total", "bytes", help, |v| Some(*v))];
+    Definition { name, help, tags: TAGS, fields }
+}
+
+const DARKSTAT_HELP: &str = "Total network traffic with peers";
 const EBPF_HELP: &str = "Total network traffic with peers from ebpf_exporter";
 
 /// What traffic gives, for the reference.
@@ -187,7 +172,7 @@ impl Traffic {
         points: &mut Points,
         full: &mut dyn FnMut(&mut Points),
     ) {
-        let tables: &'static [Table; 2] = match dialect {
+        let tables: &'static [Measurement<u64>; 2] = match dialect {
             Dialect::Darkstat => &DARKSTAT_TRAFFIC,
             Dialect::Ebpf => &EBPF_TRAFFIC,
         };

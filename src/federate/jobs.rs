@@ -7,33 +7,36 @@ use super::query::Client;
 use super::roll_up::{RollUp, Rows, Size, growth};
 use super::windows::Window;
 use crate::dependency::traffic::TAGS as TRAFFIC_TAGS;
-use crate::point::{Measurement, Points, Schema, gauge, level};
+use crate::point::{Definition, Measurement, Points, Schema, gauge};
+
+static INGRESS: Measurement<f64> =
+    Measurement::new(|| of_direction("ingress", "What a service gets from another."));
+static EGRESS: Measurement<f64> =
+    Measurement::new(|| of_direction("egress", "What a service sends to another."));
+static UNKNOWN: Measurement<f64> =
+    Measurement::new(|| of_direction("unknown", "Traffic whose direction is not said."));
+static EBPF_INGRESS: Measurement<f64> = Measurement::new(|| {
+    of_direction("ebpf_ingress", "What a service gets from another, as eBPF counts it.")
+});
+static EBPF_EGRESS: Measurement<f64> = Measurement::new(|| {
+    of_direction("ebpf_egress", "What a service sends to another, as eBPF counts it.")
+});
+static EBPF_UNKNOWN: Measurement<f64> =
+    Measurement::new(|| of_direction("ebpf_unknown", "The same, of a direction that is not said."));
 
 /// Traffic of one direction.
-macro_rules! traffic {
-    ($name:literal, $help:literal) => {
-        Measurement {
-            name: $name,
-            help: $help,
-            tags: &["service", "address", "remote_service", "remote_address"],
-            fields: &[gauge("bandwidth_bps", "bit/s", "Mean over the window of time.", |b| {
-                Some(*b)
-            })],
-        }
-    };
+fn of_direction(name: &'static str, help: &'static str) -> Definition<f64> {
+    Definition {
+        name,
+        help,
+        tags: &["service", "address", "remote_service", "remote_address"],
+        fields: vec![gauge("bandwidth_bps", "bit/s", "Mean over the window of time.", |b| {
+            Some(*b)
+        })],
+    }
 }
 
-static INGRESS: Measurement<f64> = traffic!("ingress", "What a service gets from another.");
-static EGRESS: Measurement<f64> = traffic!("egress", "What a service sends to another.");
-static UNKNOWN: Measurement<f64> = traffic!("unknown", "Traffic whose direction is not said.");
-static EBPF_INGRESS: Measurement<f64> =
-    traffic!("ebpf_ingress", "What a service gets from another, as eBPF counts it.");
-static EBPF_EGRESS: Measurement<f64> =
-    traffic!("ebpf_egress", "What a service sends to another, as eBPF counts it.");
-static EBPF_UNKNOWN: Measurement<f64> =
-    traffic!("ebpf_unknown", "The same, of a direction that is not said.");
-
-static UPSTREAM: Measurement<f64> = Measurement {
+static UPSTREAM: Measurement<f64> = Measurement::new(|| Definition {
     name: "upstream",
     help: "A service that depends on another.",
     tags: &[
@@ -45,10 +48,10 @@ static UPSTREAM: Measurement<f64> = Measurement {
         "process_name",
         "protocol",
     ],
-    fields: &[level("service_dependency", "", "1: it does.", |_| Some(1))],
-};
+    fields: vec![gauge("service_dependency", "", "1: it does.", |_| Some(1))],
+});
 
-static DOWNSTREAM: Measurement<f64> = Measurement {
+static DOWNSTREAM: Measurement<f64> = Measurement::new(|| Definition {
     name: "downstream",
     help: "A service that another depends on.",
     tags: &[
@@ -60,8 +63,8 @@ static DOWNSTREAM: Measurement<f64> = Measurement {
         "downstream_address",
         "protocol",
     ],
-    fields: &[level("service_dependency", "", "1: it does.", |_| Some(1))],
-};
+    fields: vec![gauge("service_dependency", "", "1: it does.", |_| Some(1))],
+});
 
 /// All of them, for the reference.
 pub const MEASUREMENTS: &[&dyn Schema] = &[
@@ -91,7 +94,7 @@ pub enum Job {
 pub struct Query {
     /// The measurement's and the field's.
     pub name: &'static str,
-    pub measurement: &'static Measurement<f64>,
+    pub measurement: &'static Definition<f64>,
     pub expression: &'static str,
 }
 
@@ -116,11 +119,11 @@ impl Query {
         }
         let name = leak(&format!("{measurement}.{field}"));
         let field = gauge(leak(field), "", "As the settings ask for it.", |v: &f64| Some(*v));
-        let measurement = Measurement {
+        let measurement = Definition {
             name: leak(measurement),
             help: "As the settings ask for it.",
             tags: &[],
-            fields: vec![field].leak(),
+            fields: vec![field],
         };
         let measurement = Box::leak(Box::new(measurement));
         Query { name, measurement, expression: leak(expression) }
@@ -142,7 +145,7 @@ pub struct Asking<'a> {
 pub enum Found {
     Traffic(&'static [&'static Measurement<f64>; 3], RollUp<5>),
     Dependencies(&'static Measurement<f64>, RollUp<7>),
-    Labelled(&'static Measurement<f64>, Rows),
+    Labelled(&'static Definition<f64>, Rows),
 }
 
 const TRAFFIC: &[&Measurement<f64>; 3] = &[&INGRESS, &EGRESS, &UNKNOWN];

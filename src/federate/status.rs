@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::clock::since_1970;
 use crate::base::sync::lock;
-use crate::point::{Measurement, Points, counter, gauge, level, text};
+use crate::point::{Definition, Measurement, Points, counter, gauge, text};
 
 /// What is known of one of federation's jobs.
 #[derive(Clone, Debug, Default)]
@@ -22,12 +22,12 @@ pub struct JobStatus {
     error: Option<String>,
 }
 
-pub static FEDERATE: Measurement<JobStatus> = Measurement {
+pub static FEDERATE: Measurement<JobStatus> = Measurement::new(|| Definition {
     name: "perijove_federate",
     help: "A job of federation.",
     tags: &["job"],
-    fields: &[
-        level("success", "", "1 if the last window could be written.", |j| {
+    fields: vec![
+        gauge("success", "", "1 if the last window could be written.", |j| {
             (j.windows + j.failures > 0).then(|| u64::from(j.error.is_none()))
         }),
         counter("windows_total", "", "Windows of time written.", |j| Some(j.windows)),
@@ -37,8 +37,8 @@ pub static FEDERATE: Measurement<JobStatus> = Measurement {
         counter("skipped_seconds_total", "s", "Time beyond catch_up_max, left out.", |j| {
             Some(j.skipped_seconds)
         }),
-        level("series", "", "Series in the last answer.", |j| j.end_ms.map(|_| j.series)),
-        level("rows", "", "Points made of them.", |j| j.end_ms.map(|_| j.rows)),
+        gauge("series", "", "Series in the last answer.", |j| j.end_ms.map(|_| j.series)),
+        gauge("rows", "", "Points made of them.", |j| j.end_ms.map(|_| j.rows)),
         gauge("duration_seconds", "s", "Time the last window took.", |j| {
             j.end_ms.map(|_| j.duration.as_secs_f64())
         }),
@@ -47,7 +47,7 @@ pub static FEDERATE: Measurement<JobStatus> = Measurement {
         }),
         text("error", "Why the last window could not be written.", |j| j.error.as_deref()),
     ],
-};
+});
 
 /// What is known of federation; its thread writes, the daemon reads.
 #[derive(Default)]

@@ -319,7 +319,7 @@ mod tests {
     use super::*;
     use crate::output::Encoded;
     use crate::output::queue::Bounds;
-    use crate::point::{Measurement, Points, counter};
+    use crate::point::{Definition, Measurement, Points, counter};
 
     fn output() -> Output {
         let bounds = Bounds {
@@ -395,12 +395,12 @@ mod tests {
         assert_eq!(output.dropped(), 2);
     }
 
-    static POINT: Measurement<u64> = Measurement {
+    static POINT: Measurement<u64> = Measurement::new(|| Definition {
         name: "point",
         help: "A point.",
         tags: &[],
-        fields: &[counter("count", "", "A count.", |count| Some(*count))],
-    };
+        fields: vec![counter("count", "", "A count.", |count| Some(*count))],
+    });
 
     #[test]
     fn a_bug_in_an_encoder_costs_its_output_the_batch() {

@@ -299,19 +299,19 @@ fn number(value: Value, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, Points, counter, gauge, info, labelled, text};
+    use crate::point::{Definition, Measurement, Points, counter, gauge, info, labelled, text};
 
-    static PORT: Measurement<u64> = Measurement {
+    static PORT: Measurement<u64> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &["name"],
-        fields: &[
+        fields: vec![
             labelled("what", info("description", "", |_| Some("a \"b\" \\ c\nd"))),
             counter("bytes", "bytes", "Bytes.", |p| Some(*p)),
             gauge("dbm", "dBm", "Power.", |p| (*p > 1).then_some(-0.5)),
             text("state", "", |_| Some("up")),
         ],
-    };
+    });
 
     #[test]
     fn families_stand_together_and_series_once() {
@@ -337,21 +337,21 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
     /// The same labels in another order, from a measurement of the same name.
-    static TURNED: Measurement<u64> = Measurement {
+    static TURNED: Measurement<u64> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &["lane", "name"],
-        fields: &[counter("bytes", "bytes", "Bytes.", |p| Some(*p))],
-    };
-    static LANE: Measurement<u64> = Measurement {
+        fields: vec![counter("bytes", "bytes", "Bytes.", |p| Some(*p))],
+    });
+    static LANE: Measurement<u64> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &["name", "lane"],
-        fields: &[
+        fields: vec![
             counter("bytes", "bytes", "Bytes.", |p| Some(*p)),
             counter("flaps_total", "", "Said \"down\".", |p| (*p < 9).then_some(*p)),
         ],
-    };
+    });
 
     #[test]
     fn openmetrics_has_its_own_types_and_an_end_and_order_does_not_make_a_series() {
@@ -373,12 +373,15 @@ mod tests {
 
     #[test]
     fn infinities_are_written_and_a_label_is_never_there_twice() {
-        static LIGHT: Measurement<f64> = Measurement {
+        static LIGHT: Measurement<f64> = Measurement::new(|| Definition {
             name: "light",
             help: "Light.",
             tags: &["name"],
-            fields: &[gauge("dbm", "dBm", "Power.", |p| Some(*p)), info("what", "", |_| Some("x"))],
-        };
+            fields: vec![
+                gauge("dbm", "dBm", "Power.", |p| Some(*p)),
+                info("what", "", |_| Some("x")),
+            ],
+        });
         let mut points = Points::default();
         points.push(&LIGHT, &["dark"], &f64::NEG_INFINITY);
         points.push(&LIGHT, &["sun"], &f64::INFINITY);

@@ -122,14 +122,17 @@ impl Serialize for Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, Points, counter, text};
+    use crate::point::{Definition, Measurement, Points, counter, text};
 
-    static ITEM: Measurement<u64> = Measurement {
+    static ITEM: Measurement<u64> = Measurement::new(|| Definition {
         name: "item",
         help: "",
         tags: &["name"],
-        fields: &[counter("count", "", "", |i| Some(*i)), text("state", "", |_| Some("a\n\"b\""))],
-    };
+        fields: vec![
+            counter("count", "", "", |i| Some(*i)),
+            text("state", "", |_| Some("a\n\"b\"")),
+        ],
+    });
 
     #[test]
     fn a_record_is_one_line() {

@@ -187,14 +187,14 @@ fn bytes(batches: &[(u64, Points)]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, level};
+    use crate::point::{Definition, Measurement, gauge};
 
-    static PORT: Measurement<u64> = Measurement {
+    static PORT: Measurement<u64> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &[],
-        fields: &[level("bytes", "bytes", "Bytes.", |p| Some(*p))],
-    };
+        fields: vec![gauge("bytes", "bytes", "Bytes.", |p| Some(*p))],
+    });
     const SECOND: Duration = Duration::from_secs(1);
 
     fn add(latest: &Latest, values: &[u64]) -> bool {

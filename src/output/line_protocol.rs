@@ -220,7 +220,7 @@ fn escape(text: &str, place: u8, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, Points, counter, gauge, info};
+    use crate::point::{Definition, Measurement, Points, counter, gauge, info};
 
     struct Item {
         count: u64,
@@ -228,16 +228,16 @@ mod tests {
         text: &'static str,
     }
 
-    static ITEM: Measurement<Item> = Measurement {
+    static ITEM: Measurement<Item> = Measurement::new(|| Definition {
         name: "it em",
         help: "",
         tags: &["na=me", "lane"],
-        fields: &[
+        fields: vec![
             counter("count", "", "", |i| Some(i.count)),
             gauge("ratio", "", "", |i| Some(i.ratio)),
             info("text", "", |i| Some(i.text)),
         ],
-    };
+    });
 
     fn line(codec: &LineProtocol, tag: &str, item: &Item) -> (String, u64) {
         let mut points = Points::default();
@@ -287,12 +287,15 @@ mod tests {
 
     #[test]
     fn no_light_has_a_floor_and_a_point_without_a_value_is_left_out() {
-        static LIGHT: Measurement<f64> = Measurement {
+        static LIGHT: Measurement<f64> = Measurement::new(|| Definition {
             name: "light",
             help: "",
             tags: &["name"],
-            fields: &[gauge("dbm", "dBm", "", |p| Some(*p)), gauge("mw", "mW", "", |p| Some(*p))],
-        };
+            fields: vec![
+                gauge("dbm", "dBm", "", |p| Some(*p)),
+                gauge("mw", "mW", "", |p| Some(*p)),
+            ],
+        });
         let mut points = Points::default();
         for value in [f64::NEG_INFINITY, f64::INFINITY, -1.5, 1.0] {
             points.push(&LIGHT, &["x"], &value);

@@ -306,7 +306,7 @@ fn uniform_time(records: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, Points, counter, gauge, info, labelled, text};
+    use crate::point::{Definition, Measurement, Points, counter, gauge, info, labelled, text};
 
     #[derive(PartialEq, Message)]
     struct WriteRequest {
@@ -314,17 +314,17 @@ mod tests {
         series: Vec<TimeSeries>,
     }
 
-    static PORT: Measurement<f64> = Measurement {
+    static PORT: Measurement<f64> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &["name", "Area", "instance"],
-        fields: &[
+        fields: vec![
             labelled("what", info("description", "", |_| Some("a\t\"b\"\\\nc"))),
             counter("bytes", "", "", |_| Some(7)),
             gauge("dbm", "", "", |p| Some(*p)),
             text("state", "", |_| Some("up")),
         ],
-    };
+    });
 
     type Labels = Vec<(String, String)>;
 

@@ -161,17 +161,17 @@ fn label_name(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, info, labelled, level};
+    use crate::point::{Definition, Measurement, gauge, info, labelled};
 
-    static PORT: Measurement<String> = Measurement {
+    static PORT: Measurement<String> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &["name", "if_index"],
-        fields: &[
+        fields: vec![
             labelled("text", info("description", "What it says.", |p| Some(p))),
-            level("up", "", "1 if it is up.", |_| Some(1)),
+            gauge("up", "", "1 if it is up.", |_| Some(1)),
         ],
-    };
+    });
 
     fn tags(labels: &DescriptionLabels, description: &str) -> Vec<(String, String)> {
         let mut points = Points::default();

@@ -9,6 +9,8 @@
 
 pub mod labels;
 
+use std::sync::LazyLock;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -48,11 +50,13 @@ pub struct FieldInfo {
     pub label: &'static str,
 }
 
-enum Get<T: 'static> {
+/// The function that takes a field's value from an item.
+pub enum Get<T: 'static> {
     Integer(fn(&T) -> Option<u64>),
     Decimal(fn(&T) -> Option<f64>),
     Text(fn(&T) -> Option<&str>),
-    Named(fn(&T, &str) -> Option<u64>),
+    /// The item finds the number by this name.
+    Named(fn(&T, &str) -> Option<u64>, &'static str),
 }
 
 /// A field of a measurement whose points are made from a `T`.
@@ -62,7 +66,7 @@ pub struct Field<T: 'static> {
 }
 
 impl<T> Field<T> {
-    const fn new(
+    fn new(
         name: &'static str,
         unit: &'static str,
         help: &'static str,
@@ -70,97 +74,110 @@ impl<T> Field<T> {
         get: Get<T>,
     ) -> Field<T> {
         let ty = match get {
-            Get::Integer(_) | Get::Named(_) => Type::Integer,
+            Get::Integer(_) | Get::Named(..) => Type::Integer,
             Get::Decimal(_) => Type::Decimal,
             Get::Text(_) => Type::Text,
         };
         Field { info: FieldInfo { name, kind, ty, unit, help, label: name }, get }
     }
+
+    /// The field with another name.
+    pub fn renamed(mut self, name: &'static str) -> Field<T> {
+        (self.info.name, self.info.label) = (name, name);
+        self
+    }
+
+    /// The field with a name that ends as Prometheus wants it of a counter: for those that
+    /// junos_exporter does not have.
+    pub fn total(self) -> Field<T> {
+        let name = format!("{}_total", self.info.name).leak();
+        self.renamed(name)
+    }
+
+    /// A field that is found by name, found by another name than its own.
+    pub fn of_element(mut self, element: &'static str) -> Field<T> {
+        if let Get::Named(_, name) = &mut self.get {
+            *name = element;
+        }
+        self
+    }
 }
 
-/// A whole number that only grows.
-pub const fn counter<T>(
+/// A number that a field may have: a whole one, or one with decimals or a sign.
+pub trait Number: Sized {
+    fn get<T>(get: fn(&T) -> Option<Self>) -> Get<T>;
+}
+
+impl Number for u64 {
+    fn get<T>(get: fn(&T) -> Option<u64>) -> Get<T> {
+        Get::Integer(get)
+    }
+}
+
+impl Number for f64 {
+    fn get<T>(get: fn(&T) -> Option<f64>) -> Get<T> {
+        Get::Decimal(get)
+    }
+}
+
+/// A number that only grows.
+pub fn counter<T, N: Number>(
     name: &'static str,
     unit: &'static str,
     help: &'static str,
-    get: fn(&T) -> Option<u64>,
+    get: fn(&T) -> Option<N>,
 ) -> Field<T> {
-    Field::new(name, unit, help, Kind::Counter, Get::Integer(get))
+    Field::new(name, unit, help, Kind::Counter, N::get(get))
 }
 
-/// A whole number that goes up and down: a count, a state's number, a flag.
-pub const fn level<T>(
+/// A number that goes up and down: a quantity, a count, a state's number, a flag.
+pub fn gauge<T, N: Number>(
     name: &'static str,
     unit: &'static str,
     help: &'static str,
-    get: fn(&T) -> Option<u64>,
+    get: fn(&T) -> Option<N>,
 ) -> Field<T> {
-    Field::new(name, unit, help, Kind::Gauge, Get::Integer(get))
-}
-
-/// A measured quantity, possibly with decimals or negative.
-pub const fn gauge<T>(
-    name: &'static str,
-    unit: &'static str,
-    help: &'static str,
-    get: fn(&T) -> Option<f64>,
-) -> Field<T> {
-    Field::new(name, unit, help, Kind::Gauge, Get::Decimal(get))
-}
-
-/// A quantity with decimals that junos_exporter calls a counter.
-pub const fn decimal_counter<T>(
-    name: &'static str,
-    unit: &'static str,
-    help: &'static str,
-    get: fn(&T) -> Option<f64>,
-) -> Field<T> {
-    Field::new(name, unit, help, Kind::Counter, Get::Decimal(get))
+    Field::new(name, unit, help, Kind::Gauge, N::get(get))
 }
 
 /// A whole number that the item finds by the field's own name: for long lists of counters.
-pub const fn named<T>(
+pub fn named<T>(
     name: &'static str,
     unit: &'static str,
     help: &'static str,
     kind: Kind,
     get: fn(&T, &str) -> Option<u64>,
 ) -> Field<T> {
-    Field::new(name, unit, help, kind, Get::Named(get))
+    Field::new(name, unit, help, kind, Get::Named(get, name))
 }
 
 /// A string that describes the thing measured.
-pub const fn info<T>(
-    name: &'static str,
-    help: &'static str,
-    get: fn(&T) -> Option<&str>,
-) -> Field<T> {
+pub fn info<T>(name: &'static str, help: &'static str, get: fn(&T) -> Option<&str>) -> Field<T> {
     Field::new(name, "", help, Kind::Info, Get::Text(get))
 }
 
 /// An info whose Prometheus label has another name: one that a field of the measurement has too.
-pub const fn labelled<T>(label: &'static str, mut info: Field<T>) -> Field<T> {
+pub fn labelled<T>(label: &'static str, mut info: Field<T>) -> Field<T> {
     info.info.label = label;
     info
 }
 
 /// A state in words.
-pub const fn text<T>(
-    name: &'static str,
-    help: &'static str,
-    get: fn(&T) -> Option<&str>,
-) -> Field<T> {
+pub fn text<T>(name: &'static str, help: &'static str, get: fn(&T) -> Option<&str>) -> Field<T> {
     Field::new(name, "", help, Kind::Text, Get::Text(get))
 }
 
-/// A measurement and the fields that an item of type `T` gives it. Several may share a name:
-/// their points join in one series where their tags agree.
-pub struct Measurement<T: 'static> {
+/// A measurement: its definition is made when it is first used. Several may share a name: their
+/// points join in one series where their tags agree.
+pub type Measurement<T> = LazyLock<Definition<T>>;
+
+/// What is known of a measurement, and the fields that an item of type `T` gives it.
+pub struct Definition<T: 'static> {
     pub name: &'static str,
     pub help: &'static str,
     /// The names of the tags, in the order in which `Points::push` takes their values.
     pub tags: &'static [&'static str],
-    pub fields: &'static [Field<T>],
+    pub fields: Vec<Field<T>>,
 }
 
 /// A measurement without its item's type: what outputs and reference docs see.
@@ -173,6 +190,24 @@ pub trait Schema: Sync {
 }
 
 impl<T> Schema for Measurement<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn help(&self) -> &'static str {
+        self.help
+    }
+    fn tags(&self) -> &'static [&'static str] {
+        self.tags
+    }
+    fn fields(&self) -> usize {
+        self.fields.len()
+    }
+    fn field(&self, index: usize) -> &FieldInfo {
+        &self.fields[index].info
+    }
+}
+
+impl<T> Schema for Definition<T> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -288,7 +323,7 @@ impl Points {
     /// have, or that is not a number, leaves its field out; a point without any reading is dropped.
     pub fn push<T>(
         &mut self,
-        measurement: &'static Measurement<T>,
+        measurement: &'static Definition<T>,
         tags: &[&str],
         item: &T,
     ) -> bool {
@@ -303,7 +338,7 @@ impl Points {
         for (index, field) in measurement.fields.iter().enumerate() {
             let bits = match field.get {
                 Get::Integer(get) => get(item),
-                Get::Named(get) => get(item, field.info.name),
+                Get::Named(get, name) => get(item, name),
                 Get::Decimal(get) => get(item).filter(|v| !v.is_nan()).map(f64::to_bits),
                 Get::Text(get) => get(item).filter(|t| !t.is_empty()).map(|t| {
                     let span = self.store(t);
@@ -604,16 +639,16 @@ mod tests {
         description: String,
     }
 
-    static PORT: Measurement<Port> = Measurement {
+    static PORT: Measurement<Port> = Measurement::new(|| Definition {
         name: "port",
         help: "A port.",
         tags: &["name", "lane"],
-        fields: &[
+        fields: vec![
             counter("bytes", "bytes", "Bytes.", |p| p.bytes),
             gauge("dbm", "dBm", "Power.", |p| p.dbm),
             info("description", "What the operator wrote.", |p| Some(&p.description)),
         ],
-    };
+    });
 
     #[test]
     fn a_reading_that_is_missing_or_not_a_number_leaves_its_field_out() {

@@ -588,16 +588,16 @@ fn slots(router: &Router) -> Vec<(Duration, f64)> {
 mod tests {
     use super::*;
     use crate::collector::{Collector, Entry, Item, Query, Rpc, entry, item};
-    use crate::point::{Measurement, Schema, level};
+    use crate::point::{Definition, Measurement, Schema, gauge};
     use crate::xml::items::{Limits, Scope};
     use crate::xml::shapes::Leaves;
 
-    static SLOT: Measurement<Leaves> = Measurement {
+    static SLOT: Measurement<Leaves> = Measurement::new(|| Definition {
         name: "slot",
         help: "A slot.",
         tags: &[],
-        fields: &[level("watts", "", "Its power.", |slot| slot.integer("watts"))],
-    };
+        fields: vec![gauge("watts", "", "Its power.", |slot| slot.integer("watts"))],
+    });
 
     #[derive(serde::Deserialize)]
     struct Slot(Leaves);
@@ -623,7 +623,7 @@ mod tests {
                     rpc: Rpc::Once("<get-slots/>"),
                     command: "show slots",
                     roots: &["slots"],
-                    items: &[item::<$collector, Slot>($item)],
+                    items: &[item::<_, Slot>($item)],
                 }];
                 const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SLOT];
             }

@@ -7,7 +7,7 @@ use super::router::Router;
 use crate::base::sync::lock;
 use crate::collector::outcome::{Outcome, STATES};
 use crate::collector::reader::Tally;
-use crate::point::{Measurement, Points, Schema, counter, gauge, level, text};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, text};
 use crate::serve::Wanted;
 
 /// Why a Routing Engine that is to be quiet gives no data.
@@ -30,18 +30,18 @@ pub struct CollectorStatus {
     said_rejected: bool,
 }
 
-static COLLECTOR: Measurement<CollectorStatus> = Measurement {
+static COLLECTOR: Measurement<CollectorStatus> = Measurement::new(|| Definition {
     name: "perijove_collector",
     help: "A collector's polls of a router.",
     tags: &["collector"],
-    fields: &[
-        level("success", "", "1 if the last poll did not fail.", |c| {
+    fields: vec![
+        gauge("success", "", "1 if the last poll did not fail.", |c| {
             Some(u64::from(c.outcome.as_ref()?.failure().is_none()))
         }),
-        level("no_data", "", "1 if the router has nothing of the kind.", |c| {
+        gauge("no_data", "", "1 if the router has nothing of the kind.", |c| {
             Some(u64::from(c.outcome.as_ref()?.absence().is_some()))
         }),
-        level("state", "", STATES, |c| c.outcome.as_ref().map(Outcome::number)),
+        gauge("state", "", STATES, |c| c.outcome.as_ref().map(Outcome::number)),
         gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
             c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
         }),
@@ -63,7 +63,7 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement {
         text("error", "Why the last poll failed.", |c| c.outcome.as_ref()?.failure()),
         text("absence", "Why there was no data.", |c| c.outcome.as_ref()?.absence()),
     ],
-};
+});
 
 #[derive(Clone, Debug, Default)]
 struct SessionStatus {
@@ -72,45 +72,45 @@ struct SessionStatus {
     losses: u64,
 }
 
-static SESSION: Measurement<SessionStatus> = Measurement {
+static SESSION: Measurement<SessionStatus> = Measurement::new(|| Definition {
     name: "perijove_session",
     help: "The NETCONF session with a router.",
     tags: &[],
-    fields: &[
-        level("up", "", "1 while it is open.", |s| Some(u64::from(s.up))),
+    fields: vec![
+        gauge("up", "", "1 while it is open.", |s| Some(u64::from(s.up))),
         counter("connects_total", "", "Sessions opened.", |s| Some(s.connects)),
         counter("losses_total", "", "Sessions lost.", |s| Some(s.losses)),
     ],
-};
+});
 
 /// What junos_exporter says of itself, for Prometheus only, which scrapes it or is written to:
 /// elsewhere it would be there twice.
-static UP: Measurement<CollectorStatus> = Measurement {
+static UP: Measurement<CollectorStatus> = Measurement::new(|| Definition {
     name: "",
     help: "A router, as junos_exporter has it.",
     tags: &[],
-    fields: &[level("up", "", "1 if the router answers.", |c| {
+    fields: vec![gauge("up", "", "1 if the router answers.", |c| {
         Some(u64::from(!matches!(c.outcome.as_ref()?, Outcome::Failed(_))))
     })],
-};
+});
 
-static COLLECTOR_DURATION: Measurement<CollectorStatus> = Measurement {
+static COLLECTOR_DURATION: Measurement<CollectorStatus> = Measurement::new(|| Definition {
     name: "collector",
     help: "All collectors of a router, as junos_exporter has it.",
     tags: &[],
-    fields: &[gauge("duration_seconds", "s", "Time the last polls' RPCs took in all.", |c| {
+    fields: vec![gauge("duration_seconds", "s", "Time the last polls' RPCs took in all.", |c| {
         Some(c.duration.as_secs_f64())
     })],
-};
+});
 
-static COLLECT_DURATION: Measurement<CollectorStatus> = Measurement {
+static COLLECT_DURATION: Measurement<CollectorStatus> = Measurement::new(|| Definition {
     name: "collect",
     help: "A collector of a router, as junos_exporter has it.",
     tags: &["collector"],
-    fields: &[gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
+    fields: vec![gauge("duration_seconds", "s", "Time the last poll's RPCs took.", |c| {
         c.outcome.as_ref().map(|_| c.duration.as_secs_f64())
     })],
-};
+});
 
 pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION];
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::base::text::first_line;
+use crate::point::{Field, Kind, named};
 use crate::xml::{misfits, numbers};
 
 /// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`.
@@ -229,119 +230,33 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
     }
 }
 
-/// A field of `Leaves` whose element says by its name what it is: `counter!("packets-received")` is
-/// `packets_received`, in packets, "Packets received.". `counter!("ip6-" + "packets-received")` is
-/// the same for the element with the prefix, and `counter!("in" = "packets-received")` is for one
-/// that junos_exporter calls otherwise. `total!` is a counter that junos_exporter does not have:
-/// its name ends as Prometheus wants it, in `_total`.
-macro_rules! leaf {
-    ($kind:ident, $field:literal = $element:literal) => {
-        $crate::xml::shapes::leaf!($kind, $field, $element, $element)
-    };
-    ($kind:ident, $prefix:literal + $element:literal) => {
-        $crate::xml::shapes::leaf!($kind, $element, concat!($prefix, $element), $element)
-    };
-    ($kind:ident, $element:literal) => {
-        $crate::xml::shapes::leaf!($kind, $element, $element, $element)
-    };
-    ($kind:ident, $field:expr, $element:expr, $words:expr) => {
-        $crate::point::$kind::<$crate::xml::shapes::Leaves>(
-            const {
-                const NAME: [u8; $field.len()] = $crate::xml::shapes::respelled($field, b'_');
-                $crate::xml::shapes::as_text(&NAME)
-            },
-            $crate::xml::shapes::unit_named_in($words),
-            const {
-                const HELP: [u8; $words.len() + 1] = $crate::xml::shapes::sentence($words);
-                $crate::xml::shapes::as_text(&HELP)
-            },
-            |leaves| leaves.integer($element),
-        )
-    };
-}
-macro_rules! counter {
-    ($($leaf:tt)+) => { $crate::xml::shapes::leaf!(counter, $($leaf)+) };
-}
-macro_rules! level {
-    ($($leaf:tt)+) => { $crate::xml::shapes::leaf!(level, $($leaf)+) };
-}
-macro_rules! total {
-    ($field:literal = $element:literal) => {
-        $crate::xml::shapes::leaf!(counter, concat!($field, "-total"), $element, $element)
-    };
-    ($prefix:literal + $element:literal) => {
-        $crate::xml::shapes::leaf!(
-            counter,
-            concat!($element, "-total"),
-            concat!($prefix, $element),
-            $element
-        )
-    };
-    ($element:literal) => {
-        $crate::xml::shapes::leaf!(counter, concat!($element, "-total"), $element, $element)
-    };
-}
-pub(crate) use {counter, leaf, level, total};
-
-/// An element's name with another byte for its hyphens.
-pub const fn respelled<const BYTES: usize>(name: &str, hyphen: u8) -> [u8; BYTES] {
-    let mut out = [b'.'; BYTES];
-    let mut at = 0;
-    while at < name.len() {
-        let byte = name.as_bytes()[at];
-        out[at] = if byte == b'-' { hyphen } else { byte };
-        at += 1;
-    }
-    out
+/// A counter that the name of its element describes: `packets-received` is the field
+/// `packets_received`, in packets, "Packets received."
+pub fn leaf_counter(element: &'static str) -> Field<Leaves> {
+    leaf(Kind::Counter, element)
 }
 
-/// `packets-received` as `Packets received.`
-pub const fn sentence<const BYTES: usize>(name: &str) -> [u8; BYTES] {
-    let mut out = respelled(name, b' ');
-    out[0] = out[0].to_ascii_uppercase();
-    out
+/// A gauge that the name of its element describes, as `leaf_counter` has it.
+pub fn leaf_gauge(element: &'static str) -> Field<Leaves> {
+    leaf(Kind::Gauge, element)
 }
 
-pub const fn as_text(bytes: &'static [u8]) -> &'static str {
-    match str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(_) => panic!("a name is ASCII"),
-    }
+fn leaf(kind: Kind, element: &'static str) -> Field<Leaves> {
+    let name = element.replace('-', "_").leak();
+    let unit = UNITS.iter().find(|(word, _)| element.contains(word)).map_or("", |(_, unit)| unit);
+    let mut help = element.replace('-', " ") + ".";
+    help[..1].make_ascii_uppercase();
+    named(name, unit, help.leak(), kind, Leaves::integer).of_element(element)
 }
 
-/// The unit that a name tells.
-pub const fn unit_named_in(name: &str) -> &'static str {
-    const UNITS: [(&str, &str); 5] = [
-        ("bytes", "bytes"),
-        ("octets", "bytes"),
-        ("packets", "packets"),
-        ("datagrams", "datagrams"),
-        ("pps", "packets/s"),
-    ];
-    let mut at = 0;
-    while at < UNITS.len() {
-        if has(name.as_bytes(), UNITS[at].0.as_bytes()) {
-            return UNITS[at].1;
-        }
-        at += 1;
-    }
-    ""
-}
-
-const fn has(text: &[u8], word: &[u8]) -> bool {
-    let mut start = 0;
-    while start + word.len() <= text.len() {
-        let mut same = 0;
-        while same < word.len() && text[start + same] == word[same] {
-            same += 1;
-        }
-        if same == word.len() {
-            return true;
-        }
-        start += 1;
-    }
-    false
-}
+/// The unit that a word in an element's name tells.
+const UNITS: &[(&str, &str)] = &[
+    ("bytes", "bytes"),
+    ("octets", "bytes"),
+    ("packets", "packets"),
+    ("datagrams", "datagrams"),
+    ("pps", "packets/s"),
+];
 
 /// A routing instance as a tag, which is left out where it is the router's own.
 pub fn routing_instance(name: &str) -> &str {
@@ -367,7 +282,7 @@ pub fn state_number(state: Option<&str>, states: &[(&str, u64)]) -> Option<u64> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, Points, Schema, Value};
+    use crate::point::{Definition, Measurement, Points, Schema, Value};
     use crate::xml::element::Element;
 
     #[derive(Deserialize)]
@@ -465,21 +380,21 @@ mod tests {
 
     #[test]
     fn counters_named_by_their_elements() {
-        static COUNTS: Measurement<Leaves> = Measurement {
+        static COUNTS: Measurement<Leaves> = Measurement::new(|| Definition {
             name: "m",
             help: "",
             tags: &[],
-            fields: &[
-                counter!("data-packets-bytes"),
-                counter!("arp-" + "iri-max"),
-                level!("nh_tcp" = "ip6nh-tcp"),
+            fields: vec![
+                leaf_counter("data-packets-bytes"),
+                leaf_counter("iri-max").of_element("arp-iri-max"),
+                leaf_gauge("ip6nh-tcp").renamed("nh_tcp").total(),
             ],
-        };
+        });
         let info = |index| COUNTS.field(index);
         assert_eq!((info(0).name, info(0).unit), ("data_packets_bytes", "bytes"));
         assert_eq!(info(0).help, "Data packets bytes.");
         assert_eq!((info(1).name, info(1).help), ("iri_max", "Iri max."));
-        assert_eq!((info(2).name, info(2).help), ("nh_tcp", "Ip6nh tcp."));
+        assert_eq!((info(2).name, info(2).help), ("nh_tcp_total", "Ip6nh tcp."));
         let mut leaves = Leaves::default();
         leaves.add("arp-iri-max".into(), "7".into());
         leaves.add("ip6nh-tcp".into(), "8".into());

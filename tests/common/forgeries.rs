@@ -2,7 +2,7 @@
 //! of `common`, which shares no code with the program.
 
 use perijove::output::line_protocol::LineProtocol;
-use perijove::point::{Batch, Measurement, Points, counter};
+use perijove::point::{Batch, Definition, Measurement, Points, counter};
 
 pub const FORGERIES: &[&str] = &[
     r"a\,host\=forged",
@@ -13,12 +13,12 @@ pub const FORGERIES: &[&str] = &[
     "f\\\n,host=forged",
 ];
 
-static ITEM: Measurement<u64> = Measurement {
+static ITEM: Measurement<u64> = Measurement::new(|| Definition {
     name: "item",
     help: "",
     tags: &["name"],
-    fields: &[counter("count", "", "", |i| Some(*i))],
-};
+    fields: vec![counter("count", "", "", |i| Some(*i))],
+});
 
 /// A line for each, as perijove writes it for the router `r1`.
 pub fn forging_lines() -> String {

@@ -3,7 +3,7 @@
 use perijove::output::line_protocol::LineProtocol;
 use perijove::output::{exposition, json};
 use perijove::point::{
-    Batch, Measurement, Points, Value, counter, gauge, info, labelled, level, text,
+    Batch, Definition, Measurement, Points, Value, counter, gauge, info, labelled, text,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,19 +20,19 @@ struct Item {
     state: String,
 }
 
-static ITEM: Measurement<Item> = Measurement {
+static ITEM: Measurement<Item> = Measurement::new(|| Definition {
     name: "it em,of",
     help: "",
     tags: &["name", "an=other tag"],
-    fields: &[
+    fields: vec![
         counter("count", "", "", |i| i.count),
-        level("le vel", "", "", |i| i.level),
+        gauge("le vel", "", "", |i| i.level),
         gauge("ratio", "", "", |i| i.ratio),
         info("description", "", |i| Some(&i.description)),
         labelled("what", info("count_name", "", |i| Some(&i.state))),
         text("state", "", |i| Some(&i.state)),
     ],
-};
+});
 
 /// Text with much of what a format takes for syntax.
 fn words() -> impl Strategy<Value = String> {

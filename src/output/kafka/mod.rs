@@ -203,14 +203,14 @@ fn record(line: &str) -> Option<Record<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::{Measurement, Points, counter};
+    use crate::point::{Definition, Measurement, Points, counter};
 
-    static ITEM: Measurement<u64> = Measurement {
+    static ITEM: Measurement<u64> = Measurement::new(|| Definition {
         name: "item",
         help: "",
         tags: &["name"],
-        fields: &[counter("count", "", "", |i| Some(*i))],
-    };
+        fields: vec![counter("count", "", "", |i| Some(*i))],
+    });
 
     #[test]
     fn records_are_lines_of_six_fields() {
