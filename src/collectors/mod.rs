@@ -7,6 +7,7 @@ mod bfd;
 mod bgp;
 mod classofservice;
 mod cluster;
+mod clusterinterfaces;
 mod coredumps;
 mod ddosprotection;
 mod dhcp;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Entry> {
         entry_with(bgp::Bgp::new),
         entry::<classofservice::ClassOfService>(),
         entry::<cluster::Cluster>(),
+        entry::<clusterinterfaces::ClusterInterfaces>(),
         entry::<coredumps::CoreDumps>(),
         entry::<ddosprotection::DdosProtection>(),
         entry::<dhcp::Dhcp>(),
