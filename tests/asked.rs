@@ -94,3 +94,32 @@ fn services_redundancy_groups() {
     assert_eq!(tags, ["srg_id=1,peer_id=2", "srg_id=4,peer_id=2"]);
     assert!(ask("mnha", "", command, reply).is_empty());
 }
+
+/// The class of an item holds for the items after it in the same reply, and in no other.
+#[test]
+fn classes_of_the_environment_end_with_their_reply() {
+    let mut poll = start("environment", "satellite = true");
+    let reply = |items: &str| {
+        format!("<rpc-reply><environment-information>{items}</environment-information></rpc-reply>")
+    };
+    let replies = [
+        "<environment-item><name>FTC 0</name><class>Fans</class><status>OK</status>\
+         </environment-item>\
+         <environment-item><name>FTC 1</name><status>Failed</status></environment-item>",
+        "<environment-item><name>FTC 2</name><status>OK</status></environment-item>\
+         <environment-item><name>Fan 3</name><status>OK</status></environment-item>",
+    ];
+    let mut points = Points::default();
+    for (query, items) in replies.into_iter().enumerate() {
+        poll.asked(0);
+        let (mut tally, points) = (Tally::default(), &mut points);
+        let mut readers = [Reader { poll: &mut *poll, query, points, tally: &mut tally }];
+        let reply = reply(items);
+        read_reply(reply.as_bytes(), &mut readers, &Limits::default(), &mut |_, _| {}).unwrap();
+    }
+    let item = |point: Point| {
+        assert!(point.fields().any(|(_, info, _)| info.name == "fan_up"));
+        point.tags().find(|(name, _)| *name == "item").unwrap().1.to_string()
+    };
+    assert_eq!(points.iter().map(item).collect::<Vec<_>>(), ["FTC 0", "FTC 1", "Fan 3"]);
+}

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled, text};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, STATUS, state_number};
 
@@ -143,6 +143,38 @@ static PEM_FAN: Measurement<FanSpeed> = Measurement::new(|| Definition {
     fields: vec![gauge("fanspeed", "rpm", "Speed.", |f| Some(f.fan_speed?.0))],
 });
 
+static THRESHOLD: Measurement<Threshold> = Measurement::new(|| Definition {
+    name: "environment_temperature_threshold",
+    help: "What happens at which temperature of a sensor.",
+    tags: TAGS,
+    fields: vec![
+        gauge("fan_normal_speed", "°C", "The fans go back to normal speed.", |t| {
+            Some(t.fan_normal_speed?.0)
+        }),
+        gauge("fan_high_speed", "°C", "The fans go to high speed.", |t| Some(t.fan_high_speed?.0)),
+        gauge("yellow_alarm", "°C", "A minor alarm.", |t| Some(t.yellow_alarm?.0)),
+        gauge("bad_fan_yellow_alarm", "°C", "A minor alarm while a fan has failed.", |t| {
+            Some(t.bad_fan_yellow_alarm?.0)
+        }),
+        gauge("red_alarm", "°C", "A major alarm.", |t| Some(t.red_alarm?.0)),
+        gauge("bad_fan_red_alarm", "°C", "A major alarm while a fan has failed.", |t| {
+            Some(t.bad_fan_red_alarm?.0)
+        }),
+        gauge("fire_shutdown", "°C", "The router turns itself off.", |t| Some(t.fire_shutdown?.0)),
+    ],
+});
+
+static SPEED: Measurement<Speed> = Measurement::new(|| Definition {
+    name: "environment_fan",
+    help: "A fan's speed.",
+    tags: TAGS,
+    fields: vec![
+        text("status", "Its status in words.", |s| s.status.as_deref()),
+        gauge("rpm", "rpm", "Speed.", |s| Some(s.rpm?.0)),
+        gauge("rpm_percent", "%", "Speed, of the highest.", |s| Some(s.rpm_percent?.0)),
+    ],
+});
+
 const ITEMS: &[crate::collector::ItemOf<Environment>] =
     &[item::<_, EnvironmentItem>("environment-item")];
 const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
@@ -188,9 +220,34 @@ impl Collector for Environment {
             roots: &["environment-component-information"],
             items: COMPONENTS,
         },
+        Query {
+            rpc: Rpc::Once("<get-temperature-threshold-information/>"),
+            command: "show chassis temperature-thresholds",
+            roots: &["temperature-threshold-information"],
+            items: &[item::<_, Threshold>("temperature-threshold")],
+        },
+        Query {
+            rpc: Rpc::Once("<get-fan-information/>"),
+            command: "show chassis fan",
+            roots: &["fan-information"],
+            items: &[
+                item::<_, Speed>("fan-information-rpm-item"),
+                item::<_, Speed>("fan-information-percent-rpm-item"),
+            ],
+        },
     ];
-    const MEASUREMENTS: &'static [&'static dyn Schema] =
-        &[&TEMPERATURE, &SENSOR, &POWER, &FAN, &AIRFLOW, &PEM_STATE, &PEM, &PEM_FAN];
+    const MEASUREMENTS: &'static [&'static dyn Schema] = &[
+        &TEMPERATURE,
+        &SENSOR,
+        &POWER,
+        &FAN,
+        &AIRFLOW,
+        &PEM_STATE,
+        &PEM,
+        &PEM_FAN,
+        &THRESHOLD,
+        &SPEED,
+    ];
 
     fn asked(&mut self, _: usize) {
         self.class = None;
@@ -284,5 +341,39 @@ impl Item<Environment> for Component {
         for fan in &self.fan_speed_reading {
             points.push(&PEM_FAN, &[tags[0], tags[1], &fan.fan_name], fan);
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Threshold {
+    name: String,
+    fan_normal_speed: Option<Quantity>,
+    fan_high_speed: Option<Quantity>,
+    yellow_alarm: Option<Quantity>,
+    bad_fan_yellow_alarm: Option<Quantity>,
+    red_alarm: Option<Quantity>,
+    bad_fan_red_alarm: Option<Quantity>,
+    fire_shutdown: Option<Quantity>,
+}
+
+impl Item<Environment> for Threshold {
+    fn points(self, _: &mut Environment, scope: &Scope, points: &mut Points) {
+        points.push(&THRESHOLD, &[scope.re_name(), &self.name], &self);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Speed {
+    name: String,
+    status: Option<String>,
+    rpm: Option<Quantity>,
+    rpm_percent: Option<Quantity>,
+}
+
+impl Item<Environment> for Speed {
+    fn points(self, _: &mut Environment, scope: &Scope, points: &mut Points) {
+        points.push(&SPEED, &[scope.re_name(), &self.name], &self);
     }
 }

@@ -125,8 +125,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Sends what perijove knows of itself through every output, and to Prometheus what it gets from
-    /// a scrape; those that are asked for it tell it then.
+    /// Sends what perijove knows of itself through every output, and to a Prometheus that is
+    /// written to what a scrape gives; those that are asked for it tell it then.
     pub fn report(&self, scratch: &mut Vec<u8>) {
         let mut outputs = self.outputs();
         outputs.retain(|output| output.latest.is_none());

@@ -41,6 +41,9 @@ const REPLIES: &[Reply] = &[
         include_str!("replies/environment-pem.xml")),
     reply("get-environment-psm-information", &[], "show chassis environment psm",
         include_str!("replies/environment-pem.xml")),
+    reply("get-temperature-threshold-information", &[], "show chassis temperature-thresholds",
+        include_str!("replies/temperature-thresholds.xml")),
+    reply("get-fan-information", &[], "show chassis fan", include_str!("replies/fan.xml")),
     // interfaces, interfacediagnostics, interfacequeue, subscriber
     reply("get-interface-information", &["extensive"], "show interfaces extensive",
         include_str!("replies/interfaces-extensive.xml")).wrapped(),
