@@ -623,7 +623,7 @@ fn an_hour_that_has_not_ended_is_not_loaded() {
     let range = ["--dry-run", "--from", &day(end - HOUR), "--to", &day(end + 48 * HOUR)];
     let finished = google.run(&google.settings(&influxd, HOURLY), &range);
     assert_eq!(finished.code, 0, "{}", finished.stderr);
-    assert!(finished.stderr.contains("are yet to come and left out"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("are in the future and left out"), "{}", finished.stderr);
     let dates: BTreeSet<i64> = finished
         .stdout
         .lines()
@@ -646,7 +646,7 @@ fn what_cannot_be_understood_is_an_error() {
     let faults: [(Fault, &str); 2] = [
         (
             |_, _| Some(Reply::message(200, "{\"insertErrors\":[{\"index\":\"first\"}]}")),
-            "cannot read what became of rows of planet_exporter_traffic",
+            "cannot read which rows of planet_exporter_traffic were inserted",
         ),
         // A time to wait that no clock can tell.
         (

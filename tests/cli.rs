@@ -344,7 +344,7 @@ fn once_writes_to_the_outputs_that_are_named() {
     assert!(finished.stderr.contains("influxdb did not get "), "{finished:?}");
     let silent = once_finished("route", "--fault unsupported:route");
     assert_eq!((silent.code, silent.stdout.as_str()), (1, ""), "{silent:?}");
-    assert!(silent.stderr.contains("nothing came"), "{silent:?}");
+    assert!(silent.stderr.contains("there are no points"), "{silent:?}");
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn the_old_flag_for_the_name_is_taken_with_a_warning() {
     );
     assert_eq!(finished.code, 0, "{finished:?}");
     assert!(lines::read(&finished.stdout).iter().all(|line| line.tag("host") == "other"));
-    let warning = "--identity is now called --name; the next release drops it";
+    let warning = "--identity is now called --name; the next release removes it";
     assert!(finished.stderr.contains(warning), "{}", finished.stderr);
 }
 

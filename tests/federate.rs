@@ -740,7 +740,7 @@ fn wrong_settings_are_refused_by_line_and_key() {
             ":3: federate.cron: `* * * * *`",
         ),
         ("[federate]\nurl = \"http://h\"\nevery = \"5s\"\ncron = \"@hourly\"\n", "either every or"),
-        ("[federate]\nurl = \"http://h\"\njobs = [\"trafic\"]\n", "is none of traffic, ebpf"),
+        ("[federate]\nurl = \"http://h\"\njobs = [\"trafic\"]\n", "is not one of traffic, ebpf"),
         (
             "[federate]\nurl = \"http://h\"\n[federate.exclude]\nprefixes = [\"10.0.0.0/33\"]\n",
             "neither an address nor a prefix",

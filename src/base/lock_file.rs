@@ -16,7 +16,7 @@ pub fn hold(directory: &Path, name: &str) -> Result<Option<File>, String> {
         Ok(file) => file,
         Err(err) if err.kind() == ErrorKind::NotFound => {
             let directory = directory.display();
-            log::info!("there is no {directory}: nothing keeps a second perijove from running");
+            log::info!("{directory} does not exist: nothing keeps a second perijove from running");
             return Ok(None);
         }
         Err(err) if err.kind() == ErrorKind::PermissionDenied && !sys::may_write(directory) => {

@@ -29,7 +29,7 @@ fn note(info: &PanicHookInfo) {
     if lock(&PLACES).insert(place.clone()) {
         let why = words(info.payload());
         log::error!(
-            "a bug in perijove at {place} ({why}): what was being done is given up, the rest goes \
+            "a bug in perijove at {place} ({why}): the operation is abandoned, the rest goes \
              on; please report it. It is logged once and counted in perijove_panics_total"
         );
     }

@@ -46,11 +46,14 @@ pub fn set(files: Option<Files>) {
             let tried = std::thread::spawn(move || confine(&files, Confine::Files)).join();
             match tried.unwrap_or_else(|_| Err("it could not be tried".into())) {
                 Ok(how) => log::info!("sandbox: threads that read what others send have {how}"),
-                Err(why) => log::warn!("sandbox: {why}: what that would confine is not confined"),
+                Err(why) => log::warn!("sandbox: {why}: threads are not confined by it"),
             }
         }
         Some(_) => {
-            log::info!("sandbox: other files are named now: threads that go on keep those they had")
+            log::info!(
+                "sandbox: the settings name other files now; threads that keep running may \
+                 open the old ones only"
+            )
         }
     }
 }

@@ -158,7 +158,7 @@ impl Client {
             };
             // Whoever does not understand which rows were refused must not take them for inserted.
             let inserted: Inserted = serde_json::from_value(answer)
-                .map_err(|err| format!("cannot read what became of rows of {id}: {err}"))?;
+                .map_err(|err| format!("cannot read which rows of {id} were inserted: {err}"))?;
             let mut again = Vec::new();
             for InsertError { index, errors } in inserted.insert_errors.iter().flatten() {
                 let Some(row) = left.get(*index) else { continue };
@@ -176,7 +176,7 @@ impl Client {
                 let wait = RETRY.wait(tries);
                 tries += 1;
                 if Instant::now() + wait >= until || self.stop.wait(wait) {
-                    return Err(format!("{} rows of {id} do not get in", left.len()));
+                    return Err(format!("{} rows of {id} could not be inserted", left.len()));
                 }
             }
         }

@@ -65,7 +65,7 @@ impl Loader {
     pub fn range(&mut self, from_ms: u64, to_ms: u64) -> Result<(), String> {
         let now = now_ms();
         if to_ms > now {
-            log::info!("bigquery: loads after {} are yet to come and left out", shown(now));
+            log::info!("bigquery: loads after {} are in the future and left out", shown(now));
         }
         let mut failed = Vec::new();
         for (table, query, schedule) in self.loads() {
@@ -159,7 +159,7 @@ impl Loader {
         let mut known = progress::load(path).unwrap_or_default();
         known.insert(key(table, query), time);
         if let Err(err) = progress::save(path, &known) {
-            log::warn!("bigquery: what was loaded is not remembered: {}: {err}", path.display());
+            log::warn!("bigquery: cannot record what was loaded: {}: {err}", path.display());
         }
     }
 
@@ -200,7 +200,10 @@ impl Loader {
         })?;
         write(&mut packed)?;
         if left_out > 0 {
-            log::warn!("bigquery: {}: {left_out} rows without numbers", query.direction);
+            log::warn!(
+                "bigquery: {}: {left_out} rows without numbers are left out",
+                query.direction
+            );
         }
         let (table, direction, time) = (table.name, query.direction, shown(time));
         log::info!("bigquery: {table} {direction} of {time}: {number} rows");

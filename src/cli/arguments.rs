@@ -46,7 +46,8 @@ pub fn read(
                 return Ok(Typed::Question(version()));
             }
             Arg::Long("identity") => {
-                warnings.push("--identity is now called --name; the next release drops it".into());
+                warnings
+                    .push("--identity is now called --name; the next release removes it".into());
                 all().find(|flag| flag.name == "name")
             }
             Arg::Short(short) => all().find(|flag| flag.short == Some(*short)),

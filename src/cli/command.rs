@@ -124,7 +124,7 @@ impl Arguments {
         let found = formats.iter().find(|(known, _)| known == name);
         found.map(|(_, format)| *format).ok_or_else(|| {
             let names: Vec<&str> = formats.iter().map(|(name, _)| *name).collect();
-            Exit::Usage(format!("--format: `{name}` is none of {}", names.join(", ")))
+            Exit::Usage(format!("--format: `{name}` is not one of {}", names.join(", ")))
         })
     }
 }

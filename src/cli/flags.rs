@@ -105,7 +105,7 @@ pub const SETTINGS: &[Flag] = &[flag!("config", Some('c'), "FILE", "settings fil
 })];
 
 pub const NAME: &[Flag] =
-    &[flag!("name", None, "NAME", "name of the router in every point", |f, v| f
+    &[flag!("name", None, "NAME", "the router's name in every point", |f, v| f
         .router(|r| (r.name, r.identity) = (Some(typed(v.into())), None)))];
 
 /// The one router to reach.
@@ -160,7 +160,7 @@ pub const INTERVAL: &[Flag] =
 
 /// What routers are asked.
 pub const POLLING: &[Flag] = &[
-    flag!("collectors", None, "A,B,…", "what to collect", |f, v| {
+    flag!("collectors", None, "A,B,…", "collectors to run", |f, v| {
         let names = v.split(',').map(|name| name.trim().to_string());
         f.file.collectors = Some(typed(names.filter(|name| !name.is_empty()).collect()));
         Ok(())
@@ -179,15 +179,15 @@ pub const DEPENDENCY: &[Flag] =
 
 /// Where points go.
 pub const PUSH: &[Flag] = &[
-    flag!("influxdb", None, "URL", "push to InfluxDB there", |f, v| {
+    flag!("influxdb", None, "URL", "push to the InfluxDB at this URL", |f, v| {
         f.influxdb().url = Some(typed(v.into()));
         Ok(())
     }),
-    flag!("database", None, "NAME", "into this database (perijove)", |f, v| {
+    flag!("database", None, "NAME", "the InfluxDB database (perijove)", |f, v| {
         f.influxdb().database = Some(v.into());
         Ok(())
     }),
-    flag!("kafka", None, "BROKERS", "push to Kafka there: host:port, …", |f, v| {
+    flag!("kafka", None, "BROKERS", "push to Kafka at these brokers: host:port, …", |f, v| {
         f.kafka().brokers = Some(v.into());
         Ok(())
     }),
@@ -215,21 +215,21 @@ pub const TEXT_FORMAT: &[Flag] =
 
 /// How findings are printed, and how much is tried.
 pub const CHECK: &[Flag] = &[
-    flag!("connect", None, "", "only open each session, and poll nothing", |f, _| {
+    flag!("connect", None, "", "only open each session, without a poll", |f, _| {
         f.connect = true;
         Ok(())
     }),
     flag!("format", Some('f'), "NAME", "print as text or json", set_format),
 ];
 
-pub const ONCE: &[Flag] = &[flag!("once", None, "", "write what is due, and end", |f, _| {
+pub const ONCE: &[Flag] = &[flag!("once", None, "", "write what is due, and exit", |f, _| {
     f.once = true;
     Ok(())
 })];
 
 /// What is loaded into BigQuery, and whether tables are made for it.
 pub const LOAD: &[Flag] = &[
-    flag!("create", None, "", "make the tables that are not there", |f, _| {
+    flag!("create", None, "", "create the tables that are missing", |f, _| {
         f.create = true;
         Ok(())
     }),
@@ -237,11 +237,11 @@ pub const LOAD: &[Flag] = &[
         f.dry_run = true;
         Ok(())
     }),
-    flag!("from", None, "DAY", "load the days from this one (UTC) …", |f, v| {
+    flag!("from", None, "DAY", "load from this day on (UTC)", |f, v| {
         f.from = Some(day(v)?);
         Ok(())
     }),
-    flag!("to", None, "DAY", "… to this one, such as 2026-03-31", |f, v| {
+    flag!("to", None, "DAY", "up to this day, such as 2026-03-31", |f, v| {
         f.to = Some(day(v)?);
         Ok(())
     }),

@@ -17,9 +17,10 @@ pub fn overview(commands: &[Command]) -> String {
     }
     let _ = write!(
         help,
-        "\n`perijove help COMMAND` lists its flags and has an example. -V or --version prints the \
-         version.\nWithout --config the settings are read from {} if it is there.\n\
-         Exit codes: 0 done, 1 failed, 2 the command line or the settings are wrong.\n",
+        "\n`perijove help COMMAND` lists the flags of a command, with an example.\n\
+         -V or --version prints the version.\n\
+         Without --config, the settings are read from {} if it exists.\n\
+         Exit codes: 0 success, 1 failure, 2 an error in the command line or the settings.\n",
         config::DEFAULT_PATH
     );
     help

@@ -36,8 +36,8 @@ pub static COMMANDS: &[Command] = &[
         name: "run",
         arguments: "",
         help: "poll until told to stop (the default)",
-        about: "Points go to the outputs that the settings or flags name, or to standard output.\n\
-                SIGHUP reads the settings again; SIGTERM sends what is queued, and ends.",
+        about: "Points go to the outputs in the settings or flags, or to standard output.\n\
+                SIGHUP makes it read the settings again; SIGTERM, send what is queued and exit.",
         example: "perijove run --target 192.0.2.1 --username perijove --listen 127.0.0.1:9326",
         flags: &[SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, LOG],
         run: run::run,
@@ -45,10 +45,10 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "once",
         arguments: "",
-        help: "poll every collector once, write to the outputs or print, exit",
-        about: "It writes points to the outputs that are named, but for Prometheus. With --format,\n\
-                or without an output, they are printed. Exit code 1 if anything\n\
-                fails or nothing comes.",
+        help: "poll every collector once, write or print the points, exit",
+        about: "Points are written to the outputs in the settings or flags, but not Prometheus.\n\
+                With --format, or without an output, they are printed. The exit code is 1 if\n\
+                anything fails, or if there are no points.",
         example: "perijove once --config perijove.toml --collectors bgp --format json",
         flags: &[SETTINGS, NAME, ROUTER, POLLING, DEPENDENCY, PUSH, POINT_FORMAT, LOG],
         run: once::run,
@@ -56,9 +56,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "check",
         arguments: "",
-        help: "poll each router once, try each output, say what works",
-        about: "For each collector: ok, slow, no data, unsupported, denied or FAILED. Exit code\n\
-                1 if a router, a collector or an output does not work. Nothing is written to an output.",
+        help: "poll each router once, try each output, report what works",
+        about: "For each collector: ok, slow, no data, unsupported, denied or FAILED. The exit\n\
+                code is 1 if a router, collector or output does not work. Outputs get no points.",
         example: "perijove check --config perijove.toml --format json",
         flags: &[CHECK, SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, LOG],
         run: check::run,
@@ -66,8 +66,8 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "collectors",
         arguments: "[NAME]",
-        help: "the reference: RPCs, measurements, fields",
-        about: "Without NAME it lists all collectors, with a star at those asked by default.",
+        help: "print the reference: RPCs, measurements, fields",
+        about: "Without NAME it lists all collectors; a star marks those that run by default.",
         example: "perijove collectors bgp",
         flags: &[TEXT_FORMAT],
         run: collectors::run,
@@ -75,8 +75,8 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "parse",
         arguments: "COLLECTOR [FILE]",
-        help: "make points of a recorded <rpc-reply>, from FILE or standard input",
-        about: "The reply of `show … | display xml` may be pasted with the prompts around it.",
+        help: "print the points of a recorded <rpc-reply>, from FILE or standard input",
+        about: "The output of `show … | display xml` may be pasted with the prompts around it.",
         example: "perijove parse bgp recorded/bgp-0.xml",
         flags: &[SETTINGS, NAME, POINT_FORMAT, LOG],
         run: parse::run,
@@ -85,7 +85,7 @@ pub static COMMANDS: &[Command] = &[
         name: "record",
         arguments: "DIR",
         help: "save each collector's raw replies, for a bug report or a fixture",
-        about: "Each reply is a file in DIR, as the router sent it: read it before you send it on.",
+        about: "Each reply is a file in DIR, as the router sent it. Read it before you share it.",
         example: "perijove record recorded --config perijove.toml --collectors bgp",
         flags: &[SETTINGS, NAME, ROUTER, POLLING, LOG],
         run: record::run,

@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     };
     polled?;
     if points == 0 {
-        return Err(Exit::Failed("nothing came: no collector has anything to tell".into()));
+        return Err(Exit::Failed("there are no points: no collector returned data".into()));
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ impl Printer {
             Some(err) => Err(err),
             None => exposition::write(&batches, &mut self.out).and_then(|duplicates| {
                 if duplicates > 0 {
-                    log::warn!("{duplicates} samples were left out: their series were there");
+                    log::warn!("{duplicates} samples were left out: their series is there already");
                 }
                 self.out.flush()
             }),

@@ -67,7 +67,7 @@ pub fn text(entries: &[&Entry]) -> String {
         let mark = if DEFAULT.contains(&entry.name) { '*' } else { ' ' };
         let _ = writeln!(out, "{:<21}{mark} {}", entry.name, entry.help);
     }
-    out + "\n* asked where the settings name none\n"
+    out + "\n* polled by default\n"
 }
 
 fn queries(entry: &Entry) -> Vec<(&'static str, &'static str)> {
@@ -81,7 +81,7 @@ fn one_as_text(entry: &Entry) -> String {
         let _ = writeln!(out, "  {command}\n      {rpc}");
     }
     for (index, (key, meaning)) in keys(entry).enumerate() {
-        let title = if index == 0 { "\nSettings of its own\n" } else { "" };
+        let title = if index == 0 { "\nSettings\n" } else { "" };
         let _ = writeln!(out, "{title}  {key:<36} {meaning}");
     }
     for described in describe(entry.measurements) {

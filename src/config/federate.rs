@@ -130,7 +130,7 @@ fn jobs(written: &Written, file: &FileFederate) -> Result<Vec<Job>, String> {
             for name in names.get_ref() {
                 let known = JOBS.iter().find(|(known, _)| known == name).ok_or_else(|| {
                     let known: Vec<&str> = JOBS.iter().map(|(name, _)| *name).collect();
-                    let message = format!("`{name}` is none of {}", known.join(", "));
+                    let message = format!("`{name}` is not one of {}", known.join(", "));
                     written.at_value(names, message)
                 })?;
                 jobs.push(known.1.clone());

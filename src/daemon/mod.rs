@@ -211,7 +211,7 @@ impl Daemon {
         };
         go_over(&config).inspect_err(|_| {
             if let Err(why) = go_over(&self.config) {
-                log::error!("going back to the old settings fails too, perijove ends: {why}");
+                log::error!("cannot go back to the old settings either, perijove exits: {why}");
                 let _ = self.events.send(Event::Terminate);
             }
         })?;
@@ -219,7 +219,7 @@ impl Daemon {
         if (&self.config.state_directory, self.config.destination)
             != (&before.state_directory, before.destination)
         {
-            log::warn!("another state_directory or [log] destination needs a restart");
+            log::warn!("a change of state_directory or of the [log] destination needs a restart");
         }
         log_to::set_level(self.config.level);
         if self.config.nice != before.nice {

@@ -252,7 +252,7 @@ fn start_federation(
         let feed = || Feed::new(&settings, outputs.clone(), theirs.clone());
         let run = || match first.take().map_or_else(feed, Ok) {
             Ok(feed) => feed.run(&stop, patience),
-            Err(why) => log::error!("federate: cannot go on after a bug: {why}"),
+            Err(why) => log::error!("federate: cannot start again after a bug: {why}"),
         };
         panics::keep_running(run, |time| stop.wait(time));
     };
@@ -363,6 +363,6 @@ pub fn stop(units: Vec<Unit>, deadline: Instant) {
     let late = ending.into_iter().map(|ending| ending.wait(deadline)).filter(|ended| !ended);
     let late = late.count();
     if late > 0 {
-        log::warn!("{late} routers or sources still wait for an answer; they are not waited for");
+        log::warn!("{late} routers or sources have not ended in time; going on without them");
     }
 }

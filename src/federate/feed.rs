@@ -80,7 +80,7 @@ impl Feed {
         let client = Client::new(&settings.query)?;
         let known = progress::load(&settings.progress_file).unwrap_or_else(|err| {
             let shown = settings.progress_file.display();
-            log::warn!("federate: cannot read {shown}, beginning with the present: {err}");
+            log::warn!("federate: cannot read {shown}, starting from the present: {err}");
             Default::default()
         });
         let at = now_ms().saturating_sub(settings.offset_ms);
@@ -220,8 +220,8 @@ impl Feed {
                 let seconds = (first - place.sent) / 1000;
                 let (job, output) = (job.name(), output.name);
                 log::warn!(
-                    "federate: {job}: {output} is too far behind: {seconds} s are left out, which \
-                     is beyond catch_up_max"
+                    "federate: {job}: {output} is further behind than catch_up_max: {seconds} s \
+                     are left out"
                 );
                 self.status.skipped(job, seconds);
                 place.sent = first;
@@ -259,7 +259,7 @@ impl Feed {
             let until = Instant::now() + ROOM_TIMEOUT;
             takers.retain(|index| outputs[*index].queue.wait_room(until));
             let taking: Vec<_> = takers.iter().map(|index| outputs[*index].clone()).collect();
-            // No router: what is summed over many machines is nobody's.
+            // No router: a sum over many machines belongs to none of them.
             let (node, time_ns) = ("", window.end * 1_000_000);
             let batch = Batch { node, collector: name, time_ns, points };
             output::push(&taking, &batch, scratch, &mut Patience::none());
@@ -291,7 +291,7 @@ impl Feed {
                     place.dropped = level.dropped;
                     if place.sent > place.done {
                         // Some of it may have been of these windows: they are written again.
-                        log::debug!("federate: {} has dropped points of a window", output.name);
+                        log::debug!("federate: {} dropped points of a window", output.name);
                         place.marks.clear();
                         place.sent = place.done;
                         *retry = Some((Instant::now() + DROPPED_PAUSE, 0));
@@ -339,7 +339,9 @@ impl Feed {
             Err(err) if !self.said_forgetful => {
                 self.said_forgetful = true;
                 let shown = path.display();
-                log::warn!("federate: a restart will begin with the present: {shown}: {err}");
+                log::warn!(
+                    "federate: cannot write {shown}, a restart will start from the present: {err}"
+                );
             }
             Err(_) => {}
         }

@@ -177,7 +177,8 @@ fn families(groups: &[Group]) -> Families {
     families
 }
 
-/// Measurements of federation that have planet-federator's names, which are no one's for certain.
+/// Measurements of federation. planet-federator's names for them are so general that others may use
+/// them too, so in Prometheus they begin with `planet_`.
 const FEDERATED: &[&str] = &[
     "ingress",
     "egress",

@@ -630,7 +630,10 @@ impl Queue {
         self.changed.notify_one();
         match (failed, &disk.error) {
             (Some(err), None) => {
-                log::warn!("{}: the spool cannot be written, memory it is: {err}", self.name);
+                log::warn!(
+                    "{}: the spool cannot be written, points stay in memory: {err}",
+                    self.name
+                );
                 disk.error = Some(err.to_string());
             }
             (None, Some(_)) => {
@@ -696,7 +699,7 @@ impl Queue {
             lock(&self.state).is_unsynced = false;
             let unsynced = spool.unsynced().transpose();
             if let Err(err) = spool.save_acknowledged() {
-                log::debug!("{}: how far the spool was sent cannot be noted: {err}", self.name);
+                log::debug!("{}: cannot record how far the spool was sent: {err}", self.name);
             }
             unsynced
         };
@@ -836,7 +839,9 @@ impl Queue {
             }
             Err(err) => {
                 if disk.error.is_none() {
-                    log::warn!("{name}: no spool, memory it is: {shown}: {err}");
+                    log::warn!(
+                        "{name}: the spool {shown} cannot be opened, points stay in memory: {err}"
+                    );
                 }
                 disk.error = Some(format!("{shown}: {err}"));
             }

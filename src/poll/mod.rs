@@ -245,7 +245,7 @@ impl RouterPoller {
                 self.mastership = Ok(master);
             }
             (Err(why), Err(said)) if why != *said => {
-                log::warn!("{name}: master_only: {why}; it is polled (re_slot may help)");
+                log::warn!("{name}: master_only: {why}; polling it anyway (set re_slot)");
                 self.mastership = Err(why);
             }
             _ => {}

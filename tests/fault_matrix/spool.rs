@@ -119,11 +119,11 @@ fn spool_full(_: &Long) -> Account {
     let small = "queue_bytes_max = \"50KB\"\nbatch_points_max = 50\n";
     let settings = to_influxdb(&influxd, &format!("{small}{}", tmpfs.spool()));
     let mut polling = Polling::start(&settings);
-    polling.daemon.process.wait_stderr("the spool cannot be written, memory it is");
+    polling.daemon.process.wait_stderr("the spool cannot be written, points stay in memory");
     wait_for("dropped points", || (polling.dropped("influxdb") > 200).then_some(()));
     influxd.start_again();
     polling.daemon.process.wait_stderr("again");
-    let said = polling.daemon.process.stderr().matches("memory it is").count();
+    let said = polling.daemon.process.stderr().matches("points stay in memory").count();
     let mut account = recover_with_loss(polling, &mut &influxd);
     if said > 3 {
         account.failures.push(format!("the full disk was said {said} times"));
@@ -139,7 +139,7 @@ fn spool_read_only(long: &Long) -> Account {
     polling.poll(100);
     tmpfs.remount("ro");
     influxd.stop();
-    polling.daemon.process.wait_stderr("the spool cannot be written, memory it is");
+    polling.daemon.process.wait_stderr("the spool cannot be written, points stay in memory");
     polling.go_on(long.outage());
     tmpfs.remount("rw");
     polling.daemon.process.wait_stderr("the spool can be written again");
@@ -155,7 +155,7 @@ fn spool_read_only_at_start(_: &Long) -> Account {
     let mut influxd = Influxd::start();
     influxd.stop();
     let mut polling = Polling::start(&to_influxdb(&influxd, &tmpfs.spool()));
-    polling.daemon.process.wait_stderr("no spool, memory it is");
+    polling.daemon.process.wait_stderr("cannot be opened, points stay in memory");
     polling.poll(200);
     tmpfs.remount("rw");
     polling.daemon.process.wait_stderr("can be used now");
