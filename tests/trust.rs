@@ -1,5 +1,5 @@
-//! What a router answers in place of data: to every collector, each kind of answer. No answer becomes
-//! a number that nobody counted, and none is silent.
+//! What a router answers in place of data: to every collector, each kind of answer. No answer
+//! becomes a number that nobody counted, and none is silent.
 
 mod common;
 mod said;

@@ -1,5 +1,5 @@
-//! Starts children from a thread that is never confined: the threads that are (see `sandbox`) may
-//! start none, and what they started would be confined like them.
+//! Starts children from a thread that is never confined: confined threads (see `sandbox`) may not
+//! start any, and their children would be confined too.
 
 use std::io;
 use std::process::{Child, Command};

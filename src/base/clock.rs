@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The time since 1970; none for a clock that is before that.
+/// The time since 1970; zero if the clock is before that.
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -17,7 +17,7 @@ pub fn now_ms() -> u64 {
     u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a server asks for beyond that is not heard.
+/// A longer wait that a server asks for is cut to this.
 pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(600);
 
 /// How long to wait between tries that fail: twice as long each time.

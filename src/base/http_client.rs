@@ -1,5 +1,5 @@
-//! What everything that asks or writes over HTTP has in common: one TLS stack, a time limit for the
-//! whole exchange, and errors that hold no secrets.
+//! What all HTTP clients share: one TLS stack, a time limit for the whole exchange, and errors
+//! without secrets.
 
 use std::io::Read;
 use std::path::Path;
@@ -47,7 +47,7 @@ fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, String> {
     Ok(TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build())
 }
 
-/// How a client shows who it is.
+/// How a client authenticates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Login {
     #[default]
@@ -77,10 +77,10 @@ pub fn basic(username: &str, password: &Secret) -> Secret {
     Secret::new(format!("Basic {}", base64::encode_block(both.as_bytes())))
 }
 
-/// Longer words of a server are cut.
+/// A longer error text of a server is cut.
 const WORDS_BYTES_MAX: u64 = 64 << 10;
 
-/// What a server says of an error, as far as it can be read.
+/// A server's text about an error, as far as it can be read.
 pub fn words(body: Body) -> String {
     let mut words = Vec::new();
     let _ = body.into_reader().take(WORDS_BYTES_MAX).read_to_end(&mut words);

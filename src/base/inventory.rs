@@ -1,4 +1,4 @@
-//! What name (`domain`) and what service (`hostgroup`) an address belongs to.
+//! Which name (`domain`) and which service (`hostgroup`) an address belongs to.
 //!
 //! An address belongs to the longest prefix around it. A lookup is a binary search over two flat
 //! lists: tens of nanoseconds among 100,000 prefixes.
@@ -18,7 +18,7 @@ pub struct Host<'a> {
     pub hostgroup: &'a str,
 }
 
-/// Where an entry's words stand in `Inventory::text`.
+/// Where an entry's texts are in `Inventory::text`.
 #[derive(Clone, Copy)]
 struct Words {
     start: u32,
@@ -26,7 +26,7 @@ struct Words {
     end: u32,
 }
 
-/// The inventory, read and ready to be asked.
+/// The inventory, ready for lookups.
 #[derive(Default)]
 pub struct Inventory {
     v4: Ranges<u32>,
@@ -45,8 +45,8 @@ impl fmt::Debug for Inventory {
     }
 }
 
-/// The machine's own addresses in every inventory: what the document says of them goes before,
-/// except of the last.
+/// The machine's own addresses, which are in every inventory. What the document says of them takes
+/// precedence, except for the last.
 const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1", "127.0.0.1"];
 const LOCALHOST: &str = "localhost";
 
@@ -151,13 +151,13 @@ impl Builder {
     }
 }
 
-/// The inventory in use, for all who ask it.
+/// The inventory in use, shared by all threads.
 #[derive(Clone, Default)]
 pub struct Shared(Arc<Held>);
 
 #[derive(Default)]
 struct Held {
-    /// And whether there is one, or was a try to get one.
+    /// And whether there is one, or there was an attempt to get one.
     current: Mutex<(Arc<Inventory>, bool)>,
     tried: Condvar,
 }
@@ -172,13 +172,13 @@ impl Shared {
         lock(&self.0.current).0 = Arc::new(inventory);
     }
 
-    /// There was a try to get one.
+    /// Notes that there was an attempt to get one.
     pub fn tried(&self) {
         lock(&self.0.current).1 = true;
         self.0.tried.notify_all();
     }
 
-    /// Waits until there was a try, or for so long.
+    /// Waits until there was an attempt, or for this long.
     pub fn wait_tried(&self, time: Duration) {
         let current = lock(&self.0.current);
         if !current.1 {

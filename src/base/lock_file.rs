@@ -20,7 +20,7 @@ pub fn hold(directory: &Path, name: &str) -> Result<Option<File>, String> {
             return Ok(None);
         }
         Err(err) if err.kind() == ErrorKind::PermissionDenied && !sys::may_write(directory) => {
-            // Whoever may not write there has no state there either.
+            // A user who cannot write there keeps no state there either.
             log::warn!("cannot lock {shown}: {err}");
             return Ok(None);
         }
@@ -41,7 +41,7 @@ pub fn hold(directory: &Path, name: &str) -> Result<Option<File>, String> {
 
 fn open(path: &Path) -> io::Result<File> {
     match own_file::append(path) {
-        // Root has made it, by a run by hand. A lock takes no right to write.
+        // Root made it, when somebody ran perijove by hand. Locking needs no permission to write.
         Err(err) if err.kind() == ErrorKind::PermissionDenied => {
             let mut options = File::options();
             options.read(true).custom_flags(libc::O_NOFOLLOW).open(path).or(Err(err))
@@ -67,7 +67,7 @@ fn check(file: &File, directory: &Path) -> Result<(), String> {
     if owner != user {
         return Ok(());
     }
-    // Root's, by a run by hand: the user whose directory it is must see that it is held.
+    // Root's, from a run by hand: the owner of the directory must be able to see that it is held.
     let is_by_hand = user == 0 && state.uid() != 0;
     if is_by_hand {
         fchown(file, None, Some(state.gid())).map_err(said)?;

@@ -1,4 +1,4 @@
-//! Small things that everything above may use, and that know nothing of it.
+//! Small things that every other folder may use.
 
 pub mod units;
 pub mod text;

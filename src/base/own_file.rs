@@ -1,5 +1,5 @@
-//! Files that perijove makes: nobody else can read them, and none is reached through a link that
-//! somebody else has put there.
+//! Files that perijove makes: no other user can read them, and a symbolic link that another user
+//! put in their place is not followed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -1,4 +1,4 @@
-//! Panics: a bug costs what was being done, is counted, and is logged once with its place.
+//! Panics: a bug costs the current operation; it is counted, and logged once with its place.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use super::clock::Backoff;
 use super::sync::lock;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
-/// Where there were panics: no more than there are places in the code.
+/// The places where the code has panicked; the code bounds their number.
 static PLACES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The waits before a thread that has panicked starts again.
@@ -45,15 +45,15 @@ fn words(payload: &(dyn Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// Runs it; the panic's words if it panics. What it has changed may be half done: the caller gives
-/// that up.
+/// Runs `run`; after a panic, the error is its message. What it changed may be half done: the
+/// caller must discard that.
 pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     panic::catch_unwind(AssertUnwindSafe(run))
         .map_err(|payload| format!("a bug in perijove: {}", words(&*payload)))
 }
 
-/// Runs it until it ends without a panic. After one it runs again, later each time; `pause` waits
-/// for so long, and tells whether to end instead.
+/// Runs `run` until it ends without a panic. After a panic it runs again, after a wait that grows;
+/// `pause` waits for this long, and returns whether to end instead.
 pub fn keep_running(mut run: impl FnMut(), pause: impl Fn(Duration) -> bool) {
     let mut failures = 0;
     while caught(&mut run).is_err() {

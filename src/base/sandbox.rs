@@ -1,6 +1,5 @@
-//! Confines the threads that read what others send: routers, servers, clients. Should one of them
-//! be made to do what it was not written for, it can open only the files that the settings name,
-//! and start no program.
+//! Confines the threads that read what others send: routers, servers, clients. If an attacker takes
+//! control of one of them, it can open only the files that the settings name, and start no program.
 //!
 //! On Linux, Landlock (landlock(7)) confines the files and seccomp (seccomp(2)) the system calls.
 //! Elsewhere nothing is confined: FreeBSD's Capsicum would take away `connect` and `open` together,
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::sync::lock;
 
-/// What confined threads may open besides what every program needs.
+/// What confined threads may open in addition to what every program needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Files {
     /// May be read: these files, and what is in these directories.
@@ -42,7 +41,7 @@ pub fn set(files: Option<Files>) {
     match files {
         None => log::warn!("sandbox = \"off\": no thread is confined"),
         Some(files) if was_off => {
-            // In a thread of its own, for there is no way back.
+            // In its own thread, because confinement cannot be undone.
             let tried = std::thread::spawn(move || confine(&files, Confine::Files)).join();
             match tried.unwrap_or_else(|_| Err("it could not be tried".into())) {
                 Ok(how) => log::info!("sandbox: threads that read what others send have {how}"),
@@ -62,7 +61,7 @@ pub fn set(files: Option<Files>) {
 pub fn enter(how: Confine) {
     let files = lock(&FILES).clone();
     if let Some(files) = files {
-        // Why not was said when it was set.
+        // A failure was logged when the files were set.
         let _ = confine(&files, how);
     }
 }

@@ -38,7 +38,7 @@ impl Secret {
     pub fn from_environment(name: &str) -> Result<Secret, String> {
         let secret = std::env::var(name).unwrap_or_default();
         if secret.is_empty() {
-            // Somebody may have written the secret itself where its variable's name belongs.
+            // The setting may hold the secret itself instead of the variable's name.
             let of_a_name = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
             return Err(if name.bytes().all(of_a_name) {
                 format!("the environment variable {name} is not set")
@@ -51,7 +51,7 @@ impl Secret {
         Ok(Secret::new(secret))
     }
 
-    /// The secret itself, for the one who must send it.
+    /// The secret itself, to be sent.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -90,7 +90,7 @@ pub fn warn_if_exposed(path: &Path) {
 
 static EARLY: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Says what was found before there was a log.
+/// Logs the warnings that came before the log was started.
 pub fn log_early_warnings() {
     let mut early = std::mem::take(&mut *lock(&EARLY));
     early.sort();

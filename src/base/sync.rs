@@ -1,4 +1,4 @@
-//! Locks without poisoning: what they guard is plain data, whole after every step.
+//! Locks without poisoning: they guard plain data that is consistent after every step.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub fn wait<'a, T>(
     }
 }
 
-/// Tells a thread to end, and ends its waits. All copies are one.
+/// Tells a thread to end, and ends its waits. Copies share one state.
 #[derive(Clone, Default)]
 pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
 

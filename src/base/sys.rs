@@ -99,8 +99,8 @@ pub fn tame_allocator() {
     }
 }
 
-/// Lets nobody else read what the process makes or holds: files that it makes are its user's alone,
-/// and there are no core dumps, which would have passwords in them, and no debuggers.
+/// Protects the files and the memory of the process from other users: only its own user can read
+/// the files that it makes, there are no core dumps, which would hold passwords, and no debuggers.
 pub fn keep_to_itself() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: takes numbers, and a limit that lives as long as the call.
@@ -129,7 +129,7 @@ pub fn user() -> u32 {
 const OPEN_FILES_WANTED: libc::rlim_t = 65_536;
 
 /// Asks for more open files than a login shell gets, which are too few for hundreds of sessions.
-/// What is not granted is missed when a session cannot be opened, and said then.
+/// If too few are granted, sessions cannot be opened later, which is reported then.
 pub fn raise_open_files() {
     // SAFETY: rlimit is plain numbers, for which zeroes are valid; the calls read or fill it.
     unsafe {
@@ -204,7 +204,7 @@ pub fn interface_addresses() -> Vec<IpAddr> {
     addresses
 }
 
-/// What the kernel says under that name.
+/// The kernel's value of that name.
 #[cfg(target_os = "freebsd")]
 pub fn sysctl(name: &std::ffi::CStr) -> std::io::Result<Vec<u8>> {
     // SAFETY: the name ends with a zero; `grown` tells the room that there is.

@@ -1,22 +1,21 @@
-//! Other programs' words, made fit for a log line or an error.
+//! Text from other programs, made safe for a log line or an error.
 
-/// The most bytes of another's words in an error.
+/// The most bytes of another program's text in an error.
 pub const ERROR_BYTES_MAX: usize = 512;
 
-/// The first line of another's words, safe for a log and at most `ERROR_BYTES_MAX` bytes long.
+/// The first line of a text, safe for a log and at most `ERROR_BYTES_MAX` bytes long.
 pub fn first_line(words: &str) -> String {
     let line = words.trim_start().lines().next().unwrap_or_default();
     safe(line.trim_end(), ERROR_BYTES_MAX)
 }
 
-/// Another's words as one line of at most `bytes_max` bytes (3 or more), ending with `…` where
-/// they were cut.
+/// A text as one line of at most `bytes_max` bytes (3 or more), ending with `…` if it was cut.
 /// A character that could forge a second line, drive a terminal, or hide or reorder what
 /// follows is written as its code: `\n`, `\u{1b}`, `\u{202e}`.
 pub fn safe(words: &str, bytes_max: usize) -> String {
     const CUT: char = '…';
     let mut line = String::with_capacity(words.len().min(bytes_max));
-    // How much of the line leaves room for the sign that it was cut.
+    // How much of the line fits before the `…`.
     let mut kept = 0;
     for c in words.chars() {
         if is_deceptive(c) {

@@ -11,10 +11,10 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time<const LEAST_MS: u64 = 0>(pub Duration);
 
-/// Between two times that something is done; it would do nothing else with a shorter one.
+/// An interval. With a shorter one, the program would do nothing else.
 pub type Interval = Time<100>;
 
-/// For something to be done; none could be done in a shorter one.
+/// A time limit. Nothing could be done within a shorter one.
 pub type Timeout = Time<10>;
 
 /// The time that is set, or so many seconds.
@@ -76,7 +76,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim_start()))
 }
 
-/// What a value is written as, for the one who wrote something else.
+/// How a value is written, for the error about one that is written otherwise.
 struct Written<T>(&'static str, PhantomData<T>);
 
 impl<T: FromStr<Err = String>> Visitor<'_> for Written<T> {

@@ -62,7 +62,7 @@ struct RowError {
 }
 
 impl RowError {
-    /// `stopped`: nothing is wrong with this row, but with another.
+    /// `stopped`: this row is fine, but another one in the request is not.
     fn may_pass(&self) -> bool {
         let reason = self.reason.as_deref().unwrap_or_default();
         matches!(reason, "stopped" | "backendError" | "internalError" | "timeout")
@@ -156,7 +156,7 @@ impl Client {
                 }
                 Err((_, why)) => return Err(format!("cannot insert into {id}: {why}")),
             };
-            // Whoever does not understand which rows were refused must not take them for inserted.
+            // If it is not known which rows were refused, none may be taken for inserted.
             let inserted: Inserted = serde_json::from_value(answer)
                 .map_err(|err| format!("cannot read which rows of {id} were inserted: {err}"))?;
             let mut again = Vec::new();

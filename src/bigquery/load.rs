@@ -26,7 +26,7 @@ pub struct Options {
     pub dry_run: bool,
 }
 
-/// What is further back is not made up for without being told.
+/// Missed loads older than this are made only on request (`--from`).
 const CATCH_UP_MAX_MS: u64 = 7 * 86_400_000;
 const RETRY_INTERVAL_MS: u64 = 60_000;
 
@@ -133,7 +133,7 @@ impl Loader {
                     next_look = next_look.min(time);
                     break;
                 }
-                // Rows that are refused will be the next time, too: that is no reason for one.
+                // Refused rows would be refused again, so the load is not repeated for them.
                 if let Err(why) = self.load(table, query, time) {
                     let (table, direction) = (table.name, query.direction);
                     let time = shown(time);
@@ -218,7 +218,7 @@ pub fn check(settings: &Settings) -> Result<String, String> {
         measurements += 1;
         Ok(())
     })?;
-    // To see a table takes the right to make one.
+    // Seeing a table needs the same permission as making one.
     let mut bigquery = insert::Client::new(settings, true, &Stop::default())?;
     for table in [&TRAFFIC, &DEPENDENCY] {
         bigquery.check(table)?;
@@ -235,8 +235,8 @@ fn key(table: &Table, query: &Query) -> (String, String) {
     (format!("{}.{}", table.name, query.direction), "bigquery".into())
 }
 
-/// The rows of an answer, compressed. It is read to its end before they are inserted: InfluxDB's
-/// time limit is not for BigQuery to use up.
+/// The rows of an answer, compressed. The answer is read to its end before they are inserted, so
+/// that BigQuery does not use up InfluxDB's time limit.
 struct Packed(GzEncoder<Vec<u8>>);
 
 /// More rows wait for BigQuery after all: a million and some.

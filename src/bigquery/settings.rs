@@ -23,6 +23,6 @@ pub struct Settings {
     /// How long what may be tried again is.
     pub retry_max: Duration,
     pub rows_max: usize,
-    /// Where it is remembered what was loaded.
+    /// The file that records what was loaded.
     pub progress_file: PathBuf,
 }

@@ -91,7 +91,7 @@ impl Tokens {
         Tokens { agent, credentials, scope, kept: None }
     }
 
-    /// The one that was given out is of no use: the next is a new one.
+    /// The current token was refused: the next one is a new one.
     pub fn forget(&mut self) {
         self.kept = None;
     }
@@ -106,7 +106,7 @@ impl Tokens {
         let granted = match &self.credentials {
             Credentials::None => return Ok(None),
             Credentials::TokenFile(path) => {
-                // It is read each time: somebody else keeps it fresh.
+                // It is read each time, because another program keeps it fresh.
                 let token = Secret::from_file(path)?;
                 return Ok(Some(bearer(token.expose())));
             }

@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     let config = arguments.start_unwatched(&all)?;
     let settings = config.bigquery.ok_or_else(|| Exit::Usage(none()))?;
     let options = Options { create, dry_run };
-    // Days that are asked for are loaded whoever else runs: nothing is remembered of them.
+    // Days given by flags may be loaded while another perijove runs: they are not recorded.
     let _lock = match from {
         None if !dry_run => {
             let lock = lock_file::hold(&config.state_directory, "bigquery.lock");

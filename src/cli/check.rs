@@ -106,7 +106,7 @@ enum Format {
 
 pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     let format = arguments.format(&[("text", Format::Text), ("json", Format::Json)])?;
-    // Of what a poll would log, only what is wrong.
+    // Only the warnings and errors of a poll.
     let config = arguments.start_at(Level::Warn)?;
     let mut all = Vec::new();
     let mut report = |found: Vec<Finding>| -> Result<(), Exit> {

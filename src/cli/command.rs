@@ -15,7 +15,7 @@ pub struct Command {
     pub arguments: &'static str,
     /// What it does, in a line.
     pub help: &'static str,
-    /// What else is to be known of it.
+    /// More about it, in a few lines.
     pub about: &'static str,
     pub example: &'static str,
     pub flags: &'static [&'static [Flag]],
@@ -36,9 +36,9 @@ impl Command {
     }
 }
 
-/// Why the program ends other than well.
+/// Why the program ends without success.
 pub enum Exit {
-    /// Exit code 1; said already if empty.
+    /// Exit code 1; empty if the reason was printed already.
     Failed(String),
     /// Exit code 2: the command line or the settings are wrong.
     Usage(String),
@@ -49,7 +49,7 @@ pub struct Arguments {
     pub typed: Vec<(&'static Flag, String)>,
     pub flags: Flags,
     pub positional: Vec<String>,
-    /// What whoever typed it should know, though it is taken.
+    /// Warnings about flags that are accepted.
     pub warnings: Vec<String>,
 }
 
@@ -85,8 +85,8 @@ impl Arguments {
         Ok(config)
     }
 
-    /// Settings that `read` gives, and logging as they say. If nobody watches, what is wrong with
-    /// them is said in syslog too, where they want their log there.
+    /// The settings that `read` returns, with logging started. Without a terminal, an error in them
+    /// goes to syslog too, if that is their log's destination.
     pub fn start_unwatched(
         &self,
         read: &dyn Fn() -> Result<Config, String>,
@@ -103,7 +103,7 @@ impl Arguments {
         Ok(config)
     }
 
-    /// The same, and of the log this level, unless a flag asks for another.
+    /// The same, with this log level unless a flag asks for another.
     pub fn start_at(&self, level: Level) -> Result<Config, Exit> {
         let mut config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
         config.level = self.flags.level().unwrap_or(level);

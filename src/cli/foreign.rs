@@ -1,4 +1,4 @@
-//! Answers to the flags of junos_exporter and planet-exporter, for whoever comes from there.
+//! Answers to the flags of junos_exporter and planet-exporter, for users of these.
 
 use crate::poll::registry;
 

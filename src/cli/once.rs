@@ -1,4 +1,5 @@
-//! `perijove once`: polls every collector once, writes what comes to the outputs or prints it.
+//! `perijove once`: polls every collector once, and writes the points to the outputs or prints
+//! them.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -75,7 +75,7 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
         roots.extend(poll.roots(query));
         let mut tally = Tally::default();
         let mut readers = [Reader { poll, query, points, tally: &mut tally }];
-        // Everything is printed together: no batch is handed on before.
+        // Everything is printed together: no batch is emitted before.
         let read = read_reply(reply, &mut readers, &limits, &mut |_, _| {});
         if let Some(why) = tally.first_rejected {
             log::warn!("{} items were left out, first {why}", tally.rejected);

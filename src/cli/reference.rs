@@ -1,4 +1,4 @@
-//! The reference of the collectors, made from what they state of themselves.
+//! The reference of the collectors, made from their declarations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -8,7 +8,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     run_daemon(arguments, hold_hangups()?, &|| arguments.source()?.only_polling()?.into_config())
 }
 
-/// From here on a SIGHUP waits until the daemon can follow it, and ends nothing.
+/// From here on a SIGHUP waits until the daemon can obey it, and does not end the program.
 pub fn hold_hangups() -> Result<Hangups, Exit> {
     Hangups::hold().map_err(Exit::Failed)
 }

@@ -48,7 +48,7 @@ pub fn files<'a>(
     Files { read: read.into_iter().map(here).collect(), write }
 }
 
-/// Hands on each absolute path of a value.
+/// Calls `each` with every absolute path in a value.
 fn name_paths(value: &toml::Value, name: &mut impl FnMut(&Path)) {
     match value {
         toml::Value::String(text) if text.starts_with('/') => name(Path::new(text)),

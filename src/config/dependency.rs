@@ -32,7 +32,7 @@ pub struct FileDependency {
     pub ebpf: Option<Spanned<FileScrape>>,
 }
 
-/// What byte counters are called; planet-exporter says gauge.
+/// The type of byte counters; planet-exporter has gauges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -102,7 +102,7 @@ impl FileDependency {
     }
 }
 
-/// Without a word on it, the machine's own sockets are read where there are no routers.
+/// If it is not set, the machine's own sockets are read only if there are no routers.
 pub fn settings(
     written: &Written,
     file: &FileDependency,

@@ -59,7 +59,7 @@ pub struct FileQuery {
 
 /// What every machine talks to: logins, names, time, monitoring, service discovery.
 const PORTS: &[u16] = &[22, 53, 111, 123, 5666, 8300, 8301, 8500, 9100, 11560, 11910, 19100];
-/// Oneself, and addresses that mean something on one link only.
+/// Loopback and link-local addresses.
 const PREFIXES: &[&str] = &["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"];
 const NAMES: &[&str] = &["localhost", ".*prometheus.*"];
 

@@ -38,7 +38,7 @@ pub struct FileInfluxdb {
     pub queue_bytes_max: Option<Bytes>,
 }
 
-/// Of perijove's own figures.
+/// Tags of perijove's own metrics.
 pub const OWN_TAGS: &[&str] = &["collector", "job", "output", "source", "version"];
 
 pub fn settings(

@@ -120,18 +120,18 @@ pub struct Config {
     pub destination: Destination,
     /// What the machine itself talks to.
     pub dependency: Option<source::Settings>,
-    /// What confined threads may open; none is confined without.
+    /// What confined threads may open; `None` if no thread is confined.
     pub sandbox: Option<Files>,
-    /// What whoever wrote the settings should know, though they are taken.
+    /// Warnings about settings that are accepted.
     pub warnings: Vec<String>,
 }
 
-/// A settings file: what was written, and what of it was understood.
+/// A settings file: its text, and what could be read of it.
 pub struct Source {
     written: Written,
     pub file: File,
     collectors: BTreeMap<&'static str, FileCollector>,
-    /// What was not understood.
+    /// What could not be read.
     faults: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ impl Source {
         Source { written, file, collectors, faults }
     }
 
-    /// Where a settings file wants its log, as far as that can be made out if the rest is wrong.
+    /// The log's destination in a settings file, if it can be read although the rest is wrong.
     pub fn log_destination(path: &Path) -> Destination {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -208,7 +208,7 @@ impl Source {
         self
     }
 
-    /// Checks everything and fills in what is not set. All that is wrong is said, a line for each.
+    /// Checks everything and fills in defaults. The error has a line for each fault.
     pub fn into_config(self) -> Result<Config, String> {
         let Source { written, file, collectors, faults } = &self;
         let faults = &mut faults.clone();
@@ -224,7 +224,7 @@ impl Source {
             dependency: file.dependency.as_ref(),
         };
         let own = [Spanned::new(0..0, FileRouter::default())];
-        // Who maps a machine's own dependencies, or loads a fleet's, need not be on a router.
+        // A machine that maps its own dependencies, or rolls up a fleet's, need not be a router.
         let is_for_routers =
             file.dependency.is_none() && file.federate.is_none() && file.bigquery.is_none();
         let listed = match &file.router[..] {

@@ -133,8 +133,8 @@ pub fn outputs(
     found
 }
 
-/// Each output has a directory of its own; standard output is nothing to keep points for, and
-/// Prometheus asks for the latest only.
+/// Each output has its own directory. Standard output has no spool, nor has Prometheus, which
+/// scrapes only the latest points.
 fn of_output(file: &FileSpool, output: &Output) -> Option<spool::SpoolConfig> {
     if let OutputKind::Stdout { .. } | OutputKind::Prometheus(_) = output.kind {
         return None;

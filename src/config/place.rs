@@ -10,7 +10,7 @@ pub struct Written {
     /// None: flags alone, which have no place in a file.
     pub path: Option<PathBuf>,
     pub text: String,
-    /// What whoever wrote it should know, though it is taken.
+    /// Warnings about settings that are accepted.
     pub warnings: RefCell<Vec<String>>,
 }
 
@@ -101,13 +101,13 @@ impl Written {
     }
 }
 
-/// What was read; what is wrong with it joins the faults, once.
+/// The value, if it could be read; otherwise the error is added to the faults, once.
 pub fn note<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
     let why = match read {
         Ok(read) => return Some(read),
         Err(why) => why,
     };
-    // What is set for all routers may be wrong for each.
+    // A fault in the settings for all routers would be found once for each router.
     if !faults.contains(&why) {
         faults.push(why);
     }

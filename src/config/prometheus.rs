@@ -78,7 +78,7 @@ pub fn settings(
     })
 }
 
-/// Those who may scrape: of the table, and of the file, which has `name:hash` lines.
+/// The users who may scrape: those in the table, and those in the file of `name:hash` lines.
 fn users(written: &Written, file: &FilePrometheus) -> Result<Vec<(String, Secret)>, String> {
     let wrong = |name: &str| {
         format!(

@@ -7,7 +7,7 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 use super::nearest::or_nearest;
 use super::place::Written;
 
-/// Whoever has made more faults will not read them all.
+/// More faults than this are not listed: nobody would read them all.
 const FAULTS_MAX: usize = 50;
 
 /// What of a file was understood, and what was not. The tables that have a fault are left out, so

@@ -174,7 +174,7 @@ fn link(
         if command.is_empty() {
             return Err(fail("command is empty: it needs a program"));
         }
-        // A router that takes its time for its replies may need it for its first words.
+        // A router that is slow to reply may be slow with its first bytes, too.
         let timeout = router.timeout.or(defaults.timeout);
         let connect_timeout = or_seconds(router.connect_timeout.or(timeout), 30);
         return Ok(Link::Local { command, connect_timeout });

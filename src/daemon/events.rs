@@ -1,4 +1,4 @@
-//! What the main thread waits for: signals, and units that have something to say.
+//! What the main thread waits for: signals, and events from units.
 
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -12,14 +12,14 @@ use crate::netconf::local;
 pub enum Event {
     Terminate,
     Reload,
-    /// An output has nobody to write for.
+    /// Nobody reads what an output writes any more.
     Gone,
-    /// What was to be done once is done.
+    /// A command that runs once is done.
     Ended(Result<(), String>),
 }
 
-/// Requests to read the settings again. One that comes before the program can follow it waits until
-/// then, and does not end the program.
+/// Requests to read the settings again (SIGHUP). One that comes before the program can obey it is
+/// kept until then, and does not end the program.
 pub struct Hangups(Signals);
 
 impl Hangups {
@@ -33,7 +33,7 @@ fn cannot_watch(err: std::io::Error) -> String {
     format!("cannot wait for signals: {err}")
 }
 
-/// Sends signals on as events. A second signal to stop ends the program at once.
+/// Turns signals into events. A second signal to stop ends the program at once.
 pub fn watch_signals(Hangups(mut signals): Hangups, events: Sender<Event>) -> Result<(), String> {
     for signal in [SIGTERM, SIGINT] {
         signals.add_signal(signal).map_err(cannot_watch)?;
@@ -54,10 +54,10 @@ pub fn watch_signals(Hangups(mut signals): Hangups, events: Sender<Event>) -> Re
     spawn("signals", Confine::Calls, watch)
 }
 
-/// Stacks are small, for there may be hundreds of routers; replies nest 128 deep at most.
+/// Stacks are small, because there may be hundreds of routers; replies nest at most 128 deep.
 const STACK_BYTES: usize = 512 << 10;
 
-/// Starts a thread that is confined so.
+/// Starts a thread with this confinement.
 pub fn spawn(name: &str, how: Confine, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let run = move || {
         sandbox::enter(how);

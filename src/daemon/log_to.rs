@@ -40,12 +40,12 @@ const MILLISECONDS: EncodedConfig = Config::DEFAULT
     .set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) })
     .encode();
 
-/// For standard error that is no terminal. A full disk or a pipe without a reader costs the line;
-/// simple_logger, which uses `eprintln!`, would end the program.
+/// For a standard error that is no terminal. A full disk, or a pipe without a reader, costs the
+/// line; simple_logger uses `eprintln!`, which would panic.
 fn to_stderr(record: &Record) {
     let time = OffsetDateTime::now_utc().format(&Iso8601::<MILLISECONDS>).unwrap_or_default();
     let (level, target, words) = (record.level(), record.target(), record.args());
-    // In one piece: others may write to the same file.
+    // In one write: other processes may write to the same file.
     let line = format!("{time} {level:<5} [{target}] {words}\n");
     let _ = io::stderr().write_all(line.as_bytes());
 }
@@ -73,8 +73,8 @@ pub fn start(destination: Destination, level: Level) {
     secret::log_early_warnings();
 }
 
-/// Says why the program ends: on standard error, and in syslog if the log goes there. Where nobody
-/// can be told, the exit code says it alone.
+/// Says why the program ends: on standard error, and in syslog if the log goes there. If neither
+/// can be written, there is still the exit code.
 pub fn last_words(message: &str) {
     let _ = writeln!(io::stderr(), "perijove: {message}");
     if IS_SYSLOG.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Makes an output of its settings.
+//! Makes an output from its settings.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::serve::prometheus::{self, Prometheus};
 
 pub type KafkaStatistics = Arc<Mutex<kafka::Statistics>>;
 
-/// What an output is made of.
+/// The parts of an output.
 pub struct Parts {
     pub encode: Encode,
     pub bounds: Bounds,
@@ -29,14 +29,14 @@ pub struct Parts {
 
 /// Where an output's points end.
 pub enum End {
-    /// Records are written there, by a thread.
+    /// A thread writes records there.
     Sink(Box<dyn Sink>),
-    /// Points are kept for those who ask.
+    /// Points are kept until they are asked for.
     Listener(Box<Prometheus>),
 }
 
 impl Parts {
-    /// Whether it could work now: for `check`.
+    /// Whether it would work now: for `check`.
     pub fn check(&mut self) -> Result<String, String> {
         match &mut self.end {
             End::Sink(sink) => sink.check(),
@@ -89,7 +89,7 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
         OutputKind::Prometheus(settings) => {
             let listener = Prometheus::new(settings)?;
             latest = Some(listener.latest());
-            // It keeps points: nothing is encoded before somebody asks.
+            // It keeps points, and encodes them only when they are asked for.
             (Box::new(|_, _| Encoded::default()), End::Listener(Box::new(listener)))
         }
         OutputKind::RemoteWrite(settings) => {
@@ -105,8 +105,8 @@ pub fn make_output(config: &config::Output) -> Result<Parts, String> {
     Ok(Parts { encode, bounds, end, kafka, latest })
 }
 
-/// The settings without what only the sink, or the listener, looks at. Two outputs that are alike
-/// in the rest take the same records: what one of them holds can go to the other.
+/// The settings without those that only the sink or the listener uses. Two outputs that agree in
+/// the rest take the same records: the queue of one can go to the other.
 pub fn without_sink(output: &config::Output) -> config::Output {
     let kind = match &output.kind {
         OutputKind::Influxdb(settings) => OutputKind::Influxdb(influxdb::InfluxdbConfig {

@@ -83,14 +83,14 @@ pub fn federate_once(config: Config, hangups: Hangups) -> Result<(), String> {
     result
 }
 
-/// Lets `poll` push to the outputs of the settings, and waits until they have it all: for `once`.
-/// Fails if one of them does not get everything.
+/// Lets `poll` push to the outputs of the settings, and waits until they have delivered everything:
+/// for `once`. Fails if one of them could not.
 pub fn push_once<T>(
     config: &Config,
     poll: impl FnOnce(&mut dyn FnMut(&Batch)) -> T,
 ) -> Result<T, String> {
     let mut config = config.clone();
-    // Nobody has the time to ask for points, and the spool is the daemon's.
+    // Nothing would scrape in this short time, and the spool belongs to the daemon.
     config.outputs.retain(|output| !matches!(output.kind, OutputKind::Prometheus(_)));
     config.outputs.iter_mut().for_each(|output| output.spool = None);
     let (events, _wait) = mpsc::channel();
@@ -143,18 +143,19 @@ pub fn bigquery(
             Err(why) => log::error!("the old settings stay in use: {why}"),
         }
     }
-    // A load that is under way at the end is not noted, and done again by the next run.
+    // A load that is under way at the end is not recorded: the next run does it again.
     stop.set();
     Ok(())
 }
 
-/// Federation may run beside the one that polls: what it keeps there has other names.
+/// Federation may run beside the daemon that polls: its files in the state directory have other
+/// names.
 fn lock_state(config: &Config) -> Result<Option<File>, String> {
     let name = if config.federate.is_some() { "federate.lock" } else { "lock" };
     lock_file::hold(&config.state_directory, name)
 }
 
-/// Confines the threads that are started from now on; children come from one that is not.
+/// Confines the threads that are started from now on; children are started by one that is not.
 fn confine(files: Option<Files>) -> Result<(), String> {
     child::start_nursery().map_err(|err| format!("cannot start a thread: {err}"))?;
     sandbox::set(files);
@@ -177,7 +178,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Waits for events, and reports on itself in between.
+    /// Waits for events, and reports perijove's own metrics in between.
     fn serve(&mut self, wait: &Receiver<Event>, reload: &dyn Fn() -> Result<Config, String>) {
         let mut report_at = Instant::now() + self.config.self_interval;
         let mut scratch = Vec::new();
@@ -202,7 +203,7 @@ impl Daemon {
         }
     }
 
-    /// Goes over to other settings, or stays with those that there are.
+    /// Changes over to other settings, or keeps the old ones.
     fn change(&mut self, config: Config) -> Result<(), String> {
         let (supervisor, drain_timeout) = (&self.supervisor, self.config.drain_timeout);
         let go_over = |config: &Config| {

@@ -1,4 +1,4 @@
-//! What perijove knows of itself, as points like any other: `perijove_…` through every output.
+//! perijove's own metrics, as points like any other: `perijove_…` through every output.
 
 use std::sync::atomic::Ordering;
 

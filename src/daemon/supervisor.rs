@@ -19,18 +19,18 @@ use crate::point::{Batch, Points};
 use crate::poll::{Ask, registry, schedule};
 use crate::serve::{Program, Wanted};
 
-/// What runs, for all who ask; in the order of the settings.
+/// The units that run, in the order of the settings.
 #[derive(Default)]
 struct Units {
     list: Mutex<Vec<Unit>>,
-    /// All that is wanted has been started.
+    /// Whether everything that is wanted has been started.
     is_complete: AtomicBool,
 }
 
 pub struct Supervisor {
     units: Arc<Units>,
     outputs: Outputs,
-    /// What is known of addresses.
+    /// What the inventory says of addresses.
     inventory: Shared,
     events: Sender<Event>,
 }
@@ -41,11 +41,11 @@ impl Supervisor {
         Supervisor { units, outputs, inventory, events }
     }
 
-    /// The units that the settings want. Fails where it can be told that one would not start.
+    /// The units that the settings want. Fails if one of them certainly could not start.
     pub fn plan(&self, config: &Config) -> Result<Vec<Plan>, String> {
         let mut plans = unit::plans(config, &self.inventory)?;
         let units = lock(&self.units.list);
-        // At the start, the listener itself says so.
+        // At the start, the listener itself reports it.
         for plan in plans.iter_mut().filter(|_| !units.is_empty()) {
             plan.check(&units)?;
         }
@@ -56,9 +56,9 @@ impl Supervisor {
         self.outputs.hold().to_vec()
     }
 
-    /// Changes over to these units. What runs by the same key goes on as it is, but for an output's
-    /// sink; the rest is stopped, for which it has `drain_timeout`, and started. If that fails,
-    /// some of what is wanted does not run.
+    /// Changes over to these units. Units with the same key keep running, except that an output may
+    /// get another sink; the others are stopped, within `drain_timeout`, and new ones are started.
+    /// After a failure, some of the wanted units do not run.
     pub fn go_over(&self, plans: Vec<Plan>, drain_timeout: Duration) -> Result<(), String> {
         let order: Vec<Key> = plans.iter().map(|plan| plan.key.clone()).collect();
         self.units.is_complete.store(false, Ordering::Relaxed);
@@ -84,8 +84,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Takes out the units that are not wanted, and lets the others go on by their plans. Returns
-    /// those that were taken out, the plans that nothing runs by, and whether all could go on.
+    /// Removes the units that are not wanted, and gives the others their new plans. Returns the
+    /// removed units, the plans without a unit, and whether all others could take their plans.
     fn compare(&self, plans: Vec<Plan>) -> (Vec<Unit>, Vec<Plan>, Result<(), String>) {
         let program: Arc<dyn Program> = self.units.clone();
         let mut units = lock(&self.units.list);
@@ -116,7 +116,7 @@ impl Supervisor {
             if let Key::Source(_, settings) = &plan.key
                 && settings.inventory.is_none()
             {
-                // What an inventory said that is gone.
+                // The inventory is no longer in the settings: forget what it said.
                 self.inventory.set(Inventory::default());
             }
             let unit = plan.start(&around)?;
@@ -125,8 +125,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Sends what perijove knows of itself through every output, and to a Prometheus that is
-    /// written to what a scrape gives; those that are asked for it tell it then.
+    /// Sends perijove's own metrics through every output, and those that a scrape adds through
+    /// remote write. Outputs that are scraped get them at the scrape.
     pub fn report(&self, scratch: &mut Vec<u8>) {
         let mut outputs = self.outputs();
         outputs.retain(|output| output.latest.is_none());
@@ -167,7 +167,7 @@ impl Units {
         outputs.collect()
     }
 
-    /// What perijove knows of itself: of each router that is wanted, and of itself in the end.
+    /// perijove's own points: those about each router that is wanted, and then those about itself.
     fn points(&self, wanted: &Wanted, for_prometheus: bool) -> Vec<(String, u64, Points)> {
         let time_ns = now_ns();
         let (mut found, mut itself, mut machine) = (Vec::new(), Points::default(), None);
@@ -254,7 +254,7 @@ impl Program for Units {
                 && wanted.has_target(status.name())
             {
                 let (wanted, done) = (wanted.clone(), done.clone());
-                // A router that is being stopped has nobody to take it.
+                // A router that is being stopped takes no more requests.
                 let _ = asks.send(Ask { wanted, made, age_min, until, done });
             }
         }

@@ -23,18 +23,18 @@ use crate::poll::{Ask, RouterPoller};
 use crate::serve::Program;
 use crate::serve::prometheus::{Mode, Prometheus};
 
-/// What a unit is made from: two that are made from the same do the same.
+/// What a unit is made from: two units with the same key do the same.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Key {
-    /// Without what only its sink looks at.
+    /// Without the settings that only its sink uses.
     Output(config::Output),
     /// A source of the machine's dependency map.
     Source(&'static str, source::Settings),
-    /// And the outputs that it keeps its place in.
+    /// With the outputs for which it records how far it got.
     Federation(federate::Settings, Vec<config::Output>),
     Router {
         router: Router,
-        /// It is polled only when somebody asks.
+        /// Whether it is polled only on request (scrape mode).
         waits: bool,
     },
 }
@@ -49,7 +49,7 @@ impl Key {
     }
 }
 
-/// A unit that the settings want; what can fail without starting it has been tried.
+/// A unit that the settings want; everything that can fail before it is started has been tried.
 pub struct Plan {
     pub key: Key,
     ready: Ready,
@@ -114,7 +114,7 @@ pub struct Unit {
     done: Done,
 }
 
-/// What others see of a unit.
+/// The part of a unit that others see.
 pub enum Part {
     Output {
         output: Arc<Output>,
@@ -130,7 +130,7 @@ pub enum Part {
     Router(Arc<RouterStatus>, Sender<Ask>),
 }
 
-/// Is closed by a thread that ends.
+/// Closed when the thread ends.
 type Done = Receiver<()>;
 
 fn spawn(name: &str, how: Confine, run: impl FnOnce() + Send + 'static) -> Result<Done, String> {
@@ -220,7 +220,7 @@ fn start_output(
     let (done, listener) = match end {
         End::Listener(mut listener) => {
             listener.start(&around.program)?;
-            // It has no other thread to wait for.
+            // There is no other thread to wait for.
             (mpsc::channel().1, Some(listener))
         }
         End::Sink(sink) => {
@@ -248,7 +248,7 @@ fn start_federation(
     let (settings, theirs, stop, patience) =
         (settings.clone(), status.clone(), stop.clone(), around.patience);
     let run = move || {
-        // After a panic another one goes on from what was noted.
+        // After a panic, a new feed goes on from the recorded progress.
         let feed = || Feed::new(&settings, outputs.clone(), theirs.clone());
         let run = || match first.take().map_or_else(feed, Ok) {
             Ok(feed) => feed.run(&stop, patience),
@@ -287,8 +287,8 @@ impl Unit {
         matches!(self.key, Key::Output(_))
     }
 
-    /// Goes on by a plan with the same key: an output may get another sink, or another listener for
-    /// what it keeps.
+    /// Takes a plan with the same key: an output may get another sink, or another listener for the
+    /// points that it keeps.
     pub fn go_on(&mut self, plan: Plan, program: &Arc<dyn Program>) -> Result<(), String> {
         if let (Part::Output { output, config, kafka, listener }, Ready::Output(new, parts)) =
             (&mut self.part, plan.ready)
@@ -341,7 +341,7 @@ impl Ending {
         };
         drop(listener);
         if self.done.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
-            // It hangs in a write: what it holds is kept if there is a spool.
+            // It hangs in a write: its queue is kept only if there is a spool.
             output.queue.abandon();
         }
         output.queue.close_spool();

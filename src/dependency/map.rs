@@ -1,13 +1,13 @@
-//! Dependencies out of sockets.
+//! Makes dependencies from sockets.
 //!
 //! A connection is a *downstream* dependency if its local end is one that a socket here listens on:
-//! somebody depends on us. Any other is an *upstream* one: we depend on somebody. The listener must
-//! be of the same protocol and address; a port alone says nothing.
+//! a peer depends on us. Any other is an *upstream* one: we depend on a peer. The listener must be
+//! of the same protocol and address; the port alone does not decide.
 //!
-//! A TIME_WAIT socket is what is left of a connection, and nobody's. It names a downstream while
-//! somebody still listens, and an upstream where its ports say who called whom: a port of the range
-//! that the kernel gives to callers here, and one there that no system gives to them. It never
-//! takes a live row's place.
+//! A TIME_WAIT socket remains of a closed connection, and belongs to no process. It counts as a
+//! downstream while a socket still listens, and as an upstream only if its ports show which side
+//! was the client: the local port is in the kernel's ephemeral range, and the remote port is one
+//! that no system uses as an ephemeral port. It never replaces the row of a live connection.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,17 +20,17 @@ use crate::base::prefix::Prefix;
 use crate::dependency::{Endpoint, Protocol, Socket, State};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 
-/// What IANA gives to callers; Linux's own range is a setting of the kernel.
+/// IANA's ephemeral ports; Linux's own range is a setting of the kernel.
 pub const EPHEMERAL: RangeInclusive<u16> = 49152..=65535;
 
-/// No system gives lower ones to callers, unless somebody told it to: FreeBSD begins here.
+/// No system uses lower ports as ephemeral ports by default: FreeBSD's range begins here.
 const CALLERS_MIN: u16 = 10_000;
 
 /// The addresses of the machine that the sockets are of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Own {
     pub addresses: HashSet<IpAddr>,
-    /// The one that stands for the machine; none if it has but a loopback.
+    /// The one that stands for the machine; `None` if it has only loopback addresses.
     pub primary: Option<IpAddr>,
 }
 
@@ -44,15 +44,15 @@ impl Own {
 pub struct Rules<'a> {
     pub inventory: &'a Inventory,
     pub own: &'a Own,
-    /// Whether UDP counts.
+    /// Whether UDP is included.
     pub udp: bool,
-    /// Whether what the machine asks of itself counts as upstream.
+    /// Whether connections of the machine with itself count as upstream.
     pub loopback: bool,
     /// Connections from or to these addresses are left out, and what listens on them.
     pub ignore: &'a [Prefix],
-    /// The ports that the kernel gives to those who call.
+    /// The kernel's ephemeral ports.
     pub ephemeral: RangeInclusive<u16>,
-    /// No more rows than that.
+    /// The most rows to make.
     pub rows_max: usize,
 }
 
@@ -148,7 +148,8 @@ type Listeners<'a> = HashMap<(Protocol, u16), Vec<&'a Socket>>;
 pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
     let mut found = Dependencies::default();
     let mut listeners = Listeners::new();
-    // Both ends of what the machine asks of itself are here, whatever its interfaces say.
+    // A connection of the machine with itself has both ends in the table, whatever addresses it
+    // uses.
     let mut ends = HashSet::new();
     for socket in sockets.iter().filter(|socket| rules.counts(socket)) {
         if socket.state != State::Listening {
@@ -161,7 +162,7 @@ pub fn map<'a>(sockets: &'a [Socket], rules: &Rules<'a>) -> Dependencies<'a> {
     }
     // Many sockets make one row: names and inventory are looked up once for all of them.
     let mut seen = HashSet::new();
-    // What is over takes the room that what is not leaves.
+    // Closed connections get the room that live ones leave.
     let in_state = |state| sockets.iter().filter(move |socket| socket.state == state);
     for socket in in_state(State::Connected).chain(in_state(State::Waiting)) {
         if !rules.counts(socket) {
@@ -208,7 +209,7 @@ impl Rules<'_> {
         (self.udp || socket.protocol != Protocol::Udp) && !is_ignored
     }
 
-    /// Whether this end made the connection, as far as is known of one that is over.
+    /// Whether this end opened the connection, as far as the ports of a closed one show it.
     fn called(&self, socket: &Socket) -> bool {
         socket.state == State::Connected
             || self.ephemeral.contains(&socket.local.port)

@@ -1,9 +1,9 @@
-//! "Know your network dependencies": who this machine, or a router, talks to, which process does,
-//! how much, and what service that is.
+//! "Know your network dependencies": which peers this machine, or a router, talks to, which process
+//! does, how many bytes, and which service the peer is.
 //!
 //! * `inventory` says what service an address belongs to.
-//! * `exposition_text` and `netstat` read the text of others; `sockets` asks the kernel.
-//! * `map` makes dependencies of sockets, `traffic` of the byte counters of darkstat and
+//! * `exposition_text` and `netstat` read the output of other programs; `sockets` asks the kernel.
+//! * `map` makes dependencies from sockets, `traffic` from the byte counters of darkstat and
 //!   ebpf_exporter. Names and labels are planet-exporter's, whose dashboards work with them.
 //! * `enrich` names the peers in what routers report.
 //! * `source` runs them, each in a thread of its own.
@@ -49,7 +49,7 @@ pub enum State {
     /// A TCP socket that listens, or a UDP socket that takes datagrams from anyone.
     Listening,
     Connected,
-    /// TIME_WAIT: nobody's any more.
+    /// TIME_WAIT: it belongs to no process any more.
     Waiting,
 }
 

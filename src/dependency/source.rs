@@ -31,14 +31,14 @@ use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
 use crate::output::{self, Outputs, Patience};
 use crate::point::{Batch, Definition, Measurement, Points, Schema, gauge};
 
-/// What is asked.
+/// The settings of the map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The machine's name in every point.
     pub name: String,
     /// The address that stands for it, where it is not left to its interfaces and the inventory.
     pub address: Option<IpAddr>,
-    /// Bytes as gauges, which is what planet-exporter calls them.
+    /// Whether byte counters are gauges, as in planet-exporter.
     pub bytes_as_gauge: bool,
     pub host_interval: Duration,
     pub sockets: Option<SocketSettings>,
@@ -105,7 +105,7 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[&HOSTNAME];
 pub struct Found {
     /// Sockets, entries or peers.
     pub items: u64,
-    /// Those that did not fit, and the first of them.
+    /// Items that did not fit, and the first of them.
     pub rejected: u64,
     pub first_rejected: Option<String>,
     /// Rows beyond a limit.
@@ -127,7 +127,7 @@ pub struct State {
     said_dropped: Said,
 }
 
-/// A number that changes is logged again after this time at the earliest.
+/// A number that keeps changing is logged at most once in this time.
 const SAID_FOR: Duration = Duration::from_secs(600);
 
 /// A number that was logged, and when.
@@ -271,7 +271,7 @@ impl Source {
             due += self.interval;
             let late = Instant::now().saturating_duration_since(due);
             if !late.is_zero() {
-                // Ticks that passed meanwhile are not made up for.
+                // Ticks that passed meanwhile are skipped.
                 let skipped = (late.as_nanos() / self.interval.as_nanos()) as u32 + 1;
                 due += self.interval * skipped;
                 lock(&self.status.state).skipped_ticks += u64::from(skipped);
@@ -355,7 +355,7 @@ impl Source {
     }
 }
 
-/// Hands points on where they make a batch.
+/// Emits the points once they make a batch.
 fn hand_on(points: &mut Points, full: &mut dyn FnMut(&mut Points)) {
     if points.bytes() >= BATCH_BYTES {
         full(points);

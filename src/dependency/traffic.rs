@@ -1,4 +1,4 @@
-//! Bytes for each peer, out of what darkstat and ebpf_exporter count.
+//! Bytes for each peer, from the counters of darkstat and ebpf_exporter.
 //!
 //! A peer's rows are added up: darkstat has one for each interface, ebpf_exporter one for each
 //! process and port, and the labels have neither.
@@ -17,7 +17,7 @@ use crate::point::{Definition, Field, Measurement, Points, Schema, counter, gaug
 pub enum Direction {
     Ingress,
     Egress,
-    /// darkstat says neither.
+    /// darkstat reports neither.
     Unknown,
 }
 
@@ -198,7 +198,7 @@ impl Traffic {
     }
 }
 
-/// darkstat speaks for the peer: what it sent comes in here.
+/// darkstat counts from the peer's side: what the peer sent is ingress here.
 fn darkstat_direction(dir: Option<&str>) -> Direction {
     match dir {
         Some("out") => Direction::Ingress,

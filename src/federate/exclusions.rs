@@ -1,4 +1,4 @@
-//! What of the fleet's traffic and dependencies is left out. Pure.
+//! Which of the fleet's traffic and dependencies are left out. Pure.
 
 use std::net::IpAddr;
 

@@ -1,10 +1,10 @@
 //! Writes window after window, and remembers how far each output got.
 //!
-//! An output has a window when its queue holds none of its points any longer: they were delivered,
-//! or are on disk. Only then is the window done and noted; one that was under way when the program
-//! ended is asked for again and written again, the same points under the same time. An output that
-//! does not get on is given no further windows, holds up no other, and is caught up from
-//! Prometheus when it works again.
+//! A window is done for an output when the output's memory holds none of its points any longer:
+//! they were delivered, or are on disk. Only then is it recorded. A window that was under way when
+//! the program ended is asked for and written again, with the same points and times. An output that
+//! makes no progress gets no further windows and holds up no other; when it works again, what it
+//! lacks is asked of Prometheus again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,16 +26,16 @@ const RETRY: Backoff = Backoff { first: Duration::from_secs(2), longest: Duratio
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a full queue may hold up a window.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an output is left alone that dropped what it was given.
+/// How long an output that dropped points gets no further windows.
 const DROPPED_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is looked whether points were delivered.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How far one output got with one job.
 struct Place {
-    /// Up to there points were put into its queue.
+    /// The time up to which points were put into its queue.
     sent: u64,
-    /// Up to there they were delivered, or are on disk.
+    /// The time up to which they were delivered, or are on disk.
     done: u64,
     /// What is in between: how many points its queue had ever got when a window was in it whole,
     /// and the window's end.
@@ -53,7 +53,7 @@ struct Running {
 }
 
 impl Running {
-    /// Whether the last question failed.
+    /// Whether the last query failed.
     fn has_failed(&self) -> bool {
         self.retry.is_some_and(|(_, failures)| failures > 0)
     }
@@ -65,7 +65,7 @@ pub struct Feed {
     outputs: Vec<Arc<Output>>,
     status: Arc<FederateStatus>,
     jobs: Vec<Running>,
-    /// That nothing can be remembered was said.
+    /// Whether it was logged that progress cannot be recorded.
     said_forgetful: bool,
     scratch: Vec<u8>,
 }
@@ -93,7 +93,7 @@ impl Feed {
             |done: u64| if done <= now { done } else { windows.last_end(at).unwrap_or(at) };
         let place = |job: &Job, output: &Arc<Output>| {
             let key = (job.name().to_string(), output.name.to_string());
-            // Those who ask for the latest have no use for the rest.
+            // An output that serves the latest points has no use for older windows.
             let known = known.get(&key).filter(|_| output.latest.is_none());
             let done = known.map_or(present, |done| believed(*done));
             let dropped = output.queue.level().dropped;
@@ -230,7 +230,7 @@ impl Feed {
         }
     }
 
-    /// Asks about a window and writes its points to those that lack them. False if it failed.
+    /// Queries a window and writes its points to the outputs that lack them. False if it failed.
     fn write(&mut self, job: usize, window: Window, receivers: &[usize]) -> bool {
         let running = &mut self.jobs[job];
         let name = running.job.name();
@@ -327,7 +327,7 @@ impl Feed {
 
     fn save(&mut self) {
         let path = &self.settings.progress_file;
-        // What belongs to jobs and outputs that are switched off now stays.
+        // Progress of jobs and outputs that are switched off now is kept.
         let mut progress = progress::load(path).unwrap_or_default();
         for Running { job, places, .. } in &self.jobs {
             for (place, output) in places.iter().zip(&self.outputs) {

@@ -1,5 +1,5 @@
-//! What is asked, and the points that come of it. Measurements, tags and fields are
-//! planet-federator's, so that dashboards made for it go on working.
+//! The queries, and the points that are made from their answers. Measurements, tags and fields are
+//! planet-federator's, so that dashboards made for it keep working.
 
 use super::answer::Series;
 use super::exclusions::Exclusions;
@@ -78,7 +78,7 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[
     &DOWNSTREAM,
 ];
 
-/// A question and what becomes of its answer.
+/// A query and what is made from its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     Traffic,
@@ -141,7 +141,7 @@ pub struct Asking<'a> {
     pub rows_max: usize,
 }
 
-/// What a job has found: nothing was handed on yet.
+/// A job's result; no points were emitted yet.
 pub enum Found {
     Traffic(&'static [&'static Measurement<f64>; 3], RollUp<5>),
     Dependencies(&'static Measurement<f64>, RollUp<7>),
@@ -288,7 +288,7 @@ fn join(first: &str, second: &str) -> String {
     format!("{first}{separator}{second}")
 }
 
-/// For each row there may be so much of labels that no other row has.
+/// The most bytes of labels for a row, on average, that it shares with no other row.
 const ROW_TEXT_BYTES_MAX: usize = 256;
 
 fn limit(size: Size, rows_max: usize) -> Result<(), String> {
@@ -368,7 +368,7 @@ impl Found {
     }
 }
 
-/// Points that are handed on together.
+/// Points that are emitted together.
 const BATCH_POINTS: usize = 500;
 
 struct Batches<'a> {

@@ -1,5 +1,5 @@
 //! Federation: asks Prometheus for the dependencies and the traffic of a fleet, rolls them up by
-//! service, and hands them on as points.
+//! service, and writes them as points.
 //!
 //! * `cron` and `windows` say which windows of time there are; the time is an argument.
 //! * `query` asks Prometheus, `answer` reads what it says while it comes.

@@ -60,7 +60,7 @@ impl Client {
         if let Some(authorization) = login.header() {
             request = request.header("Authorization", authorization.expose());
         }
-        // Prometheus shall not go on for somebody who has left.
+        // So that Prometheus stops when nothing waits for the answer any more.
         let form = [
             ("query", expression),
             ("time", &format!("{}.{:03}", at / 1000, at % 1000)),

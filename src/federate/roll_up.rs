@@ -122,7 +122,7 @@ pub struct Size {
 /// What a counter grew by in a window, from samples (seconds, value) before, in and behind it. What
 /// it grew by between two samples is shared out evenly over the time between them, so that windows
 /// side by side add up to exactly what the counter grew by, however far apart its samples are. A
-/// counter that falls has begun again at 0. `None` where no two samples tell of the window.
+/// counter that falls has been reset to 0. `None` if no two samples cover any of the window.
 pub fn growth(samples: &[(f64, f64)], window: Window) -> Option<f64> {
     let (start, end) = (window.start as f64 / 1000.0, window.end as f64 / 1000.0);
     let mut growth = None;

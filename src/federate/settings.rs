@@ -16,6 +16,6 @@ pub struct Settings {
     pub exclusions: exclusions::Exclusions,
     pub matchers: String,
     pub rows_max: usize,
-    /// Where it is remembered how far the outputs got.
+    /// The file that records how far the outputs got.
     pub progress_file: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! What is known of federation: its thread writes it, others read it.
+//! The status of federation: its thread writes it, others read it.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

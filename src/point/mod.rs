@@ -225,8 +225,8 @@ impl<T> Schema for Definition<T> {
     }
 }
 
-/// What outputs call the router, the collector and the time, what Prometheus reads in names, and what
-/// the inventory says of a peer.
+/// What outputs call the router, the collector and the time, what Prometheus reads in names, and
+/// what the inventory says of a peer.
 const RESERVED_LABELS: &[&str] = &[
     "target",
     "host",

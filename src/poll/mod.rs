@@ -1,4 +1,4 @@
-//! Asks one router: keeps its session, polls the collectors that are due, hands on their points.
+//! Polls one router: keeps its session, polls the collectors that are due, and emits their points.
 
 pub mod schedule;
 pub mod mastership;
@@ -49,9 +49,9 @@ pub fn connect(router: &Router) -> Result<Session, netconf::Error> {
     Session::open(transport, &router.limits, timeout)
 }
 
-/// Why an RPC came to nothing.
+/// Why an RPC failed.
 enum Broken {
-    /// Not a byte of a reply came.
+    /// Not a single byte of a reply came.
     Unanswered(String),
     Failed(String),
     NoSession(String),
@@ -64,34 +64,34 @@ impl Broken {
     }
 }
 
-/// A router, its session, and what was learnt of it.
+/// A router, its session, and what is known about it.
 pub struct RouterPoller {
     router: Router,
     session: Option<Session>,
     /// After failures: not before then, and how many there were.
     reconnect: Option<(Instant, u32)>,
     last_error: String,
-    /// Whether the Routing Engine is the master, as last heard; else why that is not known.
+    /// Whether the Routing Engine was the master when last asked, or why that is not known.
     mastership: Result<bool, String>,
-    /// RPCs that the router does not know, in what words, and until when not to ask again.
+    /// RPCs that the router does not know, its error text, and until when not to ask again.
     unsupported: HashMap<String, (Instant, String)>,
     /// Where raw replies are saved: for `record`.
     pub record: Option<PathBuf>,
     pub status: Arc<RouterStatus>,
-    /// What is known of addresses.
+    /// What the inventory says of addresses.
     inventory: Shared,
     outputs: Outputs,
 }
 
-/// Somebody waits for a poll.
+/// A request for a poll, from a scrape that waits for it.
 pub struct Ask {
     pub wanted: Wanted,
     pub made: Instant,
-    /// A collector that was polled so shortly before is not polled again.
+    /// A collector whose last poll is not older than this is not polled again.
     pub age_min: Duration,
-    /// Nobody waits any longer.
+    /// When the scrape stops waiting.
     pub until: Instant,
-    /// Is dropped when it is done.
+    /// Dropped when the poll is done.
     pub done: Sender<()>,
 }
 
@@ -136,8 +136,8 @@ impl RouterPoller {
     pub fn run_when_asked(mut self, outputs: &Outputs, asks: &Receiver<Ask>) {
         self.outputs = outputs.clone();
         let mut ended: Vec<Option<Instant>> = vec![None; self.router.collectors.len()];
-        // Asked for in vain, so that the next poll is theirs too: else those who always come while
-        // the router rests from another's poll would never have one.
+        // Collectors that were asked for while the router rested: they are part of the next poll.
+        // Otherwise a scrape that always comes during that rest would never get a poll.
         let mut owed = vec![false; ended.len()];
         let mut rest_until = Instant::now();
         loop {
@@ -166,7 +166,7 @@ impl RouterPoller {
         self.close();
     }
 
-    /// How long it waited for outputs, which is not the router's doing.
+    /// How long the poll waited for outputs, which does not count as the router's time.
     fn poll_or_stand_by(&mut self, due: &[usize]) -> Duration {
         // Not kept between polls: there may be hundreds of routers.
         let mut scratch = Vec::new();
@@ -214,7 +214,7 @@ impl RouterPoller {
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
-            // One that is always due has to hear of the end, too.
+            // A poller that is always due must notice the end, too.
             if matches!(stop.try_recv(), Err(TryRecvError::Disconnected)) {
                 break;
             }
@@ -228,9 +228,9 @@ impl RouterPoller {
         self.close();
     }
 
-    /// Whether to poll: always, but for a Routing Engine that is to be quiet while it is the
-    /// backup. What was heard last holds while it cannot be asked; one that never could tell
-    /// polls, and says so.
+    /// Whether to poll: always, unless `master_only` is set and this Routing Engine is the backup.
+    /// While the router cannot be asked, its last answer holds. If it never gave one, it is polled,
+    /// and that is logged.
     fn is_master(&mut self) -> bool {
         if !self.router.master_only {
             return true;
@@ -342,7 +342,7 @@ impl RouterPoller {
 
     fn finish(&mut self, work: &mut Work, outputs: &[Arc<Output>], emit: &mut dyn FnMut(&Batch)) {
         let outcome = work.outcome.as_ref().unwrap_or(&Outcome::Data);
-        // What takes all replies to make would be wrong if one of them is missing.
+        // Points that are made from all replies would be wrong if one of them is missing.
         if outcome.failure().is_none() {
             let before = work.points.len();
             work.points.set_re_name("");
@@ -457,7 +457,7 @@ impl RouterPoller {
             let read = read_reply(reply, &mut taking, &router.limits, &mut deliver);
             read.map_err(|err| Broken::Failed(err.to_string()))
         };
-        // After a bug in a collector the session is in the middle of a reply.
+        // After a panic in a collector, the session is in the middle of a reply.
         let (result, broke) = match panics::caught(&mut read) {
             Ok(result) => (result, false),
             Err(why) => (Err(Broken::Failed(why)), true),

@@ -19,7 +19,7 @@ pub struct Router {
     pub master_only: bool,
     /// Which Routing Engine that is, where it cannot be told from the reply.
     pub re_slot: Option<u32>,
-    /// Whether points of a peer get what the inventory knows of it.
+    /// Whether points of a peer get the tags that the inventory has for it.
     pub enrich: bool,
 }
 

@@ -3,11 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-/// However long a poll took, the router is asked again after that.
+/// However long a poll took, the router rests no longer than this.
 const REST_LONGEST: Duration = Duration::from_secs(600);
 
-/// How long to leave a router alone after a poll that took so long, for polls to take no more than
-/// that share of the time, 0 to 1.
+/// How long a router must rest after a poll of this length, so that polls take no more than this
+/// share (0 to 1) of the time.
 pub fn rest(spent: Duration, share_max: f64) -> Duration {
     let rest = spent.as_secs_f64() * (1.0 / share_max - 1.0);
     Duration::from_secs_f64(rest.min(REST_LONGEST.as_secs_f64()))
@@ -45,7 +45,7 @@ pub struct Schedule {
     slots: Vec<Slot>,
     /// The share of wall time that polls may take, 0 to 1.
     share_max: f64,
-    /// After a poll the router is left alone until then.
+    /// Until when the router rests after a poll.
     rest_until: Instant,
 }
 
@@ -116,7 +116,7 @@ impl Schedule {
         self.slots.iter().map(|slot| slot.due).min().map(|due| due.max(self.rest_until))
     }
 
-    /// A poll took so long: the router rests until its share of time is kept again.
+    /// Notes how long a poll took: the router rests until its share of the time is kept again.
     pub fn rest(&mut self, spent: Duration, now: Instant) {
         self.rest_until = now + rest(spent, self.share_max);
     }

@@ -214,7 +214,7 @@ impl RouterStatus {
     pub fn exporter_points(&self, wanted: &Wanted, points: &mut Points) {
         let is_up = lock(&self.session).up;
         let collectors = lock(&self.collectors);
-        // A session that ends while nothing is asked says nothing of the router, and neither does
+        // A session that ends while it is idle does not mean that the router is down, nor does
         // a request that is not sent because the router does not know it.
         let good = |status: &&CollectorStatus| matches!(status.outcome, Some(Outcome::Data));
         let polled = || collectors.iter().filter(|status| status.outcome.is_some());

@@ -1,5 +1,5 @@
-//! Values of a tag that try to end it and to begin another one, as the encoder writes them: not part
-//! of `common`, which shares no code with the program.
+//! Values of a tag that try to end it and to begin another one, as the encoder writes them: not
+//! part of `common`, which shares no code with the program.
 
 use perijove::output::line_protocol::LineProtocol;
 use perijove::point::{Batch, Definition, Measurement, Points, counter};

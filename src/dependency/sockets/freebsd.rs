@@ -45,7 +45,7 @@ const DTYPE_SOCKET: u16 = 2;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 28;
 
-/// A socket and its address in the kernel; 0 of one that nobody has any more.
+/// A socket and its address in the kernel; 0 if no process has it any more.
 type Found = (Socket, u64);
 
 fn u16_at(record: &[u8], at: usize) -> Option<u16> {
@@ -104,7 +104,7 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
     let number = if protocol == Protocol::Tcp { 6 } else { 17 };
     let kernel_address = u64_at(xsocket, XSO_SO)?;
     let family = u32_at(xsocket, XSO_FAMILY)?;
-    // What has no socket any more says nothing of it.
+    // A record without a socket has all zeroes in its place.
     if kernel_address != 0
         && (length == 0
             || u32_at(xsocket, XSO_PROTOCOL)? != number
@@ -154,7 +154,7 @@ fn is_v4(inner: &[u8], family: u32, addresses: &[u8]) -> bool {
         before == [0; 12] && !matches!(last, [0, 0, 0, 0 | 1])
     };
     match flags & (INP_IPV4 | INP_IPV6) {
-        // A kernel that does not say so.
+        // A kernel that does not report it.
         0 => family == AF_INET || addresses.as_chunks().0.iter().any(is_short),
         flags => flags == INP_IPV4,
     }
@@ -247,7 +247,7 @@ mod kernel {
             }
             let mut processes = HashMap::new();
             for (address, process) in owners(&get(c"kern.file")?)? {
-                // The eldest has it; the first process of all has it for others.
+                // The oldest process owns it; the first process holds sockets only for others.
                 let older = |have: &u32| *have == 1 || process < *have && process != 1;
                 let have = processes.entry(address).or_insert(process);
                 if older(have) {

@@ -1,8 +1,9 @@
-//! Linux: `/proc/net/{tcp,tcp6,udp,udp6}` for sockets, `/proc/PID/fd` for whose they are.
+//! Linux: `/proc/net/{tcp,tcp6,udp,udp6}` for sockets, `/proc/PID/fd` for their owners.
 //!
-//! Whose a socket is is kept from one reading to the next, for finding it costs a system call for
-//! each descriptor of a process. Processes are looked into only while there are sockets whose owner
-//! is not known yet, those that had sockets last time first, so that most are never touched.
+//! The owner of a socket is kept from one reading to the next, because finding it costs a system
+//! call for each descriptor of a process. Processes are looked into only while there are sockets
+//! whose owner is not known yet, those that had sockets last time first, so that most are never
+//! touched.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -24,7 +25,7 @@ const OWNER_READINGS: u32 = 20;
 
 pub struct Linux {
     proc: PathBuf,
-    /// The process that has a socket, by its inode; none where nobody who can be seen has it.
+    /// The process that owns a socket, by its inode; `None` if no visible process owns it.
     owners: HashMap<u64, Option<u32>>,
     readings: u32,
 }
@@ -80,7 +81,7 @@ impl Linux {
             let folder = proc.join(process.to_string());
             names.entry(process).or_insert_with(|| process_name(&folder)).clone()
         };
-        // What a process that has ended had may be another's now.
+        // The sockets of a process that has ended may belong to another one now.
         self.owners.retain(|inode, owner| {
             wanted.contains_key(inode) && owner.is_none_or(|process| name_of(process).is_some())
         });
@@ -140,7 +141,8 @@ impl Linux {
 /// Where systemd starts services by their sockets, it has these.
 const FIRST: u32 = 1;
 
-/// A socket that several processes have is the eldest's, and the first process's last of all.
+/// A socket of several processes belongs to the oldest; to the first process only if no other has
+/// it.
 fn eldest_first(processes: &mut [u32]) {
     processes.sort_unstable_by_key(|process| if *process == FIRST { u32::MAX } else { *process });
 }

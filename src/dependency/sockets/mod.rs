@@ -38,7 +38,7 @@ impl Sockets {
         self.system.read(udp)
     }
 
-    /// The ports that the kernel gives to those who call.
+    /// The kernel's ephemeral ports.
     pub fn ephemeral(&self) -> RangeInclusive<u16> {
         self.system.ephemeral()
     }
