@@ -176,7 +176,7 @@ fn packaged_prometheus(port: u16, planet: u16) -> Prometheus {
     let settings = read(&packaging("prometheus/prometheus.yml"))
         .replace("- alerts.yml", &format!("- {alerts}"))
         .replace("127.0.0.1:9326", &format!("127.0.0.1:{port}"))
-        .replace("30s", "1s");
+        .replace("30s", "2s");
     let dependencies = format!(
         "  - job_name: planet\n    scrape_interval: 1s\n\
          \x20   static_configs:\n      - targets: ['127.0.0.1:{planet}']\n"
