@@ -89,7 +89,7 @@ mod tests {
         fs::create_dir(&directory).unwrap();
         let path = directory.join("lock");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        // One of an earlier version that others could open is mended.
+        // The lock file of an earlier version, which others could open, is repaired.
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         let held = hold(&directory, "lock").unwrap();

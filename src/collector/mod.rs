@@ -95,7 +95,7 @@ fn read_item<C, I: Item<C>>(
     Ok(())
 }
 
-/// A collector in the registry: what it states of itself, its type forgotten.
+/// A collector in the registry: its declarations, without its type.
 pub struct Entry {
     pub name: &'static str,
     pub help: &'static str,

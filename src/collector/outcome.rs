@@ -78,8 +78,8 @@ impl Outcome {
     }
 }
 
-/// Which of a collector's queries the router answered, if only with an empty list: what is counted
-/// in the replies to the others was counted by nobody.
+/// Which of a collector's queries the router answered, if only with an empty list. Counts from
+/// the replies to the other queries are unknown, not 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answered {
     answered: u64,

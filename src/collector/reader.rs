@@ -148,7 +148,7 @@ const ERRORS_MAX: usize = 16;
 /// So much is kept of the words of one.
 const ERROR_TEXT_BYTES_MAX: usize = 512;
 
-/// Points are handed on when a batch has this many bytes, so that a reply of any size is read in
+/// Points are emitted when a batch has this many bytes, so that a reply of any size is read in
 /// little memory.
 pub const BATCH_BYTES: usize = 64 << 10;
 

@@ -63,7 +63,7 @@ pub fn read(
     }
 }
 
-/// The error that an answer consists of, in Prometheus's words or whoever's stands before it.
+/// The error that an answer consists of, in the words of Prometheus or of a proxy before it.
 pub fn error_words(body: &str) -> String {
     #[derive(serde::Deserialize)]
     struct Words {

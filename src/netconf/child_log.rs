@@ -17,8 +17,8 @@ const LINE_BYTES_MAX: usize = 1000;
 /// So many lines of a child are logged in a `PERIOD`; the others are counted.
 const LINES_MAX: u32 = 50;
 const PERIOD: Duration = Duration::from_secs(60);
-/// A child that says more in a period is read only so often, a buffer each time: it goes on, and
-/// costs next to nothing.
+/// A child that writes more than that is read only at this interval, one buffer each time: it is
+/// not blocked for good, and costs next to nothing.
 const BYTES_MAX: usize = 64 << 10;
 const FLOOD_PAUSE: Duration = Duration::from_millis(20);
 const BUFFER_BYTES: usize = 16 << 10;
@@ -103,7 +103,7 @@ fn log_all(mut woken: UnixStream) {
             let is_open = match read {
                 Some(Ok(bytes @ 1..)) => {
                     child.lines.take(&buffer[..bytes], now, &mut |line| log::warn!("{line}"));
-                    // What others that it started may go on to say is no longer heard.
+                    // Output of processes that it started, and that still run, is not read.
                     !has_ended || bytes == BUFFER_BYTES
                 }
                 Some(Err(err)) if err.kind() == io::ErrorKind::Interrupted => true,

@@ -1,9 +1,9 @@
 //! The part of libssh2 that perijove uses, with limits that libssh2 lacks.
 //!
-//! libssh2 keeps every packet that nobody has asked for, however many come, and reads on while
+//! libssh2 keeps every packet that was not asked for, however many come, and keeps reading while
 //! there is data, past its own time limit. So a session here takes its memory from functions that
 //! count (`MEMORY_BYTES_MAX`), and reads its socket through a function that looks at the deadline
-//! and lets no call read more than `READ_BYTES_MAX` before it hands over what it has.
+//! and lets no call read more than `READ_BYTES_MAX` before it returns what it has.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;

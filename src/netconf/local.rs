@@ -34,7 +34,7 @@ pub fn end_all() {
 pub struct Local {
     program: String,
     child: Child,
-    /// How it has ended, once that is known.
+    /// Its exit status, once that is known.
     status: Option<ExitStatus>,
     socket: UnixStream,
     /// The last words of its standard error are logged when this goes.
@@ -86,7 +86,7 @@ fn limit(err: io::Error) -> io::Error {
 }
 
 impl Local {
-    /// Why nothing more comes.
+    /// Why no more data comes.
     fn ended(&mut self) -> io::Error {
         self.reap(|child| child.try_wait().ok().flatten());
         let status = self.status.map(|status| format!(" ({status})")).unwrap_or_default();

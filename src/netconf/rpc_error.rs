@@ -53,7 +53,7 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Whether it is told although there is data beside it.
+    /// Whether it is reported although there is data beside it.
     pub fn is_failure(self) -> bool {
         self >= Meaning::NotRunning
     }

@@ -15,7 +15,7 @@ use super::transport::{Error, Transport, time_left};
 use crate::base::secret::Secret;
 use crate::base::text::first_line;
 
-/// How to reach a router and prove who we are.
+/// How to reach a router and log in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub target: String,
@@ -74,7 +74,7 @@ const LEGACY_KEY_EXCHANGES: &str = ",diffie-hellman-group-exchange-sha1,\
                                     diffie-hellman-group14-sha1,diffie-hellman-group1-sha1";
 const LEGACY_MACS: &str = ",hmac-sha1";
 
-/// What to do where nobody listens on NETCONF's own port.
+/// Advice for a refused connection to NETCONF's own port.
 const NETCONF_HINT: &str = "; on the router: set system services netconf ssh, or here: port = 22";
 
 pub struct Ssh {
@@ -314,7 +314,7 @@ fn check_private_key(path: &Path) -> Result<bool, Error> {
     Ok(!body.starts_with(b"openssh-key-v1\0\0\0\0\x04none"))
 }
 
-/// What a router may send ahead. No router fills it faster than it is read, unless it is half the
+/// How much a router may send ahead. It does not limit throughput unless the router is half the
 /// world away.
 const WINDOW_BYTES: u32 = 256 << 10;
 const PACKET_BYTES: u32 = 32 << 10;

@@ -26,7 +26,7 @@ pub(super) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER)
 }
 
-/// Why there is no session, or no longer one. Whoever gets it opens another, later.
+/// Why there is no session, or no longer one. The caller opens another one later.
 #[derive(Debug)]
 pub struct Error(pub String);
 

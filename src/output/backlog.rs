@@ -1,7 +1,7 @@
-//! Records that wait in memory, oldest first, and whose they are.
+//! Records that wait in memory, oldest first, each with its source.
 //!
-//! Each source (a router, or the machine itself) has a fair share of the room: when something has
-//! to go, it is the oldest of a source that holds more than its share.
+//! Each source (a router, or the machine itself) has a fair share of the room: when records must be
+//! dropped, they are the oldest of a source that holds more than its share.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Instant;
 struct Segment {
     source: Arc<str>,
     bytes: Vec<u8>,
-    /// What stands before was taken already.
+    /// The bytes before this place were taken already.
     start: usize,
     points: u64,
     since: Instant,

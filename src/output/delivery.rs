@@ -13,7 +13,7 @@ use crate::base::panics;
 use crate::base::sync::lock;
 use crate::point::Batch;
 
-/// What an output has done.
+/// What an output has delivered, for its metrics.
 #[derive(Default)]
 pub struct Status {
     pub sent: AtomicU64,
@@ -32,10 +32,10 @@ pub struct Output {
     pub name: &'static str,
     pub encode: Encode,
     pub queue: Queue,
-    /// Of an output that keeps points instead of queueing records.
+    /// `Some` for an output that keeps points instead of queueing records.
     pub latest: Option<Arc<Latest>>,
     pub status: Status,
-    /// What it is to write to from now on.
+    /// The sink to write to from now on, if it was replaced.
     replacement: Mutex<Option<Box<dyn Sink>>>,
 }
 
@@ -50,7 +50,7 @@ impl Output {
         Output { name, encode, queue, latest, status, replacement }
     }
 
-    /// Writes elsewhere from the next try on, which is made at once; what is queued stays.
+    /// Replaces the sink. The next try uses the new one and is made at once; the queue is kept.
     pub fn replace_sink(&self, sink: Box<dyn Sink>) {
         *lock(&self.replacement) = Some(sink);
         self.queue.nudge();
@@ -145,8 +145,8 @@ const RETRY: Backoff =
     Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) };
 const SPOOL_STACK_BYTES: usize = 256 << 10;
 
-/// Writes what comes through the queue until it is closed, with a thread beside it for the spool.
-/// False if nobody reads any more.
+/// Writes what comes through the queue until it is closed, with a second thread for the spool.
+/// False if nobody reads the output any more.
 pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
     let queue = &output.queue;
     if !queue.has_spool() {
@@ -162,7 +162,7 @@ pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
     })
 }
 
-/// Tells the spool's thread that the output's is done, also by a panic.
+/// Tells the spool's thread that the output's thread has ended, also after a panic.
 struct Ended<'a>(&'a Queue);
 
 impl Drop for Ended<'_> {

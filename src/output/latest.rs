@@ -1,4 +1,4 @@
-//! The latest poll of each collector of each router, kept for those who come and ask.
+//! The latest poll of each collector of each router, kept for scrapes.
 //!
 //! Polls are kept as their points, a few flat lists for each batch, not as text: a series takes
 //! little more than its value. A poll's batches wait aside until it has ended and then replace
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::base::sync::lock;
 use crate::point::{Batch, Points};
 
-/// Where polls come further apart than their interval, for a router that is asked gently, they
-/// are kept longer, but as if it were that many intervals at most.
+/// Polls of a router that rests between them come further apart than their interval. They are kept
+/// longer, but as if the interval were longer by this factor at most.
 const INTERVALS_APART_MAX: u32 = 10;
 
 /// One poll of one collector.
@@ -25,7 +25,7 @@ pub struct Poll {
     /// Something is missing: an RPC of several, or a node's part of a reply.
     failed: bool,
     expires: Instant,
-    /// It is kept no longer; those who read it hold it alone.
+    /// It was replaced; only its readers still hold it.
     replaced: AtomicBool,
 }
 
@@ -34,7 +34,7 @@ impl Poll {
         bytes(&self.batches)
     }
 
-    /// Whether only those who read it still hold it.
+    /// Whether only its readers still hold it.
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Relaxed)
     }

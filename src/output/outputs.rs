@@ -1,4 +1,4 @@
-//! The outputs that there are now, for all who push to them.
+//! The list of outputs, shared by everything that pushes to them.
 
 use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,9 +9,9 @@ use crate::base::sync::{lock, wait};
 
 type List = Arc<[Arc<Output>]>;
 
-/// The list of outputs. It changes while those who push to it go on: who holds it for a poll is
-/// waited for, and who asks for it meanwhile waits until it has changed, so that no point goes to
-/// an output that has ended, or misses one that is about to start.
+/// The list of outputs. It can change while pollers run: the change waits for polls that hold the
+/// list, and polls that begin meanwhile wait for the change. So no point goes to an output that has
+/// ended, or misses one that is about to start.
 #[derive(Clone, Default)]
 pub struct Outputs(Arc<Shared>);
 
@@ -60,8 +60,8 @@ impl Outputs {
         Held { list: state.list.clone(), shared: &self.0 }
     }
 
-    /// Puts another list in its place: `make` makes it once nobody holds the old one, or at
-    /// `until`, when those who still hold it are not waited for.
+    /// Replaces the list: `make` makes the new one as soon as no poll holds the old one, and at
+    /// `until` in any case.
     pub fn change<T>(&self, until: Instant, make: impl FnOnce() -> (Vec<Arc<Output>>, T)) -> T {
         let mut state = lock(&self.0.state);
         state.is_changing = true;

@@ -5,8 +5,8 @@
 //!
 //! **Flow control.** While the output takes data, a poller that finds the queue half full waits for
 //! room, first come first served, outside every lock and no longer than its patience. An output
-//! that used up a poller's patience is *behind*: nobody waits for it until it has caught up. Of an
-//! output that is behind, fails or stalls, the oldest records go when the queue is full.
+//! that used up a poller's patience is *behind*: no poller waits for it until it has caught up. Of
+//! an output that is behind, fails or stalls, the oldest records go when the queue is full.
 //!
 //! **Spool.** What the output does not take in time goes to disk, in order, and what comes while
 //! there is something on disk follows it. Pollers have no part in it: the output's thread and a
@@ -40,9 +40,9 @@ pub struct Bounds {
     pub flush_interval: Duration,
 }
 
-/// An output that takes longer than this for a chunk lags: what waits is better off on disk.
+/// An output that takes longer than this for a chunk lags: its queue goes to disk.
 const LAG: Duration = Duration::from_secs(1);
-/// An output that takes longer than this for a chunk does not take data: nobody waits for it.
+/// An output that takes longer than this for a chunk stalls: no poller waits for it.
 pub const STALL: Duration = Duration::from_secs(5);
 /// How long a poller waits for the spool to take over.
 const SPOOL_PATIENCE: Duration = Duration::from_millis(250);
@@ -51,20 +51,20 @@ const SPOOL_RETRY: Duration = Duration::from_secs(1);
 /// A larger record is refused: it is no more than this part of the queue, so that one source
 /// cannot take the room of the others.
 const RECORD_SHARE: usize = 16;
-/// But one as large as this is never refused.
+/// A record of up to this size is never refused.
 const RECORD_BYTES_MIN: usize = 4 << 10;
 
-/// What goes on is logged that often.
+/// How often a condition that lasts is logged.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Where the chunk that is being sent is kept besides.
+/// Where the chunk that is being sent is also kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kept {
     /// Nowhere: lost if the program is killed.
     Nowhere,
     /// At the front of the spool.
     Spool,
-    /// It was in the spool and a limit dropped it there: as good as nowhere.
+    /// It was in the spool, where a limit dropped it: now it is in memory only.
     Dropped,
 }
 
@@ -86,7 +86,7 @@ struct State {
     dropped: u64,
     dropped_behind: u64,
     dropped_down: u64,
-    /// When that something was dropped was logged last.
+    /// When drops were last logged.
     logged: Option<Instant>,
     /// Nothing more comes; what is there may still be sent until then.
     closed: Option<Instant>,
@@ -111,14 +111,14 @@ struct State {
     spooled_bytes: u64,
 }
 
-/// The spool, and what was said of it.
+/// The spool, and what was logged about it.
 struct Disk {
     settings: spool::SpoolConfig,
     /// `None` until it can be opened, and at the end.
     spool: Option<Spool>,
     is_closed: bool,
     error: Option<String>,
-    /// That it cannot be synced was said.
+    /// Whether it was logged that it cannot be synced.
     unsynced_said: bool,
 }
 
@@ -163,14 +163,14 @@ impl State {
         self.is_unsynced = true;
     }
 
-    /// It is the turn of the poller that has waited longest.
+    /// Wakes the poller that has waited longest.
     fn wake_first(&self) {
         if let Some(turn) = self.waiting.front() {
             turn.notify_one();
         }
     }
 
-    /// There is nothing to wait for any more.
+    /// Wakes all pollers: there is nothing to wait for any more.
     fn wake_all(&self) {
         self.waiting.iter().for_each(|turn| turn.notify_one());
     }
@@ -181,7 +181,7 @@ pub struct Queue {
     bounds: Bounds,
     /// Held for operations in memory only.
     state: Mutex<State>,
-    /// Held while the disk is read or written; whoever takes both takes it first.
+    /// Held while the disk is read or written. A thread that takes both locks takes this one first.
     disk: Option<Mutex<Disk>>,
     /// The output's thread waits for `disk`: it goes first.
     writer_waits: AtomicBool,
@@ -308,8 +308,8 @@ impl Queue {
         waited
     }
 
-    /// From here on pollers wait, or the spool takes over. Above there is room for those who do not
-    /// wait.
+    /// The number of bytes from which on pollers wait, or the spool takes over. The rest is for
+    /// pollers that do not wait.
     fn mark(&self) -> usize {
         self.bounds.queue_bytes_max / 2
     }
@@ -340,12 +340,12 @@ impl Queue {
         (state, begun.elapsed())
     }
 
-    /// Until when one who began to wait then goes on, if nothing happens.
+    /// Until when a poller waits that began at `begun`, if nothing happens.
     fn worth_waiting_until(&self, state: &State, begun: Instant, now: Instant) -> Option<Instant> {
         if state.behind || state.closed.is_some() {
             return None;
         }
-        // Never for a slow disk.
+        // With a spool, not for long: no poller waits for a slow disk.
         match state.spooling && state.spool_works {
             true => Some(begun + SPOOL_PATIENCE),
             false => state.takes_until(now),
@@ -484,7 +484,7 @@ impl Queue {
         self.note_left(&mut state);
     }
 
-    /// The output does not get on: what waits is better off on disk.
+    /// The output makes no progress: what waits goes to disk.
     pub fn lag(&self) {
         {
             let mut state = lock(&self.state);
@@ -658,7 +658,7 @@ impl Queue {
         true
     }
 
-    /// At the end: to disk with it, or it is dropped and counted.
+    /// At the end: what is left goes to disk, or is dropped and counted.
     fn give_up(&self, disk: Option<&mut Disk>) {
         lock(&self.state).spooling = true;
         if let Some(disk) = disk {
@@ -703,7 +703,7 @@ impl Queue {
             }
             unsynced
         };
-        // Flash may take its time: nobody waits for it.
+        // Flash may be slow, so this holds no lock.
         let Some(unsynced) = unsynced else { return };
         let synced = unsynced.and_then(|unsynced| {
             let mut synced = Ok(());

@@ -1,4 +1,4 @@
-//! What an output states: how a batch is encoded, and how records are written once.
+//! What each output defines: how a batch is encoded, and how records are written once.
 
 use std::time::Duration;
 
@@ -39,9 +39,10 @@ pub enum Failure {
     Retry { after: Option<Duration>, why: String },
     /// Too many at once: try the halves.
     TooLarge { why: String },
-    /// One or more are wrong, and it is not said which: try the halves, drop what is left alone.
+    /// One or more are wrong, and the server does not say which: try the halves, and drop a record
+    /// that is refused by itself.
     Suspect { why: String },
-    /// So many were refused for good; the others are written.
+    /// This many were refused for good; the others are written.
     Refused { points: u64, why: String },
     /// Nobody will ever read them.
     Gone,

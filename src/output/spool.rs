@@ -1,16 +1,16 @@
 //! A log on disk of what an output has not acknowledged yet.
 //!
 //! A directory of segments, `00000001.log` and so on, each written once from front to back and
-//! deleted when all of it was delivered: kind to flash. A record is
+//! deleted when all of it was delivered, which is easy on flash. A record is
 //! `magic, length, CRC-32, points` (four bytes each, little endian) and its bytes; one that was
 //! damaged or cut short is passed over by looking for the next that is whole. `acknowledged` says
 //! how far the first segment was delivered, so that a restart repeats little.
 //!
-//! Every segment stays open: should the directory be deleted under it, what is in it can still be
-//! read, and what comes next goes into a new one.
+//! Every segment stays open: if the directory is deleted, its content can still be read, and new
+//! records go to a new directory.
 //!
-//! One program at a time uses a spool: it holds a lock on the directory. Its files are its user's
-//! to read, whatever the umask, and links are not followed.
+//! One program at a time uses a spool: it holds a lock on the directory. Only its own user can
+//! read the files, whatever the umask, and links are not followed.
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -39,9 +39,9 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 const SEGMENT_BYTES: u64 = 4 << 20;
 const SEGMENTS_MAX: u64 = 64;
 const ACKNOWLEDGED: &str = "acknowledged";
-/// A greater number is not one of ours: so many segments take a million years to write.
+/// A greater number is not a segment of ours: it would take a million years to get there.
 const NUMBER_MAX: u64 = 1 << 53;
-/// What is said of a spool that another program holds.
+/// The error for a spool that another program holds.
 pub const IN_USE: &str = "another perijove uses this spool";
 
 struct Segment {
@@ -148,7 +148,7 @@ impl Spool {
                     "{shown}: no record ends where {ACKNOWLEDGED} says that it was sent up to: it \
                      is sent from its start"
                 );
-                // Differs from what is true, and so is written anew.
+                // Differs from any true place, so that the file is written again.
                 spool.acknowledged_saved = at;
             }
         }
@@ -334,7 +334,7 @@ impl Spool {
         Ok(Some(Unsynced { files, from }))
     }
 
-    /// They could not all be synced, and are to be again.
+    /// Notes that they could not all be synced, and must be synced again.
     pub fn not_synced(&mut self, unsynced: &Unsynced) {
         let from = self.unsynced_from.unwrap_or(unsynced.from);
         self.unsynced_from = Some(from.min(unsynced.from));
@@ -400,7 +400,7 @@ fn is_same(file: &File, path: &Path) -> bool {
     matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
 }
 
-/// For a file of the spool: nobody else's to read, and no link.
+/// Options for a file of the spool: only its owner may read it, and links are not followed.
 fn options() -> OpenOptions {
     let mut options = File::options();
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW);

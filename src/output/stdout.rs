@@ -24,7 +24,7 @@ impl Sink for Stdout {
     }
 }
 
-/// Opened anew for each chunk, so that it can be rotated by moving it away.
+/// Opened again for each chunk, so that it can be rotated by moving it away.
 pub struct File {
     pub path: PathBuf,
 }

@@ -290,7 +290,7 @@ pub struct Points {
     re_name: String,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
-    /// What collectors left out of items since somebody took the count, and the first of it.
+    /// What collectors left out of items since the count was last taken, and the first of it.
     pub misfits: u64,
     pub first_misfit: Option<String>,
     seen: Seen,

@@ -306,7 +306,7 @@ impl RouterPoller {
     }
 
     /// Polls these collectors once. `emit` gets their points in batches, while replies arrive;
-    /// `outputs` are told when a collector's poll has ended.
+    /// `outputs` are notified when a collector's poll has ended.
     pub fn poll(
         &mut self,
         due: &[usize],

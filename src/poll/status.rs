@@ -83,7 +83,7 @@ static SESSION: Measurement<SessionStatus> = Measurement::new(|| Definition {
     ],
 });
 
-/// What junos_exporter says of itself, for Prometheus only, which scrapes it or is written to:
+/// junos_exporter's metrics about itself, for Prometheus only, by a scrape or by remote write:
 /// elsewhere it would be there twice.
 static UP: Measurement<CollectorStatus> = Measurement::new(|| Definition {
     name: "",

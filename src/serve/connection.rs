@@ -212,7 +212,7 @@ impl Reader {
         pace.waited + pace.waits_since.map_or(Duration::ZERO, |since| now - since)
     }
 
-    /// Ends the connection, whoever waits for it.
+    /// Ends the connection, whatever thread waits for it.
     pub fn cut(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
     }

@@ -1,14 +1,14 @@
-//! The door of the listener: one thread that accepts, and reads requests as they come, without
-//! waiting for anyone. A connection that says nothing costs a file descriptor; only a whole request
-//! gets a thread, for as long as it is answered.
+//! The door of the listener: one thread that accepts connections, and reads requests as they
+//! arrive, without waiting for any client. An idle connection costs a file descriptor; only a
+//! complete request gets a thread, for as long as it is answered.
 //!
-//! Who gives way when there is no room:
+//! Which connections give way when there is no room:
 //! * of the connections without a whole request, those of the address that has the most, first
 //!   those that were never let in, the oldest of them first, but none within `GRACE`: where all are
 //!   so young, the next one waits in the kernel's queue;
 //! * of the answers, those whose reader takes too little (`Reader::overdue`).
 //!
-//! Whole requests wait for their turn, and turns go round the addresses.
+//! Complete requests wait for their turn, and the addresses take turns.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ use crate::base::sys;
 
 /// Connections that have no whole request, or whose request waits for its turn.
 const WAITING_MAX: usize = 256;
-/// A new connection may take that long to say something, however many others come.
+/// A new connection may take this long to send something, however many others come.
 const GRACE: Duration = Duration::from_millis(250);
 /// A connection ends after so many requests, or when it is so old, whatever is asked for.
 const REQUESTS_MAX: u32 = 100;
@@ -44,7 +44,7 @@ const CHECKS_MAX: usize = 1;
 const DRAIN: Duration = Duration::from_secs(1);
 /// Connections that are accepted before those that have come get a look.
 const ACCEPTS_MAX: usize = 64;
-/// Out of file descriptors, most likely: a moment later there may be some.
+/// The pause after an accept that failed, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often slow readers are looked for while others wait.
 const LOOK: Duration = Duration::from_millis(100);
@@ -57,7 +57,7 @@ pub trait House: Send + Sync {
     fn takes_check(&self, request: &Request) -> bool;
     /// Answers; whether the client was let in.
     fn answer(&self, request: &Request, out: &mut Connection, manner: Manner) -> io::Result<bool>;
-    /// A connection was turned away for want of room.
+    /// Counts a connection that was refused for want of room.
     fn turned_away(&self);
 }
 
@@ -92,7 +92,7 @@ impl Bell {
     }
 }
 
-/// The answers that go on, as those see them who wait.
+/// The answers under way, as the door sees them.
 #[derive(Default)]
 pub struct Answers(Mutex<Vec<Arc<Answer>>>);
 
@@ -162,7 +162,7 @@ impl Door {
     }
 }
 
-/// The one who stands at the door.
+/// What the door's thread holds.
 struct Porter {
     door: Door,
     waiting: Vec<Waiting>,

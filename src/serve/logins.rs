@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 use crate::base::secret::Secret;
 use crate::base::sync::lock;
 
-/// Logins that were checked lately: bcrypt takes its time, on purpose.
+/// How many good logins are remembered: bcrypt is slow on purpose.
 const GOOD_MAX: usize = 64;
 
 pub struct Logins {
     /// Without any, everyone is let in.
     users: Vec<(String, Secret)>,
-    /// Of the dearest hash: what every check costs.
+    /// The cost of the most expensive hash: every check takes that long.
     cost: u32,
     /// Goes into each digest, so that a digest that leaks cannot be tried out elsewhere.
     key: [u8; 32],
@@ -113,7 +113,7 @@ fn cost(hash: &str) -> u32 {
     hash.get(4..6).and_then(|cost| cost.parse().ok()).unwrap_or_default()
 }
 
-/// Hashes a password for nothing.
+/// Hashes a password only to take the time.
 fn take_time(password: &str, cost: u32) {
     let nobodys = format!("$2b${cost:02}${}", ".".repeat(53));
     let _ = std::hint::black_box(bcrypt::verify(password, &nobodys));

@@ -1,4 +1,4 @@
-//! What others ask of perijove over HTTP.
+//! The HTTP listener, and what it needs of the program.
 
 pub mod http;
 pub mod logins;
@@ -12,9 +12,9 @@ use crate::point::Points;
 
 /// The program, as a listener sees it.
 pub trait Program: Send + Sync {
-    /// The routers' identities.
+    /// The routers' names.
     fn targets(&self) -> Vec<String>;
-    /// What perijove knows of itself now: the router that it is about, when, and points.
+    /// perijove's own points now: the router that they are about, the time, and the points.
     fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)>;
     /// Whether there is a collector, or a source of the dependency map, of that name.
     fn knows(&self, collector: &str) -> bool;
@@ -24,12 +24,12 @@ pub trait Program: Send + Sync {
     fn poll(&self, wanted: &Wanted, age_min: Duration, until: Instant);
 }
 
-/// Which points somebody asks for.
+/// Which points a scrape asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted {
-    /// One router's; all routers' without.
+    /// Those of this router; `None` for all.
     pub target: Option<String>,
-    /// Only these collectors'; all without any.
+    /// Those of these collectors; all if it is empty.
     pub collectors: Vec<String>,
 }
 

@@ -41,7 +41,7 @@ pub struct Settings {
     pub points_bytes_max: usize,
     pub gzip: bool,
     pub mode: Mode,
-    /// A scrape is content with points of that age, in scrape mode.
+    /// In scrape mode, points younger than this are served without a new poll.
     pub age_min: Duration,
 }
 
@@ -59,7 +59,7 @@ pub enum Mode {
     /// At their intervals.
     #[default]
     Interval,
-    /// When somebody asks.
+    /// When they are scraped.
     Scrape,
 }
 
@@ -95,7 +95,7 @@ impl Prometheus {
         self.latest.clone()
     }
 
-    /// Goes on with what another listener has kept.
+    /// Serves the points that another listener has kept.
     pub fn take_over(&mut self, latest: Arc<Latest>) {
         self.latest = latest;
     }
@@ -300,7 +300,7 @@ impl House for Server {
     }
 }
 
-/// Whether it runs is no secret, and those who ask have no passwords.
+/// Health checks need no password: whether perijove runs is no secret.
 fn is_probe(request: &Request) -> bool {
     matches!(&*request.path, "/healthz" | "/-/ready")
 }
@@ -316,7 +316,7 @@ impl Server {
             "/metrics" => self.metrics(request, out, manner),
             "/healthz" => http::respond(out, "200 OK", PLAIN, "ok\n", manner),
             "/-/ready" => {
-                // In scrape mode whoever asks first has them polled, once there are any.
+                // In scrape mode, the first scrape has the collectors polled, once there are any.
                 let is_scrape = self.settings.mode == Mode::Scrape;
                 let has_targets = || !self.program.targets().is_empty();
                 let is_ready = (is_scrape && has_targets()) || self.program.is_ready();

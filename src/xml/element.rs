@@ -76,7 +76,7 @@ pub struct Element<'de> {
     at: usize,
     /// Where the tag that was read last starts.
     tag: usize,
-    /// The last tag opened an element and closed it too: its end is still to be told.
+    /// The last tag opened an element and closed it too: its end must still be reported.
     empty: bool,
     /// The elements that are open, outermost first.
     open: Vec<Name<'de>>,

@@ -80,7 +80,7 @@ pub const NAME_BYTES_MAX: usize = 1024;
 const LEAF_BYTES_MAX: usize = 4096;
 const LEAVES_MAX: usize = 256;
 const WINDOW_BYTES: usize = 32 << 10;
-/// So many different elements under the envelope are told.
+/// At most this many different elements under the envelope are reported.
 const ROOTS_MAX: usize = 16;
 
 /// What stands around an item: the elements that are open, and the leaves passed in them.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// A number in whichever way it is printed: `1514`, `-12.3`, `1,234,567`, and where decimals are
+/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, and where decimals are
 /// wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
 pub fn number<T: FromStr>(text: &str) -> Option<T> {
     if let Ok(number) = text.parse() {

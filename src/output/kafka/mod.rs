@@ -63,7 +63,7 @@ pub enum Layout {
     Jkafkaexporter,
 }
 
-/// What the producer tells of itself.
+/// The producer's own statistics.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     pub brokers_up: u64,
