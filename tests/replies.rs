@@ -375,7 +375,7 @@ fn a_changed_element_costs_no_other_series() {
                         let (name, path, count) = (entry.name, &place.path, lost.len());
                         let first = lost[0];
                         wrong.push(format!(
-                            "{name}/{fixture}: {path} {change}: {count} series are lost, first {first}"
+                            "{name}/{fixture}: {path} {change}: {count} series lost, first {first}"
                         ));
                     }
                 }

@@ -696,9 +696,9 @@ mod tests {
     #[test]
     fn the_elements_under_the_envelope_are_told() {
         let reply = "<rpc-reply><multi-routing-engine-results><multi-routing-engine-item>\
-                     <re-name>a</re-name><x:list><i><b/></i><c/></x:list></multi-routing-engine-item>\
-                     <multi-routing-engine-item><list/><i/></multi-routing-engine-item>\
-                     </multi-routing-engine-results></rpc-reply>";
+                     <re-name>a</re-name><x:list><i><b/></i><c/></x:list>\
+                     </multi-routing-engine-item><multi-routing-engine-item><list/><i/>\
+                     </multi-routing-engine-item></multi-routing-engine-results></rpc-reply>";
         let mut items = Items::new(reply.as_bytes(), &["i"], &Limits::default());
         while items.next_item().unwrap().is_some() {}
         assert_eq!(items.roots(), ["list", "i"]);
