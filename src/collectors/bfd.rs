@@ -14,7 +14,12 @@ static STATE: Measurement<Session> = Measurement::new(|| Definition {
     name: "bfd",
     help: "A BFD session, once for each protocol that uses it.",
     tags: &["neighbor", "interface", "client", "multihop_routing_table_index"],
-    fields: vec![gauge("state", "", "1 if the session is up.", |s| is(s.state(), "Up"))],
+    fields: vec![
+        gauge("state", "", "1 if the session is up.", |s| is(s.state(), "Up")),
+        gauge("admin_up", "", "0 if it is down on purpose.", |s| {
+            is(s.state(), "AdminDown").map(|is_down| 1 - is_down)
+        }),
+    ],
 });
 
 impl Collector for Bfd {

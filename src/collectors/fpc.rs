@@ -51,6 +51,9 @@ static STATE: Measurement<State> = Measurement::new(|| Definition {
     tags: TAGS,
     fields: vec![
         gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), "Online")),
+        gauge("present", "", "0 if the slot is empty.", |s| {
+            is(s.state.as_deref(), "Empty").map(|is_empty| 1 - is_empty)
+        }),
         gauge("cpu_total", "%", "CPU in use.", |s| s.cpu_total),
         gauge("cpu_interrupts", "%", "CPU in use for interrupts.", |s| s.cpu_interrupt),
         gauge("mem_heap_utilization_percent", "%", "Heap in use.", |s| s.memory_heap_utilization),
