@@ -9,6 +9,7 @@ use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
+use crate::xml::shapes::is_word;
 
 settings! {
     pub struct AlarmSettings {
@@ -96,8 +97,8 @@ impl Item<Alarm> for AlarmDetail {
             return;
         }
         match self.alarm_class.as_str() {
-            "Minor" => alarm.yellow.insert(self.alarm_description.clone()),
-            "Major" => alarm.red.insert(self.alarm_description.clone()),
+            class if is_word(class, "Minor") => alarm.yellow.insert(self.alarm_description.clone()),
+            class if is_word(class, "Major") => alarm.red.insert(self.alarm_description.clone()),
             _ => false,
         };
     }

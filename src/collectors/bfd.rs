@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::is;
+use crate::xml::shapes::{DOWN, UP, is};
 
 #[derive(Default)]
 pub struct Bfd;
@@ -15,12 +15,15 @@ static STATE: Measurement<Session> = Measurement::new(|| Definition {
     help: "A BFD session, once for each protocol that uses it.",
     tags: &["neighbor", "interface", "client", "multihop_routing_table_index"],
     fields: vec![
-        gauge("state", "", "1 if the session is up.", |s| is(s.state(), "Up")),
+        gauge("state", "", "1 if the session is up.", |s| is(s.state(), UP, DOWN)),
         gauge("admin_up", "", "0 if it is down on purpose.", |s| {
-            is(s.state(), "AdminDown").map(|is_down| 1 - is_down)
+            is(s.state(), NOT_SHUT, &["AdminDown", "Admin down"])
         }),
     ],
 });
+
+/// RFC 5880 section 4.1: the states of a session that is not shut down.
+const NOT_SHUT: &[&str] = &["Up", "Down", "Init", "Failing"];
 
 impl Collector for Bfd {
     const NAME: &'static str = "bfd";

@@ -38,7 +38,9 @@ static SESSION: Measurement<Peer> = Measurement::new(|| Definition {
     tags: TAGS,
     fields: vec![
         info("description", "The peer's description.", |p| Some(&p.description)),
-        gauge("up", "", "1 if the session is established.", |p| is(p.state(), "Established")),
+        gauge("up", "", "1 if the session is established.", |p| {
+            is(p.state(), &["Established", "Establ"], NOT_ESTABLISHED)
+        }),
         gauge("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up),
         gauge(
             "state",
@@ -105,6 +107,9 @@ static PREFIXES: Measurement<Rib> = Measurement::new(|| Definition {
         }),
     ],
 });
+
+const NOT_ESTABLISHED: &[&str] =
+    &["Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Shutdown", "route reflector client"];
 
 const STATES: &[(&str, u64)] = &[
     ("Active", 1),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Flat, Leaves, is};
+use crate::xml::shapes::{DOWN, Flat, Leaves, UP, is};
 
 #[derive(Default)]
 pub struct ClusterInterfaces;
@@ -14,14 +14,16 @@ static LINK: Measurement<String> = Measurement::new(|| Definition {
     name: "chassis_cluster_link",
     help: "The control link or the fabric link between the nodes.",
     tags: &["link"],
-    fields: vec![gauge("up", "", "1 if the link is up.", |status| is(Some(status), "Up"))],
+    fields: vec![gauge("up", "", "1 if the link is up.", |status| is(Some(status), UP, DOWN))],
 });
 
 static CONTROL: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "chassis_cluster_interface",
     help: "An interface of the control link.",
     tags: TAGS,
-    fields: vec![gauge("up", "", UP, |l| is(l.text("control-link-interface-status"), "Up"))],
+    fields: vec![gauge("up", "", UP_HELP, |l| {
+        is(l.text("control-link-interface-status"), UP, DOWN)
+    })],
 });
 
 static FABRIC: Measurement<Leaves> = Measurement::new(|| Definition {
@@ -29,9 +31,9 @@ static FABRIC: Measurement<Leaves> = Measurement::new(|| Definition {
     help: "A child interface of the fabric link.",
     tags: TAGS,
     fields: vec![
-        gauge("up", "", UP, |l| is(Some(fabric_status(l)?.0), "Up")),
+        gauge("up", "", UP_HELP, |l| is(Some(fabric_status(l)?.0), UP, DOWN)),
         gauge("monitored_up", "", "1 if the cluster's probes get through.", |l| {
-            is(Some(fabric_status(l)?.1), "Up")
+            is(Some(fabric_status(l)?.1), UP, DOWN)
         }),
     ],
 });
@@ -40,7 +42,7 @@ static RETH: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "chassis_cluster_interface",
     help: "A redundant Ethernet interface.",
     tags: TAGS,
-    fields: vec![gauge("up", "", UP, |l| is(l.text("reth-status"), "Up"))],
+    fields: vec![gauge("up", "", UP_HELP, |l| is(l.text("reth-status"), UP, DOWN))],
 });
 
 static OTHER: Measurement<Leaves> = Measurement::new(|| Definition {
@@ -48,13 +50,13 @@ static OTHER: Measurement<Leaves> = Measurement::new(|| Definition {
     help: "A redundant pseudointerface, or an interface that a redundancy group monitors.",
     tags: TAGS,
     fields: vec![
-        gauge("up", "", UP, |l| is(l.text("status"), "Up")),
+        gauge("up", "", UP_HELP, |l| is(l.text("status"), UP, DOWN)),
         gauge("weight", "", "What its loss costs the redundancy group.", |l| l.integer("weight")),
     ],
 });
 
 const TAGS: &[&str] = &["kind", "name", "redundancy_group"];
-const UP: &str = "1 if the interface is up.";
+const UP_HELP: &str = "1 if the interface is up.";
 
 /// `Up   / Down`: the status of the port, and of the probes through it.
 fn fabric_status(leaves: &Leaves) -> Option<(&str, &str)> {

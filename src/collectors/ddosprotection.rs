@@ -9,7 +9,7 @@ use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, state_number};
+use crate::xml::shapes::{Leaves, is_word, state_number};
 
 #[derive(Default)]
 pub struct DdosProtection {
@@ -266,7 +266,8 @@ impl Collector for DdosProtection {
     ];
 
     fn finish(&mut self, _: Answered, points: &mut Points) {
-        let is_off = |word: Option<&str>| matches!(word, None | Some("" | "off"));
+        let is_off =
+            |word: Option<&str>| word.is_none_or(|word| word.is_empty() || is_word(word, "off"));
         if self.flows.iter().all(|flows| is_off(flows.detection.text(FLOW_DETECTION))) {
             return;
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, is};
+use crate::xml::shapes::{DOWN, Leaves, UP, is};
 
 #[derive(Default)]
 pub struct Evpn;
@@ -92,7 +92,7 @@ static INTERFACE: Measurement<Leaves> = Measurement::new(|| Definition {
         info("esi", "Its Ethernet segment.", |l| l.text("evpn-interface-esi")),
         info("mode", "How it is homed.", |l| l.text("evpn-interface-mode")),
         info("etree_role", "Root or leaf.", |l| l.text("evpn-interface-etree-role")),
-        gauge("status", "", "1 if it is up.", |l| is(l.text("evpn-interface-status"), "Up")),
+        gauge("status", "", "1 if it is up.", |l| is(l.text("evpn-interface-status"), UP, DOWN)),
     ],
 });
 
@@ -102,7 +102,7 @@ static IRB: Measurement<Leaves> = Measurement::new(|| Definition {
     tags: &["instance", "irb_interface", "vni_id"],
     fields: vec![
         info("l3_context", "Its VRF.", |l| l.text("irb-interface-l3-context")),
-        gauge("status", "", "1 if it is up.", |l| is(l.text("irb-interface-status"), "Up")),
+        gauge("status", "", "1 if it is up.", |l| is(l.text("irb-interface-status"), UP, DOWN)),
     ],
 });
 
@@ -127,7 +127,8 @@ static ESI: Measurement<Esi> = Measurement::new(|| Definition {
         gauge("resolved", "", "1 if it is resolved.", |e| {
             // "Resolved by IFL ae10.0" or "Resolved by NH 1048577", or else "Unresolved".
             let status = e.evpn_esi_status.as_deref()?;
-            Some(u64::from(status.to_ascii_lowercase().starts_with("resolved")))
+            let word = status.split_ascii_whitespace().next();
+            is(word, &["Resolved"], &["Unresolved"])
         }),
         gauge("remote_pe_count", "", "Remote PEs.", |e| {
             e.evpn_esi_remote_pe_information.evpn_esi_num_remote_pe

@@ -26,12 +26,15 @@ static PLANE: Measurement<PlaneState> = Measurement::new(|| Definition {
 const STATES: &[(&str, u64)] =
     &[("Online", 1), ("Spare", 2), ("Check", 3), ("Offline", 4), ("Fault", 5)];
 
+const NOT_ACTIVE: &[&str] =
+    &["Spare", "Standby", "Inactive", "Check", "Offline", "Fault", "Empty", "Absent"];
+
 static PLANE_ACTIVE: Measurement<String> = Measurement::new(|| Definition {
     name: "fabric_plane",
     help: "Whether a plane of the switch fabric carries traffic.",
     tags: &["plane"],
     fields: vec![gauge("active", "", "1 if it carries traffic.", |state| {
-        is(Some(state), "ACTIVE")
+        is(Some(state), &["Active"], NOT_ACTIVE)
     })],
 });
 
@@ -41,7 +44,9 @@ static PLANE_LINK: Measurement<String> = Measurement::new(|| Definition {
     tags: &["plane", "fru", "pfe"],
     fields: vec![
         text("pfe_link_status", "Their state in words.", |status| Some(status)),
-        gauge("up", "", "1 if they are ok.", |status| is(Some(status), "Links ok")),
+        gauge("up", "", "1 if they are ok.", |status| {
+            is(Some(status), &["Links ok"], &["Link error", "Links error", "Unused", "Absent"])
+        }),
     ],
 });
 
@@ -52,7 +57,11 @@ static FPC: Measurement<FpcPlane> = Measurement::new(|| Definition {
     fields: vec![
         text("plane_fm_state", "Its state in words.", |p| p.plane_fm_state.as_deref()),
         gauge("enabled", "", "1 if it is enabled.", |p| {
-            is(p.plane_fm_state.as_deref(), "Plane enabled")
+            is(
+                p.plane_fm_state.as_deref(),
+                &["Plane enabled"],
+                &["Plane disabled", "Plane offline"],
+            )
         }),
     ],
 });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, Quantity, Seconds, is};
+use crate::xml::shapes::{Celsius, NOT_ONLINE, ONLINE, Quantity, Seconds, is, is_word};
 
 #[derive(Default)]
 pub struct Fpc {
@@ -50,9 +50,10 @@ static STATE: Measurement<State> = Measurement::new(|| Definition {
     help: "An FPC's state and use.",
     tags: TAGS,
     fields: vec![
-        gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), "Online")),
+        gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), ONLINE, NOT_ONLINE)),
         gauge("present", "", "0 if the slot is empty.", |s| {
-            is(s.state.as_deref(), "Empty").map(|is_empty| 1 - is_empty)
+            let state = s.state.as_deref();
+            is(state, ONLINE, NOT_ONLINE).map(|_| u64::from(!is_word(state.unwrap_or(""), "Empty")))
         }),
         gauge("cpu_total", "%", "CPU in use.", |s| s.cpu_total),
         gauge("cpu_interrupts", "%", "CPU in use for interrupts.", |s| s.cpu_interrupt),
@@ -76,7 +77,9 @@ static PIC: Measurement<Pic> = Measurement::new(|| Definition {
     tags: &["re_name", "fpc_slot", "pic_slot"],
     fields: vec![
         info("pic_type", "Its model.", |p| Some(&p.pic_type)),
-        gauge("status", "", "1 if it is online.", |p| is(p.pic_state.as_deref(), "Online")),
+        gauge("status", "", "1 if it is online.", |p| {
+            is(p.pic_state.as_deref(), ONLINE, NOT_ONLINE)
+        }),
     ],
 });
 

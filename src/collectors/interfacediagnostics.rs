@@ -11,7 +11,7 @@ use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Definition, Field, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, is};
+use crate::xml::shapes::{Celsius, DOWN, UP, is};
 
 /// A transceiver's place: FPC, PIC and port.
 type Place = (u32, u32, u32);
@@ -381,7 +381,7 @@ impl Item<InterfaceDiagnostics> for Port {
         let found = place(&self.name).and_then(|place| diagnostics.transceivers.get(&place));
         if let Some(transceiver) = found.cloned() {
             let serial_number = diagnostics.texts[transceiver.serial_number.clone()].to_string();
-            let up = is(self.oper_status.as_deref(), "up");
+            let up = is(self.oper_status.as_deref(), UP, DOWN);
             let fitted = Fitted { transceiver, serial_number, speed: self.speed, up };
             points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], &fitted);
         }

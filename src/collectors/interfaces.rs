@@ -8,7 +8,7 @@ use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{BitRate, is, state_number};
+use crate::xml::shapes::{BitRate, DOWN, UP, is, is_word, known_state};
 
 settings! {
     pub struct InterfacesSettings {
@@ -74,17 +74,18 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
         }),
         gauge("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
         gauge("mtu", "bytes", "MTU; 65535 where it is unlimited.", |i| i.mtu.as_ref()?.0),
-        gauge("admin_up", "", "1 if it is enabled.", |i| is(i.admin_status.as_deref(), "up")),
-        gauge("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), "up")),
+        gauge("admin_up", "", "1 if it is enabled.", is_enabled),
+        gauge("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), UP, DOWN)),
         gauge("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
-            Some(u64::from(i.admin_status.as_ref()? != i.oper_status.as_ref()?))
+            let is_same = is_word(i.admin_status.as_ref()?, i.oper_status.as_ref()?);
+            Some(u64::from(!is_same))
         }),
         gauge("error_bpdublock", "", "1 if a BPDU has blocked it.", |i| {
-            is(i.bpdu_error.as_deref(), "detected").filter(|blocked| *blocked == 1)
+            is(i.bpdu_error.as_deref(), &["detected"], &["none"]).filter(|blocked| *blocked == 1)
         }),
         gauge("last_flapped_seconds", "s", "Time since it went up or down; -1 for never.", |i| {
             let flapped = i.interface_flapped.as_ref()?;
-            let never = flapped.text.as_deref() == Some("Never");
+            let never = flapped.text.as_deref().is_some_and(|text| is_word(text, "Never"));
             if never { Some(-1.0) } else { flapped.seconds.map(|seconds| seconds as f64) }
         }),
         counter("receive_unicasts_packets", "packets", "Unicast in.", |i| i.mac.input_unicasts),
@@ -127,11 +128,15 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
         counter("fec_mode", "", "none 0, fec74 2, fec91 3, fec108 4, other 1.", |i| {
             let modes = [("none", 0), ("fec74", 2), ("fec91", 3), ("fec108", 4)];
             let mode = i.ethernet_fec_mode.enabled_fec_mode.as_deref()?;
-            let known = modes.iter().any(|(name, _)| name.eq_ignore_ascii_case(mode));
-            if known { state_number(Some(mode), &modes) } else { Some(1) }
+            Some(known_state(mode, &modes).unwrap_or(1))
         }),
     ],
 });
+
+/// Some releases have the word that others have in an attribute.
+fn is_enabled(interface: &Interface) -> Option<u64> {
+    is(interface.admin_status.as_deref(), &["up", "Enabled"], DOWN)
+}
 
 impl Interfaces {
     pub fn new(settings: InterfacesSettings) -> Interfaces {
@@ -327,9 +332,9 @@ enum Speed {
 impl TryFrom<String> for Speed {
     type Error = String;
     fn try_from(text: String) -> Result<Speed, String> {
-        match &*text.to_ascii_lowercase() {
-            "auto" | "unspecified" => Ok(Speed::Negotiated),
-            "unlimited" => Ok(Speed::Unlimited),
+        match &*text {
+            text if is_word(text, "Auto") || is_word(text, "Unspecified") => Ok(Speed::Negotiated),
+            text if is_word(text, "Unlimited") => Ok(Speed::Unlimited),
             _ => match BitRate::of(&text) {
                 Some(BitRate(rate)) => Ok(Speed::BitRate(rate.round() as u64)),
                 None => Err(format!("`{}` is not a speed", first_line(&text))),
@@ -346,8 +351,8 @@ impl TryFrom<String> for Mtu {
     type Error = String;
     fn try_from(text: String) -> Result<Mtu, String> {
         match &*text {
-            "Unlimited" => Ok(Mtu(Some(65535))),
-            "Not-Applicable" => Ok(Mtu(None)),
+            mtu if is_word(mtu, "Unlimited") => Ok(Mtu(Some(65535))),
+            mtu if is_word(mtu, "Not-Applicable") => Ok(Mtu(None)),
             mtu => {
                 let wrong = |_| format!("`{}` is not an MTU", first_line(mtu));
                 mtu.parse().map(|mtu| Mtu(Some(mtu))).map_err(wrong)

@@ -8,7 +8,7 @@ use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
-use crate::xml::shapes::is;
+use crate::xml::shapes::{DOWN, UP, is};
 
 #[derive(Default)]
 pub struct Ipsec {
@@ -116,7 +116,7 @@ impl Item<Ipsec> for Block {
         let last = self.ipsec_security_associations.into_iter().next_back();
         let name = last.map(|association| association.sa_remote_gateway).unwrap_or_default();
         let description = format!("security association for remote gateway {name}");
-        let up = is(self.sa_block_state.as_deref(), "up");
+        let up = is(self.sa_block_state.as_deref(), UP, DOWN);
         let key = (scope.re_name().to_string(), name);
         let gateway = ipsec.gateways.entry(key).or_insert(Gateway { description, up });
         gateway.up = gateway.up.min(up);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{routing_instance, state_number};
+use crate::xml::shapes::{is_word, routing_instance, state_number};
 
 #[derive(Default)]
 pub struct Isis {
@@ -172,7 +172,8 @@ impl Item<Isis> for Adjacencies {
                 let Adjacency { interface_name, system_name, level, adjacency_state } = adjacency;
                 let tags = [&**interface_name, system_name, level, instance, igp_instance];
                 points.push(&ADJACENCY, &tags, adjacency);
-                up += u64::from(adjacency_state.as_deref() == Some("Up"));
+                up +=
+                    u64::from(adjacency_state.as_deref().is_some_and(|state| is_word(state, "Up")));
                 total += 1;
             }
         }
@@ -207,9 +208,8 @@ struct Level {
 
 impl Item<Isis> for Interface {
     fn points(mut self, _: &mut Isis, _: &Scope, points: &mut Points) {
-        let passive = |level: &Level| {
-            level.passive.as_ref().is_some_and(|word| word.eq_ignore_ascii_case("passive"))
-        };
+        let passive =
+            |level: &Level| level.passive.as_ref().is_some_and(|word| is_word(word, "passive"));
         self.interface_level_data.retain(|level| !passive(level));
         if self.interface_level_data.is_empty() {
             return;

@@ -10,12 +10,26 @@ use crate::xml::shapes::is;
 #[derive(Default)]
 pub struct Ldp;
 
+/// RFC 5036 section 2.5.4, and Junos's words for no session.
+const NOT_OPERATIONAL: &[&str] = &[
+    "Nonexistent",
+    "Non existent",
+    "Connecting",
+    "Initialized",
+    "OpenSent",
+    "OpenRec",
+    "Opening",
+    "Closing",
+    "Closed",
+    "Down",
+];
+
 static SESSION: Measurement<Session> = Measurement::new(|| Definition {
     name: "ldp_session",
     help: "An LDP session.",
     tags: &["neighbor"],
     fields: vec![gauge("state", "", "1 if it is operational.", |s| {
-        is(s.ldp_session_state.as_deref(), "Operational")
+        is(s.ldp_session_state.as_deref(), &["Operational"], NOT_OPERATIONAL)
     })],
 });
 

@@ -8,6 +8,7 @@ use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
+use crate::xml::shapes::is_word;
 
 #[derive(Default)]
 pub struct Lldp {
@@ -60,7 +61,9 @@ impl Collector for Lldp {
         for (re_name, port) in std::mem::take(&mut self.ports) {
             points.set_re_name(&re_name);
             let neighbors = self.neighbors_at(re_name, &port.name);
-            if port.status.as_deref() != Some("Up") || is_management(&port.name) {
+            if !port.status.as_deref().is_some_and(|status| is_word(status, "Up"))
+                || is_management(&port.name)
+            {
                 continue;
             }
             let connected = u64::from(!neighbors.is_empty());

@@ -8,7 +8,7 @@ use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, counter, gauge, named};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, is, state_number, sum};
+use crate::xml::shapes::{Leaves, is, known_state, sum};
 
 /// Both replies are flat: an interface, then its channels and associations until the next one.
 /// What is there several times is added up.
@@ -154,10 +154,7 @@ struct Connection {
 }
 
 fn switch(state: &Option<String>, off: &str, on: &str) -> Option<u64> {
-    let states = [(off, 0), (on, 1)];
-    let state = state.as_deref()?;
-    let known = states.iter().any(|(name, _)| name.eq_ignore_ascii_case(state));
-    if known { state_number(Some(state), &states) } else { Some(2) }
+    Some(known_state(state.as_deref()?, &[(off, 0), (on, 1)]).unwrap_or(2))
 }
 
 impl Item<Macsec> for Connection {
@@ -186,7 +183,8 @@ impl Item<Macsec> for Outbound {
         let Some(connection) = macsec.connections.last_mut() else { return };
         sum(&mut connection.outgoing_packets, self.outgoing_packet_number);
         for association in &self.outbound_secure_association {
-            let in_use = is(association.association_number_status.as_deref(), "inuse");
+            let in_use =
+                is(association.association_number_status.as_deref(), &["inuse"], &["not-inuse"]);
             connection.in_use = connection.in_use.max(in_use);
         }
     }

@@ -6,7 +6,7 @@ use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, is};
+use crate::xml::shapes::{DOWN, Leaves, OFF, ON, UP, is, known_state};
 
 settings! {
     pub struct MnhaSettings {
@@ -42,7 +42,7 @@ static PEER: Measurement<Peer> = Measurement::new(|| Definition {
     tags: &["peer_id"],
     fields: vec![
         gauge("encryption_enabled", "", "1 if the link between the nodes is encrypted.", |p| {
-            is(p.high_availability_peer_encryption_status.as_deref(), "YES")
+            is(p.high_availability_peer_encryption_status.as_deref(), ON, OFF)
         }),
         gauge("detect_time_milliseconds", "ms", "Time in which a failure is detected.", |p| {
             let (count, interval) =
@@ -63,7 +63,7 @@ static PEER_LINK: Measurement<Peer> = Measurement::new(|| Definition {
             p.high_availability_local_interface.as_deref()
         }),
         gauge("bfd_up", "", "1 if its BFD session is up.", |p| {
-            is(p.high_availability_peer_bfd_status.as_deref(), "UP")
+            is(p.high_availability_peer_bfd_status.as_deref(), UP, DOWN)
         }),
     ],
 });
@@ -80,7 +80,7 @@ static PEER_FORWARDING: Measurement<Peer> = Measurement::new(|| Definition {
             p.high_availability_local_fwd_interface.as_deref()
         }),
         gauge("fwd_bfd_up", "", "1 if its BFD session is up.", |p| {
-            is(p.high_availability_peer_fwd_bfd_status.as_deref(), "UP")
+            is(p.high_availability_peer_fwd_bfd_status.as_deref(), UP, DOWN)
         }),
     ],
 });
@@ -95,7 +95,11 @@ static COLD_SYNC: Measurement<Peer> = Measurement::new(|| Definition {
             info("cold_sync_status", "Its status in words.", |p| p.cold_sync_status.as_deref()),
         ),
         gauge("cold_sync_complete", "", "1 if it is complete.", |p| {
-            is(p.cold_sync_status.as_deref(), "COMPLETE")
+            is(
+                p.cold_sync_status.as_deref(),
+                &["Complete"],
+                &["In progress", "Not started", "Failed"],
+            )
         }),
     ],
 });
@@ -126,7 +130,7 @@ static MONITORING: Measurement<Leaves> = Measurement::new(|| Definition {
             l.integer("current-cold-synchronization-failed")
         }),
         gauge("spu_monitoring_enabled", "", "1 if SPUs are monitored.", |l| {
-            is(l.text("spu-monitoring-state"), "Enabled")
+            is(l.text("spu-monitoring-state"), ON, OFF)
         }),
         gauge("spu_up", "", "SPUs up.", |l| l.integer("spu-up-count")),
         gauge("npc_up", "", "NPCs up.", |l| l.integer("npc-up-count")),
@@ -136,7 +140,7 @@ static MONITORING: Measurement<Leaves> = Measurement::new(|| Definition {
             l.integer("chinfo-blob-error-count")
         }),
         gauge("hardware_monitoring_enabled", "", "1 if the hardware is monitored.", |l| {
-            is(l.text("high-availability-hardware-monitoring-activation-status"), "Enabled")
+            is(l.text("high-availability-hardware-monitoring-activation-status"), ON, OFF)
         }),
         counter("hardware_control_plane_errors_total", "", "Control plane errors.", |l| {
             l.integer("high-availability-hardware-monitoring-ctrl-plane-errors")
@@ -151,7 +155,9 @@ static CHECK: Measurement<Option<String>> = Measurement::new(|| Definition {
     name: "mnha_loopback_check",
     help: "A self-test of a packet forwarding engine.",
     tags: &["pfe_name", "check"],
-    fields: vec![gauge("success", "", "1 if it succeeded.", |s| is(s.as_deref(), "Success"))],
+    fields: vec![gauge("success", "", "1 if it succeeded.", |s| {
+        is(s.as_deref(), &["Success"], &["Failure", "Failed", "N/A"])
+    })],
 });
 
 static GROUP: Measurement<Group> = Measurement::new(|| Definition {
@@ -170,11 +176,8 @@ static GROUP: Measurement<Group> = Measurement::new(|| Definition {
 const ONLINE: &str = "ONLINE 1, OFFLINE 0, other -1.";
 
 fn online(state: Option<&str>) -> Option<f64> {
-    Some(match state? {
-        "ONLINE" => 1.0,
-        "OFFLINE" => 0.0,
-        _ => -1.0,
-    })
+    let states = [("ONLINE", 1), ("OFFLINE", 0)];
+    Some(known_state(state?, &states).map_or(-1.0, |number| number as f64))
 }
 
 const DETAIL: &str = "chassis-high-availability-detail-information";

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::is;
+use crate::xml::shapes::{DOWN, UP, is};
 
 #[derive(Default)]
 pub struct MplsLsp;
@@ -14,7 +14,7 @@ static LSP: Measurement<Lsp> = Measurement::new(|| Definition {
     name: "mpls_lsp",
     help: "A label-switched path.",
     tags: &["lspname", "lspsrc", "lspdst"],
-    fields: vec![gauge("state", "", "1 if it is up.", |l| is(l.lsp_state.as_deref(), "Up"))],
+    fields: vec![gauge("state", "", "1 if it is up.", |l| is(l.lsp_state.as_deref(), UP, DOWN))],
 });
 
 static PATH: Measurement<Path> = Measurement::new(|| Definition {
@@ -22,7 +22,7 @@ static PATH: Measurement<Path> = Measurement::new(|| Definition {
     help: "A path that a label-switched path may take.",
     tags: &["lspname", "lspsrc", "lspdst", "title", "name"],
     fields: vec![
-        gauge("state", "", "1 if it is up.", |p| is(p.path_state.as_deref(), "Up")),
+        gauge("state", "", "1 if it is up.", |p| is(p.path_state.as_deref(), UP, DOWN)),
         gauge("flapcount", "", "Times it went down.", |p| p.path_flap_count),
     ],
 });

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Seconds, is};
+use crate::xml::shapes::{DOWN, Seconds, UP, is};
 
 #[derive(Default)]
 pub struct Pim;
@@ -18,7 +18,7 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     tags: TAGS,
     fields: vec![
         info("mode", "Sparse, Dense, ….", |i| Some(&i.pim_interface_mode)),
-        gauge("up", "", "1 if it is up.", |i| is(i.status.as_deref(), "Up")),
+        gauge("up", "", "1 if it is up.", |i| is(i.status.as_deref(), UP, DOWN)),
         gauge("neighbors", "", "Neighbours.", |i| i.neighbor_count),
         gauge("sg_joins", "", "(S,G) joins.", |i| i.interface_join_sg_count),
         gauge("tsg_joins", "", "(*,G) joins.", |i| i.interface_join_tsg_count),

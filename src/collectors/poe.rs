@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Quantity, is};
+use crate::xml::shapes::{OFF, ON, Quantity, is, is_word};
 
 #[derive(Default)]
 pub struct Poe;
@@ -16,19 +16,23 @@ static POE: Measurement<Interface> = Measurement::new(|| Definition {
     tags: &["interface"],
     fields: vec![
         gauge("enabled", "", "1 if it is enabled.", |i| {
-            is(i.interface_enabled.as_deref(), "Enabled")
+            is(i.interface_enabled.as_deref(), ON, OFF)
         }),
-        gauge("status", "", "1 if it delivers power.", |i| is(i.interface_status.as_deref(), "ON")),
+        gauge("status", "", "1 if it delivers power.", |i| {
+            is(i.interface_status.as_deref(), ON, NOT_ON)
+        }),
         gauge("power_limit", "W", "The most it may deliver.", |i| Some(i.interface_power_limit?.0)),
         gauge("power", "W", "Power delivered.", |i| Some(i.interface_power?.0)),
         gauge("class", "", "The device's class; -1 for none.", |i| {
             match i.interface_class.as_deref()? {
-                "not-applicable" => Some(-1.0),
+                class if is_word(class, "not-applicable") => Some(-1.0),
                 class => class.parse().ok(),
             }
         }),
     ],
 });
+
+const NOT_ON: &[&str] = &["Off", "Disabled", "Denied", "Fault", "Searching"];
 
 impl Collector for Poe {
     const NAME: &'static str = "poe";

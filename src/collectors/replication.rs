@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, text};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{is, state_number};
+use crate::xml::shapes::{OFF, ON, is, state_number};
 
 #[derive(Default)]
 pub struct Replication;
@@ -16,9 +16,11 @@ static TASK: Measurement<TaskReplication> = Measurement::new(|| Definition {
     tags: &[],
     fields: vec![
         gauge("gres_enabled", "", "1 if graceful switchover is enabled.", |r| {
-            is(r.task_gres_state.as_deref(), "Enabled")
+            is(r.task_gres_state.as_deref(), ON, OFF)
         }),
-        gauge("master", "", "1 on the master.", |r| is(r.task_re_mode.as_deref(), "Master")),
+        gauge("master", "", "1 on the master.", |r| {
+            is(r.task_re_mode.as_deref(), &["Master"], &["Backup"])
+        }),
         text("gres_state", "State of graceful switchover in words.", |r| {
             r.task_gres_state.as_deref()
         }),
@@ -44,7 +46,7 @@ static SWITCHOVER: Measurement<Switchover> = Measurement::new(|| Definition {
     tags: &[],
     fields: vec![
         gauge("on", "", "1 if graceful switchover is on.", |s| {
-            is(s.switchover_state.as_deref(), "On")
+            is(s.switchover_state.as_deref(), ON, OFF)
         }),
         gauge("configuration_ready", "", "1 if the configuration is in step.", |s| {
             Some(u64::from(s.configuration_state.as_ref()?.configuration_ready))

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{BitRate, Seconds, is};
+use crate::xml::shapes::{BitRate, DOWN, Seconds, UP, is};
 
 #[derive(Default)]
 pub struct Rsvp;
@@ -57,7 +57,7 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "rsvp_interface",
     help: "An interface that RSVP runs on.",
     tags: &["interface"],
-    fields: vec![gauge("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), "Up"))],
+    fields: vec![gauge("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), UP, DOWN))],
 });
 
 static BANDWIDTH: Measurement<TeLink> = Measurement::new(|| Definition {
@@ -146,7 +146,7 @@ impl Item<Rsvp> for SessionData {
             let tags = [ty, &session.name, &session.source_address, &session.destination_address];
             let lsp = lsps.entry(tags).or_default();
             lsp.count += 1;
-            lsp.up += is(session.lsp_state.as_deref(), "Up").unwrap_or_default();
+            lsp.up += is(session.lsp_state.as_deref(), UP, DOWN).unwrap_or_default();
         }
         for (tags, lsp) in &lsps {
             points.push(&SESSION, tags, lsp);

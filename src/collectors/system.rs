@@ -8,7 +8,7 @@ use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, Seconds, leaf_gauge};
+use crate::xml::shapes::{Leaves, Seconds, is_word, leaf_gauge};
 
 settings! {
     pub struct SystemSettings {
@@ -116,8 +116,8 @@ static LICENSE: Measurement<License> = Measurement::new(|| Definition {
             .validity_type
             .as_deref()
         {
-            Some("expired") => Some(-1.0),
-            Some("permanent") => None,
+            Some(validity) if is_word(validity, "expired") => Some(-1.0),
+            Some(validity) if is_word(validity, "permanent") => None,
             _ => Some((l.end_date.as_ref()?.seconds()? - l.asked_s?) / 86400.0),
         }),
     ],

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::Quantity;
+use crate::xml::shapes::{Quantity, is_word};
 
 #[derive(Default)]
 pub struct Twamp;
@@ -115,7 +115,7 @@ impl Item<Twamp> for Test {
         if let Some(sample) = &self.generic_sample_results {
             points.push(&SAMPLE, &tags(&self.test_type), sample);
         }
-        let last = |aggregate: &&Aggregate| aggregate.aggregate_type == "last test";
+        let last = |aggregate: &&Aggregate| is_word(&aggregate.aggregate_type, "last test");
         for aggregate in self.generic_aggregate_results.iter().filter(last) {
             points.push(&AGGREGATE, &tags(&self.test_type), aggregate);
             for measured in &aggregate.generic_aggregate_measurement {

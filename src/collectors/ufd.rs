@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
+use crate::xml::shapes::is;
 
 #[derive(Default)]
 pub struct Ufd;
@@ -16,8 +17,10 @@ static FAILURE: Measurement<Group> = Measurement::new(|| Definition {
     fields: vec![
         info("failure_action", "In words.", |g| g.failure_action.as_deref()),
         gauge("failure_active", "", "1 if its uplinks failed.", |g| {
-            let action = g.failure_action.as_deref()?;
-            Some(u64::from(!matches!(action, "" | "Inactive")))
+            match g.failure_action.as_deref()? {
+                "" => Some(0),
+                action => is(Some(action), &["Active"], &["Inactive"]),
+            }
         }),
     ],
 });

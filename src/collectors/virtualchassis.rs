@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::is;
+use crate::xml::shapes::{DOWN, UP, is};
 
 #[derive(Default)]
 pub struct VirtualChassis;
@@ -23,7 +23,7 @@ static MODE: Measurement<Mode> = Measurement::new(|| Definition {
             Some(if m.preprovisioned { "true" } else { "false" })
         }),
         gauge("mode", "", "1 if it is enabled.", |m| {
-            is(m.virtual_chassis_mode.as_deref(), "Enabled")
+            is(m.virtual_chassis_mode.as_deref(), &["Enabled"], &["Disabled", "Mixed"])
         }),
     ],
 });
@@ -37,9 +37,9 @@ static STATUS: Measurement<Member> = Measurement::new(|| Definition {
         info("model", "Its model.", |m| m.member_model.as_deref()),
         info("serial_number", "Its serial number.", |m| m.member_serial_number.as_deref()),
         gauge("status", "", "1 if it is there.", |m| {
-            let status = m.member_status.as_deref()?;
             // The second spelling is Junos's.
-            Some(u64::from(matches!(status, "Prsnt" | "NotPreprevisioned")))
+            let there = &["Prsnt", "NotPreprevisioned"];
+            is(m.member_status.as_deref(), there, &["NotPrsnt", "Inactive", "Unprvsnd"])
         }),
     ],
 });
@@ -52,7 +52,7 @@ static MEMBER: Measurement<Member> = Measurement::new(|| Definition {
         info("serial_number", "Its serial number.", |m| m.member_serial_number.as_deref()),
         gauge("priority", "", "Its priority to become the master.", |m| m.member_priority),
         gauge("mixed_mode", "", "1 if it may be with other models.", |m| {
-            is(m.member_mixed_mode.as_deref(), "Y")
+            is(m.member_mixed_mode.as_deref(), &["Y"], &["N", "NA"])
         }),
     ],
 });
@@ -63,7 +63,7 @@ static PORT: Measurement<Port> = Measurement::new(|| Definition {
     tags: &["member_node", "port_name"],
     fields: vec![
         info("neighbor_id", "The member at its other end.", |p| p.neighbor_id.as_deref()),
-        gauge("status", "", "1 if it is up.", |p| is(p.port_status.as_deref(), "Up")),
+        gauge("status", "", "1 if it is up.", |p| is(p.port_status.as_deref(), UP, DOWN)),
     ],
 });
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::is;
+use crate::xml::shapes::{DOWN, UP, is};
 
 #[derive(Default)]
 pub struct Vpws;
@@ -19,7 +19,7 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
         info("mode", "Its mode.", |i| i.evpn_vpws_interface_mode.as_deref()),
         info("role", "Its role.", |i| i.evpn_vpws_interface_role.as_deref()),
         gauge("status", "", "1 if it is up.", |i| {
-            is(i.evpn_vpws_interface_status.as_deref(), "Up")
+            is(i.evpn_vpws_interface_status.as_deref(), UP, DOWN)
         }),
     ],
 });
@@ -36,7 +36,7 @@ static SERVICE: Measurement<(Option<String>, Pe)> = Measurement::new(|| Definiti
         info("mode", "The provider edge's mode.", |(_, pe)| pe.evpn_vpws_sid_pe_mode.as_deref()),
         info("role", "The provider edge's role.", |(_, pe)| pe.evpn_vpws_sid_pe_role.as_deref()),
         gauge("sid", "", "1 if it is resolved.", |(_, pe)| {
-            is(pe.evpn_vpws_sid_pe_status.as_deref(), "Resolved")
+            is(pe.evpn_vpws_sid_pe_status.as_deref(), &["Resolved"], &["Unresolved"])
         }),
     ],
 });

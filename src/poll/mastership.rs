@@ -7,11 +7,15 @@ use serde::Deserialize;
 
 use crate::xml::element::Element;
 use crate::xml::items::{Error, Items, Limits};
+use crate::xml::shapes::known_state;
 
 /// Only the engine that runs perijove; where a platform does not know the argument, all.
 pub const RPC_LOCAL: &str = "<get-route-engine-information><routing-engine>local\
                              </routing-engine></get-route-engine-information>";
 pub const RPC_ALL: &str = "<get-route-engine-information/>";
+
+/// Any other state does not tell.
+const STATES: &[(&str, u64)] = &[("master", 1), ("primary", 1), ("backup", 0), ("secondary", 0)];
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -32,11 +36,9 @@ pub fn read(reply: impl Read, slot: Option<u32>, limits: &Limits) -> Result<Opti
     if slot.is_some() && engines.len() > 1 {
         engines.retain(|engine| engine.slot == slot);
     }
-    let is_master = |state: &Option<String>| state.as_deref().is_none_or(|state| state == "master");
-    Ok(match &engines[..] {
-        [engine] => Some(is_master(&engine.mastership_state)),
-        _ => None,
-    })
+    let [engine] = &engines[..] else { return Ok(None) };
+    let state = engine.mastership_state.as_deref().unwrap_or("master");
+    Ok(known_state(state, STATES).map(|state| state == 1))
 }
 
 #[cfg(test)]
@@ -59,6 +61,9 @@ mod tests {
     fn the_engine_asked_for_or_the_only_one() {
         assert_eq!(read(&["master"], None), Some(true));
         assert_eq!(read(&["backup"], Some(1)), Some(false));
+        assert_eq!(read(&[" Master (default) "], None), Some(true));
+        assert_eq!(read(&["Backup"], None), Some(false));
+        assert_eq!(read(&["Present"], None), None);
         assert_eq!(read(&["master", "backup"], Some(1)), Some(false));
         assert_eq!(read(&["master", "backup"], Some(0)), Some(true));
         assert_eq!(read(&["master", "backup"], None), None);

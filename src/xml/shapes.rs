@@ -267,16 +267,92 @@ pub fn routing_instance(name: &str) -> &str {
 pub const STATUS: &[(&str, u64)] =
     &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
 
-/// 1 for the state that is good, 0 for any other; nothing where the reply has no state.
-pub fn is(state: Option<&str>, good: &str) -> Option<u64> {
-    state.map(|state| u64::from(state.eq_ignore_ascii_case(good)))
+/// Whether a text is that word, as people and releases write it: letter case does not count, nor do
+/// spaces around it, hyphens or underscores in place of spaces, and a remark behind it (`Master
+/// (default)`).
+pub fn is_word(text: &str, word: &str) -> bool {
+    let text = match text.split_once('(') {
+        Some((text, _)) if !word.contains('(') => text,
+        _ => text,
+    };
+    let parts = |text| str::split(text, [' ', '-', '_', '\n']).filter(|part| !part.is_empty());
+    let (mut these, mut those) = (parts(text), parts(word));
+    loop {
+        match (these.next(), those.next()) {
+            (None, None) => return true,
+            (Some(this), Some(that)) if this.eq_ignore_ascii_case(that) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// What is up, and what a protocol, a port or a path has for a state while it is not.
+pub const UP: &[&str] = &["Up"];
+pub const DOWN: &[&str] = &[
+    "Down",
+    "Dn",
+    "AdminDown",
+    "Admin down",
+    "Disabled",
+    "Failing",
+    "Failed",
+    "Init",
+    "Initializing",
+    "NotInService",
+    "Not present",
+    "Lower layer down",
+    "Dormant",
+    "Testing",
+];
+/// What is switched on, and what is off.
+pub const ON: &[&str] = &["On", "Enabled", "Yes"];
+pub const OFF: &[&str] = &["Off", "Disabled", "No"];
+/// A card that works, and one that does not yet, or no longer.
+pub const ONLINE: &[&str] = &["Online", "Online Master", "Online Standby"];
+pub const NOT_ONLINE: &[&str] = &[
+    "Offline",
+    "Empty",
+    "Present",
+    "Absent",
+    "Ready",
+    "Testing",
+    "Check",
+    "Spare",
+    "Fault",
+    "Failed",
+    "Mismatch",
+    "Dormant",
+    "Diagnostics",
+    "Announce online",
+    "Announce offline",
+    "Probed",
+    "Probe wait",
+    "Power off",
+];
+
+/// 1 for a state that is good, 0 for one that is bad; nothing where the reply has no state, or one
+/// that is neither, which is counted as a value that does not fit.
+pub fn is(state: Option<&str>, good: &[&str], bad: &[&str]) -> Option<u64> {
+    let state = state.filter(|state| !state.is_empty())?;
+    let among = |words: &[&str]| words.iter().any(|word| is_word(state, word));
+    if among(good) {
+        return Some(1);
+    }
+    if among(bad) {
+        return Some(0);
+    }
+    misfits::count(|| format!("`{}` is no state that is known", first_line(state)));
+    None
 }
 
 /// The number that junos_exporter gives to a state; 0 for one it does not know.
 pub fn state_number(state: Option<&str>, states: &[(&str, u64)]) -> Option<u64> {
-    let state = state?;
-    let known = states.iter().find(|(name, _)| name.eq_ignore_ascii_case(state));
-    Some(known.map_or(0, |(_, number)| *number))
+    Some(known_state(state?, states).unwrap_or_default())
+}
+
+/// The number of a state, if it is known.
+pub fn known_state(state: &str, states: &[(&str, u64)]) -> Option<u64> {
+    states.iter().find(|(word, _)| is_word(state, word)).map(|(_, number)| *number)
 }
 
 #[cfg(test)]
@@ -288,6 +364,38 @@ mod tests {
     #[derive(Deserialize)]
     struct Item {
         q: Option<Quantity>,
+    }
+
+    #[test]
+    fn words_as_people_write_them() {
+        for text in ["master", "Master", " MASTER ", "Master (default)", "\nmaster\n"] {
+            assert!(is_word(text, "master"), "{text}");
+        }
+        for (text, word) in [("not-applicable", "Not Applicable"), ("One way", "One-way")] {
+            assert!(is_word(text, word), "{text}");
+        }
+        for text in ["", "masters", "Master default", "not master", "(master)"] {
+            assert!(!is_word(text, "master"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_not_known_is_neither() {
+        misfits::take();
+        for (state, expected) in [
+            (Some("UP"), Some(1)),
+            (Some("Admin Down (by policy)"), Some(0)),
+            (Some("Sideways"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            assert_eq!(is(state, UP, DOWN), expected, "{state:?}");
+        }
+        let misfits = misfits::take();
+        let first = "`Sideways` is no state that is known".to_string();
+        assert_eq!((misfits.count, misfits.first), (1, Some(first)));
+        assert_eq!(state_number(Some("Sideways"), STATUS), Some(0));
+        assert_eq!(state_number(Some("ok"), STATUS), Some(1));
     }
 
     #[test]
