@@ -220,6 +220,29 @@ const COUNTED: &[(&str, &[&str])] = &[
 ];
 
 #[test]
+fn a_failure_within_a_root_is_one_and_nothing_is_counted() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    let directory = Directory::new();
+    let mut payloads = BTreeMap::from([(String::new(), DOWN.to_string())]);
+    for entry in registry::collectors() {
+        let poll = entry.poll();
+        for query in 0..poll.queries() {
+            let root = poll.roots(query)[0];
+            for rpc in poll.rpcs(query).into_iter().filter(|_| root != "output") {
+                payloads.insert(rpc.to_string(), format!("<{root}>{DOWN}</{root}>"));
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    let (mut poller, _) = poller(&directory, &payloads);
+    check("down, within the root", &Outcome::Failed(DOWN_WORDS.into()), &mut poller, &mut wrong);
+    poller.close();
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
 fn an_empty_list_is_data_whatever_warnings_stand_beside_it() {
     if skips(&[PYTHON]) {
         return;

@@ -170,6 +170,13 @@ pub fn read_reply(
         match items.next_item() {
             Ok(Some(item)) if item < wanted => {
                 let named = (item, names[item]);
+                let is_root = |reader: &Reader| {
+                    reader.poll.roots(reader.query).contains(&names[item])
+                        && names[item] != "output"
+                };
+                if readers.iter().any(is_root) && fails_within(&items, limits, &mut reply) {
+                    continue;
+                }
                 read_item_for_all(&mut items, named, readers, limits, &mut reply)?;
                 for (index, reader) in readers.iter_mut().enumerate() {
                     if reader.points.bytes() >= BATCH_BYTES {
@@ -193,6 +200,27 @@ pub fn read_reply(
         Some((at, expected)) => Err(items::Error::Malformed { at, expected }),
         None => Ok(reply),
     }
+}
+
+/// Whether a failure stands within a root that is an item itself: what would be counted in it was
+/// not counted. What the errors and warnings in it say is noted.
+fn fails_within<R: Read>(items: &Items<R>, limits: &Limits, reply: &mut Reply) -> bool {
+    let text = items.item();
+    if memchr::memmem::find(text, b"error>").is_none() {
+        return false;
+    }
+    let names = ["rpc-error", "error"];
+    let mut within = Items::new(text, &names, limits);
+    let mut fails = false;
+    while let Ok(Some(item)) = within.next_item() {
+        let text = within.item();
+        if text.starts_with(b"<rpc-error") || text.starts_with(b"<xnm:error") {
+            let errors = reply.errors.len();
+            note_answer(names[item], text, items.scope(), limits, reply);
+            fails |= reply.errors[errors..].iter().any(|error| error.meaning().is_failure());
+        }
+    }
+    fails
 }
 
 /// Gives the item that was cut to every reader whose root it stands in.
