@@ -110,10 +110,14 @@ fn not_available_costs_the_reading_and_not_the_item() {
 }
 
 #[test]
-fn a_daemon_of_the_router_that_does_not_run_is_no_failure() {
-    for fault in ["not-running", "no-subsystem"] {
+fn a_protocol_that_is_off_is_no_failure_and_a_daemon_that_is_down_is_one() {
+    for (fault, code, said) in [
+        ("not-running", 0, "bgp: no data: BGP is not running"),
+        ("no-subsystem", 1, "bgp: the routing subsystem is not running"),
+    ] {
         let finished = once_finished("alarm,bgp", &format!("--fault {fault}:bgp"));
-        assert_eq!(finished.code, 0, "{fault}: {finished:?}");
+        assert_eq!(finished.code, code, "{fault}: {finished:?}");
+        assert!(finished.stderr.contains(said), "{fault}: {finished:?}");
         let lines = lines::read(&finished.stdout);
         assert!(alarm_polls(&lines) > 0);
         assert_eq!(seen(&lines, "bgp_session"), 0, "{fault}");
