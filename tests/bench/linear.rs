@@ -58,7 +58,7 @@ const REPLIES: &[(&str, Generator)] = &[
     }),
 ];
 
-/// What may come in place of a `<hello>`, of which a session takes 1 MB.
+/// Messages that may come in place of a `<hello>`, of which a session takes 1 MB.
 const HELLOS: &[(&str, Generator)] = &[
     ("hello-angles", |n| "<".repeat(n)),
     ("hello-hellos", |n| "<hello".repeat(n / 6)),
@@ -69,7 +69,7 @@ const HELLOS: &[(&str, Generator)] = &[
 
 const SMALL_BYTES: usize = 64 << 10;
 const REPLY_BYTES: usize = 8 << 20;
-const HELLO_BYTES: usize = 1 << 20;
+const HELLO_BYTES: usize = 512 << 10;
 /// One that takes longer is not made any larger.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many times as long as for 64 kB a byte may take.
@@ -146,6 +146,7 @@ impl Transport for Said {
 }
 
 fn open_session(said: String) {
-    let transport = Box::new(Said(Cursor::new(said)));
+    // Looked at when the message is whole.
+    let transport = Box::new(Said(Cursor::new(said + "]]>]]>")));
     let _ = Session::open(transport, &Limits::default(), Duration::from_secs(600));
 }
