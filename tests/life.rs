@@ -293,8 +293,10 @@ fn nice(id: u32) -> Vec<String> {
 fn nice_and_the_logs_level_are_as_set_and_follow_hup() {
     let settings = |name: &str, nice: u32, log: &str| {
         // Of which something is to be said at that level.
-        let router = local_router(name, "--fault not-running");
-        format!("nice = {nice}\ncollectors = [\"alarm\"]\n{FAST}{router}[log]\n{log}\n")
+        let router = local_router(name, "--fault na");
+        format!(
+            "nice = {nice}\ncollectors = [\"alarm\", \"routingengine\"]\n{FAST}{router}[log]\n{log}\n"
+        )
     };
     let mut daemon = Daemon::start(&settings("r1", 11, ""));
     daemon.wait_lines("polls", |lines| (alarm_polls(lines) > 0).then_some(()));

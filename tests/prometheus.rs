@@ -19,9 +19,11 @@ use series::Series;
 /// Settings for all collectors, this address and these routers.
 fn settings(port: u16, output: &str, routers: &str) -> String {
     let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
+    // A busy machine polls so many collectors less often than `FAST` asks.
+    let expire = if output.contains("expire_intervals") { "" } else { "expire_intervals = 100\n" };
     format!(
         "collectors = {names:?}\n{FAST}{routers}\
-         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{output}"
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{expire}{output}"
     )
 }
 
