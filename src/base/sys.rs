@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -127,6 +128,23 @@ pub fn user() -> u32 {
 /// Enough for the sessions of twenty thousand routers. Not all that may be allowed: a child that
 /// closes whatever it might have inherited would be busy for seconds.
 const OPEN_FILES_WANTED: libc::rlim_t = 65_536;
+
+/// Limits what the kernel keeps of what was written to a socket and its peer has not taken; without
+/// it Linux lets that grow to several megabytes.
+pub fn set_send_buffer(socket: impl AsFd, bytes: usize) -> std::io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the descriptor is open while it is borrowed, and the value is as long as it is said.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_SNDBUF,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
 
 /// Asks for more open files than a login shell gets, which are too few for hundreds of sessions.
 /// If too few are granted, sessions cannot be opened later, which is reported then.

@@ -11,11 +11,14 @@ use openssl::ssl::{ErrorCode, Ssl, SslAcceptor, SslStream};
 
 use super::http::HEAD_BYTES_MAX;
 use crate::base::sync::lock;
+use crate::base::sys;
 
 /// An answer that others wait for gives way once its reader has kept it waiting for longer than
 /// this, and a second more for each `READER_BYTES_PER_SECOND` that it has taken.
 const READER_PATIENCE: Duration = Duration::from_millis(500);
 const READER_BYTES_PER_SECOND: f64 = 256e3;
+/// What the kernel keeps for a reader.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
 /// How long a client may take to hear the end of an answer.
 const END: Duration = Duration::from_millis(200);
 
@@ -51,6 +54,8 @@ impl Connection {
     pub fn new(socket: TcpStream, tls: Option<&SslAcceptor>) -> io::Result<Connection> {
         let client = client(socket.peer_addr()?.ip());
         let _ = socket.set_nodelay(true);
+        // Else what the kernel takes would count as read.
+        let _ = sys::set_send_buffer(&socket, SEND_BUFFER_BYTES);
         socket.set_nonblocking(true)?;
         let timed = Timed { reader: Arc::new(Reader::new(socket)), deadline: None };
         let stream = match tls {
