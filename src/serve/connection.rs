@@ -16,7 +16,7 @@ use crate::base::sys;
 /// An answer that others wait for gives way once its reader has kept it waiting for longer than
 /// this, and a second more for each `READER_BYTES_PER_SECOND` that it has taken.
 const READER_PATIENCE: Duration = Duration::from_millis(500);
-const READER_BYTES_PER_SECOND: f64 = 256e3;
+const READER_BYTES_PER_SECOND: f64 = 1e6;
 /// What the kernel keeps for a reader.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 /// How long a client may take to hear the end of an answer.

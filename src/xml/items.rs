@@ -514,7 +514,9 @@ fn is_aside(markup: &[u8]) -> bool {
 
 /// A document type declaration, which NETCONF forbids (RFC 6241 section 3).
 pub fn is_declaration(markup: &[u8]) -> bool {
-    markup.starts_with(b"<!") && !markup.starts_with(b"<!--") && !markup.starts_with(CDATA_OPEN)
+    // What is cut short may become a comment or CDATA.
+    let may_be = |open: &[u8]| markup.starts_with(open) || open.starts_with(markup);
+    markup.starts_with(b"<!") && !may_be(b"<!--") && !may_be(CDATA_OPEN)
 }
 
 pub const NO_DECLARATION: &str = "no document type declaration";

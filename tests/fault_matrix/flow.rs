@@ -22,7 +22,7 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "flow-half-as-fast", quick: true, run: half_as_fast },
     &Fault { name: "flow-one-stalls", quick: true, run: one_stalls },
     &Fault { name: "flow-200-routers", quick: false, run: |_| many_routers(200) },
-    &Fault { name: "flow-20-routers", quick: true, run: |_| many_routers(20) },
+    &Fault { name: "flow-20-routers", quick: false, run: |_| many_routers(20) },
     &Fault { name: "spool-slow-disk", quick: true, run: slow_disk },
 ];
 
