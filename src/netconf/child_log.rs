@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,16 @@ static INCOMING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 /// A byte down this socket makes the thread look; `None` until there is a thread.
 static WAKE: Mutex<Option<UnixStream>> = Mutex::new(None);
 
-/// Stands for a child whose standard error is logged. Drop it when the child has ended.
-pub struct ChildLog(Arc<AtomicBool>);
+/// How long the end of a child waits for its last lines to be logged.
+const LAST_LINES: Duration = Duration::from_millis(250);
+
+/// Stands for a child whose standard error is logged. Drop it when the child has ended: that waits
+/// for its last lines, which tell why it ended.
+pub struct ChildLog {
+    has_ended: Arc<AtomicBool>,
+    /// Is closed when the last line is logged.
+    logged: Receiver<()>,
+}
 
 /// Logs each line that comes from there, behind the name.
 pub fn watch(stderr: OwnedFd, name: String) -> io::Result<ChildLog> {
@@ -45,16 +54,19 @@ pub fn watch(stderr: OwnedFd, name: String) -> io::Result<ChildLog> {
     drop(wake);
     let has_ended = Arc::new(AtomicBool::new(false));
     let lines = Lines::new(name, Instant::now());
-    let child = Child { stderr: stderr.into(), has_ended: has_ended.clone(), lines };
+    let (logging, logged) = mpsc::channel();
+    let stderr = stderr.into();
+    let child = Child { stderr, has_ended: has_ended.clone(), lines, _logging: logging };
     lock(&INCOMING).push(child);
     look();
-    Ok(ChildLog(has_ended))
+    Ok(ChildLog { has_ended, logged })
 }
 
 impl Drop for ChildLog {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+        self.has_ended.store(true, Ordering::Release);
         look();
+        let _ = self.logged.recv_timeout(LAST_LINES);
     }
 }
 
@@ -69,6 +81,7 @@ struct Child {
     stderr: File,
     has_ended: Arc<AtomicBool>,
     lines: Lines,
+    _logging: Sender<()>,
 }
 
 fn log_all(mut woken: UnixStream) {
