@@ -295,7 +295,8 @@ fn nice_and_the_logs_level_are_as_set_and_follow_hup() {
         // Of which something is to be said at that level.
         let router = local_router(name, "--fault na");
         format!(
-            "nice = {nice}\ncollectors = [\"alarm\", \"routingengine\"]\n{FAST}{router}[log]\n{log}\n"
+            "nice = {nice}\ncollectors = [\"alarm\", \"routingengine\"]\n{FAST}{router}\
+             [log]\n{log}\n"
         )
     };
     let mut daemon = Daemon::start(&settings("r1", 11, ""));
