@@ -53,7 +53,7 @@ def answers(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
-def get(url, timeout=60):
+def get(url, timeout=300):
     return urllib.request.urlopen(url, timeout=timeout).read().decode()
 
 
@@ -241,7 +241,8 @@ def kafka(where):
                   "--data-dir", where / "kafka"]):
         wait_until("the broker", lambda: answers(port))
         yield Server(f"[output.kafka]\nbrokers = '127.0.0.1:{port}'\n"
-                     f"[output.prometheus]\nlisten = '127.0.0.1:{listen}'\n", count)
+                     f"[output.prometheus]\nlisten = '127.0.0.1:{listen}'\n"
+                     f"response_timeout = '300s'\n", count)
 
 
 @contextlib.contextmanager
