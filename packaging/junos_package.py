@@ -17,7 +17,7 @@ import subprocess
 import tarfile
 import tempfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import gmtime, strftime
 from xml.sax.saxutils import escape
@@ -76,7 +76,8 @@ def run(*argv, stdin=None, env=None, problem):
             env=dict(os.environ, LC_ALL="C", TZ="UTC", **(env or {})),
         )
     except FileNotFoundError:
-        raise Failure(f"needs the program {argv[0]}: apt-get install {argv[0]}") from None
+        package = {"pkcs11-tool": "opensc"}.get(argv[0], argv[0])
+        raise Failure(f"needs the program {argv[0]}: apt-get install {package}") from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().replace("\n", " / ")
         raise Failure(f"{problem}: {said or f'{argv[0]} exited with {done.returncode}'}")
@@ -137,6 +138,20 @@ def read_certificates(text, where):
     return certificates
 
 
+def other_subjects(certificate):
+    """The subject as `openssl x509 -subject` has printed it since 1.1, and since 3.2."""
+    forms = []
+    for options in ("oneline", "oneline,-space_eq"):
+        said = run(
+            *("openssl", "x509", "-inform", "DER", "-noout", "-subject", "-nameopt", options),
+            stdin=certificate.der,
+            problem="the signer's certificate cannot be read",
+        )
+        line = said.decode().rstrip("\n")
+        forms += [line, line.removeprefix("subject=")]
+    return forms
+
+
 def in_order(leaf, others, where):
     """`others` from the leaf's issuer upwards, the order that a device reads them in."""
     chain, left = [leaf], list(others)
@@ -181,8 +196,55 @@ def _verify(*arguments, what):
         raise Failure(f"{what} does not verify: {reason[1] if reason else failure}") from None
 
 
-def sign(manifest, key_arguments, format):
-    """The signature of a manifest's bytes with an RSA key."""
+@dataclass(frozen=True)
+class Token:
+    """An RSA key that stays in a PKCS#11 token, such as an HSM; OpenSC's pkcs11-tool signs with it."""
+
+    module: str
+    token: str
+    pin: str
+    id: str = ""  # in hexadecimal digits
+
+    def _tool(self, *arguments, problem):
+        return run(
+            *("pkcs11-tool", "--module", self.module, "--token-label", self.token),
+            *("--login", "--pin", "env:PERIJOVE_PIN", *arguments),
+            # Not on the command line, which other users can read.
+            env={"PERIJOVE_PIN": self.pin},
+            problem=problem,
+        )
+
+    def labelled(self, label):
+        """The token with the key of that label. To sign, pkcs11-tool finds keys by their id alone."""
+        listed = self._tool("--list-objects", "--type", "privkey",
+                            problem=f"the keys of the token {self.token} cannot be listed")
+        ids = set()
+        for key in listed.decode(errors="replace").split("Private Key Object")[1:]:
+            fields = dict(re.findall(r"(?m)^ +(label|ID): +(.*?) *$", key))
+            if fields.get("label") == label and "ID" in fields:
+                ids.add(fields["ID"])
+        if len(ids) != 1:
+            raise Failure(f"the token {self.token} has {len(ids)} keys with an id that are labelled"
+                          f" {label!r}: name it by its id, pkcs11:token={self.token};id=%01")
+        return replace(self, id=ids.pop())
+
+    def sign(self, manifest, format):
+        with tempfile.TemporaryDirectory() as scratch:
+            data, signature = Path(scratch, "data"), Path(scratch, "signature")
+            data.write_bytes(manifest)
+            self._tool(
+                *("--id", self.id, "--sign", "--mechanism", f"{format.digest.upper()}-RSA-PKCS"),
+                *("--input-file", data, "--output-file", signature),
+                problem=f"the token {self.token} cannot sign with {format.digest.upper()}",
+            )
+            return signature.read_bytes()
+
+
+def sign(manifest, key, format):
+    """The signature of a manifest's bytes with an RSA key: a token's, or a file as openssl's
+    arguments."""
+    if isinstance(key, Token):
+        return key.sign(manifest, format)
     with tempfile.NamedTemporaryFile() as file:
         file.write(manifest)
         file.flush()
@@ -193,7 +255,7 @@ def sign(manifest, key_arguments, format):
                 " through OPENSSL_CONF, or use --format xsig)"
             )
         digest = f"-{format.digest}"
-        return run("openssl", "dgst", digest, "-sign", *key_arguments, file.name, problem=problem)
+        return run("openssl", "dgst", digest, "-sign", *key, file.name, problem=problem)
 
 
 def signature_is_good(manifest, signature, certificate, format):
@@ -229,7 +291,7 @@ def write_signature(subject, signature):
 def read_signature(data, where):
     """The subject and the signature of a signature file that is written in the one right way."""
     shape = (
-        rb"(/[^\n]*)\n-----BEGIN JUNOS SIGNATURE-----\n([A-Za-z0-9+/=\n]+)"
+        rb"([^\n]+)\n-----BEGIN JUNOS SIGNATURE-----\n([A-Za-z0-9+/=\n]+)"
         rb"-----END JUNOS SIGNATURE-----\n"
     )
     found = re.fullmatch(shape, data)

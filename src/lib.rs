@@ -5,16 +5,21 @@
 
 pub mod base;
 pub mod point;
+pub mod event;
 pub mod xml;
 pub mod netconf;
 pub mod collector;
 pub mod collectors;
 pub mod output;
+pub mod syslog;
+#[cfg(feature = "map")]
+pub mod picture;
 pub mod serve;
 pub mod dependency;
 pub mod federate;
 pub mod bigquery;
 pub mod poll;
+pub mod fleet;
 pub mod config;
 pub mod daemon;
 pub mod cli;

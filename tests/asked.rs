@@ -82,6 +82,29 @@ fn bgp_of_logical_systems() {
     assert_eq!(found, [own.clone(), own, edge.clone(), edge]);
 }
 
+/// Each peer is asked for of the router and of each logical system.
+#[test]
+fn bgp_peers_of_logical_systems() {
+    let settings = r"only = '^192\.0\.2\.(1|2)$'
+logical_systems = ['edge']";
+    let reply = "<rpc-reply><bgp-information><bgp-peer><peer-address>192.0.2.1</peer-address>\
+                 <peer-state>Idle</peer-state></bgp-peer></bgp-information></rpc-reply>";
+    let asked = ask("bgp", settings, "show bgp neighbor", reply);
+    let rpc = |address: &str, system: &str| {
+        let address = format!("<neighbor-address>{address}</neighbor-address>");
+        format!("<get-bgp-neighbor-information>{address}{system}</get-bgp-neighbor-information>")
+    };
+    let edge = "<logical-system>edge</logical-system>";
+    let (own, of_edge) = ("ip=192.0.2.1", "ip=192.0.2.1,logical_system=edge");
+    let expected = [
+        (rpc("192.0.2.1", ""), own),
+        (rpc("192.0.2.1", edge), of_edge),
+        (rpc("192.0.2.2", ""), own),
+        (rpc("192.0.2.2", edge), of_edge),
+    ];
+    assert_eq!(asked, expected.map(|(rpc, tags)| (rpc, tags.to_string())));
+}
+
 #[test]
 fn services_redundancy_groups() {
     let command = "show chassis high-availability services-redundancy-group N";

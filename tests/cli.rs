@@ -11,8 +11,18 @@ use common::process::{Finished, Process, run};
 use common::schema::Schemas;
 use common::temporary::Directory;
 
-const COMMANDS: &[&str] =
-    &["run", "once", "check", "collectors", "parse", "record", "federate", "bigquery", "help"];
+const COMMANDS: &[&str] = &[
+    "run",
+    "once",
+    "check",
+    "collectors",
+    "parse",
+    "record",
+    "federate",
+    "bigquery",
+    "import",
+    "help",
+];
 const SEVEN: &[&str] = &[
     "alarm",
     "bgp",
@@ -60,8 +70,22 @@ fn version_is_the_packages() {
     assert_eq!(finished.code, 0);
     let lines: Vec<&str> = finished.stdout.lines().collect();
     assert_eq!(lines[0], concat!("perijove ", env!("CARGO_PKG_VERSION")));
-    for (line, library) in lines[1..].iter().zip(["OpenSSL 3.", "libssh2 1.", "librdkafka 2."]) {
-        assert!(line.starts_with(library), "{line}");
+    let commit = option_env!("PERIJOVE_COMMIT").map(|commit| format!("commit {commit}"));
+    let features = [
+        ("federation ", cfg!(feature = "federation")),
+        ("import ", cfg!(feature = "import")),
+        ("kafka ", cfg!(feature = "kafka")),
+        ("map ", cfg!(feature = "map")),
+        ("vendored ", cfg!(feature = "vendored")),
+    ];
+    let features: String = features.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    let features = format!("features {features}legacy_algorithms");
+    let mut expected: Vec<&str> = commit.iter().map(String::as_str).collect();
+    expected.extend([features.as_str(), "OpenSSL 3.", "libssh2 1."]);
+    expected.extend(cfg!(feature = "kafka").then_some("librdkafka 2."));
+    assert_eq!(lines.len(), 1 + expected.len(), "{lines:?}");
+    for (line, start) in lines[1..].iter().zip(expected) {
+        assert!(line.starts_with(start), "{line} {start}");
     }
 }
 
@@ -175,9 +199,9 @@ fn wrong_settings_are_refused_by_file_line_and_key() {
             &["precision", "ns"],
         ),
         (
-            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 3\n",
+            "[output.influxdb]\nurl = \"http://127.0.0.1\"\nversion = 4\n",
             3,
-            &["version is 1 or 2; InfluxDB 3 takes version = 2", "bucket"],
+            &["version is 1 (with database), 2 (with org and bucket) or 3 (with database)"],
         ),
         (
             "[output.influxdb]\nurl = \"http://127.0.0.1\"\nintegers = \"x\"\n",

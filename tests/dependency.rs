@@ -9,7 +9,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use common::http_stub::{HttpStub, Reply};
 use common::needs::{ROOT, skips};
@@ -17,7 +19,7 @@ use common::perijove::{Daemon, local_router, perijove, run_with};
 use common::process::{Finished, Process, peak_bytes, run};
 use common::prometheus::promtool;
 use common::temporary::Directory;
-use common::{answer, free_port, http_agent, lines, program, wait_for};
+use common::{answer, free_port, http_agent, lines, program, wait_for, wait_for_within};
 use series::Series;
 
 /// What `once` prints of the machine with these settings.
@@ -401,35 +403,50 @@ fn ebpf_families_are_summed_and_none_is_needed() {
     }
 }
 
+/// A right answer without a row of any peer is said: the wrong tables are set up, or none.
+#[test]
+fn ebpf_without_a_row_is_said() {
+    let stub = HttpStub::start(|_, _| Reply::message(200, "ebpf_exporter_enabled_programs 1\n"));
+    let settings = format!(
+        "[dependency.sockets]\nmachine = false\n[dependency.ebpf]\nurl = \"{}\"\n",
+        stub.url()
+    );
+    let words = "ebpf_exporter answers, but has no row of another host in ipv4_recv_bytes";
+    let finished = once_finished(&settings);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert_eq!(finished.stderr.matches(words).count(), 1, "{finished:?}");
+    let checked = run_with(&settings, &["check"]);
+    let line = checked.stdout.lines().find(|line| line.contains("dependency_ebpf"));
+    assert!(line.is_some_and(|line| line.contains(words)), "{checked:?}");
+}
+
 /// Defects 5 and 18: one that hangs delays no other, says so, and its old results go.
 #[test]
 fn a_source_that_hangs_is_alone_with_it() {
     let port = free_port();
-    let darkstat =
-        HttpStub::start(
-            |number, _| {
-                if number == 0 { Reply::message(200, DARKSTAT) } else { Reply::Hang }
-            },
-        );
+    let is_seen = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&is_seen);
+    let darkstat = HttpStub::start(move |_, _| {
+        if hangs.load(Relaxed) { Reply::Hang } else { Reply::message(200, DARKSTAT) }
+    });
     let inventory = HttpStub::start(|_, _| Reply::Hang);
     let settings = served(
         port,
         &format!(
             "[dependency.sockets]\ninterval = \"200ms\"\n\
-             [dependency.inventory]\nurl = \"{}\"\ntimeout = \"60s\"\n\
+             [dependency.inventory]\nurl = \"{}\"\ntimeout = \"10m\"\n\
              [dependency.darkstat]\nurl = \"{}\"\ninterval = \"500ms\"\ntimeout = \"1s\"\n",
             inventory.url(),
             darkstat.url()
         ),
     );
-    let start = Instant::now();
     let daemon = Daemon::start(&settings);
     wait_for("sockets and traffic", || {
         let all = scrape(port);
         let has = |name| !named(&all, name).is_empty();
         (has("planet_server_process") && has("planet_traffic_bytes_total")).then_some(())
     });
-    assert!(start.elapsed() < Duration::from_secs(20));
+    is_seen.store(true, Relaxed);
     let runs = |all: &[Series]| of_source(all, "sockets", "runs_total").unwrap();
     let all = wait_for("darkstat's end", || {
         let all = scrape(port);
@@ -596,13 +613,13 @@ fn endless_answers_are_bounded() {
         &format!(
             "[dependency.inventory]\nurl = \"{inventory}\"\nformat = \"ndjson\"\n\
              bytes_max = \"16MB\"\nentries_max = 1000\n\
-             timeout = \"60s\"\n\
+             timeout = \"10m\"\n\
              [dependency.darkstat]\nurl = \"{darkstat}\"\nbytes_max = \"16MB\"\n\
-             timeout = \"60s\"\n\
-             [dependency.ebpf]\nurl = \"{ebpf}\"\nbytes_max = \"16MB\"\ntimeout = \"60s\"\n"
+             timeout = \"10m\"\n\
+             [dependency.ebpf]\nurl = \"{ebpf}\"\nbytes_max = \"16MB\"\ntimeout = \"10m\"\n"
         ),
     ));
-    let all = wait_for("three refusals", || {
+    let all = wait_for_within(Duration::from_secs(600), "three refusals", || {
         let all = scrape(port);
         let failed = |source| of_source(&all, source, "success") == Some(0.0);
         ["inventory", "darkstat", "ebpf"].into_iter().all(failed).then_some(all)
@@ -634,12 +651,16 @@ fn a_million_series_are_bounded_and_counted() {
         port,
         &format!(
             "[dependency.sockets]\nmachine = false\n[dependency.darkstat]\nurl = \"{url}\"\n\
-             timeout = \"30s\"\nbytes_max = \"128MB\"\npeers_max = 1000\ninterval = \"1m\"\n"
+             timeout = \"10m\"\nbytes_max = \"128MB\"\npeers_max = 1000\ninterval = \"1m\"\n"
         ),
     ));
-    let all = wait_for("the peers that there is room for", || {
+    // Writer and reader take turns, which takes a busy machine more than a minute.
+    let patience = Duration::from_secs(600);
+    let all = wait_for_within(patience, "the peers that there is room for", || {
         let all = scrape(port);
-        (of_source(&all, "darkstat", "success") == Some(1.0)).then_some(all)
+        // The last batch may come after the word of success.
+        let has_come = named(&all, "planet_traffic_bytes_total").len() >= 2000;
+        (has_come && of_source(&all, "darkstat", "success") == Some(1.0)).then_some(all)
     });
     assert_eq!(named(&all, "planet_traffic_bytes_total").len(), 2000);
     assert_eq!(of_source(&all, "darkstat", "dropped_rows"), Some(998_000.0));
@@ -758,6 +779,104 @@ fn credentials_come_from_a_file() {
     assert_eq!(named(&all, "planet_traffic_bytes_total").len(), 3);
 }
 
+/// What the machine itself serves is asked directly, whatever proxy the environment names.
+#[test]
+fn a_proxy_is_not_asked_for_this_machine() {
+    let darkstat = HttpStub::start(|_, _| Reply::message(200, DARKSTAT));
+    let proxy = HttpStub::start(|_, _| Reply::status(503));
+    let settings = |url: &str| {
+        format!("[dependency.sockets]\nmachine = false\n[dependency.darkstat]\nurl = \"{url}\"\n")
+    };
+    let directory = Directory::new();
+    let run_with = |first: &str, url: &str, environment: &[(&str, &str)]| {
+        let file = directory.write("perijove.toml", format!("{first}\n{}", settings(url)));
+        let mut command = perijove(&["once", "--format", "prometheus", "--config"]);
+        command.arg(file);
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(name).env_remove(name.to_uppercase());
+        }
+        run(command.envs(environment.iter().copied()))
+    };
+    let run_at = |url: &str, environment: &[(&str, &str)]| run_with("", url, environment);
+    let all = ["http_proxy", "https_proxy", "all_proxy"].map(|name| (name, &*proxy.url().leak()));
+    let finished = run_at(&darkstat.url(), &all);
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let traffic = series::read(&finished.stdout);
+    assert_eq!(named(&traffic, "planet_traffic_bytes_total").len(), 3);
+    assert!(proxy.requests().is_empty());
+    // Another machine is asked through the proxy of its scheme, unless no_proxy has it. It has
+    // no name, so that nothing leaves this machine.
+    let other = "http://darkstat.invalid:11560/metrics";
+    let finished = run_at(other, &all[..1]);
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert_eq!(proxy.requests().len(), 1, "{finished:?}");
+    for environment in [&all[1..2], &[all[0], ("no_proxy", "invalid")]] {
+        let finished = run_at(other, environment);
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert_eq!(proxy.requests().len(), 1, "{finished:?}");
+    }
+    let finished = run_at(other, &[("http_proxy", "socks5://me:s3cret@127.0.0.1:1")]);
+    assert!(
+        finished.stderr.contains("http_proxy in the environment is no http://"),
+        "{finished:?}"
+    );
+    assert!(!finished.stderr.contains("s3cret"), "{finished:?}");
+    // The setting goes before the environment.
+    let finished = run_with("proxy = \"off\"", other, &all);
+    assert_eq!((finished.code, proxy.requests().len()), (1, 1), "{finished:?}");
+    let named_proxy = format!("proxy = {:?}", proxy.url());
+    let finished = run_with(&named_proxy, other, &[]);
+    assert_eq!((finished.code, proxy.requests().len()), (1, 2), "{finished:?}");
+    let finished = run_with(&named_proxy, &darkstat.url(), &[]);
+    assert_eq!((finished.code, proxy.requests().len()), (0, 2), "{finished:?}");
+    let finished = run_with("proxy = \"http://me:s3cret@p:1\"", other, &[]);
+    assert_eq!(finished.code, 2, "{finished:?}");
+    assert!(!finished.stderr.contains("s3cret"), "{finished:?}");
+}
+
+/// Redirects are followed, and credentials stay with the server that they are for.
+#[test]
+fn the_inventory_may_be_elsewhere() {
+    const TEXT: &str = r#"[{"ip_address":"10.0.0.9","domain":"a.example","hostgroup":"a"}]"#;
+    let other = HttpStub::start(|_, _| Reply::message(200, TEXT));
+    let header = |to: String| -> &'static [(&'static str, &'static str)] {
+        vec![("Location", &*to.leak())].leak()
+    };
+    let (there, round) = (header(format!("{}/there", other.url())), header("/round".into()));
+    let same = header("/same".into());
+    let first = HttpStub::start(move |_, request| match request.target.as_str() {
+        "/inventory" => Reply::Answer(302, same, String::new()),
+        "/same" => Reply::Answer(307, there, String::new()),
+        _ => Reply::Answer(301, round, String::new()),
+    });
+    let darkstat = HttpStub::start(|_, _| Reply::message(200, DARKSTAT));
+    let directory = Directory::new();
+    let password = directory.write_secret("password", "s3cret\n");
+    let settings = |path: &str| {
+        format!(
+            "[dependency.sockets]\nmachine = false\n\
+             [dependency.inventory]\nurl = \"{}{path}\"\nusername = \"me\"\n\
+             password_file = {password:?}\n[dependency.darkstat]\nurl = \"{}\"\n",
+            first.url(),
+            darkstat.url()
+        )
+    };
+    let all = once(&settings("/inventory"));
+    let traffic = named(&all, "planet_traffic_bytes_total");
+    let row = traffic.iter().find(|series| series.label("remote_ip") == "10.0.0.9").unwrap();
+    assert_eq!(row.label("remote_domain"), "a.example");
+    let has_login =
+        |request: &common::http_stub::Request| request.headers.contains_key("authorization");
+    let paths: Vec<_> =
+        first.requests().iter().map(|it| (it.target.clone(), has_login(it))).collect();
+    assert_eq!(paths, [("/inventory".into(), true), ("/same".into(), true)]);
+    let paths: Vec<_> =
+        other.requests().iter().map(|it| (it.target.clone(), has_login(it))).collect();
+    assert_eq!(paths, [("/there".into(), false)]);
+    let finished = once_finished(&settings("/round"));
+    assert!(finished.stderr.contains("more than 3 redirects"), "{finished:?}");
+}
+
 /// Defect 21: nobody who cannot show a good certificate is believed. The server is a perijove.
 #[test]
 fn certificates_are_checked() {
@@ -870,12 +989,20 @@ fn bytes_of_a_real_darkstat_agree() {
         });
         row.map_or(0.0, |series| series.value)
     };
-    wait_for("all bytes", || (counted("egress") >= SENT as f64).then_some(()));
-    // Headers come on top, and not more than for segments of half a kilobyte.
-    assert!(counted("egress") < SENT as f64 * 1.2, "{}", counted("egress"));
-    let said = get(port, "/metrics").1;
-    let line = said.lines().find(|l| l.contains("ip=\"127.0.0.2\"") && l.contains("dir=\"in\""));
-    let bytes: f64 = line.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
-    assert_eq!(counted("egress"), bytes);
+    // darkstat takes packets from the kernel by blocks of half a second: what ends the connection
+    // may be in a later block than its bytes, so that its figure is taken before and after.
+    let said = || {
+        let text = get(port, "/metrics").1;
+        let is_it = |l: &&str| l.contains("ip=\"127.0.0.2\"") && l.contains("dir=\"in\"");
+        let row = text.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
+        row.map_or(0.0, |bytes| bytes.parse().unwrap())
+    };
+    let bytes = wait_for("all bytes", || {
+        let before: f64 = said();
+        let bytes = counted("egress");
+        (before >= SENT as f64 && before == bytes && bytes == said()).then_some(bytes)
+    });
+    // Headers come on top; a busy machine may send a segment again.
+    assert!(bytes < SENT as f64 * 2.0, "{bytes}");
     assert!(Path::new("/proc/net/tcp").exists());
 }

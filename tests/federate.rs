@@ -1,4 +1,5 @@
 //! Federation, end to end: machines, a real Prometheus, and the real servers behind the outputs.
+#![cfg(feature = "federation")]
 
 mod common;
 
@@ -82,22 +83,20 @@ fn has_windows(lines: &[Line], number: usize) -> Option<()> {
     every.iter().all(|name| ends(lines, name).len() >= number).then_some(())
 }
 
-/// What a counter grew by from one time to another, by straight lines between its samples.
-fn grown(series: &Series, from_ms: f64, to_ms: f64) -> f64 {
-    let mut total = 0.0;
-    let samples: Vec<(f64, f64)> =
-        series.timestamps_ms.iter().map(|t| *t as f64).zip(series.values.clone()).collect();
-    for pair in samples.windows(2) {
-        let [(t0, v0), (t1, v1)] = pair else { continue };
-        let whole = if v1 >= v0 { v1 - v0 } else { *v1 };
-        let part = (t1.min(to_ms) - t0.max(from_ms)).max(0.0) / (t1 - t0);
-        total += whole * part;
+/// The windows' bytes against the raw series between the first window's start and the last's end.
+/// No window is missing.
+fn sums_agree(printed: &[Line], raw: &[Series], window: i64) {
+    sums_agree_with_gaps(printed, raw, window);
+    for name in ["ingress", "egress"] {
+        let times: Vec<i64> = ends(printed, name).into_iter().collect();
+        let (first, last) = (times[0], times[times.len() - 1]);
+        let windows: Vec<i64> = (first..=last).step_by(window as usize).collect();
+        assert_eq!(times, windows, "a window of {name} is missing");
     }
-    total
 }
 
-/// The windows' bytes against the raw series between the first window's start and the last's end.
-fn sums_agree(printed: &[Line], raw: &[Series], window: i64) {
+/// The same where windows in a gap have nothing.
+fn sums_agree_with_gaps(printed: &[Line], raw: &[Series], window: i64) {
     for (measurement, direction) in [("ingress", "ingress"), ("egress", "egress")] {
         for peer in ["db", "files"] {
             let rows = printed.iter().filter(|line| {
@@ -109,16 +108,13 @@ fn sums_agree(printed: &[Line], raw: &[Series], window: i64) {
                 assert_eq!(twice, None, "two rows of {peer} at {}", line.timestamp);
             }
             let (first, last) = (by_time.keys().min().unwrap(), by_time.keys().max().unwrap());
-            let windows: Vec<i64> = (*first..=*last).step_by(window as usize).collect();
-            let times: Vec<i64> = by_time.keys().copied().collect();
-            assert_eq!(times, windows, "a window is missing");
             let bytes: f64 = by_time.values().sum::<f64>() * (window / SECOND) as f64 / 8.0;
             let label = |series: &Series, name: &str| series.labels[name].clone();
             let of_peer = raw.iter().filter(|series| {
                 label(series, "remote_hostgroup") == peer && label(series, "direction") == direction
             });
             let (from, to) = ((first - window) / 1_000_000, last / 1_000_000);
-            let expected: f64 = of_peer.map(|s| grown(s, from as f64, to as f64)).sum();
+            let expected: f64 = of_peer.map(|s| s.grown(from as f64, to as f64)).sum();
             assert!(expected > 0.0);
             let difference = (bytes - expected).abs();
             assert!(difference < expected * 1e-6, "{measurement} {peer}: {bytes} {expected}");
@@ -299,10 +295,15 @@ fn victoria_metrics_takes_them_both_ways() {
 
 /// Half an hour of the two machines, scraped that often, until two minutes ago.
 fn history(interval: i64) -> (Prometheus, i64) {
+    history_where(interval, |_, _| true)
+}
+
+/// The same without the scrapes for which `is_there` is false, by machine and seconds.
+fn history_where(interval: i64, is_there: impl Fn(u32, i64) -> bool) -> (Prometheus, i64) {
     let end = now_ns() / SECOND / 60 * 60 - 120;
     let mut samples: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for time in (end - 1800..=end).step_by(interval as usize) {
-        for machine in [1, 2] {
+        for machine in [1, 2].into_iter().filter(|machine| is_there(*machine, time - end + 1800)) {
             // Each machine is scraped at a phase of its own.
             let time = time + i64::from(machine) * 7 % interval;
             let seconds = (time - end + 1800) as f64;
@@ -330,7 +331,7 @@ fn slow_settings(url: &str, more: &str) -> String {
 
 /// What an earlier run would have noted.
 fn note(directory: &Directory, output: &str, time_s: i64) {
-    let jobs = ["traffic", "ebpf_traffic", "upstream", "downstream"];
+    let jobs = ["traffic", "ebpf_traffic", "upstream", "downstream", "one_sided"];
     let progress = jobs.map(|job| format!("{job} {output} {}\n", time_s * 1000)).concat();
     std::fs::create_dir_all(directory.join("state")).expect("a directory");
     directory.write("state/federate.progress", progress);
@@ -381,8 +382,139 @@ fn a_scrape_interval_of_a_minute_loses_nothing_and_the_same_windows_are_the_same
     assert!(first.is_subset(&again), "a second run gives other points");
     // It remembers, and has nothing to write until the next window's end.
     let progress = std::fs::read_to_string(directory.join("state/federate.progress")).unwrap();
-    assert_eq!(progress.lines().count(), 4, "{progress}");
+    assert_eq!(progress.lines().count(), 5, "{progress}");
     assert!(!progress.contains(&format!(" {begin}000")), "nothing was noted: {progress}");
+}
+
+/// Prometheus was away for three minutes, and scrapes of one machine failed: all that its counters
+/// grew by meanwhile is in the windows.
+#[test]
+fn what_grew_in_a_gap_is_kept() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
+    for (interval, gap_max) in [(15, "1h"), (60, "1h"), (60, "4m")] {
+        let (source, end) = history_where(interval, |machine, second| {
+            let away = (300..480).contains(&second);
+            let missed = machine == 2 && [720, 1200, 1260].contains(&(second / 60 * 60));
+            !away && !missed
+        });
+        let directory = Directory::new();
+        note(&directory, "stdout", end - 1650);
+        let settings = slow_settings(&source.url(), "")
+            .replace("[federate]", &format!("[federate]\ngap_max = \"{gap_max}\""))
+            + "[federate.exclude]\nbandwidth_min = 0.0\n";
+        let once = run_once(&directory, &settings);
+        assert_eq!(once.code, 0, "{}", once.stderr);
+        let printed = lines::read(&once.stdout);
+        let raw = source.series("planet_traffic_bytes_total{remote_hostgroup=~\"db|files\"}");
+        let within: Vec<Line> =
+            printed.iter().filter(|line| line.timestamp <= end * SECOND).cloned().collect();
+        assert!(ends(&within, "ingress").len() > 40, "{interval}");
+        sums_agree_with_gaps(&within, &raw, 30 * SECOND);
+    }
+    // A gap that is longer than `gap_max` has no end that is known, and nothing is made up.
+    let (source, end) = history_where(15, |_, second| !(300..1200).contains(&second));
+    let directory = Directory::new();
+    note(&directory, "stdout", end - 1650);
+    let settings =
+        slow_settings(&source.url(), "").replace("[federate]", "[federate]\ngap_max = \"5m\"");
+    let once = run_once(&directory, &settings);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let raw =
+        source.series("planet_traffic_bytes_total{remote_hostgroup=\"db\",direction=\"ingress\"}");
+    let grown = |from: i64, to: i64| -> f64 {
+        raw.iter().map(|series| series.grown(from as f64 * 1e3, to as f64 * 1e3)).sum()
+    };
+    let printed = lines::read(&once.stdout);
+    let rows = printed.iter().filter(|line| {
+        line.measurement == "ingress"
+            && line.tag("remote_service") == "db"
+            && line.timestamp <= end * SECOND
+    });
+    let bytes = rows.map(|line| line.number("bandwidth_bps")).sum::<f64>() * 30.0 / 8.0;
+    let (all, gap) = (grown(end - 1650, end), grown(end - 1500, end - 600));
+    assert!(bytes < all - gap * 0.95 && bytes > all - gap * 1.05, "{bytes} {all} {gap}");
+}
+
+/// A scrape configuration with two jobs has each series twice; the bytes are there once.
+#[test]
+fn an_exporter_that_two_jobs_scrape_counts_once() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
+    let start = now_ns() / SECOND / 60 * 60 - 1800;
+    let mut samples = String::from("# TYPE planet_traffic_bytes counter\n");
+    for time in (start..start + 1700).step_by(15) {
+        for job in ["a", "b"] {
+            samples += &format!(
+                "planet_traffic_bytes_total{{job=\"{job}\",instance=\"m1\",direction=\"ingress\",\
+                 local_hostgroup=\"web\",remote_hostgroup=\"db\",remote_ip=\"10.0.0.1\"}} \
+                 {} {time}\n",
+                (time - start) * 1000
+            );
+        }
+    }
+    let source = Prometheus::with_history(&(samples + "# EOF\n"));
+    let directory = Directory::new();
+    let once = once_from(&directory, &source.url(), start + 300);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let printed = lines::read(&once.stdout);
+    let bits: BTreeSet<i64> = printed
+        .iter()
+        .filter(|line| line.measurement == "ingress" && line.timestamp < (start + 1500) * SECOND)
+        .map(|line| line.number("bandwidth_bps").round() as i64)
+        .collect();
+    assert_eq!(bits, [8000].into(), "{printed:?}");
+}
+
+/// `web` asks `db`, which says so too, and an exporter that does not see it; the partner has none.
+#[test]
+fn dependencies_that_only_one_end_reports_are_said() {
+    if skips(&["prometheus", "promtool"]) {
+        return;
+    }
+    let end = now_ns() / SECOND / 300 * 300 - 300;
+    let mut families = ["planet_upstream", "planet_downstream"]
+        .map(|name| (name, format!("# TYPE {name} gauge\n")));
+    let rows = [
+        (0, "web", "w1", "db", "d1", "5432"),
+        (1, "db", "d1", "web", "w1", "5432"),
+        (0, "web", "w1", "db", "d1", "5433"),
+        (0, "web", "w1", "partner", "p1", "443"),
+        (1, "db", "d1", "office", "o1", "5432"),
+        // A port that is left out.
+        (0, "web", "w1", "db", "d1", "22"),
+    ];
+    for time in (end - 600..=end).step_by(60) {
+        for (family, group, name, remote_group, remote, port) in rows {
+            let (metric, text) = &mut families[family];
+            *text += &format!(
+                "{metric}{{local_hostgroup=\"{group}\",local_address=\"{name}\",\
+                 remote_hostgroup=\"{remote_group}\",remote_address=\"{remote}\",\
+                 port=\"{port}\",protocol=\"tcp\",process_name=\"\"}} 1 {time}\n"
+            );
+        }
+    }
+    let text: String = families.iter().map(|(_, text)| text.as_str()).collect();
+    let source = Prometheus::with_history(&(text + "# EOF\n"));
+    let directory = Directory::new();
+    let once = once_from(&directory, &source.url(), end - 90);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    let printed = lines::read(&once.stdout);
+    let tags = ["service", "address", "remote_service", "remote_address", "port", "end", "reason"];
+    let row = |line: &Line| tags.map(|tag| line.tag(tag)).join(" ");
+    let found: BTreeSet<String> =
+        printed.iter().filter(|line| line.measurement == "one_sided").map(row).collect();
+    let expected = [
+        "web w1 db d1 5433 upstream not_seen",
+        "web w1 partner p1 443 upstream no_exporter",
+        "db d1 office o1 5432 downstream no_exporter",
+    ];
+    assert_eq!(found, expected.map(String::from).into());
+    // Every five minutes, however short windows are.
+    let times = ends(&printed, "one_sided");
+    assert!(times.contains(&(end * SECOND)) && times.len() <= 2, "{times:?}");
 }
 
 #[test]
@@ -592,11 +724,15 @@ fn bad_answers_are_said_write_nothing_and_the_next_window_catches_up() {
                       \"remote_hostgroup\":\"db\",\"remote_ip\":\"10.0.0.1\"}";
         let second = now / SECOND;
         // A stale or senseless sample costs that sample.
+        let sample = |time: i64| match time - second {
+            0 => format!("[{time},\"NaN\"]"),
+            since => format!("[{time},\"{}\"]", 9_000_000 * (since + 60)),
+        };
+        let samples: Vec<String> = (second - 60..=second + 60).map(sample).collect();
         format!(
             "{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[\
-             {{\"metric\":{metric},\"values\":[[{},\"0\"],[{second},\"NaN\"],[{},\"9e9\"]]}}]}}}}",
-            second - 60,
-            second + 60
+             {{\"metric\":{metric},\"values\":[{}]}}]}}}}",
+            samples.join(",")
         )
     };
     let partial = move |now| good(now).replace("]}}", "]}, \"warnings\": [\"store x is down\"]}");
@@ -674,13 +810,17 @@ fn an_endless_answer_ends_at_its_limit() {
                          {\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[";
             let mut sent = connection.write_all(start.as_bytes());
             while sent.is_ok() {
-                let series = "{\"metric\":{\"a\":\"b\"},\"value\":[1,\"1\"]},".repeat(1000);
+                let name = "b".repeat(500);
+                let series = format!("{{\"metric\":{{\"a\":\"{name}\"}},\"value\":[1,\"1\"]}},");
+                let series = series.repeat(100);
                 sent = connection.write_all(series.as_bytes());
             }
         }
     });
     let settings = settings(&url, "");
-    let settings = settings.replace("[federate]\n", "[federate]\nanswer_bytes_max = \"20MB\"\n");
+    let settings = settings
+        .replace("[federate]\n", "[federate]\nanswer_bytes_max = \"20MB\"\n")
+        .replace("timeout = \"5s\"", "timeout = \"50s\"");
     let mut federation = Federation::start(&settings);
     federation.process.wait_stderr("longer than answer_bytes_max");
     let status = std::fs::read_to_string(format!("/proc/{}/status", federation.process.id()));

@@ -14,6 +14,8 @@ const LOGIN_V1: &str = "database = \"metrics db\"\nretention_policy = \"week\"\n
                         password_file = \"DIRECTORY/secret\"\n";
 const LOGIN_V2: &str = "version = 2\norg = \"an org\"\nbucket = \"b&c\"\n\
                         token_file = \"DIRECTORY/secret\"\n";
+const LOGIN_V3: &str = "version = 3\ndatabase = \"metrics db\"\n\
+                        token_file = \"DIRECTORY/secret\"\n";
 const SECRET: &str = "t0p-S3cret";
 
 /// A daemon that prints every point and writes to this server, logging as much as it can.
@@ -72,6 +74,12 @@ fn a_write_says_who_what_and_where() {
             LOGIN_V2,
             format!("Token {SECRET}"),
             ["/api/v2/write?", "org=an%20org", "bucket=b%26c", "precision=ns"],
+        ),
+        (
+            3,
+            LOGIN_V3,
+            format!("Bearer {SECRET}"),
+            ["/api/v3/write_lp?", "db=metrics%20db", "accept_partial=true", "precision=nanosecond"],
         ),
     ] {
         let stub = HttpStub::accepting();
@@ -215,6 +223,49 @@ fn a_line_that_cannot_be_parsed_costs_no_other() {
         let is_bad = line.measurement == "routes";
         assert_eq!(accepted.contains(&line.key()), !is_bad, "{}", line.key());
     }
+}
+
+/// A stand-in for InfluxDB 3, by the rules of its documentation: each line is written or refused by
+/// itself, and those that are refused are listed.
+#[test]
+fn version_3_refuses_lines_by_itself_and_lists_them() {
+    let stub = HttpStub::start(|_, request| {
+        let query = request.target.split_once('?').map_or("", |(_, query)| query);
+        let has = |part: &str| query.split('&').any(|one| one == part);
+        if !request.target.starts_with("/api/v3/write_lp?") || !has("precision=nanosecond") {
+            return Reply::message(400, "{\"error\":\"serde error\"}");
+        }
+        let refused: Vec<String> = request
+            .body
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.contains("alarm"))
+            .map(|(at, _)| {
+                let number = at + 1;
+                format!(
+                    "{{\"original_line\":\"x\",\"line_number\":{number},\
+                     \"error_message\":\"invalid column type for column 'v'\"}}"
+                )
+            })
+            .collect();
+        if refused.is_empty() {
+            return Reply::status(204);
+        }
+        let list = refused.join(",");
+        let error = "partial write of line protocol occurred";
+        Reply::message(400, &format!("{{\"error\":\"{error}\",\"data\":[{list}]}}"))
+    });
+    let mut daemon = daemon(&stub, LOGIN_V3);
+    daemon.process.wait_stderr("partial write of line protocol occurred: invalid column type");
+    // What is refused is counted and never sent again; what is written is not sent twice.
+    let bodies = stub.wait_requests("two writes", |requests| {
+        (requests.len() >= 3).then(|| requests.iter().map(|r| r.body.clone()).collect::<Vec<_>>())
+    });
+    let finished = daemon.stop();
+    let lines: Vec<&str> = bodies.iter().flat_map(|body| body.lines()).collect();
+    let distinct: std::collections::BTreeSet<&&str> = lines.iter().collect();
+    assert_eq!(lines.len(), distinct.len(), "a line was sent twice");
+    assert!(finished.stderr.contains("refused"), "{}", finished.stderr);
 }
 
 #[test]

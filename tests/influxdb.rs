@@ -5,11 +5,12 @@ mod common;
 mod forgeries;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use common::influxd::{Influxd, Options};
 use common::lines::{self, Line};
 use common::needs::skips;
-use common::perijove::{Daemon, FAST, alarm_polls, dropped, local_router};
+use common::perijove::{Daemon, FAST, alarm_polls, dropped, local_router, run_with};
 use common::temporary::Directory;
 use forgeries::{FORGERIES, forging_lines};
 
@@ -125,6 +126,7 @@ fn tls_with_the_right_authority_and_without() {
 
     let mut daemon = Daemon::start(&settings("[\"alarm\"]", "", &influxd.output()));
     daemon.process.wait_stderr("certificate");
+    daemon.process.wait_stderr("ca_file names the authority to trust");
 }
 
 #[test]
@@ -167,13 +169,66 @@ fn a_missing_database_keeps_the_data_until_it_is_there() {
     let influxd = Influxd::start();
     influxd.query("DROP DATABASE perijove");
     let mut daemon = Daemon::start(&settings("[\"alarm\"]", "", &influxd.output()));
-    daemon.process.wait_stderr("perijove");
-    daemon.process.wait_stderr("404");
-    daemon.wait_lines("two polls", |lines| (alarm_polls(lines) >= 2).then_some(()));
+    daemon.process.wait_stderr(
+        "404 (database not found: \"perijove\"): run CREATE DATABASE \"perijove\" on the server, \
+         or set create_database = true",
+    );
+    // However long it was missing, it is noticed soon.
+    std::thread::sleep(Duration::from_secs(8));
     influxd.query("CREATE DATABASE perijove");
+    let there = Instant::now();
     influxd.wait_points("points", |points| (alarm_polls(points) >= 2).then_some(()));
+    assert!(there.elapsed() < Duration::from_secs(2), "{:?}", there.elapsed());
     let finished = daemon.stop();
     same(&lines::read(&finished.stdout), &influxd.points());
+}
+
+#[test]
+fn a_missing_database_is_created_if_that_is_set() {
+    if skips(&["influxd"]) {
+        return;
+    }
+    let influxd = Influxd::start();
+    let output = influxd.output().replace(
+        "database = \"perijove\"",
+        "database = \"made by \\\"perijove\\\"\"\ncreate_database = true",
+    );
+    let settings = settings("[\"alarm\"]", "", &output);
+    // Nothing is created by a check.
+    let checked = run_with(&settings, &["check"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stdout.contains("takes points, and creates the database"), "{checked:?}");
+    let databases = || format!("{:?}", influxd.query("SHOW DATABASES"));
+    assert!(!databases().contains("made by"));
+    let mut daemon = Daemon::start(&settings);
+    daemon.process.wait_stderr("created the database made by");
+    daemon.wait_lines("two polls", |lines| (alarm_polls(lines) >= 2).then_some(()));
+    assert!(databases().contains("made by"), "{}", databases());
+    let finished = daemon.stop();
+    assert!(!finished.stderr.contains("were not delivered"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_database_that_must_not_be_created_is_asked_for() {
+    if skips(&["influxd"]) {
+        return;
+    }
+    let influxd = Influxd::start_with(Options {
+        administrator: Some(("admin", "s3cr3t-Adm1n")),
+        ..Options::default()
+    });
+    influxd.query("CREATE USER writer WITH PASSWORD 's3cr3t-Wr1ter'");
+    influxd.query("GRANT ALL ON perijove TO writer");
+    influxd.query("DROP DATABASE perijove");
+    let directory = Directory::new();
+    directory.write_secret("influxdb.password", "s3cr3t-Wr1ter");
+    let output = format!(
+        "{}create_database = true\nusername = \"writer\"\n\
+         password_file = \"DIRECTORY/influxdb.password\"\n",
+        influxd.output()
+    );
+    let mut daemon = Daemon::start_in(directory, &settings("[\"alarm\"]", "", &output), &[]);
+    daemon.process.wait_stderr("the database perijove is missing; CREATE DATABASE \"perijove\":");
 }
 
 #[test]

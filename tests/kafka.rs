@@ -92,9 +92,16 @@ fn the_producer_tells_of_itself() {
     let noida = Noida::start();
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let output = format!("{}statistics_interval = \"200ms\"\n", broker::output(&noida.brokers()));
-    let records = records(&output, &mut reader);
-    let own = records.iter().rfind(|record| record.headers["schema"] == "perijove_kafka");
-    let own: Json = serde_json::from_str(&own.expect("a record").value).expect("JSON");
+    let _daemon = Daemon::start(&settings(&output));
+    // The first may be made before the broker is connected.
+    let own = wait_for("a record of a producer with a broker", || {
+        let records = reader.read().iter();
+        let mut own = records.filter(|record| record.headers["schema"] == "perijove_kafka");
+        own.find_map(|record| {
+            let own: Json = serde_json::from_str(&record.value).expect("JSON");
+            (own["fields"]["brokers_up"] != 0).then_some(own)
+        })
+    });
     let number = |name: &str| own["fields"][name].as_f64();
     assert_eq!(number("brokers_up"), Some(1.0), "{own}");
     assert!(number("sent_records_total") > Some(0.0), "{own}");

@@ -2,8 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use common::perijove::{
     Daemon, FAST, alarm_polls, hosts, local_router, own, perijove, whole_lines,
 };
 use common::process::{Process, descendants, run};
+use common::syslog::{wait_syslog, with_syslog};
 use common::temporary::Directory;
 use common::{answer, http_agent, program, wait_for};
 
@@ -141,6 +142,47 @@ fn the_backup_is_quiet_and_takes_over() {
     assert!(finished.stderr.contains("is the master"), "{}", finished.stderr);
 }
 
+/// Junos OS Evolved says what it is with a capital letter, as other releases have other spaces and
+/// remarks.
+#[test]
+fn evo_master_is_polled() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    let evo = "<route-engine-information><route-engine><slot>0</slot><mastership-state>Master\
+               </mastership-state><mastership-priority>Master (default)</mastership-priority>\
+               <status>OK</status></route-engine></route-engine-information>";
+    for (state, is_polled) in
+        [("Master", true), ("\n MASTER (default) \n", true), ("Backup", false)]
+    {
+        let engine = evo.replacen(">Master<", &format!(">{state}<"), 1);
+        let alarms = "<alarm-information><alarm-summary><no-active-alarms/></alarm-summary>\
+                      </alarm-information>";
+        let payloads = BTreeMap::from([("get-route-engine-information", &*engine), ("", alarms)]);
+        let directory = Directory::new();
+        directory.write("payloads", serde_json::to_string(&payloads).expect("payloads"));
+        directory.write("reply", "<rpc-reply message-id=\"ID\">PAYLOAD</rpc-reply>");
+        directory.write("hello", "<hello><capabilities/><session-id>9</session-id></hello>]]>]]>");
+        let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/canned.py");
+        let settings = format!(
+            "master_only = true\ncollectors = [\"alarm\"]\n{FAST}[[router]]\nname = \"r1\"\n\
+             command = [{:?}, {server:?}, \"DIRECTORY/hello\", \"DIRECTORY/reply\", \
+             \"DIRECTORY/payloads\"]\n",
+            program("python3")
+        );
+        let mut daemon = Daemon::start_in(directory, &settings, &[]);
+        let said = if is_polled { "is the master" } else { "is not the master" };
+        daemon.wait_lines(&format!("{said}: {state:?}"), |lines| {
+            let state = own(lines, ("collector", "alarm"), "state")?;
+            ((alarm_polls(lines) > 0) == is_polled && state == f64::from(2 - u8::from(is_polled)))
+                .then_some(())
+        });
+        let finished = daemon.stop();
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        assert!(finished.stderr.contains(said), "{}", finished.stderr);
+    }
+}
+
 #[test]
 fn a_second_copy_with_the_same_state_is_refused() {
     let settings = format!("state_directory = \"DIRECTORY\"\n{}", polling("r1"));
@@ -211,6 +253,12 @@ fn a_bug_costs_one_poll_and_the_session_is_in_step_afterwards() {
 struct Broken(AtomicBool);
 
 impl Program for Broken {
+    fn admit(&self, _: &str) -> Result<String, perijove::serve::Refusal> {
+        Err(perijove::serve::Refusal::Unknown)
+    }
+    fn is_admitted(&self, _: &str) -> bool {
+        false
+    }
     fn targets(&self) -> Vec<String> {
         Vec::new()
     }
@@ -220,6 +268,9 @@ impl Program for Broken {
     }
     fn knows(&self, _: &str) -> bool {
         true
+    }
+    fn events(&self, _: u64) -> (Vec<(String, perijove::event::record::Event)>, u64) {
+        Default::default()
     }
     fn is_ready(&self) -> bool {
         true
@@ -313,44 +364,6 @@ fn nice_and_the_logs_level_are_as_set_and_follow_hup() {
     wait_for("the new nice value", || nice(id).iter().all(|nice| nice == "13").then_some(()));
     daemon.process.wait_stderr(" DEBUG ");
     assert_eq!(daemon.stop().code, 0);
-}
-
-/// A socket, and `perijove run` where that is /dev/log: in a mount namespace of its own, which not
-/// everybody may have.
-fn with_syslog(directory: &Directory) -> Option<(UnixDatagram, Command)> {
-    let path = directory.path().display();
-    let mount = format!(
-        "mkdir -p {path}/dev && mount --rbind /dev {path}/dev && mount -t tmpfs none /dev && \
-         for d in null zero random urandom; do \
-         : >/dev/$d && mount --bind {path}/dev/$d /dev/$d || exit; done && \
-         ln -s {path}/syslog /dev/log"
-    );
-    let unshared = |script: String| {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &script]);
-        command
-    };
-    if run(&mut unshared(mount.clone())).code != 0 {
-        println!("skipped: there is no mount namespace to be had");
-        return None;
-    }
-    let socket = UnixDatagram::bind(directory.join("syslog")).expect("bind");
-    socket.set_read_timeout(Some(common::DEADLINE)).expect("set a time limit");
-    let program = env!("CARGO_BIN_EXE_perijove");
-    let run = format!("{mount} && exec \"{program}\" run --config {path}/perijove.toml");
-    Some((socket, unshared(run)))
-}
-
-/// Reads until a message holds these words.
-fn wait_syslog(socket: &UnixDatagram, words: &str) -> String {
-    let mut message = [0; 4096];
-    loop {
-        let length = socket.recv(&mut message).unwrap_or_else(|err| panic!("{words:?}: {err}"));
-        let text = String::from_utf8_lossy(&message[..length]);
-        if text.contains(words) {
-            return text.into_owned();
-        }
-    }
 }
 
 const SYSLOG: &str = "[log]\ndestination = \"syslog\"\n";

@@ -168,3 +168,20 @@ fn lack(entry: &Entry, name: &str, kind: &str, labels: &str) -> Option<String> {
         (true, true) => None,
     }
 }
+
+/// The names in the declarations of events are those of the measurement's tags and fields.
+#[test]
+fn events_name_what_there_is() {
+    let mut kinds = BTreeSet::new();
+    for (collector, schema) in measurements() {
+        let unknown = perijove::event::plan::unknown_names(schema);
+        assert_eq!(unknown, [""; 0], "{collector}");
+        let rules = (0..schema.fields()).filter_map(|index| schema.field(index).event);
+        kinds.extend(rules.map(|rule| rule.kind).filter(|kind| !kind.is_empty()));
+    }
+    // docs/events.md has each kind in its table.
+    let document = include_str!("../docs/events.md");
+    let missing: Vec<&&str> =
+        kinds.iter().filter(|kind| !document.contains(&format!("`{kind}`"))).collect();
+    assert!(missing.is_empty() && kinds.len() > 30, "{missing:?} of {}", kinds.len());
+}

@@ -1,24 +1,24 @@
 //! Replies of real routers, and what junos_exporter makes of them.
 //!
 //! The replies are other projects' and stand beside this repository, in ../shared: where they are
-//! not there, these tests say so and pass.
+//! not there, these tests say so and pass. What is compared without them are replies that
+//! tests/exporter/build makes from a table of junos_exporter's series, tests/exporter/rules.tsv.
 //!
 //! junos_exporter is the exporter whose names perijove takes over, so that its dashboards go on
 //! working: each of its series must come out of `perijove parse` too. One rule holds for all: an
 //! element that a reply does not have gives 0 there and nothing here. Every other difference is a
 //! row of `DIFFERENCES`, each a mistake of that exporter, and a paragraph of docs/differences.md.
 
+mod common;
 mod said;
 mod series;
-
-#[path = "common/needs.rs"]
-mod needs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use needs::{SHARED, skips};
+use common::needs::{PYTHON, SHARED, skips};
+use common::temporary::Directory;
 use perijove::base::inventory::Shared;
 use perijove::collector::Entry;
 use perijove::poll::registry;
@@ -71,6 +71,23 @@ const DIFFERENCES: &[Difference] = &[
         explains: |theirs, ours| ours.iter().any(|our| our.without("instance") == *theirs),
     },
     Difference {
+        collector: "ddosprotection",
+        title: "A physical interface's detection mode is its own",
+        metrics: &["junos_ddos_protection_flow_aggregation_level_physical_interface"],
+        explains: |theirs, ours| {
+            let theirs = theirs.without("detection_mode");
+            ours.iter().any(|our| our.without("detection_mode") == theirs)
+        },
+    },
+    Difference {
+        collector: "ddosprotection",
+        title: "Flow detection names its packet type",
+        metrics: &["junos_ddos_protection_flow_system_*"],
+        explains: |theirs, ours| {
+            ours.iter().any(|our| our.without("protocol").without("packet") == *theirs)
+        },
+    },
+    Difference {
         collector: "evpn",
         title: "Instances name their Routing Engine",
         metrics: &["junos_evpn_*"],
@@ -106,6 +123,29 @@ const DIFFERENCES: &[Difference] = &[
         title: "Neighbours stand in a reply of their own",
         metrics: &["junos_lldp_peer"],
         explains: |_, ours| ours.iter().all(|our| our.name != "junos_lldp_peer"),
+    },
+    Difference {
+        collector: "security",
+        title: "Each unit names its place",
+        metrics: &["junos_security_*"],
+        explains: |theirs, ours| {
+            ours.iter().any(|our| our.without("fpc").without("pic") == *theirs)
+        },
+    },
+    Difference {
+        collector: "systemstatistics",
+        title: "A counter is that of its name",
+        metrics: &[
+            "junos_systemstatistics_tcp_sack_options_sent",
+            "junos_systemstatistics_icmp6_icmp6_echo_input_histogram",
+        ],
+        explains: |theirs, ours| {
+            let other = match &*theirs.name {
+                "junos_systemstatistics_tcp_sack_options_sent" => "tcp_sack_options_received",
+                _ => "icmp6_echo_reply_input_histogram",
+            };
+            ours.iter().any(|our| our.name.ends_with(other) && our.value == theirs.value)
+        },
     },
     Difference {
         collector: "systemstatistics",
@@ -303,6 +343,11 @@ const CHANGES: &[(&str, bool, Change)] = &[
         let (before, after) = reply.split_at(place.whole.start);
         format!("{before}<zzz a='1'><zz>zzz</zz>7<zz/></zzz><zzzz/>{after}")
     }),
+    ("beside its name in an element that nobody knows", false, |reply, place| {
+        let (before, after) = reply.split_at(place.whole.start);
+        let name = place.name();
+        format!("{before}<zzz><{name}>9</{name}></zzz>{after}")
+    }),
     ("followed by its other names", false, |reply, place| {
         let others = ALIASES.iter().filter(|names| names.contains(&place.name())).copied();
         let others = others.flatten().map(|name| format!("<{name}>9</{name}>"));
@@ -384,6 +429,86 @@ fn a_changed_element_costs_no_other_series() {
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Another way to write a leaf's text that says the same, if the text has one.
+type Spelling = fn(&str) -> Option<String>;
+
+const SPELLINGS: &[(&str, Spelling)] = &[
+    ("in capitals", |text| is_words(text).then(|| text.to_uppercase())),
+    ("in small letters", |text| is_words(text).then(|| text.to_lowercase())),
+    ("between spaces", |text| is_words(text).then(|| format!("\n {text} \n"))),
+    ("with a remark", |text| is_words(text).then(|| format!("{text} (remark)"))),
+    ("with thousands separated", |text| {
+        let is_number = text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let groups = text.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap());
+        is_number.then(|| groups.collect::<Vec<_>>().join(","))
+    }),
+];
+
+fn is_words(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphabetic() || matches!(c, ' ' | '-' | '_');
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_part)
+}
+
+/// Names that somebody chose, which are not the same in other letters.
+const NAMES: &[&str] = &[
+    "/alarm-description",
+    "/peer-cfg-rti",
+    "/isis-instance-name",
+    "/isis-routing-instance-name",
+    "/ospf-overview/instance-name",
+    "/rsvp-session/name",
+    "/ike-xauth-username",
+    "/user-entry/user",
+    // A label, whatever it says.
+    "/adv-ip-route-status",
+];
+
+/// Words are compared and numbers read as people write them.
+#[test]
+fn a_text_that_is_written_otherwise_says_the_same() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for entry in registry::collectors() {
+        let mut paths = Vec::new();
+        if fixtures.join(entry.name).is_dir() {
+            files(&fixtures.join(entry.name), "xml", &mut paths);
+        }
+        let read = |reply: &str| -> BTreeMap<String, f64> {
+            let ((points, _), _) = said::listen(|| parse(entry, reply.as_bytes()));
+            let (series, _) = exposition(entry, &points);
+            let plain = |text: &str| text.to_lowercase().replace(" (remark)", "").replace(',', "");
+            let id = |series: &Series| plain(&format!("{} {:?}", series.name, series.labels));
+            series.iter().map(|series| (id(series), series.value)).collect()
+        };
+        for path in paths {
+            let fixture = path.file_stem().unwrap().to_str().unwrap();
+            let reply = std::fs::read(&path).unwrap();
+            let reply = items::to_text(&reply);
+            let before = read(&reply);
+            let is_name = |place: &&Place| NAMES.iter().any(|name| place.path.ends_with(name));
+            for place in leaves(&reply).iter().filter(|place| !is_name(place)) {
+                let text = reply[place.content.clone()].trim();
+                for (spelling, write) in SPELLINGS {
+                    let Some(other) = write(text).filter(|other| other != text) else { continue };
+                    let (start, end) = (&reply[..place.content.start], &reply[place.content.end..]);
+                    tried += 1;
+                    let after = read(&format!("{start}{other}{end}"));
+                    let same = |(id, value): &(&String, &f64)| after.get(*id) == Some(value);
+                    if let Some((id, value)) = before.iter().find(|series| !same(series)) {
+                        let (name, path) = (entry.name, &place.path);
+                        let after = after.get(id);
+                        wrong.push(format!(
+                            "{name}/{fixture}: {path} {spelling}: {id} is {after:?}, not {value}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    println!("{tried} replies tried");
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// A file of junos_exporter's output.
 #[derive(Deserialize)]
 struct Theirs {
@@ -419,13 +544,68 @@ impl std::fmt::Display for Count {
     }
 }
 
+/// What `tests/exporter/build` has made of the rules for junos_exporter's series: for each
+/// collector a reply, and the series of it.
+fn compare_with_rules(counts: &mut Counts, used: &mut BTreeSet<&'static str>) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exporter");
+    let mut paths = Vec::new();
+    files(&folder, "series", &mut paths);
+    let mut missing = Vec::new();
+    for path in &paths {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let entry = registry::find(name).unwrap();
+        let theirs = series::read(&std::fs::read_to_string(path).unwrap());
+        let (points, _) = parse(entry, &std::fs::read(path.with_extension("xml")).unwrap());
+        let (ours, _) = exposition(entry, &points);
+        let count = counts.entry(entry.name).or_default();
+        for lack in compare(entry, theirs, &ours, count, used) {
+            missing.push(format!("{}: {lack}", entry.name));
+        }
+    }
+    missing
+}
+
+type Counts = BTreeMap<&'static str, Count>;
+
+#[test]
+fn every_series_of_the_rules_is_reproduced() {
+    let (mut counts, mut used) = (Counts::new(), BTreeSet::new());
+    let missing = compare_with_rules(&mut counts, &mut used);
+    let mut total = Count::default();
+    counts.values().for_each(|count| total += count);
+    println!("{} collectors: {total}", counts.len());
+    assert!(missing.is_empty(), "{} series are missing:\n{}", missing.len(), missing.join("\n"));
+    assert!(counts.len() > 45 && total.reproduced > 1700 && total.absent == 0, "{total}");
+}
+
+#[test]
+fn the_replies_of_the_rules_are_what_their_generator_writes() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exporter");
+    let made = Directory::new();
+    let status = std::process::Command::new(folder.join("build")).arg(made.path()).status();
+    assert!(status.unwrap().success());
+    let read = |folder: &Path| -> BTreeMap<PathBuf, String> {
+        let mut paths = Vec::new();
+        files(folder, "xml", &mut paths);
+        files(folder, "series", &mut paths);
+        let name = |path: &PathBuf| path.file_name().unwrap().into();
+        paths.iter().map(|p| (name(p), std::fs::read_to_string(p).unwrap())).collect()
+    };
+    let (made, kept) = (read(made.path()), read(&folder));
+    assert!(made.keys().eq(kept.keys()), "{:?} {:?}", made.keys(), kept.keys());
+    let other: Vec<_> = made.iter().filter(|(name, text)| kept[*name] != **text).collect();
+    assert!(other.is_empty(), "run tests/exporter/build: {:?}", other[0].0);
+}
+
 #[test]
 fn every_series_of_junos_exporter_is_reproduced() {
     let Some(folder) = replies() else { return };
     let mut paths = Vec::new();
     files(&folder.join("junos_exporter-output"), "json", &mut paths);
-    let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
-    let mut used = BTreeSet::new();
+    let (mut counts, mut used) = (Counts::new(), BTreeSet::new());
     let mut missing = Vec::new();
     for path in &paths {
         let theirs: Theirs = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -445,8 +625,8 @@ fn every_series_of_junos_exporter_is_reproduced() {
     }
     println!("total: {total}");
     assert!(missing.is_empty(), "{} series are missing:\n{}", missing.len(), missing.join("\n"));
-    let known = |difference: &&Difference| counts.contains_key(difference.collector);
-    let unused = DIFFERENCES.iter().filter(known).filter(|d| !used.contains(d.title));
+    compare_with_rules(&mut Counts::new(), &mut used);
+    let unused = DIFFERENCES.iter().filter(|d| !used.contains(d.title));
     let unused: Vec<_> = unused.map(|difference| difference.title).collect();
     assert!(unused.is_empty(), "differences that explain nothing: {unused:?}");
 }

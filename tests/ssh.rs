@@ -8,13 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::lines;
-use common::needs::{ROOT, skips};
+use common::needs::{PYTHON, ROOT, skips};
 use common::perijove::{Daemon, FAST, alarm_polls, every, perijove, router_program, run_with};
-use common::process::{Finished, Process, run};
+use common::process::{self, Finished, Process, run};
 use common::sshd::{Sshd, USER, password};
+use common::tcp_proxy::TcpProxy;
 use common::temporary::Directory;
 use common::{DEADLINE, free_port, program, wait_for};
-use perijove::base::secret::Secret;
+use perijove::base::secret::{Kept, Secret};
 use perijove::netconf::known_hosts::{self, Verdict};
 use perijove::netconf::{Session, ssh};
 use perijove::xml::items::Limits;
@@ -107,21 +108,24 @@ fn an_agent_with_the_key() {
         return;
     }
     let sshd = Sshd::with_router("");
-    let key = sshd.user_key("ed25519", "");
     let socket = sshd.directory.join("agent");
     let mut agent = Process::start(
         std::process::Command::new(program("ssh-agent")).arg("-D").arg("-a").arg(&socket),
     );
     agent.wait_for("the agent's socket", |_| socket.exists().then_some(()));
-    let added = run(std::process::Command::new(program("ssh-add"))
-        .arg("-q")
-        .arg(key)
-        .env("SSH_AUTH_SOCK", &socket));
-    assert_eq!(added.code, 0, "{added:?}");
+    let add = |argument: &Path| {
+        let mut command = std::process::Command::new(program("ssh-add"));
+        let added = run(command.arg("-q").arg(argument).env("SSH_AUTH_SOCK", &socket));
+        assert_eq!(added.code, 0, "{added:?}");
+    };
     let file = sshd.directory.write("perijove.toml", sshd.router("r1") + "agent = true\n");
-    let mut command = perijove(ONCE);
-    let finished = run(command.arg("--config").arg(&file).env("SSH_AUTH_SOCK", &socket));
-    assert_eq!(finished.code, 0, "{finished:?}");
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        add(&sshd.user_key(kind, ""));
+        let mut command = perijove(ONCE);
+        let finished = run(command.arg("--config").arg(&file).env("SSH_AUTH_SOCK", &socket));
+        assert_eq!(finished.code, 0, "{kind}: {finished:?}");
+        add(Path::new("-D"));
+    }
 
     drop(agent);
     let mut command = perijove(ONCE);
@@ -179,6 +183,56 @@ fn an_unreachable_router_says_where() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
     let port = listener.local_addr().expect("an address").port();
     fails(&router("127.0.0.1", port), &["r1", &format!("127.0.0.1:{port}")]);
+}
+
+/// An agent that takes connections and never answers.
+#[test]
+fn an_agent_that_hangs_ends_with_the_time_limit() {
+    if skips(&["sshd", ROOT]) {
+        return;
+    }
+    let sshd = Sshd::with_router("");
+    let socket = sshd.directory.join("agent");
+    let _agent = std::os::unix::net::UnixListener::bind(&socket).expect("an agent");
+    let settings = sshd.router("r1") + "agent = true\nconnect_timeout = \"2s\"\n";
+    let file = sshd.directory.write("perijove.toml", settings);
+    let started = Instant::now();
+    let mut command = perijove(ONCE);
+    let finished = run(command.arg("--config").arg(&file).env("SSH_AUTH_SOCK", &socket));
+    assert_eq!(finished.code, 1, "{finished:?}");
+    assert!(finished.stderr.contains("the agent shows none"), "{}", finished.stderr);
+    let elapsed = started.elapsed();
+    assert!((2..5).contains(&elapsed.as_secs()), "{elapsed:?}");
+}
+
+/// The system's resolver waits for a name server for 20 s, that of this test for ever.
+#[test]
+fn a_name_that_nobody_resolves_ends_with_the_time_limit() {
+    if skips(&["unshare", ROOT]) {
+        return;
+    }
+    let _silent = std::net::UdpSocket::bind("127.83.0.1:53").expect("a name server");
+    let directory = Directory::new();
+    let resolv = directory.write("resolv.conf", "nameserver 127.83.0.1\noptions timeout:20\n");
+    let file = directory.write(
+        "perijove.toml",
+        "[[router]]\nname = \"r1\"\ntarget = \"mx1.example.net\"\nusername = \"u\"\n\
+         password_env = \"HOME\"\nconnect_timeout = \"2s\"\n",
+    );
+    let script = format!(
+        "mount --bind {} /etc/resolv.conf && exec {} once --config {}",
+        resolv.display(),
+        env!("CARGO_BIN_EXE_perijove"),
+        file.display()
+    );
+    let started = Instant::now();
+    let mut command = std::process::Command::new(program("unshare"));
+    let finished = run(command.args(["--mount", "sh", "-c", &script]));
+    assert_eq!(finished.code, 1, "{finished:?}");
+    let said = "mx1.example.net:830: no address: no answer from the system in time";
+    assert!(finished.stderr.contains(said), "{}", finished.stderr);
+    let elapsed = started.elapsed();
+    assert!((2..6).contains(&elapsed.as_secs()), "{elapsed:?}");
 }
 
 #[test]
@@ -576,7 +630,7 @@ fn a_revoked_key_and_an_authority_are_named() {
     fails(&with(format!("{line}@revoked {line}")), &["r1", "REVOKED by line 2", "marked"]);
     fails(
         &with(format!("# authorities\n@cert-authority {line}")),
-        &["r1", "is not known", "Line 2", "certificates are not supported"],
+        &["r1", "is not known", "Line 2", "transport = \"openssh\" checks them"],
     );
 }
 
@@ -597,26 +651,59 @@ fn only_the_ciphers_that_are_set() {
     }
 }
 
-#[test]
-fn a_reply_of_100_mb_comes_whole() {
-    const BYTES: usize = 100_000_000;
+/// A server with one reply of so many bytes, which exchanges keys again on the way.
+fn sshd_that_exchanges_keys(bytes: usize, every: &str) -> Sshd {
     let directory = Directory::new();
     let script = directory.write(
         "big",
         format!(
             "printf '<hello><capabilities/><session-id>1</session-id></hello>]]>]]>'\n\
              printf '<rpc-reply message-id=\"1\">'\n\
-             head -c {BYTES} /dev/zero | tr '\\0' x\nprintf '</rpc-reply>]]>]]>'\ncat >/dev/null\n"
+             head -c {bytes} /dev/zero | tr '\\0' x\nprintf '</rpc-reply>]]>]]>'\ncat >/dev/null\n"
         ),
     );
-    let sshd = Sshd::start(directory, &format!("sh {}", script.display()), "");
-    let mut settings = ssh_settings(sshd.port);
+    let command = format!("sh {}", script.display());
+    Sshd::start(directory, &command, &format!("RekeyLimit {every}"))
+}
+
+fn reply_comes_whole(sshd: &Sshd, settings: &ssh::Settings, bytes: usize) {
+    let mut settings = settings.clone();
     settings.private_key = Some(sshd.user_key("ed25519", ""));
     let transport = ssh::connect(&settings).expect("a connection");
     let mut session = Session::open(transport, &Limits::default(), DEADLINE).expect("a session");
     let mut reply = session.rpc("<get/>", Instant::now() + 3 * DEADLINE).expect("a reply");
-    let bytes = std::io::copy(&mut reply, &mut std::io::sink()).expect("the whole reply");
-    assert_eq!(bytes, (BYTES + "<rpc-reply message-id=\"1\"></rpc-reply>".len()) as u64);
+    let read = std::io::copy(&mut reply, &mut std::io::sink()).expect("the whole reply");
+    assert_eq!(read, (bytes + "<rpc-reply message-id=\"1\"></rpc-reply>".len()) as u64);
+}
+
+#[test]
+fn a_reply_of_100_mb_comes_whole() {
+    if skips(&["sshd", ROOT]) {
+        return;
+    }
+    const BYTES: usize = 100_000_000;
+    let sshd = sshd_that_exchanges_keys(BYTES, "20M");
+    reply_comes_whole(&sshd, &ssh_settings(sshd.port), BYTES);
+}
+
+/// The rest of a message is waited for. A server that goes on after half a message is the `keys` of
+/// `hostile_sshd`.
+#[test]
+fn keys_are_exchanged_again_in_pieces() {
+    if skips(&["sshd", ROOT]) {
+        return;
+    }
+    const BYTES: usize = 300_000;
+    let sshd = sshd_that_exchanges_keys(BYTES, "100K");
+    let relay = TcpProxy::start(sshd.port);
+    for piece in [200, 700] {
+        relay.cut_into(piece);
+        for cipher in ["chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr"] {
+            let mut settings = ssh_settings(relay.port);
+            settings.ciphers = vec![cipher.into()];
+            reply_comes_whole(&sshd, &settings, BYTES);
+        }
+    }
 }
 
 fn ssh_settings(port: u16) -> ssh::Settings {
@@ -624,7 +711,7 @@ fn ssh_settings(port: u16) -> ssh::Settings {
         target: "127.0.0.1".into(),
         port,
         username: USER.into(),
-        password: Some(Secret::new("none")),
+        password: Some(Kept::Here(Secret::new("none"))),
         private_key: None,
         passphrase: None,
         agent: false,
@@ -709,70 +796,118 @@ fn a_flood_without_a_key_ends_with_the_time_limit() {
     }
 }
 
-/// The most memory that a daemon holds while it tries that router three times.
-fn peak_bytes(port: u16) -> u64 {
+/// The most memory that a daemon holds while it tries each of these routers, by port and user,
+/// three times.
+fn peak_bytes(routers: &[(u16, &str)]) -> u64 {
     let directory = Directory::new();
     let password = directory.write_secret("password", "none");
-    let mut daemon = Daemon::start(&format!(
-        "collectors = [\"alarm\"]\n{FAST}timeout = \"1s\"\n[[router]]\nidentity = \"r1\"\n\
-         target = \"127.0.0.1\"\nport = {port}\nusername = \"u\"\nhost_key_check = false\n\
-         connect_timeout = \"2s\"\npassword_file = {password:?}\n"
-    ));
-    let status = format!("/proc/{}/status", daemon.process.id());
-    daemon.process.wait_stderr("r1");
+    let mut settings = format!("collectors = [\"alarm\"]\n{FAST}timeout = \"1s\"\n");
+    for (index, (port, user)) in routers.iter().enumerate() {
+        settings += &format!(
+            "[[router]]\nname = \"r{index}\"\ntarget = \"127.0.0.1\"\nport = {port}\n\
+             username = \"{user}\"\nhost_key_check = false\nconnect_timeout = \"2s\"\n\
+             password_file = {password:?}\n"
+        );
+    }
+    let mut daemon = Daemon::start(&settings);
+    for index in 0..routers.len() {
+        daemon.process.wait_stderr(&format!("r{index}: "));
+    }
     // Two tries more, after 1 s and 2 s.
     std::thread::sleep(Duration::from_secs(6));
-    let status = std::fs::read_to_string(status).expect("the daemon's status");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")).expect("a peak");
-    daemon.stop();
-    1024 * peak.parse::<u64>().expect("a number")
+    let peak = process::peak_bytes(daemon.process.id());
+    assert!(!daemon.stop().stderr.contains("panicked"));
+    peak
 }
 
 #[test]
 fn a_flood_fills_no_memory() {
     let quiet = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
-    let quiet = peak_bytes(quiet.local_addr().expect("an address").port());
+    let quiet = peak_bytes(&[(quiet.local_addr().expect("an address").port(), "u")]);
     std::thread::scope(|scope| {
         for (what, port) in floods() {
             scope.spawn(move || {
-                let peak = peak_bytes(port);
+                let peak = peak_bytes(&[(port, "u")]);
                 assert!(peak < quiet + (4 << 20), "{what}: {peak} bytes, {quiet} without it");
             });
         }
     });
 }
 
-/// A server that misbehaves once somebody is logged in.
-fn hostile_sshd(how: &str) -> (Process, u16) {
+fn hostile_sshd_command() -> std::process::Command {
     let python = common::target_directory().join("test-venv/bin/python");
-    assert!(python.is_file(), "ncclient is not installed: run tests/install");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/hostile_sshd.py");
-    let mut server = Process::start(std::process::Command::new(python).arg(script).arg(how));
+    let mut command = std::process::Command::new(python);
+    command.arg(script);
+    command
+}
+
+/// A server that misbehaves as the user's name says, and all names.
+fn hostile_sshd() -> (Process, u16, Vec<String>) {
+    let listed = run(hostile_sshd_command().arg("--list"));
+    let messages: Vec<&str> = listed.stdout.split_ascii_whitespace().collect();
+    assert!(messages.len() > 10, "{listed:?}");
+    let phases = ["login-", "early-", ""];
+    let named = phases.iter().flat_map(|phase| messages.iter().map(move |m| format!("{phase}{m}")));
+    let names = named.chain(["login-silence".to_string(), "early-silence".into()]).collect();
+    let mut server = Process::start(&mut hostile_sshd_command());
     let port = server.wait_for("its port", |server| server.stdout().trim().parse().ok());
-    (server, port)
+    (server, port, names)
 }
 
 #[test]
-fn a_flood_after_the_login_ends_with_the_time_limit_and_fills_no_memory() {
-    let (server, port) = hostile_sshd("quiet");
-    let quiet = peak_bytes(port);
-    drop(server);
-    for how in ["junk", "ignore", "bytes"] {
-        let (_server, port) = hostile_sshd(how);
-        let mut settings = ssh_settings(port);
-        settings.connect_timeout = DEADLINE;
-        let transport = ssh::connect(&settings).expect("a connection");
-        let mut session =
-            Session::open(transport, &Limits::default(), DEADLINE).expect("a session");
-        let started = Instant::now();
-        let reply = session.rpc("<get/>", started + Duration::from_secs(2));
-        let done = reply.map(|mut reply| std::io::copy(&mut reply, &mut std::io::sink()));
-        assert!(!matches!(done, Ok(Ok(_))), "{how}: a reply");
-        assert!(started.elapsed() < Duration::from_secs(3), "{how}: {:?}", started.elapsed());
-        assert!(session.is_lost(), "{how}");
-        drop(session);
-        let peak = peak_bytes(port);
-        assert!(peak < quiet + (4 << 20), "{how}: {peak} bytes, {quiet} without it");
+fn a_flood_once_keys_are_exchanged_ends_with_the_time_limit() {
+    if skips(&[PYTHON]) {
+        return;
     }
+    const LIMIT: Duration = Duration::from_secs(2);
+    const LATE: Duration = Duration::from_secs(3);
+    let (_server, port, names) = hostile_sshd();
+    for name in &names {
+        let mut settings = ssh_settings(port);
+        settings.username = name.clone();
+        let is_in = !name.starts_with("login-");
+        settings.connect_timeout = if is_in { DEADLINE } else { LIMIT };
+        let started = Instant::now();
+        let transport = match ssh::connect(&settings) {
+            Ok(transport) => transport,
+            Err(err) => {
+                assert!(!is_in && started.elapsed() < LATE, "{name}: {err}");
+                assert!(err.0.len() < 700 && !err.0.contains('\n'), "{name}: {err}");
+                continue;
+            }
+        };
+        let started = Instant::now();
+        let mut session = match Session::open(transport, &Limits::default(), LIMIT) {
+            Ok(session) => session,
+            Err(err) => {
+                assert!(started.elapsed() < LATE, "{name}: {err} {:?}", started.elapsed());
+                continue;
+            }
+        };
+        assert!(!name.contains('-'), "{name}: a session");
+        let started = Instant::now();
+        let reply = session.rpc("<get/>", started + LIMIT);
+        let done = reply.map(|mut reply| std::io::copy(&mut reply, &mut std::io::sink()));
+        assert!(!matches!(done, Ok(Ok(_))), "{name}: a reply");
+        assert!(started.elapsed() < LATE, "{name}: {:?}", started.elapsed());
+        assert!(session.is_lost(), "{name}");
+        let started = Instant::now();
+        drop(session);
+        assert!(started.elapsed() < LATE - LIMIT, "{name}: its end took {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_flood_once_keys_are_exchanged_fills_no_memory() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    const SESSION_BYTES_MAX: u64 = 4 << 20;
+    let (_server, port, names) = hostile_sshd();
+    let quiet = peak_bytes(&[(port, "quiet")]);
+    let routers: Vec<(u16, &str)> = names.iter().map(|name| (port, name.as_str())).collect();
+    let peak = peak_bytes(&routers);
+    let each = peak.saturating_sub(quiet) / routers.len() as u64;
+    assert!(each < SESSION_BYTES_MAX, "{peak} bytes, {quiet} without it: {each} each");
 }

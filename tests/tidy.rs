@@ -9,16 +9,20 @@ use std::process::Command;
 const FLOORS: &[&str] = &[
     "base",
     "point",
+    "event",
     "xml",
     "netconf",
     "collector",
     "collectors",
     "output",
+    "syslog",
+    "picture",
     "serve",
     "dependency",
     "federate",
     "bigquery",
     "poll",
+    "fleet",
     "config",
     "daemon",
     "cli",
@@ -128,7 +132,9 @@ fn place<'a>(path: &'a str, files: &[&str]) -> (&'a str, Option<&'a str>) {
 /// folder's `mod.rs` holds stands either below all its files or above them.
 #[test]
 fn imports_go_down() {
-    let sources = sources("src");
+    let mut sources = sources("src");
+    // Tests import what they like, in a file of their own as well.
+    sources.retain(|(path, _)| !path.ends_with("tests.rs"));
     let lib = &sources.iter().find(|(path, _)| path.ends_with("src/lib.rs")).unwrap().1;
     assert_eq!(listed(lib), FLOORS, "src/lib.rs lists the folders in the order of the floors");
     let mut wrong = Vec::new();
@@ -202,7 +208,7 @@ fn lines_are_short_and_code_is_safe_and_done() {
         let code: Vec<&str> = code(&text).collect();
         let code = code.join("\n");
         let mut words = vec!["#[ignore", "todo!(", "unimplemented!(", "dbg!(", "async fn"];
-        let binds = ["src/base/sys.rs", "src/netconf/libssh2.rs"];
+        let binds = ["base/sys.rs", "netconf/libssh2/mod.rs", "netconf/libssh2/limits.rs"];
         if path.starts_with("src") && !binds.iter().any(|file| path.ends_with(file)) {
             words.extend(["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"]);
         }

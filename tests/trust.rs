@@ -90,13 +90,18 @@ fn poller(directory: &Directory, payloads: &BTreeMap<String, String>) -> (Router
         configured: entry.by_default().clone(),
     });
     let router = Router {
+        tags: Default::default(),
+        shard: None,
+        second: None,
         name: "r1".into(),
         link: Link::Local { command, connect_timeout: timeout },
         limits: Limits::default(),
         collectors: collectors.collect(),
         poll_share_max: 1.0,
+        busy_above: Default::default(),
         master_only: false,
         re_slot: None,
+        configuration_interval: None,
         enrich: false,
     };
     let status = Arc::new(RouterStatus::new(&router));
@@ -216,7 +221,6 @@ const COUNTED: &[(&str, &[&str])] = &[
     ("isis", &["isis,host=r1 up_count=0i,total_count=0i"]),
     ("ldp", &["ldp,host=r1 session_count=0i", "ldp,host=r1 neighbor_count=0i"]),
     ("ospf", &["ospf,host=r1 up=0i", "ospf3,host=r1 up=0i"]),
-    ("system", &["system_hardware,host=r1 info=1i"]),
 ];
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::sync::lock;
+use super::sys;
 
 type Wanted = (Command, SyncSender<io::Result<Child>>);
 
@@ -28,6 +29,7 @@ pub fn start_nursery() -> io::Result<()> {
 
 /// Starts a child: from that thread if it runs, else from this one.
 pub fn spawn(mut command: Command) -> io::Result<Child> {
+    sys::spare(&mut command);
     let Some(nursery) = lock(&NURSERY).clone() else { return command.spawn() };
     let (give, given) = sync_channel(1);
     let ended = || io::Error::other("perijove ends");

@@ -4,8 +4,27 @@ use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::base::{own_file, sys};
+
+/// How long a lock is tried for. A child that is about to be started holds, until it executes its
+/// program, a copy of every open file: a lock that was just let go can be held by it for a moment.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Locks a file or a directory for as long as it is kept open.
+pub fn lock(file: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+}
 
 /// Holds the lock of that name in the state directory for as long as the file is kept; `None`
 /// where there is no such directory, as in the foreground on another machine, or it is another's.
@@ -26,8 +45,8 @@ pub fn hold(directory: &Path, name: &str) -> Result<Option<File>, String> {
         }
         Err(err) => return Err(format!("cannot lock {shown}: {err}")),
     };
-    let held = file.try_lock();
-    check(&file, directory).map_err(|why| {
+    let held = lock(&file);
+    check(&file, &path).map_err(|why| {
         format!("cannot lock {shown}: {why}; if no perijove runs, remove it: rm {shown}")
     })?;
     match held {
@@ -52,28 +71,24 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Refuses a file that somebody else could lock, to keep perijove from running: one of another
 /// user, or one that others can open.
-fn check(file: &File, directory: &Path) -> Result<(), String> {
-    let said = |err: io::Error| err.to_string();
-    let (data, state) = (file.metadata().map_err(said)?, directory.metadata().map_err(said)?);
-    let (owner, user) = (data.uid(), sys::user());
-    if owner != 0 && owner != user && owner != state.uid() {
-        return Err(format!(
-            "it belongs to the user {owner}, who could keep perijove from running"
-        ));
+fn check(file: &File, path: &Path) -> io::Result<()> {
+    let found = file.metadata()?;
+    own_file::check(&found, path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no plain file"));
     }
-    if !data.is_file() {
-        return Err("it is no plain file".into());
-    }
-    if owner != user {
+    let user = sys::user();
+    if found.uid() != user {
         return Ok(());
     }
     // Root's, from a run by hand: the owner of the directory must be able to see that it is held.
+    let state = path.parent().unwrap_or(Path::new(".")).metadata()?;
     let is_by_hand = user == 0 && state.uid() != 0;
     if is_by_hand {
-        fchown(file, None, Some(state.gid())).map_err(said)?;
+        fchown(file, None, Some(state.gid()))?;
     }
     let mode = if is_by_hand { 0o640 } else { 0o600 };
-    file.set_permissions(PermissionsExt::from_mode(mode)).map_err(said)
+    file.set_permissions(PermissionsExt::from_mode(mode))
 }
 
 #[cfg(test)]

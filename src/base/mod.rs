@@ -2,9 +2,13 @@
 
 pub mod units;
 pub mod text;
+pub mod globs;
 pub mod sync;
 pub mod clock;
+pub mod changes;
+pub mod seen;
 pub mod panics;
+pub mod aside;
 pub mod prefix;
 pub mod inventory;
 pub mod sys;
@@ -14,3 +18,5 @@ pub mod sandbox;
 pub mod lock_file;
 pub mod secret;
 pub mod http_client;
+#[cfg(feature = "import")]
+pub mod yaml;

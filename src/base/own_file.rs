@@ -1,23 +1,50 @@
-//! Files that perijove makes: no other user can read them, and a symbolic link that another user
-//! put in their place is not followed.
+//! Files that perijove makes: no other user can read them, and what another user put in their place
+//! is not used: a symbolic link, a file of their own, a FIFO that nobody reads.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::base::sys;
 
 const MODE: u32 = 0o600;
 
 /// Opens a file to append to; makes it if there is none. A link is an error.
 pub fn append(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(MODE).custom_flags(libc::O_NOFOLLOW);
-    options.open(path).map_err(|err| match err.raw_os_error() {
-        Some(libc::ELOOP | libc::EMLINK) => {
-            io::Error::new(err.kind(), "it is a symbolic link, which is not followed")
-        }
-        _ => err,
-    })
+    let open = |flags| {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(MODE).custom_flags(libc::O_NOFOLLOW | flags);
+        options.open(path).map_err(|err| match err.raw_os_error() {
+            Some(libc::ELOOP | libc::EMLINK) => {
+                io::Error::new(err.kind(), "it is a symbolic link, which is not followed")
+            }
+            _ => err,
+        })
+    };
+    // Without a wait for whoever reads a FIFO.
+    let file = open(libc::O_NONBLOCK)?;
+    let found = file.metadata()?;
+    check(&found, path)?;
+    // A device or a FIFO of ours may be waited for.
+    if found.is_file() { Ok(file) } else { open(0) }
+}
+
+/// Refuses what another user has put in the place of a file: theirs, or one of ours by another
+/// name. What belongs to root or to the directory's owner is no other user's.
+pub fn check(found: &Metadata, path: &Path) -> io::Result<()> {
+    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = fs::metadata(directory.unwrap_or(Path::new(".")))?;
+    let owner = found.uid();
+    if ![0, sys::user(), directory.uid()].contains(&owner) {
+        return refuse(format!("it belongs to the user {owner}, and is not perijove's own"));
+    }
+    let is_open_to_others = directory.mode() & 0o022 != 0;
+    if found.is_file() && found.nlink() > 1 && is_open_to_others {
+        return refuse("it has another name (a hard link), which others may have made".into());
+    }
+    Ok(())
 }
 
 /// Makes a new file. One of that name that is there already, or a link, is removed before: what it
@@ -29,10 +56,19 @@ pub fn replace(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Writes a file anew: whenever the program or the machine ends, the old or the new one is whole.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push("%new");
+    let mut file = replace(new.as_ref())?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    fs::rename(new, path)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
 
@@ -57,6 +93,34 @@ mod tests {
             assert!(data.is_file() && data.permissions().mode() & 0o777 == 0o600);
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_another_user_put_there_is_not_used() {
+        let name = format!("perijove-others-file-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir(&directory).unwrap();
+        // As /tmp is.
+        fs::set_permissions(&directory, PermissionsExt::from_mode(0o1777)).unwrap();
+        let refused = |path: &Path| append(path).unwrap_err().to_string();
+        let (ours, hard) = (directory.join("ours"), directory.join("hard"));
+        append(&ours).unwrap();
+        fs::hard_link(&ours, &hard).unwrap();
+        assert!(refused(&hard).contains("another name"));
+        // Nobody reads it; opened as files are, it would wait for ever.
+        let fifo = directory.join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        refused(&fifo);
+        if sys::user() == 0 {
+            let theirs = directory.join("theirs");
+            fs::write(&theirs, "").unwrap();
+            chown(&theirs, Some(65534), None).unwrap();
+            assert!(refused(&theirs).contains("belongs to the user 65534"));
+            chown(&directory, Some(65534), None).unwrap();
+            append(&theirs).unwrap();
+        }
         fs::remove_dir_all(&directory).unwrap();
     }
 }

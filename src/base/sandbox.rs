@@ -26,6 +26,8 @@ pub enum Confine {
     Files,
     /// System calls only: for threads that look at other processes, which Landlock hides.
     Calls,
+    /// The same, but for entering network namespaces.
+    CallsButNetworks,
 }
 
 static FILES: Mutex<Option<Arc<Files>>> = Mutex::new(None);
@@ -82,7 +84,10 @@ mod linux {
         ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
         RulesetError, RulesetStatus, path_beneath_rules,
     };
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+        SeccompRule,
+    };
 
     use super::{Confine, Files};
 
@@ -146,9 +151,9 @@ mod linux {
         // First: the filter forbids nothing that Landlock takes.
         let landlock = match how {
             Confine::Files => confine_files(files).map_err(|err| format!("no Landlock: {err}")),
-            Confine::Calls => Ok(true),
+            Confine::Calls | Confine::CallsButNetworks => Ok(true),
         };
-        confine_calls().map_err(|why| format!("no seccomp: {why}"))?;
+        confine_calls(how).map_err(|why| format!("no seccomp: {why}"))?;
         match landlock? {
             true => Ok("Landlock and seccomp"),
             false => Err("the kernel has no Landlock (5.13 and later have)".into()),
@@ -176,8 +181,15 @@ mod linux {
         Ok(confined.ruleset != RulesetStatus::NotEnforced)
     }
 
-    fn confine_calls() -> Result<(), String> {
-        let rules: BTreeMap<i64, _> = DENIED.iter().map(|call| (*call, vec![])).collect();
+    fn confine_calls(how: Confine) -> Result<(), String> {
+        let mut rules: BTreeMap<i64, _> = DENIED.iter().map(|call| (*call, vec![])).collect();
+        if how == Confine::CallsButNetworks {
+            // Its second argument says which kind of namespace the first must be.
+            let (kind, other) = (libc::CLONE_NEWNET as u64, SeccompCmpOp::Ne);
+            let is_other = SeccompCondition::new(1, SeccompCmpArgLen::Dword, other, kind);
+            let rule = SeccompRule::new(vec![is_other.map_err(said)?]).map_err(said)?;
+            rules.insert(libc::SYS_setns, vec![rule]);
+        }
         let architecture = std::env::consts::ARCH.try_into().map_err(said)?;
         let denied = SeccompAction::Errno(libc::EPERM as u32);
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, architecture);
@@ -233,6 +245,22 @@ mod tests {
         // This one is as free as it was.
         assert!(fs::read_to_string(other.join("file")).is_ok());
         fs::remove_dir_all(&root).unwrap();
+    }
+
+    /// Of all namespaces, those of networks alone may be entered, where that is asked for.
+    #[test]
+    fn a_thread_that_enters_networks_enters_nothing_else() {
+        use crate::base::sys;
+        let own = |kind: &str| fs::File::open(format!("/proc/self/ns/{kind}")).unwrap();
+        let may = sys::enter_network(&own("net")).is_ok();
+        for (how, allowed) in [(Confine::Calls, false), (Confine::CallsButNetworks, may)] {
+            let entered = std::thread::spawn(move || {
+                confine(&Files::default(), how).unwrap();
+                // Another kind fails in the kernel, whatever the filter says.
+                (sys::enter_network(&own("net")).is_ok(), sys::enter_network(&own("uts")).is_ok())
+            });
+            assert_eq!(entered.join().unwrap(), (allowed, false), "{how:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! memory when they are no longer used.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use log::LevelFilter;
@@ -27,7 +27,13 @@ impl Secret {
 
     /// The first line of a file.
     pub fn from_file(path: &Path) -> Result<Secret, String> {
-        let text = read_file(path)?;
+        warn_if_exposed(path);
+        Secret::from_file_again(path)
+    }
+
+    /// The same without a warning if others can read it, which was said before.
+    fn from_file_again(path: &Path) -> Result<Secret, String> {
+        let text = read_text(path)?;
         let secret = text.lines().next().unwrap_or_default();
         if secret.is_empty() {
             return Err(format!("{} has an empty first line, not a secret", path.display()));
@@ -57,15 +63,41 @@ impl Secret {
     }
 }
 
+/// Where a secret is kept. A file is read at each use, so that a new secret needs no restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    File(PathBuf),
+    Here(Secret),
+}
+
+impl Kept {
+    /// A secret in a file, which can be read now; a warning if others can read it too.
+    pub fn in_file(path: PathBuf) -> Result<Kept, String> {
+        Secret::from_file(&path)?;
+        Ok(Kept::File(path))
+    }
+
+    pub fn read(&self) -> Result<Secret, String> {
+        match self {
+            Kept::File(path) => Secret::from_file_again(path),
+            Kept::Here(secret) => Ok(secret.clone()),
+        }
+    }
+}
+
 /// The text of a file that holds secrets; a warning if others can read it too. The error names the
 /// file.
 pub fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
+    warn_if_exposed(path);
+    read_text(path)
+}
+
+fn read_text(path: &Path) -> Result<Zeroizing<String>, String> {
     let text = std::fs::read_to_string(path).map_err(|err| match path.is_absolute() {
         true => format!("cannot read {}: {err}", path.display()),
         // It may be the secret itself.
         false => format!("cannot read the file of that name, which is not an absolute path: {err}"),
     })?;
-    warn_if_exposed(path);
     Ok(Zeroizing::new(text))
 }
 

@@ -5,7 +5,10 @@ use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The machine's name; empty if it has none.
@@ -47,6 +50,109 @@ pub fn kill_group(leader: u32) {
         // SAFETY: takes numbers only.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
+}
+
+/// Sends a signal to a process; one that has gone is no error.
+pub fn signal(process: u32, signal: i32) {
+    if let Some(process) = i32::try_from(process).ok().filter(|process| *process > 1) {
+        // SAFETY: takes numbers only.
+        unsafe { libc::kill(process, signal) };
+    }
+}
+
+/// From now on these signals wait until `next_signal` takes them. For a process with one thread:
+/// what it executes inherits that, see `release_signals`.
+pub fn hold_signals(signals: &[i32]) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: sigaction is plain data, for which zeroes are valid; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        for signal in signals {
+            // FreeBSD forgets even a held signal if nothing handles it and it ends no process.
+            libc::sigaction(*signal, &action, std::ptr::null_mut());
+        }
+        libc::sigprocmask(libc::SIG_BLOCK, &signal_set(signals), std::ptr::null_mut());
+    }
+}
+
+/// Waits for one of the held signals, at most for so long; `None` if none came.
+pub fn next_signal(signals: &[i32], time: Option<Duration>) -> Option<i32> {
+    let set = signal_set(signals);
+    let time = time.map(|time| libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    });
+    let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the set and the time live as long as the call.
+    let signal = unsafe { libc::sigtimedwait(&set, std::ptr::null_mut(), time) };
+    (signal > 0).then_some(signal)
+}
+
+/// Lets all signals in again: those that came meanwhile, too.
+pub fn release_signals() {
+    // SAFETY: the set lives as long as the call.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &signal_set(&[]), std::ptr::null_mut()) };
+}
+
+fn signal_set(signals: &[i32]) -> libc::sigset_t {
+    // SAFETY: sigset_t is plain numbers, and sigemptyset fills it in.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in signals {
+            libc::sigaddset(&mut set, *signal);
+        }
+        set
+    }
+}
+
+/// Gets a SIGTERM when the process that started this one ends, however it ends.
+pub fn end_with_parent() {
+    // SAFETY: takes numbers, and a number that lives as long as the call.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0);
+        #[cfg(target_os = "freebsd")]
+        {
+            let mut signal: libc::c_int = libc::SIGTERM;
+            let signal = std::ptr::from_mut(&mut signal).cast();
+            libc::procctl(libc::P_PID, 0, libc::PROC_PDEATHSIG_CTL, signal);
+        }
+    }
+}
+
+/// Limits the memory that this process may have, not only what is resident; `None` is no limit.
+/// What it starts inherits the limit, but for `spare`.
+pub fn limit_memory(bytes: Option<usize>) -> std::io::Result<()> {
+    IS_LIMITED.store(bytes.is_some(), Ordering::Relaxed);
+    set_memory_limit(bytes)
+}
+
+static IS_LIMITED: AtomicBool = AtomicBool::new(false);
+
+/// Lets a program that is to be started have as much memory as it needs.
+pub fn spare(command: &mut Command) {
+    if IS_LIMITED.load(Ordering::Relaxed) {
+        // SAFETY: between fork and exec it makes two system calls, and allocates nothing.
+        unsafe { command.pre_exec(|| set_memory_limit(None)) };
+    }
+}
+
+fn set_memory_limit(bytes: Option<usize>) -> std::io::Result<()> {
+    // On Linux all that can be written, with the threads' stacks. FreeBSD's RLIMIT_DATA leaves out
+    // what malloc maps; there the limit is one of addresses.
+    let what = if cfg!(target_os = "linux") { libc::RLIMIT_DATA } else { libc::RLIMIT_AS };
+    // SAFETY: rlimit is plain numbers, for which zeroes are valid; the calls read or fill it.
+    let done = unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(what, &mut limit) == 0 && {
+            let wanted = bytes.and_then(|bytes| libc::rlim_t::try_from(bytes).ok());
+            limit.rlim_cur = wanted.unwrap_or(limit.rlim_max).min(limit.rlim_max);
+            libc::setrlimit(what, &limit) == 0
+        }
+    };
+    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Waits until one of the files is ready or the time is over; none given means for ever. Returns
@@ -132,18 +238,58 @@ const OPEN_FILES_WANTED: libc::rlim_t = 65_536;
 /// Limits what the kernel keeps of what was written to a socket and its peer has not taken; without
 /// it Linux lets that grow to several megabytes.
 pub fn set_send_buffer(socket: impl AsFd, bytes: usize) -> std::io::Result<()> {
-    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_socket(socket, libc::SO_SNDBUF, bytes)
+}
+
+/// Asks the kernel to keep so much of what has come and was not read yet; it grants what it may.
+pub fn set_receive_buffer(socket: impl AsFd, bytes: usize) -> std::io::Result<()> {
+    set_socket(socket, libc::SO_RCVBUF, bytes)
+}
+
+/// Lets the kernel find out, within hours, that the other end has gone without a word.
+pub fn set_keepalive(socket: impl AsFd) -> std::io::Result<()> {
+    set_socket(socket, libc::SO_KEEPALIVE, 1)
+}
+
+fn set_socket(socket: impl AsFd, option: libc::c_int, value: usize) -> std::io::Result<()> {
+    let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
     // SAFETY: the descriptor is open while it is borrowed, and the value is as long as it is said.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_SNDBUF,
-            (&raw const bytes).cast(),
-            size_of_val(&bytes) as libc::socklen_t,
+            option,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
         )
     };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// How many datagrams the kernel has dropped because a socket had no room for them
+/// (linux/sock_diag.h: SK_MEMINFO_DROPS). 0 where the kernel does not tell: before Linux 4.12, and
+/// on FreeBSD, which counts them for all sockets together.
+#[cfg(target_os = "linux")]
+pub fn socket_drops(socket: impl AsFd) -> u64 {
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut numbers = [0u32; SK_MEMINFO_DROPS + 1];
+    let mut bytes = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the descriptor is open while it is borrowed; the kernel fills what there is room for.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &mut bytes,
+        )
+    };
+    if result == 0 { numbers[SK_MEMINFO_DROPS].into() } else { 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn socket_drops(_: impl AsFd) -> u64 {
+    0
 }
 
 /// Asks for more open files than a login shell gets, which are too few for hundreds of sessions.
@@ -220,6 +366,78 @@ pub fn interface_addresses() -> Vec<IpAddr> {
         libc::freeifaddrs(list);
     }
     addresses
+}
+
+/// A socket that asks the kernel about sockets, and reads its answers: `sock_diag(7)`.
+#[cfg(target_os = "linux")]
+pub fn sock_diag() -> std::io::Result<std::fs::File> {
+    open_sock_diag(0)
+}
+
+/// A socket that hears which sockets end, by the groups of linux/sock_diag.h, a bit for each. Its
+/// reads do not wait. The kernel keeps up to `buffer_bytes` of what was not read yet, or as much as
+/// net.core.rmem_max grants.
+#[cfg(target_os = "linux")]
+pub fn sock_diag_events(groups: u32, buffer_bytes: u32) -> std::io::Result<std::fs::File> {
+    let socket = open_sock_diag(libc::SOCK_NONBLOCK)?;
+    let fd = socket.as_raw_fd();
+    let bytes = buffer_bytes.cast_signed();
+    // SAFETY: the address is plain numbers, for which zeroes are valid; both calls read what is
+    // ours, which is as long as they are told.
+    unsafe {
+        let mut address: libc::sockaddr_nl = std::mem::zeroed();
+        address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+        address.nl_groups = groups;
+        let length = size_of_val(&address) as libc::socklen_t;
+        if libc::bind(fd, (&raw const address).cast(), length) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        let length = size_of_val(&bytes) as libc::socklen_t;
+        let set =
+            |name| libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const bytes).cast(), length);
+        // The first needs CAP_NET_ADMIN. With less room, more events are lost, which is counted.
+        if set(libc::SO_RCVBUFFORCE) != 0 {
+            set(libc::SO_RCVBUF);
+        }
+    }
+    Ok(socket)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn sock_diag() -> std::io::Result<std::fs::File> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn sock_diag_events(_: u32, _: u32) -> std::io::Result<std::fs::File> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn enter_network(_: &std::fs::File) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(target_os = "linux")]
+fn open_sock_diag(flags: libc::c_int) -> std::io::Result<std::fs::File> {
+    use std::os::fd::FromRawFd;
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | flags;
+    // SAFETY: takes numbers only; the descriptor is new, so that nobody else has it.
+    unsafe {
+        let fd = libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG);
+        if fd < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(std::fs::File::from_raw_fd(fd))
+    }
+}
+
+/// Moves this thread, and no other, into the network namespace that the file stands for.
+#[cfg(target_os = "linux")]
+pub fn enter_network(namespace: &std::fs::File) -> std::io::Result<()> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// The kernel's value of that name.

@@ -61,7 +61,8 @@ pub struct Client {
 impl Client {
     /// Fails if the file with the roots of trust cannot be read.
     pub fn new(settings: &Settings) -> Result<Client, String> {
-        let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
+        let agent =
+            http_client::agent(&settings.url, settings.timeout, settings.ca_file.as_deref())?;
         Ok(Client { agent, settings: settings.clone() })
     }
 

@@ -78,22 +78,40 @@ impl Loader {
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
     }
 
-    /// The last load of each direction that was due by now, done before or not. It is remembered
-    /// unless an earlier one would be forgotten by that.
+    /// What is due and what an earlier run left, as the daemon does it, and nothing again. A dry
+    /// run does the last load that was due, done before or not. Fails after all were tried.
     pub fn once(&mut self) -> Result<(), String> {
-        let mut failed = Vec::new();
+        let (now, mut failed) = (now_ms(), Vec::new());
         for (table, query, schedule) in self.loads() {
-            let Some(time) = schedule.last(now_ms()) else { continue };
-            if !self.try_load(table, query, time, &mut failed) || self.options.dry_run {
+            if self.options.dry_run {
+                if let Some(time) = schedule.last(now) {
+                    self.try_load(table, query, time, &mut failed);
+                }
                 continue;
             }
-            let known = self.noted(table, query);
-            let next = known.map_or(Some(time), |done| next_load(&schedule, done));
-            if next.is_some_and(|next| next <= time && span_end(next) == span_end(time)) {
+            let mut next = self.first(table, query, &schedule, now);
+            if next.is_none_or(|time| time > now) {
+                let (table, direction) = (table.name, query.direction);
+                log::info!("bigquery: {table} {direction}: nothing is due; --from loads again");
+            }
+            while let Some(time) = next.filter(|time| *time <= now) {
+                if !self.try_load(table, query, time, &mut failed) {
+                    break;
+                }
                 self.note(table, query, time);
+                next = next_load(&schedule, time);
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+    }
+
+    /// The first load that is not noted as done, in the past or to come.
+    fn first(&self, table: &Table, query: &Query, schedule: &Schedule, now: u64) -> Option<u64> {
+        match self.noted(table, query) {
+            Some(done) => next_load(schedule, done.max(now.saturating_sub(CATCH_UP_MAX_MS))),
+            // At first, the last load that was due.
+            None => schedule.last(now).or_else(|| schedule.next(now)),
+        }
     }
 
     /// Loads and says what went wrong, refused rows as well; whether the load is done.
@@ -123,11 +141,7 @@ impl Loader {
         let now = now_ms();
         let mut next_look = u64::MAX;
         for (table, query, schedule) in self.loads() {
-            let mut next = match self.noted(table, query) {
-                Some(done) => next_load(&schedule, done.max(now.saturating_sub(CATCH_UP_MAX_MS))),
-                // At first, the last load that was due.
-                None => schedule.last(now).or_else(|| schedule.next(now)),
-            };
+            let mut next = self.first(table, query, &schedule, now);
             while let Some(time) = next {
                 if time > now {
                     next_look = next_look.min(time);

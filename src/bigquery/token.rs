@@ -123,12 +123,13 @@ impl Tokens {
                 let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
                 let form = [("grant_type", grant), ("assertion", assertion.expose())];
                 let uri = &account.token_uri;
-                granted(uri, self.agent.post(uri).send_form(form))?
+                granted(uri, http_client::post(&self.agent, uri)?.send_form(form))?
             }
             Credentials::Metadata { url } => {
                 let uri =
                     format!("{url}/computeMetadata/v1/instance/service-accounts/default/token");
-                let request = self.agent.get(&uri).header("Metadata-Flavor", "Google");
+                let request = http_client::get(&self.agent, &uri)?;
+                let request = request.header("Metadata-Flavor", "Google");
                 granted(&uri, request.call())?
             }
         };

@@ -9,6 +9,7 @@ use super::flags::Flag;
 use super::{foreign, help};
 use crate::base::sys;
 use crate::config::{File, or_nearest};
+use crate::netconf::libssh2;
 use crate::output::kafka::Kafka;
 
 /// What a command line comes to.
@@ -24,6 +25,9 @@ pub fn read(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Typed, String> {
     let arguments: Vec<OsString> = arguments.collect();
+    if let Some(typed) = read_foreign(commands, &arguments) {
+        return Ok(typed);
+    }
     if let Some(answer) = arguments.iter().skip(1).find_map(|text| foreign::answer(text.to_str()?))
     {
         return Err(answer);
@@ -85,14 +89,37 @@ pub fn read(
     Ok(Typed::Command(command, Box::new(Arguments { typed, flags, positional, warnings })))
 }
 
+/// A command that takes the words of another program as they are.
+fn read_foreign(commands: &'static [Command], arguments: &[OsString]) -> Option<Typed> {
+    let words: Vec<String> =
+        arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let (first, rest) = words.split_first()?;
+    let command = commands.iter().find(|command| command.name == first)?;
+    if !command.arguments.ends_with('…') {
+        return None;
+    }
+    if let Some("-h" | "--help") = rest.first().map(String::as_str) {
+        return Some(Typed::Question(help::of(command)));
+    }
+    let (typed, warnings) = Default::default();
+    let (flags, positional) = (Default::default(), rest.to_vec());
+    Some(Typed::Command(command, Box::new(Arguments { typed, flags, positional, warnings })))
+}
+
 /// The command of that name.
 pub fn find(commands: &'static [Command], name: &str) -> Result<&'static Command, String> {
     commands.iter().find(|command| command.name == name).ok_or_else(|| {
         let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
         let nearest = or_nearest(name, &names);
+        if LEFT_OUT.contains(&name) {
+            return format!("this perijove was built without `{name}`; that of a server has it");
+        }
         format!("there is no command `{name}`{nearest} The commands are: {}", names.join(", "))
     })
 }
+
+/// The commands that a build may leave out, as the router's does.
+const LEFT_OUT: [&str; 4] = ["federate", "map", "bigquery", "import"];
 
 /// A command's own flag of the name; other commands may have one, too.
 fn own_flag(commands: &[Command], command: &Command, flag: &Flag) -> Result<&'static Flag, String> {
@@ -122,13 +149,26 @@ fn unknown_flag(commands: &[Command], argument: &Arg) -> String {
     format!("there is no flag {name}{} See `perijove help`", or_nearest(&name, &names))
 }
 
-/// perijove's version, and those of the libraries that are built in.
+/// perijove's version, what it was built from and with, and the versions of the C libraries.
 fn version() -> String {
-    let perijove = env!("CARGO_PKG_VERSION");
+    let mut lines = vec![format!("perijove {}", env!("CARGO_PKG_VERSION"))];
+    if let Some(commit) = option_env!("PERIJOVE_COMMIT") {
+        lines.push(format!("commit {commit}"));
+    }
+    let features = [
+        ("federation", cfg!(feature = "federation")),
+        ("import", cfg!(feature = "import")),
+        ("kafka", cfg!(feature = "kafka")),
+        ("map", cfg!(feature = "map")),
+        ("vendored", cfg!(feature = "vendored")),
+        ("legacy_algorithms", libssh2::has_sha1()),
+    ];
+    let there: Vec<&str> = features.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    lines.push(format!("features {}", there.join(" ")));
     let openssl = openssl::version::version();
     let openssl = openssl.split_ascii_whitespace().nth(1).unwrap_or(openssl);
-    let libssh2 = sys::libssh2_version();
-    let kafka = Kafka::version().map(|version| format!("librdkafka {version}\n"));
-    let kafka = kafka.unwrap_or_default();
-    format!("perijove {perijove}\nOpenSSL {openssl}\nlibssh2 {libssh2}\n{kafka}")
+    lines.push(format!("OpenSSL {openssl}"));
+    lines.push(format!("libssh2 {}", sys::libssh2_version()));
+    lines.extend(Kafka::version().map(|version| format!("librdkafka {version}")));
+    lines.join("\n") + "\n"
 }

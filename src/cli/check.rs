@@ -11,19 +11,26 @@ use serde_json::{Map, Value as Json, json};
 use super::command::{Arguments, Exit};
 use super::print::say;
 use crate::base::inventory::Shared;
+use crate::base::text::first_line;
 use crate::bigquery::load;
 use crate::collector::outcome::Outcome;
 use crate::config::{Config, Level};
 use crate::daemon;
 use crate::dependency::source;
+use crate::dependency::status::Found;
 use crate::federate::query::Client;
+use crate::fleet;
 use crate::output::spool;
+use crate::poll::configuration::Macros;
 use crate::poll::router::{Polled, Router};
 use crate::poll::status::RouterStatus;
 use crate::poll::{self, RouterPoller};
 
 /// More routers are not asked at once.
 const ROUTERS_MAX: usize = 16;
+
+/// How long the router may take to give its configuration.
+const CONFIGURATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What was found out of one thing: a collector of a router, an output.
 struct Finding {
@@ -106,8 +113,6 @@ enum Format {
 
 pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     let format = arguments.format(&[("text", Format::Text), ("json", Format::Json)])?;
-    // Only the warnings and errors of a poll.
-    let config = arguments.start_at(Level::Warn)?;
     let mut all = Vec::new();
     let mut report = |found: Vec<Finding>| -> Result<(), Exit> {
         if let Format::Text = format {
@@ -116,7 +121,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         all.extend(found);
         Ok(())
     };
-    check_routers(&config, arguments.flags.connect, &mut report)?;
+    let mut macros = Macros::new();
+    if arguments.flags.from_configuration {
+        let (found, right) = configuration(arguments)?;
+        report(found)?;
+        macros = right;
+    }
+    // Only the warnings and errors of a poll.
+    let config = arguments.start_at(Level::Warn, &macros)?;
+    let (routers, lists) = fleet::once::read(&config.routers, &config.lists);
+    for (name, read) in lists {
+        report(vec![Finding::of(&format!("list {name}"), read)])?;
+    }
+    check_routers(&routers, arguments.flags.connect, &mut report)?;
     check_rest(&config, &mut report)?;
     let works = all.iter().all(|finding| finding.verdict.works());
     if let Format::Json = format {
@@ -127,13 +144,37 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     if works { Ok(()) } else { Err(Exit::Failed(String::new())) }
 }
 
+/// The macros in the router's configuration, and whether they can be used.
+fn configuration(arguments: &Arguments) -> Result<(Vec<Finding>, Macros), Exit> {
+    let asked = arguments.source().map_err(Exit::Usage)?.asked().ok_or_else(|| {
+        let why = "--from-configuration is for perijove on the router itself: the settings have no \
+                   router with transport = \"local\", or configuration_interval is off";
+        Exit::Usage(why.into())
+    })?;
+    let finding = |result| vec![Finding::of("configuration", result)];
+    let macros = match poll::read_macros(&asked, CONFIGURATION_TIMEOUT) {
+        Ok(macros) => macros,
+        Err(why) => return Ok((finding(Err(why)), Macros::new())),
+    };
+    let source = arguments.source_with(&macros).map_err(Exit::Usage)?;
+    match source.into_config() {
+        Ok(_) => {
+            let words = format!("{} parameters of apply-macro perijove", macros.len());
+            Ok((finding(Ok(words)), macros))
+        }
+        Err(why) => {
+            let faults = why.lines().map(|line| Err(first_line(line)));
+            Ok((faults.flat_map(finding).collect(), Macros::new()))
+        }
+    }
+}
+
 /// Checks the routers, some at once; reports each as soon as it is done.
 fn check_routers(
-    config: &Config,
+    routers: &[Router],
     only_connect: bool,
     report: &mut dyn FnMut(Vec<Finding>) -> Result<(), Exit>,
 ) -> Result<(), Exit> {
-    let routers = &config.routers;
     let next = AtomicUsize::new(0);
     let (done, found) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -163,9 +204,10 @@ fn check_routers(
 
 /// Opens a session, and closes it.
 fn connect(router: &Router) -> Finding {
-    let session = poll::connect(router).map_err(|err| err.0).map(|session| {
+    let session = poll::connect(router).map_err(|err| err.0).map(|(session, number)| {
         let capabilities = session.capabilities.len();
-        let words = format!("session {}, {capabilities} capabilities", session.session_id);
+        let with = if number == 2 { ", with its second target" } else { "" };
+        let words = format!("session {}, {capabilities} capabilities{with}", session.session_id);
         session.close();
         words
     });
@@ -278,9 +320,11 @@ fn check_rest(
                 for mut source in sources {
                     let mut points = 0;
                     let found = source.run_once(&mut |batch| points += batch.points.len());
-                    let words = |found: source::Found| {
-                        let source::Found { items, rejected, .. } = found;
-                        format!("{items} found, {rejected} left out, {points} points")
+                    let words = |found: Found| {
+                        let Found { items, rejected, lacks, .. } = found;
+                        let lacks: String =
+                            lacks.iter().map(|lack| format!(": {}", lack.why)).collect();
+                        format!("{items} found, {rejected} left out, {points} points{lacks}")
                     };
                     report(&format!("source {}", source.status.source), found.map(words))?;
                 }
@@ -288,11 +332,15 @@ fn check_rest(
             Err(why) => report("sources", Err(why))?,
         }
     }
-    if let Some(federate) = &config.federate {
+    let is_built_in = cfg!(feature = "federation");
+    if !is_built_in && (config.federate.is_some() || config.bigquery.is_some()) {
+        report("federate", Err("this perijove was built without federation and BigQuery".into()))?;
+    }
+    if let Some(federate) = config.federate.as_ref().filter(|_| is_built_in) {
         let checked = Client::new(&federate.query).and_then(|client| client.check());
         report("federate", checked)?;
     }
-    if let Some(bigquery) = &config.bigquery {
+    if let Some(bigquery) = config.bigquery.as_ref().filter(|_| is_built_in) {
         report("bigquery", load::check(bigquery))?;
     }
     for output in &config.outputs {

@@ -3,10 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use crate::base::http_client;
 use crate::config::{self, Config, File, Level, Source};
 use crate::daemon::log_to;
 
-use super::flags::{Flag, Flags};
+use super::flags::{self, Flag, Flags};
+use crate::poll::configuration::Macros;
 
 /// A command of the program. Help is made from it.
 pub struct Command {
@@ -65,12 +67,22 @@ pub fn apply(typed: &[(&'static Flag, String)], file: File) -> Result<Flags, Str
 impl Arguments {
     /// The settings file with what the flags change.
     pub fn source(&self) -> Result<Source, String> {
+        self.source_with(&Macros::new())
+    }
+
+    /// The same with what the router's configuration adds, which comes last.
+    pub fn source_with(&self, macros: &Macros) -> Result<Source, String> {
         let default = Path::new(config::DEFAULT_PATH);
         let mut source = match &self.flags.config {
-            Some(path) => Source::read(path)?,
-            None if default.exists() => Source::read(default)?,
-            None => Source::empty(),
+            Some(path) => Source::read_with(path, macros)?,
+            None if default.exists() => Source::read_with(default, macros)?,
+            None => Source::parse_with(None, String::new(), macros),
         };
+        for (flag, key) in flags::KEYS {
+            if self.typed.iter().any(|(typed, _)| typed.name == *flag) {
+                source.has_flag(flag, key);
+            }
+        }
         let flags = apply(&self.typed, std::mem::take(&mut source.file))?;
         let level = flags.level();
         source.file = flags.file;
@@ -81,7 +93,7 @@ impl Arguments {
     /// The settings, and logging as they say.
     pub fn start(&self) -> Result<Config, Exit> {
         let config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
-        self.start_log(&config);
+        self.begin(&config);
         Ok(config)
     }
 
@@ -99,19 +111,21 @@ impl Arguments {
             }
             Exit::Usage(why)
         })?;
-        self.start_log(&config);
+        self.begin(&config);
         Ok(config)
     }
 
-    /// The same, with this log level unless a flag asks for another.
-    pub fn start_at(&self, level: Level) -> Result<Config, Exit> {
-        let mut config = self.source().and_then(Source::into_config).map_err(Exit::Usage)?;
+    /// The same with these macros, at this log level unless a flag asks for another.
+    pub fn start_at(&self, level: Level, macros: &Macros) -> Result<Config, Exit> {
+        let config = self.source_with(macros).and_then(Source::into_config);
+        let mut config = config.map_err(Exit::Usage)?;
         config.level = self.flags.level().unwrap_or(level);
-        self.start_log(&config);
+        self.begin(&config);
         Ok(config)
     }
 
-    fn start_log(&self, config: &Config) {
+    fn begin(&self, config: &Config) {
+        http_client::set_route(config.proxy.clone());
         log_to::start(config.destination, config.level);
         for warning in self.warnings.iter().chain(&config.warnings) {
             log::warn!("{warning}");

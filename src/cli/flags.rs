@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use time::format_description::well_known::Rfc3339;
-use time::{Date, OffsetDateTime};
+use time::Date;
 use toml::Spanned;
 
 use crate::config::{File, FileInfluxdb, FileKafka, FilePrometheus, FileRouter, Level, Transport};
@@ -22,10 +21,17 @@ pub struct Flag {
 pub struct Flags {
     pub config: Option<PathBuf>,
     pub format: Option<String>,
+    pub description: Option<PathBuf>,
     pub verbose: usize,
     pub quiet: bool,
     pub connect: bool,
+    pub from_configuration: bool,
+    pub follow: bool,
+    pub url: Option<String>,
+    /// Who logs in to the listener.
+    pub username: Option<String>,
     pub once: bool,
+    pub anonymous: bool,
     pub create: bool,
     pub dry_run: bool,
     pub from: Option<Date>,
@@ -80,13 +86,6 @@ fn value<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is not {what}"))
 }
 
-fn day(text: &str) -> Result<Date, String> {
-    let midnight = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
-    midnight
-        .map(OffsetDateTime::date)
-        .map_err(|_| format!("`{text}` is not a day such as 2026-03-31"))
-}
-
 /// A value that has no place in a settings file.
 fn typed<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
@@ -117,11 +116,12 @@ pub const ROUTER: &[Flag] = &[
         let port = value(v, "a port")?;
         f.router(|r| r.port = Some(port))
     }),
-    flag!("transport", None, "ssh|local", "over SSH, or through a child process", |f, v| {
+    flag!("transport", None, "ssh|openssh|local", "how it is reached (ssh)", |f, v| {
         let transport = match v {
             "ssh" => Transport::Ssh,
+            "openssh" => Transport::Openssh,
             "local" => Transport::Local,
-            _ => return Err(format!("`{v}` is neither ssh nor local")),
+            _ => return Err(format!("`{v}` is neither ssh, openssh nor local")),
         };
         f.router(|r| r.transport = Some(transport))
     }),
@@ -157,6 +157,19 @@ pub const INTERVAL: &[Flag] =
         f.file.interval = Some(v.parse()?);
         Ok(())
     })];
+
+/// The keys of the settings that flags set, as far as a router's configuration may set them too.
+pub const KEYS: &[(&str, &str)] = &[
+    ("collectors", "collectors"),
+    ("database", "output.influxdb.database"),
+    ("influxdb", "output.influxdb.url"),
+    ("interval", "interval"),
+    ("kafka", "output.kafka.brokers"),
+    ("listen", "output.prometheus.listen"),
+    ("quiet", "log.level"),
+    ("timeout", "timeout"),
+    ("verbose", "log.level"),
+];
 
 /// What routers are asked.
 pub const POLLING: &[Flag] = &[
@@ -200,6 +213,12 @@ pub const LISTEN: &[Flag] =
         Ok(())
     })];
 
+pub const SUPERVISE: &[Flag] =
+    &[flag!("supervise", None, "", "start again after any end that is no stop", |f, _| {
+        f.file.supervise = Some(true);
+        Ok(())
+    })];
+
 fn set_format(flags: &mut Flags, format: &str) -> Result<(), String> {
     flags.format = Some(format.into());
     Ok(())
@@ -207,11 +226,22 @@ fn set_format(flags: &mut Flags, format: &str) -> Result<(), String> {
 
 /// How points are printed.
 pub const POINT_FORMAT: &[Flag] =
-    &[flag!("format", Some('f'), "NAME", "print as line, json or prometheus", set_format)];
+    &[flag!("format", Some('f'), "line|json|prometheus", "print in this format", set_format)];
+
+/// How a map is printed.
+#[cfg(feature = "map")]
+pub const MAP_FORMAT: &[Flag] =
+    &[flag!("format", Some('f'), "html|json|dot|mermaid", "print in this format", set_format)];
 
 /// How the reference is printed.
 pub const TEXT_FORMAT: &[Flag] =
-    &[flag!("format", Some('f'), "NAME", "print as text, markdown or json", set_format)];
+    &[flag!("format", Some('f'), "text|markdown|json|toml", "print in this format", set_format)];
+
+pub const DESCRIPTION: &[Flag] =
+    &[flag!("description", None, "FILE", "read as the collector that this describes", |f, v| {
+        f.description = Some(v.into());
+        Ok(())
+    })];
 
 /// How findings are printed, and how much is tried.
 pub const CHECK: &[Flag] = &[
@@ -219,15 +249,50 @@ pub const CHECK: &[Flag] = &[
         f.connect = true;
         Ok(())
     }),
-    flag!("format", Some('f'), "NAME", "print as text or json", set_format),
+    flag!(
+        "from-configuration",
+        None,
+        "",
+        "with the macros in the router's configuration",
+        |f, _| {
+            f.from_configuration = true;
+            Ok(())
+        }
+    ),
+    flag!("format", Some('f'), "text|json", "print in this format", set_format),
 ];
 
+/// Whose events are printed, and how.
+pub const EVENTS: &[Flag] = &[
+    flag!("follow", None, "", "go on with what comes", |f, _| {
+        f.follow = true;
+        Ok(())
+    }),
+    flag!("url", None, "URL", "the listener (as the settings have it)", |f, v| {
+        f.url = Some(v.into());
+        Ok(())
+    }),
+    flag!("as", None, "NAME", "user of the listener, with PERIJOVE_PASSWORD", |f, v| {
+        f.username = Some(v.into());
+        Ok(())
+    }),
+    flag!("format", Some('f'), "text|json", "print in this format", set_format),
+];
+
+pub const ANONYMOUS: &[Flag] =
+    &[flag!("anonymous", None, "", "hide addresses, names and serial numbers too", |f, _| {
+        f.anonymous = true;
+        Ok(())
+    })];
+
+#[cfg(feature = "federation")]
 pub const ONCE: &[Flag] = &[flag!("once", None, "", "write what is due, and exit", |f, _| {
     f.once = true;
     Ok(())
 })];
 
 /// What is loaded into BigQuery, and whether tables are made for it.
+#[cfg(feature = "federation")]
 pub const LOAD: &[Flag] = &[
     flag!("create", None, "", "create the tables that are missing", |f, _| {
         f.create = true;
@@ -246,6 +311,15 @@ pub const LOAD: &[Flag] = &[
         Ok(())
     }),
 ];
+
+#[cfg(feature = "federation")]
+fn day(text: &str) -> Result<Date, String> {
+    use time::format_description::well_known::Rfc3339;
+    let midnight = time::OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
+    midnight
+        .map(time::OffsetDateTime::date)
+        .map_err(|_| format!("`{text}` is not a day such as 2026-03-31"))
+}
 
 /// How much is logged.
 pub const LOG: &[Flag] = &[

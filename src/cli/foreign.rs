@@ -67,18 +67,21 @@ pub fn answer(argument: &str) -> Option<String> {
     };
     let (program, guide, here) = match (named(PLANET_EXPORTER), named(JUNOS_EXPORTER)) {
         (Some(here), _) => ("planet-exporter", "docs/dependencies.md", here),
-        (None, Some(here)) => ("junos_exporter", "docs/differences.md", here),
+        (None, Some(here)) => ("junos_exporter", "docs/switching.md", here),
         (None, None) => {
             let feature = flag.strip_suffix(".enabled")?;
             let named = FEATURES.iter().find(|(known, _)| *known == feature);
             let collector = named.map_or(feature, |(_, collector)| collector);
             registry::find(collector)?;
             let here = format!("--collectors, or `{collector}` in the list `collectors`");
-            ("junos_exporter", "docs/differences.md", here)
+            ("junos_exporter", "docs/switching.md", here)
         }
     };
+    // The value may be a password.
+    let shown = argument.split('=').next().unwrap_or_default();
     Some(format!(
-        "{argument} is a flag of {program}. Here it is {here}. See `perijove help` and {guide}"
+        "{shown} is a flag of {program}. Here it is {here}. `perijove import {program}` makes \
+         settings of all its flags; see {guide}"
     ))
 }
 
@@ -98,8 +101,12 @@ mod tests {
             ("-ifdiag.enabled", "`interfacediagnostics` in the list `collectors`"),
         ] {
             let said = answer(argument).unwrap_or_default();
-            assert!(said.starts_with(argument) && said.contains(words), "{argument}: {said}");
+            let flag = argument.split('=').next().unwrap();
+            assert!(said.starts_with(flag) && said.contains(words), "{argument}: {said}");
+            assert!(said.contains("`perijove import "), "{said}");
         }
+        let said = answer("-ssh.password=hunter2").unwrap_or_default();
+        assert!(said.contains("`password_file`") && !said.contains("hunter2"), "{said}");
         for argument in ["--listen", "-v", "-", "--", "bgp.enabled", "--nothing.enabled"] {
             assert_eq!(answer(argument), None);
         }

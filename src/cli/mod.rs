@@ -11,24 +11,38 @@ mod run;
 mod once;
 mod check;
 mod collectors;
+mod describe;
+mod events;
 mod parse;
 mod record;
+#[cfg(feature = "federation")]
 mod federate;
+#[cfg(feature = "federation")]
 mod bigquery;
+#[cfg(feature = "map")]
+mod map;
+#[cfg(feature = "import")]
+mod import;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::daemon::log_to;
+use crate::daemon::{log_to, parent};
 use arguments::Typed;
 use command::Arguments;
 use flags::{
-    CHECK, DEPENDENCY, INTERVAL, LISTEN, LOAD, LOG, NAME, ONCE, POINT_FORMAT, POLLING, PUSH,
-    ROUTER, SETTINGS, TEXT_FORMAT,
+    ANONYMOUS, CHECK, DEPENDENCY, DESCRIPTION, EVENTS, INTERVAL, LISTEN, LOG, NAME, POINT_FORMAT,
+    POLLING, PUSH, ROUTER, SETTINGS, SUPERVISE, TEXT_FORMAT,
 };
+
+#[cfg(feature = "map")]
+use flags::MAP_FORMAT;
+#[cfg(feature = "federation")]
+use flags::{LOAD, ONCE};
 
 pub use command::{Command, Exit};
 pub use parse::parse_reply;
+pub use record::{Hide, Mask};
 
 /// All commands; the first is the one that needs no name.
 pub static COMMANDS: &[Command] = &[
@@ -39,7 +53,9 @@ pub static COMMANDS: &[Command] = &[
         about: "Points go to the outputs in the settings or flags, or to standard output.\n\
                 SIGHUP makes it read the settings again; SIGTERM, send what is queued and exit.",
         example: "perijove run --target 192.0.2.1 --username perijove --listen 127.0.0.1:9326",
-        flags: &[SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, LOG],
+        flags: &[
+            SETTINGS, NAME, ROUTER, POLLING, INTERVAL, DEPENDENCY, PUSH, LISTEN, SUPERVISE, LOG,
+        ],
         run: run::run,
     },
     Command {
@@ -67,29 +83,55 @@ pub static COMMANDS: &[Command] = &[
         name: "collectors",
         arguments: "[NAME]",
         help: "print the reference: RPCs, measurements, fields",
-        about: "Without NAME it lists all collectors; a star marks those that run by default.",
+        about: "Without NAME it lists all collectors; a star marks those that run by default,\n\
+                a plus those that a file in the collector directory describes. --format toml\n\
+                prints the description of a collector that has one, to start from.",
         example: "perijove collectors bgp",
-        flags: &[TEXT_FORMAT],
+        flags: &[SETTINGS, TEXT_FORMAT],
         run: collectors::run,
     },
     Command {
         name: "parse",
-        arguments: "COLLECTOR [FILE]",
+        arguments: "[COLLECTOR] [FILE]",
         help: "print the points of a recorded <rpc-reply>, from FILE or standard input",
-        about: "The output of `show … | display xml` may be pasted with the prompts around it.",
+        about: "The output of `show … | display xml` may be pasted with the prompts around it.\n\
+                With --description, no COLLECTOR is named.",
         example: "perijove parse bgp recorded/bgp-0.xml",
-        flags: &[SETTINGS, NAME, POINT_FORMAT, LOG],
+        flags: &[SETTINGS, NAME, DESCRIPTION, POINT_FORMAT, LOG],
         run: parse::run,
+    },
+    Command {
+        name: "describe",
+        arguments: "RPC [FILE]",
+        help: "print a first description of a collector, from a reply",
+        about: "RPC is `<get-…/>`, or `show …` in quotes. Lists become items, numbers gauges,\n\
+                words infos, names tags. What only a person knows stands in comments.",
+        example: "perijove describe '<get-fan-information/>' fan.xml",
+        flags: &[SETTINGS, ROUTER, LOG],
+        run: describe::run,
     },
     Command {
         name: "record",
         arguments: "DIR",
-        help: "save each collector's raw replies, for a bug report or a fixture",
-        about: "Each reply is a file in DIR, as the router sent it. Read it before you share it.",
-        example: "perijove record recorded --config perijove.toml --collectors bgp",
-        flags: &[SETTINGS, NAME, ROUTER, POLLING, LOG],
+        help: "save each collector's replies, for a bug report or a fixture",
+        about: "Each reply is a file in DIR, without passwords, keys and communities. --anonymous\n\
+                replaces addresses, names and serial numbers by others, the same ones in all\n\
+                files of a run. Read the files before you share them.",
+        example: "perijove record recorded --config perijove.toml --anonymous",
+        flags: &[ANONYMOUS, SETTINGS, NAME, ROUTER, POLLING, LOG],
         run: record::run,
     },
+    Command {
+        name: "events",
+        arguments: "",
+        help: "print what has changed on the routers, as the running perijove saw it",
+        about: "It asks the listener of [output.prometheus], which keeps the newest 1000 events.\n\
+                With --follow it goes on until it is stopped.",
+        example: "perijove events --follow --config perijove.toml",
+        flags: &[SETTINGS, EVENTS, LISTEN],
+        run: events::run,
+    },
+    #[cfg(feature = "federation")]
     Command {
         name: "federate",
         arguments: "",
@@ -99,6 +141,18 @@ pub static COMMANDS: &[Command] = &[
         flags: &[SETTINGS, ONCE, PUSH, LISTEN, LOG],
         run: federate::run,
     },
+    #[cfg(feature = "map")]
+    Command {
+        name: "map",
+        arguments: "",
+        help: "draw the fleet's map of dependencies as a page, from Prometheus",
+        about: "The settings need [federate], and no output. The page is one HTML file. What is\n\
+                there in this hour and was not in the same one of yesterday has begun.",
+        example: "perijove map --config perijove.toml > map.html",
+        flags: &[SETTINGS, MAP_FORMAT, LOG],
+        run: map::run,
+    },
+    #[cfg(feature = "federation")]
     Command {
         name: "bigquery",
         arguments: "",
@@ -107,6 +161,20 @@ pub static COMMANDS: &[Command] = &[
         example: "perijove bigquery --config perijove.toml --from 2026-03-01 --to 2026-03-31",
         flags: &[SETTINGS, ONCE, LOAD, LOG],
         run: bigquery::run,
+    },
+    #[cfg(feature = "import")]
+    Command {
+        name: "import",
+        arguments: "PROGRAM …",
+        help: "make settings of another exporter's, or a collector of a PyEZ table",
+        about: "Behind PROGRAM stand its flags, and for junos_exporter its config.yml. With\n\
+                --directory DIR, perijove.toml and a file of mode 0600 for each secret are\n\
+                written there. What cannot be carried is listed; docs/switching.md has more.\n\
+                pyez-table FILE.yml [TABLE] prints a table as the description of a collector, or\n\
+                writes each to DIR; docs/write-a-collector.md has more.",
+        example: "perijove import junos_exporter config.yml -ssh.user exporter --directory new",
+        flags: &[],
+        run: import::run,
     },
     Command {
         name: "help",
@@ -121,6 +189,9 @@ pub static COMMANDS: &[Command] = &[
 
 /// Does what the command line says.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    if let Some(destination) = parent::parents_log() {
+        return ExitCode::from(parent::watch(destination));
+    }
     let result = match arguments::read(COMMANDS, arguments) {
         Ok(Typed::Command(command, arguments)) => (command.run)(&arguments),
         Ok(Typed::Question(answer)) => print::say(&answer),

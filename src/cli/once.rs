@@ -1,7 +1,6 @@
 //! `perijove once`: polls every collector once, and writes the points to the outputs or prints
 //! them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::command::{Arguments, Exit};
@@ -10,8 +9,10 @@ use crate::base::inventory::Shared;
 use crate::config::{Config, Format, OutputKind};
 use crate::daemon;
 use crate::dependency::source;
+use crate::fleet;
 use crate::point::Batch;
 use crate::poll::RouterPoller;
+use crate::poll::recorder::Recording;
 use crate::poll::status::RouterStatus;
 
 pub fn run(arguments: &Arguments) -> Result<(), Exit> {
@@ -27,13 +28,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         printer.finish()?;
         polled
     } else {
-        let poll = |push: &mut dyn FnMut(&Batch)| {
-            poll_once(&config, None, &mut |batch| {
+        let mut polled = Ok(());
+        let pushed = daemon::push_once(&config, |push: &mut dyn FnMut(&Batch)| {
+            polled = poll_once(&config, None, &mut |batch| {
                 points += batch.points.len();
                 push(batch);
-            })
-        };
-        daemon::push_once(&config, poll).map_err(Exit::Failed)?
+            });
+        });
+        match (polled, pushed) {
+            (polled, Ok(())) => polled,
+            (Ok(()), Err(why)) => Err(Exit::Failed(why)),
+            (Err(Exit::Failed(polls)), Err(why)) => Err(Exit::Failed(format!("{polls}; {why}"))),
+            (usage, Err(_)) => usage,
+        }
     };
     polled?;
     if points == 0 {
@@ -55,22 +62,29 @@ fn has_outputs(config: &Config) -> bool {
 /// Polls every collector of every router once; fails if any did.
 pub fn poll_once(
     config: &Config,
-    record: Option<&Path>,
+    record: Option<Arc<Recording>>,
     emit: &mut dyn FnMut(&Batch),
 ) -> Result<(), Exit> {
     let mut failed = Vec::new();
     let inventory = Shared::default();
-    if let (Some(settings), None) = (&config.dependency, record) {
+    if let (Some(settings), None) = (&config.dependency, &record) {
         for mut source in source::sources(settings, &inventory).map_err(Exit::Failed)? {
             if source.run_once(emit).is_err() {
                 failed.push(source.status.source.to_string());
             }
         }
     }
-    for router in &config.routers {
+    let (routers, lists) = fleet::once::read(&config.routers, &config.lists);
+    for (name, read) in lists {
+        if let Err(why) = read {
+            log::warn!("list {name}: {why}");
+            failed.push(format!("list {name}"));
+        }
+    }
+    for router in &routers {
         let status = Arc::new(RouterStatus::new(router));
         let mut poller = RouterPoller::new(router, status, &inventory);
-        poller.record = record.map(Path::to_path_buf);
+        poller.record = record.clone();
         let all: Vec<usize> = (0..router.collectors.len()).collect();
         let outcomes = poller.poll(&all, &[], emit);
         poller.close();

@@ -17,19 +17,25 @@ use crate::xml::items::Limits;
 
 pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     let format = arguments.format(POINT_FORMATS)?;
-    let entry = collectors::find(&arguments.positional[0])?;
+    let set = arguments.flags.config.as_deref().map_or(Ok(Source::empty()), Source::read);
+    let set = set.map_err(Exit::Usage)?;
+    let mut positional = arguments.positional.iter();
+    let entry = match &arguments.flags.description {
+        Some(path) => config::read_description(path).map_err(Exit::Usage)?,
+        None => match positional.next() {
+            Some(name) => collectors::find(set.registry(), name)?,
+            None => return Err(Exit::Usage("name a COLLECTOR, or give its --description".into())),
+        },
+    };
     let level = arguments.flags.level().unwrap_or(Level::Warn);
     log_to::start(config::Destination::Stderr, level);
     let mut reply = Vec::new();
-    let (name, read) = match arguments.positional.get(1) {
+    let (name, read) = match positional.next() {
         Some(path) => (path.as_str(), std::fs::read(path).map(|bytes| reply = bytes)),
         None => ("standard input", io::stdin().read_to_end(&mut reply).map(|_| ())),
     };
     read.map_err(|err| Exit::Failed(format!("cannot read {name}: {err}")))?;
-    let configured = match &arguments.flags.config {
-        Some(path) => Source::read(path).and_then(|source| source.into_collector(entry)),
-        None => Ok(entry.by_default().clone()),
-    };
+    let configured = set.into_collector(entry);
     let mut poll = configured.map_err(Exit::Usage)?.start(&Shared::default());
     let time_ns = now_ns();
     let mut points = Points::default();

@@ -5,13 +5,26 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::base::changes::Watch;
 use crate::collector::Entry;
 use crate::collectors::DEFAULT;
 use crate::daemon::own_metrics;
-use crate::dependency::{source, traffic};
+use crate::dependency::{ledger, source, traffic};
+use crate::event::record;
 use crate::federate::jobs;
 use crate::output::exposition::metric;
 use crate::point::{FieldInfo, Kind, Schema, Type};
+use crate::syslog::intake;
+
+const EVENTS_ARE: &str = "
+## Events
+
+What changed on a router: docs/events.md. Prometheus gets no events, but how many there were
+and the time of each subject's last one.
+";
+
+/// The records of events, and of lines of syslog that are passed on.
+const EVENTS: &[&dyn Schema] = &[&record::EVENT, intake::MEASUREMENTS[0]];
 
 /// A line of the reference shows no more fields.
 const EXAMPLE_FIELDS_MAX: usize = 4;
@@ -64,10 +77,22 @@ pub fn text(entries: &[&Entry]) -> String {
         return one_as_text(entry);
     }
     for entry in entries {
-        let mark = if DEFAULT.contains(&entry.name) { '*' } else { ' ' };
+        let mark = match DEFAULT.contains(&entry.name) {
+            _ if is_own(entry) => '+',
+            true => '*',
+            false => ' ',
+        };
         let _ = writeln!(out, "{:<21}{mark} {}", entry.name, entry.help);
     }
-    out + "\n* polled by default\n"
+    let own = if entries.iter().any(|entry| is_own(entry)) { OWN } else { "" };
+    out + "\n* polled by default\n" + own
+}
+
+const OWN: &str = "+ described in the collector directory, and polled by default\n";
+
+/// Whether a file of an operator's describes it.
+fn is_own(entry: &Entry) -> bool {
+    entry.description.is_some_and(|described| !described.is_built_in)
 }
 
 fn queries(entry: &Entry) -> Vec<(&'static str, &'static str)> {
@@ -148,6 +173,8 @@ pub fn markdown(entries: &[&Entry]) -> String {
         let _ =
             writeln!(out, "\n## perijove itself\n\nPoints about perijove, through every output.");
         measurements(&mut out, own_metrics::MEASUREMENTS);
+        out += EVENTS_ARE;
+        measurements(&mut out, EVENTS);
         out += "\n## Federation\n\nWhat `perijove federate` makes of a fleet's dependencies and \
                 traffic; a name in Prometheus begins with `planet_`.\n";
         measurements(&mut out, jobs::MEASUREMENTS);
@@ -157,7 +184,7 @@ pub fn markdown(entries: &[&Entry]) -> String {
 
 /// What the machine itself is asked for; what its sockets give is what a router's do.
 fn machine() -> Vec<&'static dyn Schema> {
-    [source::MEASUREMENTS, traffic::MEASUREMENTS].concat()
+    [source::MEASUREMENTS, traffic::MEASUREMENTS, ledger::MEASUREMENTS].concat()
 }
 
 fn measurements(out: &mut String, schemas: &[&'static dyn Schema]) {
@@ -183,6 +210,14 @@ fn measurements(out: &mut String, schemas: &[&'static dyn Schema]) {
                 field.unit,
                 field.help
             );
+        }
+        let events = described.fields.iter().filter_map(|field| {
+            let rule = field.event.filter(|rule| rule.watch != Watch::Clock)?;
+            Some(format!("`{}` by `{}`", rule.kind, field.name))
+        });
+        let events: Vec<String> = events.collect();
+        if !events.is_empty() {
+            let _ = writeln!(out, "\nEvents: {}.", events.join(", "));
         }
         let _ = writeln!(out, "\n```\n{}\n```", example(&described));
     }
@@ -225,6 +260,7 @@ pub fn json(entries: &[&Entry]) -> String {
     if entries.len() > 1 {
         schemas.extend(machine());
         schemas.extend(own_metrics::MEASUREMENTS);
+        schemas.extend(EVENTS);
         schemas.extend(jobs::MEASUREMENTS);
     }
     let all: BTreeMap<&str, Json> =

@@ -19,21 +19,60 @@ impl From<Vec<String>> for LogicalSystems {
 impl LogicalSystems {
     /// The operation of that name, for the router itself and for each logical system.
     pub fn rpcs(&self, name: &str) -> Vec<String> {
-        let of = |logical_system: &String| {
-            let logical_system = quick_xml::escape::escape(logical_system);
-            format!("<{name}><logical-system>{logical_system}</logical-system></{name}>")
-        };
-        std::iter::once(format!("<{name}/>")).chain(self.names.iter().map(of)).collect()
+        self.rpcs_of(&format!("<{name}/>"))
     }
 
-    /// The reply to that one of the RPCs comes next.
+    /// An operation as it is written, and once more for each logical system.
+    pub fn rpcs_of(&self, operation: &str) -> Vec<String> {
+        let name = operation.trim_start_matches('<').split(['>', '/', ' ']).next();
+        let name = name.unwrap_or_default();
+        let (open, close) = (operation.strip_suffix("/>"), format!("</{name}>"));
+        let of = |logical_system: &String| {
+            let logical_system = quick_xml::escape::escape(logical_system);
+            let inside = format!("<logical-system>{logical_system}</logical-system>{close}");
+            match open {
+                Some(open) => format!("{open}>{inside}"),
+                None => format!("{}{inside}", operation.trim_end_matches(&close)),
+            }
+        };
+        std::iter::once(operation.to_string()).chain(self.names.iter().map(of)).collect()
+    }
+
+    /// The reply to that one of the RPCs comes next; of several operations, each has as many.
     pub fn asked(&mut self, rpc: usize) {
-        let name = rpc.checked_sub(1).and_then(|index| self.names.get(index));
+        let name =
+            (rpc % (self.names.len() + 1)).checked_sub(1).and_then(|index| self.names.get(index));
         self.asked = name.cloned().unwrap_or_default();
     }
 
     /// Whose reply is read; empty for the router's own.
     pub fn name(&self) -> &str {
         &self.asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_sent_for_each_logical_system() {
+        let names = LogicalSystems::from(vec!["a".to_string(), "b&c".to_string()]);
+        let inside = |name: &str| format!("<logical-system>{name}</logical-system>");
+        assert_eq!(
+            names.rpcs("get-x"),
+            [
+                "<get-x/>".to_string(),
+                format!("<get-x>{}</get-x>", inside("a")),
+                format!("<get-x>{}</get-x>", inside("b&amp;c")),
+            ]
+        );
+        for operation in ["<get-x><y/></get-x>", "<get-x format=\"xml\"/>"] {
+            let rpcs = names.rpcs_of(operation);
+            assert_eq!((rpcs.len(), &*rpcs[0]), (3, operation));
+            let end = format!("{}</get-x>", inside("a"));
+            assert!(rpcs[1].ends_with(&end), "{}", rpcs[1]);
+            assert!(rpcs[1].starts_with("<get-x") && !rpcs[1].contains("/>/"), "{}", rpcs[1]);
+        }
     }
 }

@@ -6,8 +6,10 @@
 
 pub mod logical_systems;
 pub mod settings;
+pub mod only;
 pub mod outcome;
 pub mod reader;
+pub mod described;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, Error};
 
+use self::described::Described;
 use self::outcome::Answered;
 use self::settings::{Configure, Configured, Key, NoSettings, Settings, Start};
 use crate::base::inventory::Shared;
@@ -45,6 +48,19 @@ pub trait Collector: Sized + Send + 'static {
     /// After the last reply: points that take more than one item to make, of the queries that the
     /// router answered. It is not called where there is none, nor after a failure.
     fn finish(&mut self, _answered: Answered, _points: &mut Points) {}
+
+    /// How busy the router is, where its replies say so: a busy one is polled less.
+    fn load(&self) -> Option<Load> {
+        None
+    }
+}
+
+/// How much of a router's control plane is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// 0 to 100; 0 where it is not known.
+    pub cpu_percent: f64,
+    pub memory_percent: f64,
 }
 
 /// One RPC and how its reply is read.
@@ -104,6 +120,8 @@ pub struct Entry {
     pub permissions: &'static [&'static str],
     pub advice: &'static str,
     pub measurements: &'static [&'static dyn Schema],
+    /// The file that describes it, if one does.
+    pub description: Option<Described>,
     configure: Configure,
     by_default: Configured,
 }
@@ -155,6 +173,7 @@ pub fn entry_of<C: Collector, S: Settings>(
         permissions: C::PERMISSIONS,
         advice: C::ADVICE,
         measurements: C::MEASUREMENTS,
+        description: None,
         configure: Box::new(move |table| S::deserialize(table).map(start)),
         by_default: Configured::by_default(start(S::default())),
     }
@@ -183,6 +202,10 @@ pub trait Poll: Send {
         points: &mut Points,
     ) -> Result<(), element::Error>;
     fn finish(&mut self, answered: Answered, points: &mut Points);
+    /// See `Collector::load`.
+    fn load(&self) -> Option<Load> {
+        None
+    }
 }
 
 impl<C: Collector> Poll for C {
@@ -203,7 +226,11 @@ impl<C: Collector> Poll for C {
             Rpc::Once(rpc) => vec![Cow::Borrowed(rpc)],
             Rpc::When(rpc, wanted) if wanted(self) => vec![Cow::Borrowed(rpc)],
             Rpc::When(..) => Vec::new(),
-            Rpc::Each(_, rpcs) => rpcs(self).into_iter().map(Cow::Owned).collect(),
+            Rpc::Each(shown, rpcs) => {
+                let shared =
+                    |rpc| if rpc == shown { Cow::Borrowed(shown) } else { Cow::Owned(rpc) };
+                rpcs(self).into_iter().map(shared).collect()
+            }
         }
     }
     fn asked(&mut self, rpc: usize) {
@@ -234,5 +261,8 @@ impl<C: Collector> Poll for C {
         if answered.has_any() {
             Collector::finish(self, answered, points);
         }
+    }
+    fn load(&self) -> Option<Load> {
+        Collector::load(self)
     }
 }

@@ -97,7 +97,12 @@ impl Answered {
         (self.answered & !self.refused) >> query & 1 == 1
     }
 
+    /// The queries that were answered, a bit for each.
+    pub fn bits(self) -> u64 {
+        self.answered & !self.refused
+    }
+
     pub fn has_any(self) -> bool {
-        self.answered & !self.refused != 0
+        self.bits() != 0
     }
 }

@@ -10,7 +10,7 @@ use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct Accounting {
-    /// Each FPC that accounts flows is asked for its errors.
+    /// FPCs that account flows: each is asked for its errors.
     fpcs: BTreeSet<u32>,
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::base::changes::{Grade, Rule, Severity, Watch};
 use crate::collector::outcome::Answered;
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, gauge};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::is_word;
+use crate::xml::shapes::{Seconds, is_word};
 
 settings! {
     pub struct AlarmSettings {
@@ -20,10 +21,10 @@ settings! {
 
 pub struct Alarm {
     ignore: Option<Pattern>,
-    /// Descriptions seen: both commands, and every Routing Engine, may report the same alarm.
+    /// Descriptions so far: both commands, and every Routing Engine, may report the same alarm.
     yellow: BTreeSet<String>,
     red: BTreeSet<String>,
-    seen: BTreeSet<(String, AlarmDetail)>,
+    seen: BTreeSet<[String; 4]>,
 }
 
 static COUNTS: Measurement<Alarm> = Measurement::new(|| Definition {
@@ -36,11 +37,26 @@ static COUNTS: Measurement<Alarm> = Measurement::new(|| Definition {
     ],
 });
 
+static ALARM: Rule = Rule {
+    watch: Watch::Presence,
+    words: "cleared 0, set 1",
+    gone: "cleared",
+    grade: Grade::ByTag("class", &[("Major", Severity::Error), ("Minor", Severity::Warning)]),
+    subject: &["description"],
+    key: &["class", "type", "description"],
+    at: "set_time",
+    message: "type",
+    ..Rule::of("alarm")
+};
+
 static SET: Measurement<AlarmDetail> = Measurement::new(|| Definition {
     name: "alarms",
     help: "An alarm that is active.",
     tags: &["class", "type", "description"],
-    fields: vec![gauge("set", "", "1 while the alarm is active.", |_| Some(1))],
+    fields: vec![
+        watched(&ALARM, gauge("set", "", "1 while the alarm is active.", |_| Some(1))),
+        gauge("set_time", "s", "When it was set, since 1970.", |a| a.alarm_time?.seconds),
+    ],
 });
 
 impl Alarm {
@@ -74,19 +90,24 @@ impl Collector for Alarm {
     }
 }
 
-#[derive(Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct AlarmDetail {
+    #[serde(default)]
     alarm_class: String,
     #[serde(default)]
     alarm_type: String,
+    #[serde(default)]
     alarm_description: String,
+    alarm_time: Option<Seconds>,
 }
 
 impl Item<Alarm> for AlarmDetail {
     fn points(self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
-        let re_name = scope.get("re-name").unwrap_or_default().to_string();
-        if !alarm.seen.insert((re_name, self.clone())) {
+        let re_name = scope.get("re-name").unwrap_or_default();
+        let [class, ty, description] =
+            [&self.alarm_class, &self.alarm_type, &self.alarm_description].map(String::clone);
+        if !alarm.seen.insert([re_name.into(), class, ty, description]) {
             return;
         }
         points.push(&SET, &[&self.alarm_class, &self.alarm_type, &self.alarm_description], &self);

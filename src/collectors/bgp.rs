@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::base::changes::Rule;
 use crate::collector::logical_systems::LogicalSystems;
+use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{is, routing_instance, state_number};
+use crate::xml::shapes::{is, is_word, routing_instance, state_number};
 
 settings! {
     pub struct BgpSettings {
+        /// A pattern: only peers whose address matches are collected. The router is asked for no
+        /// more where it is addresses between `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
         /// What in a description is a label: `brackets`, a pattern, or none.
         description_labels: DescriptionLabels,
         /// Logical systems to ask for besides the router itself.
@@ -22,8 +27,9 @@ settings! {
 }
 
 pub struct Bgp {
+    only: Option<Only>,
     logical_systems: LogicalSystems,
-    /// Names by logical system and index: a peer's own entry may have only the index of its group.
+    /// Group names by logical system and index: a peer's entry may have only its group's index.
     groups: BTreeMap<(String, String), String>,
     labels: DescriptionLabels,
 }
@@ -32,23 +38,36 @@ const TAGS: &[&str] = &["asn", "ip", "group", "interface", "logical_system", "in
 const TABLE_TAGS: &[&str] =
     &["asn", "ip", "group", "interface", "logical_system", "instance", "table"];
 
+/// Without what only an established session has.
+const PEER: &[&str] = &["ip", "instance", "logical_system"];
+
+static UP: Rule = Rule {
+    subject: PEER,
+    flaps: "flap_count",
+    message: "description",
+    ..Rule::up_down("bgp-session")
+};
+static ADMIN: Rule = Rule {
+    words: "shut down 0, enabled 1",
+    subject: PEER,
+    message: "description",
+    ..Rule::of("bgp-admin")
+};
+
 static SESSION: Measurement<Peer> = Measurement::new(|| Definition {
     name: "bgp_session",
     help: "A BGP session with a peer.",
     tags: TAGS,
     fields: vec![
         info("description", "The peer's description.", |p| Some(&p.description)),
-        gauge("up", "", "1 if the session is established.", |p| {
-            is(p.state(), &["Established", "Establ"], NOT_ESTABLISHED)
-        }),
-        gauge("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up),
-        gauge(
-            "state",
-            "",
-            "Active 1, Connect 2, Established 3, Idle 4, OpenConfirm 5, OpenSent 6, \
-             route reflector client 7, other 0.",
-            |p| state_number(p.state(), STATES),
+        watched(
+            &UP,
+            gauge("up", "", "1 if the session is established.", |p| {
+                is(p.state(), &["Established", "Establ"], NOT_ESTABLISHED)
+            }),
         ),
+        watched(&ADMIN, gauge("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up)),
+        gauge("state", "", STATES, |p| state_number(p.state(), STATES)),
         gauge("messages_input_count", "", "Messages received.", |p| p.input_messages),
         gauge("messages_output_count", "", "Messages sent.", |p| p.output_messages),
         gauge("flap_count", "", "Times the session went down.", |p| p.flap_count),
@@ -111,19 +130,13 @@ static PREFIXES: Measurement<Rib> = Measurement::new(|| Definition {
 const NOT_ESTABLISHED: &[&str] =
     &["Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Shutdown", "route reflector client"];
 
-const STATES: &[(&str, u64)] = &[
-    ("Active", 1),
-    ("Connect", 2),
-    ("Established", 3),
-    ("Idle", 4),
-    ("OpenConfirm", 5),
-    ("OpenSent", 6),
-    ("route reflector client", 7),
-];
+const STATES: &str = "Active 1, Connect 2, Established 3, Idle 4, OpenConfirm 5, OpenSent 6, \
+                      route reflector client 7, other 0.";
 
 impl Bgp {
     pub fn new(settings: BgpSettings) -> Bgp {
         Bgp {
+            only: settings.only,
             logical_systems: settings.logical_systems,
             groups: BTreeMap::new(),
             labels: settings.description_labels,
@@ -146,7 +159,8 @@ impl Collector for Bgp {
         },
         Query {
             rpc: Rpc::Each("<get-bgp-neighbor-information/>", |bgp| {
-                bgp.logical_systems.rpcs("get-bgp-neighbor-information")
+                let rpcs = only::neighbor_rpcs(&bgp.only, "get-bgp-neighbor-information");
+                rpcs.iter().flat_map(|rpc| bgp.logical_systems.rpcs_of(rpc)).collect()
             }),
             command: "show bgp neighbor",
             roots: &["bgp-information"],
@@ -214,8 +228,8 @@ impl Peer {
         self.peer_state.as_deref()
     }
 
-    /// `Shutdown` stands among the options, in whichever of their elements a release has it. Where
-    /// the reply has no options nothing is known.
+    /// `Shutdown` is one of the options; which element has it depends on the release. Without
+    /// options the state is unknown.
     fn admin_up(&self) -> Option<u64> {
         let set = &self.bgp_option_information;
         let lists = [
@@ -224,14 +238,14 @@ impl Peer {
             &set.bgp_options_extended,
             &set.bgp_options_extended2,
         ];
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let mut options = lists.into_iter().flat_map(|list| list.split(|c| !is_word(c)));
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let mut options = lists.into_iter().flat_map(|list| list.split(|c| !is_part(c)));
         let is_known = lists.iter().any(|list| !list.is_empty());
         let is_shut = options.any(|option| option.eq_ignore_ascii_case("shutdown"));
         is_known.then_some(u64::from(!is_shut))
     }
 
-    /// The AS number set for the session, or else the router's; older releases give only the last.
+    /// The session's AS number, or else the router's. Older releases report only `local_as`.
     fn local_as(&self) -> Option<&str> {
         let Options { local_as, local_system_as, .. } = &self.bgp_option_information;
         let known = [local_as, local_system_as, &self.local_as];
@@ -283,6 +297,9 @@ impl Item<Bgp> for Peer {
     fn points(self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
         // An established session's address has its TCP port behind a plus sign.
         let ip = self.peer_address.split('+').next().unwrap_or_default();
+        if bgp.only.as_ref().is_some_and(|only| !only.is_match(ip)) {
+            return;
+        }
         let logical_system = bgp.logical_systems.name();
         let by_index = || {
             let index = self.peer_group_index.clone()?;
@@ -321,22 +338,26 @@ impl Item<Bgp> for Peer {
 
 /// The table that a prefix limit counts: an address family's, in the peer's routing instance.
 fn table(nlri_type: &str, instance: &str) -> String {
-    let table = match nlri_type {
-        "inet-unicast" => "inet.0",
-        "inet6-unicast" => "inet6.0",
-        "inet-multicast" => "inet.2",
-        "inet6-multicast" => "inet6.2",
-        "inet-labeled-unicast" => "inet.3",
-        "inet6-labeled-unicast" => "inet6.3",
-        "inet-flow" => "inetflow.0",
-        "inet-vpn-unicast" => "bgp.l3vpn.0",
-        "inet6-vpn-unicast" => "bgp.l3vpn-inet6.0",
-        "l2vpn" | "l2vpn-signaling" => "bgp.l2vpn.0",
-        "evpn" | "evpn-signaling" => "bgp.evpn.0",
-        other => other,
-    };
+    let of_family = |(family, _): &&(&str, _)| is_word(nlri_type, family);
+    let table = TABLES.iter().find(of_family).map_or(nlri_type, |(_, table)| table);
     match instance {
         "" => table.to_string(),
         instance => format!("{instance}.{table}"),
     }
 }
+
+const TABLES: &[(&str, &str)] = &[
+    ("inet-unicast", "inet.0"),
+    ("inet6-unicast", "inet6.0"),
+    ("inet-multicast", "inet.2"),
+    ("inet6-multicast", "inet6.2"),
+    ("inet-labeled-unicast", "inet.3"),
+    ("inet6-labeled-unicast", "inet6.3"),
+    ("inet-flow", "inetflow.0"),
+    ("inet-vpn-unicast", "bgp.l3vpn.0"),
+    ("inet6-vpn-unicast", "bgp.l3vpn-inet6.0"),
+    ("l2vpn", "bgp.l2vpn.0"),
+    ("l2vpn-signaling", "bgp.l2vpn.0"),
+    ("evpn", "bgp.evpn.0"),
+    ("evpn-signaling", "bgp.evpn.0"),
+];

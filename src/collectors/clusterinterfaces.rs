@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{DOWN, Flat, Leaves, UP, is};
+use crate::xml::shapes::{DOWN, Leaves, UP, is};
 
 #[derive(Default)]
 pub struct ClusterInterfaces;
@@ -83,11 +83,11 @@ impl Collector for ClusterInterfaces {
 struct Interfaces {
     control_interface_status: String,
     dataplane_interface_status: String,
-    control_link_interfaces: Flat,
-    dataplane_interfaces: Flat,
-    reth: Flat,
-    pseudo_if: Flat,
-    interface_monitoring: Flat,
+    control_link_interfaces: Leaves,
+    dataplane_interfaces: Leaves,
+    reth: Leaves,
+    pseudo_if: Leaves,
+    interface_monitoring: Leaves,
 }
 
 impl Item<ClusterInterfaces> for Interfaces {

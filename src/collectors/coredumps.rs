@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::base::changes::{Grade, Rule, Severity, Watch};
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, gauge};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
@@ -27,12 +28,20 @@ static ALL: Measurement<BTreeMap<String, File>> = Measurement::new(|| Definition
     ],
 });
 
+static DUMP: Rule = Rule {
+    watch: Watch::Appearance,
+    grade: Grade::Always(Severity::Error),
+    key: &["file_name", "date"],
+    at: "date",
+    ..Rule::of("core-dump")
+};
+
 static FILE: Measurement<File> = Measurement::new(|| Definition {
     name: "coredumps_file",
     help: "A core dump.",
     tags: &["file_name"],
     fields: vec![
-        gauge("size", "bytes", "Its size.", |file| file.file_size),
+        watched(&DUMP, gauge("size", "bytes", "Its size.", |file| file.file_size)),
         gauge("date", "s", "When it was written, since 1970.", File::date),
     ],
 });
@@ -50,7 +59,7 @@ impl Collector for CoreDumps {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&ALL, &FILE];
 }
 
-/// What was looked for and is not there stands between the directories, as `<output>`.
+/// Between the directories, `<output>` elements name the files that were not found.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct DirectoryList {
@@ -80,7 +89,7 @@ impl File {
 impl Item<CoreDumps> for DirectoryList {
     fn points(self, _: &mut CoreDumps, _: &Scope, points: &mut Points) {
         let files = self.directory.into_iter().flat_map(|directory| directory.file_information);
-        // Two of the patterns that are looked for may find the same file.
+        // Two of the search patterns may find the same file.
         let files: BTreeMap<_, _> = files.map(|file| (file.file_name.clone(), file)).collect();
         points.push(&ALL, &[], &files);
         for (name, file) in &files {

@@ -7,15 +7,18 @@ use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
+use crate::point::{
+    Definition, Field, Measurement, Points, Schema, counter, gauge, info, labelled,
+};
 use crate::xml::items::Scope;
+use crate::xml::numbers;
 use crate::xml::shapes::{Leaves, is_word, state_number};
 
 #[derive(Default)]
 pub struct DdosProtection {
-    /// Totals that were pushed, by measurement and Routing Engine.
+    /// Totals pushed so far, by measurement and Routing Engine.
     totals: BTreeSet<(&'static str, String)>,
-    /// Flow detection of every packet type: of interest if it is on for any.
+    /// Flow detection of each packet type: reported if it is on for at least one of them.
     flows: Vec<Flows>,
 }
 
@@ -62,7 +65,7 @@ static FLOW_TOTALS: Measurement<Scope> = Measurement::new(|| Definition {
 });
 
 fn total(scope: &Scope, leaf: &str) -> Option<u64> {
-    scope.get(leaf)?.parse().ok()
+    numbers::number(scope.get(leaf)?)
 }
 
 static SYSTEM: Measurement<Leaves> = Measurement::new(|| Definition {
@@ -111,13 +114,12 @@ static BASIC: Measurement<Leaves> = Measurement::new(|| Definition {
         gauge("policer_time_recover", "s", "Time without violation that ends one.", |l| {
             l.quantity("policer-time-recover")
         }),
-        gauge("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
-        gauge("policer_priority", "", "Low 1, medium 2, high 3, very high 4, other 0.", |l| {
-            let priorities = [("low", 1), ("medium", 2), ("high", 3), ("very high", 4)];
-            state_number(l.text("policer-priority"), &priorities)
+        gauge("policer_enable", "", ENABLED, enabled),
+        gauge("policer_priority", "", PRIORITIES, |l| {
+            state_number(l.text("policer-priority"), PRIORITIES)
         }),
-        gauge("bypass_aggregate", "", "Yes 2, no 1, other 0.", |l| {
-            state_number(l.text("policer-bypass-aggregate"), &[("yes", 2), ("no", 1)])
+        gauge("bypass_aggregate", "", YES_OR_NO, |l| {
+            state_number(l.text("policer-bypass-aggregate"), YES_OR_NO)
         }),
     ],
 });
@@ -131,7 +133,7 @@ static INSTANCE_PARAMETERS: Measurement<Leaves> = Measurement::new(|| Definition
             l.quantity("policer-bandwidth")
         }),
         gauge("policer_burst", "packets", "Burst that passes.", |l| l.quantity("policer-burst")),
-        gauge("policer_enable", "", "Yes or enabled 2, no or disabled 1, other 0.", enabled),
+        gauge("policer_enable", "", ENABLED, enabled),
         gauge("policer_bandwidth_scale", "%", "Its part of the router's bandwidth.", |l| {
             l.quantity("policer-bandwidth-scale")
         }),
@@ -142,10 +144,13 @@ static INSTANCE_PARAMETERS: Measurement<Leaves> = Measurement::new(|| Definition
     ],
 });
 
-/// `Yes` is what the router as a whole has, `enabled` what each FPC has.
+const PRIORITIES: &str = "Low 1, medium 2, high 3, very high 4, other 0.";
+const YES_OR_NO: &str = "Yes 2, no 1, other 0.";
+/// The router as a whole says `yes`, an FPC `enabled`.
+const ENABLED: &str = "Yes or enabled 2, no or disabled 1, other 0.";
+
 fn enabled(policer: &Leaves) -> Option<u64> {
-    let states = [("yes", 2), ("enabled", 2), ("no", 1), ("disabled", 1)];
-    state_number(policer.text("policer-enable"), &states)
+    state_number(policer.text("policer-enable"), ENABLED)
 }
 
 static FLOW_SYSTEM: Measurement<Leaves> = Measurement::new(|| Definition {
@@ -171,64 +176,47 @@ static FLOW_SYSTEM: Measurement<Leaves> = Measurement::new(|| Definition {
 
 const FLOW_DETECTION: &str = "ddos-flow-detection-enabled";
 
-const LEVELS_HELP: &str = "Rate that a flow may have, by what flows are told apart.";
-
-static SUBSCRIBER: Measurement<Leaves> = Measurement::new(|| Definition {
-    name: "ddos_protection_flow_aggregation_level",
-    help: LEVELS_HELP,
-    tags: PACKET,
-    fields: vec![
-        labelled(
-            "detection_mode",
-            info("subscriber_detection_mode", "Mode.", |l| l.text("sub-detection-mode")),
-        ),
-        labelled(
-            "control_mode",
-            info("subscriber_control_mode", "What is done.", |l| l.text("sub-control-mode")),
-        ),
+static SUBSCRIBER: Measurement<Leaves> = Measurement::new(|| {
+    level([
+        info("subscriber_detection_mode", "Mode.", |l| l.text("sub-detection-mode")),
+        info("subscriber_control_mode", "What is done.", |l| l.text("sub-control-mode")),
         gauge("subscriber", "packets/s", "For a subscriber.", |l| l.quantity("sub-bandwidth")),
-    ],
+    ])
 });
 
-static LOGICAL_INTERFACE: Measurement<Leaves> = Measurement::new(|| Definition {
-    name: "ddos_protection_flow_aggregation_level",
-    help: LEVELS_HELP,
-    tags: PACKET,
-    fields: vec![
-        labelled(
-            "detection_mode",
-            info("logical_interface_detection_mode", "Mode.", |l| l.text("ifl-detection-mode")),
-        ),
-        labelled(
-            "control_mode",
-            info("logical_interface_control_mode", "What is done.", |l| l.text("ifl-control-mode")),
-        ),
+static LOGICAL_INTERFACE: Measurement<Leaves> = Measurement::new(|| {
+    level([
+        info("logical_interface_detection_mode", "Mode.", |l| l.text("ifl-detection-mode")),
+        info("logical_interface_control_mode", "What is done.", |l| l.text("ifl-control-mode")),
         gauge("logical_interface", "packets/s", "For a logical interface.", |l| {
             l.quantity("ifl-bandwidth")
         }),
-    ],
+    ])
 });
 
-static PHYSICAL_INTERFACE: Measurement<Leaves> = Measurement::new(|| Definition {
-    name: "ddos_protection_flow_aggregation_level",
-    help: LEVELS_HELP,
-    tags: PACKET,
-    fields: vec![
-        labelled(
-            "detection_mode",
-            info("physical_interface_detection_mode", "Mode.", |l| l.text("ifd-detection-mode")),
-        ),
-        labelled(
-            "control_mode",
-            info("physical_interface_control_mode", "What is done.", |l| {
-                l.text("ifd-control-mode")
-            }),
-        ),
+static PHYSICAL_INTERFACE: Measurement<Leaves> = Measurement::new(|| {
+    level([
+        info("physical_interface_detection_mode", "Mode.", |l| l.text("ifd-detection-mode")),
+        info("physical_interface_control_mode", "What is done.", |l| l.text("ifd-control-mode")),
         gauge("physical_interface", "packets/s", "For a physical interface.", |l| {
             l.quantity("ifd-bandwidth")
         }),
-    ],
+    ])
 });
+
+/// An aggregation level: how its flows are detected, what is done to them, and their rate.
+fn level([detection, control, rate]: [Field<Leaves>; 3]) -> Definition<Leaves> {
+    Definition {
+        name: "ddos_protection_flow_aggregation_level",
+        help: "Rate that a flow may have, by what flows are told apart.",
+        tags: PACKET,
+        fields: vec![
+            labelled("detection_mode", detection),
+            labelled("control_mode", control),
+            rate,
+        ],
+    }
+}
 
 const PACKET_TYPES: &[ItemOf<DdosProtection>] = &[item::<_, PacketType>("ddos-protocol")];
 

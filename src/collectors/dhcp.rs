@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, leaf_counter, leaf_gauge};
+use crate::xml::shapes::{Leaves, leaves, totals};
 
 #[derive(Default)]
 pub struct Dhcp;
@@ -14,77 +14,47 @@ static STATISTICS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "dhcp_statistics",
     help: "What the DHCP server or relay dropped, by reason, and forwarded.",
     tags: &["service"],
-    fields: vec![
-        leaf_counter("dropped-packet-total").renamed("dropped_packet").total(),
-        leaf_counter("dropped-packet-bad-hardware").total(),
-        leaf_counter("dropped-packet-bootp-packet").total(),
-        leaf_counter("dropped-packet-bad-bootp-opcode").total(),
-        leaf_counter("dropped-packet-bad-options").total(),
-        leaf_counter("dropped-packet-invalid-server-address").total(),
-        leaf_counter("dropped-packet-no-addresses").total(),
-        leaf_counter("dropped-packet-no-interface-cfg").total(),
-        leaf_counter("dropped-packet-no-local-address").total(),
-        leaf_counter("dropped-packet-too-short").total(),
-        leaf_counter("dropped-packet-send-error").total(),
-        leaf_counter("dropped-packet-option-60").total(),
-        leaf_counter("dropped-packet-relay-option").total(),
-        leaf_counter("dropped-packet-option-82").total(),
-        leaf_counter("dropped-packet-authentication").total(),
-        leaf_counter("dropped-packet-dynamic-profile").total(),
-        leaf_counter("dropped-packet-license").total(),
-        leaf_counter("dropped-packet-bad-dhcp-opcode").total(),
-        leaf_counter("dropped-packet-no-options").total(),
-        leaf_counter("dropped-packet-hop-limit").total(),
-        leaf_counter("dropped-packet-wait-time").total(),
-        leaf_counter("dropped-packet-ttl-expired").total(),
-        leaf_counter("dropped-packet-bad-udp-checksum").total(),
-        leaf_counter("dropped-packet-inactive-vlan").total(),
-        leaf_counter("dropped-packet-event-rate-analyzer").total(),
-        leaf_counter("dropped-packet-client-lookup").total(),
-        leaf_counter("dropped-packet-proxy-no-server-addr").total(),
-        leaf_counter("lease-time-violations-drop").total(),
-        leaf_counter("dropped-packet-leasequery-repl-no-circuitid").total(),
-        leaf_counter("dropped-packet-leasequery-repl-with-error-code").total(),
-        leaf_counter("dropped-packet-leasequery-repl-with-query-term").total(),
-        leaf_counter("dropped-packet-older-leasequery-repl").total(),
-        leaf_counter("dropped-packet-abort-leasequery-repl").total(),
-        leaf_counter("dropped-packet-during-leasequery-repl").total(),
-        leaf_counter("dropped-packet-relay-source-no-lpbk-interface").total(),
-        leaf_counter("dropped-packet-bad-gi-address").total(),
-        leaf_counter("dropped-packet-short-cycle-protect").total(),
-        leaf_counter("dropped-packet-invalid-subnet").total(),
-        leaf_counter("requested-ip-address-drop").total(),
-        leaf_counter("dropped-packet-load-balance-user-plane").total(),
-        leaf_counter("dropped-packet-dhcp-service-total")
-            .renamed("dropped_packet_dhcp_service")
-            .total(),
-        leaf_counter("forwarded-packets-total").renamed("forwarded_packets").total(),
-        leaf_counter("forwarded-bootrequest-packets").total(),
-        leaf_counter("forwarded-bootreply-packets").total(),
-    ],
+    fields: totals(
+        "dropped-packet-total=dropped_packet dropped-packet-bad-hardware \
+         dropped-packet-bootp-packet dropped-packet-bad-bootp-opcode dropped-packet-bad-options \
+         dropped-packet-invalid-server-address dropped-packet-no-addresses \
+         dropped-packet-no-interface-cfg dropped-packet-no-local-address \
+         dropped-packet-too-short dropped-packet-send-error dropped-packet-option-60 \
+         dropped-packet-relay-option dropped-packet-option-82 dropped-packet-authentication \
+         dropped-packet-dynamic-profile dropped-packet-license dropped-packet-bad-dhcp-opcode \
+         dropped-packet-no-options dropped-packet-hop-limit dropped-packet-wait-time \
+         dropped-packet-ttl-expired dropped-packet-bad-udp-checksum \
+         dropped-packet-inactive-vlan dropped-packet-event-rate-analyzer \
+         dropped-packet-client-lookup dropped-packet-proxy-no-server-addr \
+         lease-time-violations-drop dropped-packet-leasequery-repl-no-circuitid \
+         dropped-packet-leasequery-repl-with-error-code \
+         dropped-packet-leasequery-repl-with-query-term dropped-packet-older-leasequery-repl \
+         dropped-packet-abort-leasequery-repl dropped-packet-during-leasequery-repl \
+         dropped-packet-relay-source-no-lpbk-interface dropped-packet-bad-gi-address \
+         dropped-packet-short-cycle-protect dropped-packet-invalid-subnet \
+         requested-ip-address-drop dropped-packet-load-balance-user-plane \
+         dropped-packet-dhcp-service-total=dropped_packet_dhcp_service \
+         forwarded-packets-total=forwarded_packets forwarded-bootrequest-packets \
+         forwarded-bootreply-packets",
+    ),
 });
 
 static MESSAGES: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "dhcp_messages",
     help: "DHCP messages by type.",
     tags: &["service", "direction", "message"],
-    fields: vec![leaf_counter("message-count").renamed("total")],
+    fields: leaves("message-count=total"),
 });
 
 static BINDINGS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "dhcp_server_bindings",
     help: "Bindings of the DHCP server by state.",
     tags: &[],
-    fields: vec![
-        leaf_gauge("binding-count").renamed("all"),
-        leaf_gauge("init-count").renamed("init"),
-        leaf_gauge("bound-count").renamed("bound"),
-        leaf_gauge("selecting-count").renamed("selecting"),
-        leaf_gauge("requesting-count").renamed("requesting"),
-        leaf_gauge("renewing-count").renamed("renewing"),
-        leaf_gauge("releasing-count").renamed("releasing"),
-        leaf_gauge("restore-count").renamed("restore"),
-    ],
+    fields: leaves(
+        "~binding-count=all ~init-count=init ~bound-count=bound ~selecting-count=selecting \
+         ~requesting-count=requesting ~renewing-count=renewing ~releasing-count=releasing \
+         ~restore-count=restore",
+    ),
 });
 
 impl Collector for Dhcp {
@@ -142,8 +112,9 @@ fn push(service: &str, mut statistics: Leaves, points: &mut Points) {
     for mut table in statistics.take("message-table") {
         let messages = table.take("message");
         // `Messages received` and `Messages sent`.
-        let words = table.text("message-direction").unwrap_or_default();
-        let direction = words.split(' ').nth(1).unwrap_or_default().trim_end_matches(':');
+        let words = table.text("message-direction").unwrap_or_default().to_ascii_lowercase();
+        let direction = words.split_ascii_whitespace().nth(1).unwrap_or_default();
+        let direction = direction.trim_end_matches(':');
         for message in &messages {
             let name = message.text("message-name").unwrap_or_default();
             points.push(&MESSAGES, &[service, direction, name], message);

@@ -16,24 +16,15 @@ static SESSION: Measurement<Session> = Measurement::new(|| Definition {
     tags: &["interface_name", "user_mac_address"],
     fields: vec![
         info("user_name", "The client's user name.", |s| s.user_name.as_deref()),
-        gauge(
-            "auth_state",
-            "",
-            "Authenticated 1, Initialize 2, Connecting 3, Held 4, other 0.",
-            |s| {
-                let states =
-                    [("Authenticated", 1), ("Initialize", 2), ("Connecting", 3), ("Held", 4)];
-                state_number(s.state.as_deref(), &states)
-            },
-        ),
-        gauge("auth_method", "", "Radius 1, Mac Radius 2, None 3, Fail 4, other 0.", |s| {
-            let methods = [("Radius", 1), ("Mac Radius", 2), ("None", 3), ("Fail", 4)];
-            state_number(s.method.as_deref(), &methods)
-        }),
+        gauge("auth_state", "", STATES, |s| state_number(s.state.as_deref(), STATES)),
+        gauge("auth_method", "", METHODS, |s| state_number(s.method.as_deref(), METHODS)),
         gauge("authenticated_vlan", "", "VLAN of the client.", |s| s.vlan),
         gauge("authenticated_voip_vlan", "", "VLAN of its telephone.", |s| s.voip_vlan),
     ],
 });
+
+const STATES: &str = "Authenticated 1, Initialize 2, Connecting 3, Held 4, other 0.";
+const METHODS: &str = "Radius 1, Mac Radius 2, None 3, Fail 4, other 0.";
 
 impl Collector for Dot1x {
     const NAME: &'static str = "dot1x";
@@ -80,7 +71,7 @@ impl Item<Dot1x> for Interface {
     fn points(self, _: &mut Dot1x, _: &Scope, points: &mut Points) {
         let clients = self.user_mac_address.len().max(1);
         for client in 0..clients {
-            // A list with fewer values than there are clients does not say whose they are.
+            // A list with fewer values than clients does not say which client a value belongs to.
             let of = |list: &[String]| list.get(client).filter(|_| list.len() == clients).cloned();
             let vlan = |list: &[String]| of(list)?.parse().ok();
             let session = Session {

@@ -17,13 +17,13 @@ settings! {
 
 pub struct Environment {
     satellite: bool,
-    /// Power entry modules met: a chassis without them may have power supply modules instead.
+    /// Power entry modules so far: a chassis without them may have power supply modules instead.
     pems: usize,
-    /// Of the item before, which the items after it share: its Routing Engine, and what it is.
+    /// Routing Engine and class of the last item that has a class: the items after it share it.
     class: Option<(String, Class)>,
 }
 
-/// What an item is.
+/// The class of an item.
 #[derive(Clone, Copy, PartialEq)]
 enum Class {
     Temperature,
@@ -47,17 +47,20 @@ impl Class {
         }
     }
 
-    /// Where nothing but the item's name tells.
+    /// By the item's name alone.
     fn named(name: &str) -> Class {
-        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let name = name.to_ascii_lowercase();
         match () {
-            () if has(&["Power Supply", "PEM", "PSM"]) => Class::Power,
-            () if has(&["Airflow"]) => Class::Airflow,
-            () if has(&["Fan"]) => Class::Fan,
+            () if MODULES.iter().any(|module| name.contains(module)) => Class::Power,
+            () if name.contains("airflow") => Class::Airflow,
+            () if name.contains("fan") => Class::Fan,
             () => Class::Other,
         }
     }
 }
+
+/// What power modules are called.
+const MODULES: &[&str] = &["power supply", "pem", "psm"];
 
 const TAGS: &[&str] = &["re_name", "item"];
 
@@ -69,47 +72,21 @@ static TEMPERATURE: Measurement<EnvironmentItem> = Measurement::new(|| Definitio
 });
 
 /// A sensor that has failed has no temperature.
-static SENSOR: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
-    name: "environment",
-    help: "A sensor of the chassis.",
-    tags: TAGS,
-    fields: vec![
-        info("status", "Its status in words.", |i| i.status.as_deref()),
-        gauge("temp_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
-    ],
-});
+static SENSOR: Measurement<EnvironmentItem> =
+    Measurement::new(|| status("temp_up", "A sensor of the chassis."));
+static POWER: Measurement<EnvironmentItem> =
+    Measurement::new(|| status("power_up", "A power supply."));
+static FAN: Measurement<EnvironmentItem> = Measurement::new(|| status("fan_up", "A fan."));
+static AIRFLOW: Measurement<EnvironmentItem> =
+    Measurement::new(|| status("fan_airflow_up", "A fan's airflow."));
 
-const STATUS_HELP: &str = "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.";
-
-static POWER: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
-    name: "environment",
-    help: "A power supply.",
-    tags: TAGS,
-    fields: vec![
-        info("status", "Its status in words.", |i| i.status.as_deref()),
-        gauge("power_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
-    ],
-});
-
-static FAN: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
-    name: "environment",
-    help: "A fan.",
-    tags: TAGS,
-    fields: vec![
-        info("status", "Its status in words.", |i| i.status.as_deref()),
-        gauge("fan_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
-    ],
-});
-
-static AIRFLOW: Measurement<EnvironmentItem> = Measurement::new(|| Definition {
-    name: "environment",
-    help: "A fan's airflow.",
-    tags: TAGS,
-    fields: vec![
-        info("status", "Its status in words.", |i| i.status.as_deref()),
-        gauge("fan_airflow_up", "", STATUS_HELP, |i| state_number(i.status.as_deref(), STATUS)),
-    ],
-});
+fn status(field: &'static str, help: &'static str) -> Definition<EnvironmentItem> {
+    let fields = vec![
+        info("status", "Its status in words.", |i: &EnvironmentItem| i.status.as_deref()),
+        gauge(field, "", STATUS, |i: &EnvironmentItem| state_number(i.status.as_deref(), STATUS)),
+    ];
+    Definition { name: "environment", help, tags: TAGS, fields }
+}
 
 static PEM_STATE: Measurement<Component> = Measurement::new(|| Definition {
     name: "environment_pem",
@@ -117,12 +94,11 @@ static PEM_STATE: Measurement<Component> = Measurement::new(|| Definition {
     tags: TAGS,
     fields: vec![
         labelled("state", info("state_name", "Its state in words.", |c| c.state.as_deref())),
-        gauge("state", "", "Online 1, Present 2, Empty 3, Offline 4, other 0.", |c| {
-            let states = [("Online", 1), ("Present", 2), ("Empty", 3), ("Offline", 4)];
-            state_number(c.state.as_deref(), &states)
-        }),
+        gauge("state", "", STATES, |c| state_number(c.state.as_deref(), STATES)),
     ],
 });
+
+const STATES: &str = "Online 1, Present 2, Empty 3, Offline 4, other 0.";
 
 static PEM: Measurement<DcDetail> = Measurement::new(|| Definition {
     name: "environment_pem",
@@ -264,15 +240,17 @@ struct EnvironmentItem {
 }
 
 impl Environment {
-    /// What an item is: the class stands at the first of several items of one Routing Engine.
+    /// The class of an item: only the first of several items of a Routing Engine states it.
     fn class(&mut self, re_name: &str, item: &EnvironmentItem) -> Class {
         if !item.class.is_empty() {
             self.class = Some((re_name.to_string(), Class::of(&item.class)));
         }
         let known = self.class.as_ref().filter(|(of, _)| of == re_name).map(|(_, class)| *class);
         let named = Class::named(&item.name);
-        // A power module among the temperatures is not a sensor of it, but the module itself.
-        let is_module = item.name.ends_with(|c: char| c.is_ascii_digit());
+        // A power module among the temperatures is the module itself, not one of its sensors.
+        let name = item.name.to_ascii_lowercase();
+        let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let is_module = MODULES.iter().any(|module| name.ends_with(module));
         match (known, named) {
             (Some(Class::Fan), Class::Airflow) | (None, _) => named,
             (Some(Class::Temperature), Class::Power) if is_module => named,

@@ -357,6 +357,7 @@ struct Duplicates {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct InstanceDuplicates {
+    #[serde(default)]
     instance_name: String,
     #[serde(default)]
     mac_entry: Vec<MacEntry>,

@@ -76,16 +76,16 @@ impl Collector for EvpnIpPrefix {
     }
 }
 
-/// `IPv4->EVPN Exported Prefixes`: stands before a table's entries, of which there may be none.
+/// `IPv4->EVPN Exported Prefixes`: it precedes a table's entries, of which there may be none.
 #[derive(Deserialize)]
 struct Description(String);
 
 impl Item<EvpnIpPrefix> for Description {
     fn points(self, prefixes: &mut EvpnIpPrefix, scope: &Scope, _: &mut Points) {
-        let afi = match self.0 {
-            description if description.contains("IPv4") => "v4".to_string(),
-            description if description.contains("IPv6") => "v6".to_string(),
-            description => description.to_ascii_lowercase(),
+        let afi = match self.0.to_ascii_lowercase() {
+            description if description.contains("ipv4") => "v4".to_string(),
+            description if description.contains("ipv6") => "v6".to_string(),
+            description => description,
         };
         let text = |leaf| scope.get(leaf).unwrap_or_default().to_string();
         prefixes.current = Key { re_name: text("re-name"), context: text("context-name"), afi };

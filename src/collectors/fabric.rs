@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, text};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Flat, is, state_number};
+use crate::xml::shapes::{Leaves, Seconds, is, state_number};
 
 #[derive(Default)]
 pub struct Fabric;
@@ -16,15 +16,12 @@ static PLANE: Measurement<PlaneState> = Measurement::new(|| Definition {
     tags: &["plane"],
     fields: vec![
         text("state_name", "Its state in words.", |p| p.state.as_deref()),
-        gauge("state", "", "Online 1, Spare 2, Check 3, Offline 4, Fault 5, other 0.", |p| {
-            state_number(p.state.as_deref(), STATES)
-        }),
-        gauge("up_time", "s", "Time since it came up.", |p| p.up_time.as_ref()?.seconds()),
+        gauge("state", "", STATES, |p| state_number(p.state.as_deref(), STATES)),
+        gauge("up_time", "s", "Time since it came up.", |p| p.up_time?.seconds),
     ],
 });
 
-const STATES: &[(&str, u64)] =
-    &[("Online", 1), ("Spare", 2), ("Check", 3), ("Offline", 4), ("Fault", 5)];
+const STATES: &str = "Online 1, Spare 2, Check 3, Offline 4, Fault 5, other 0.";
 
 const NOT_ACTIVE: &[&str] =
     &["Spare", "Standby", "Inactive", "Check", "Offline", "Fault", "Empty", "Absent"];
@@ -98,7 +95,7 @@ impl Collector for Fabric {
 struct PlaneState {
     plane_slot: String,
     state: Option<String>,
-    up_time: Option<UpTime>,
+    up_time: Option<Seconds>,
 }
 
 impl Item<Fabric> for PlaneState {
@@ -107,37 +104,9 @@ impl Item<Fabric> for PlaneState {
     }
 }
 
-/// `34 days, 18 hours, 43 minutes, 47 seconds`, perhaps with `junos:seconds`.
-#[derive(Deserialize)]
-struct UpTime {
-    #[serde(rename = "@seconds")]
-    seconds: Option<u64>,
-    #[serde(rename = "$text")]
-    text: Option<String>,
-}
-
-impl UpTime {
-    fn seconds(&self) -> Option<u64> {
-        let in_words = || self.text.as_deref()?.split(',').map(seconds).sum();
-        self.seconds.or_else(in_words)
-    }
-}
-
-fn seconds(part: &str) -> Option<u64> {
-    let (number, unit) = part.trim().split_once(' ')?;
-    let unit_s = match unit.trim_end_matches('s') {
-        "day" => 86400,
-        "hour" => 3600,
-        "minute" => 60,
-        "second" => 1,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit_s)
-}
-
 /// A flat list: `fru-slot` begins a card, `pfe-slot` one of its forwarding engines.
 #[derive(Deserialize)]
-struct Plane(Flat);
+struct Plane(Leaves);
 
 impl Item<Fabric> for Plane {
     fn points(self, _: &mut Fabric, _: &Scope, points: &mut Points) {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::base::changes::Rule;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, NOT_ONLINE, ONLINE, Quantity, Seconds, is, is_word};
 
 #[derive(Default)]
 pub struct Fpc {
-    /// Of several blocks for one slot of a Routing Engine the first counts.
+    /// Slots so far: if a reply has several blocks for one slot, the first counts.
     seen: BTreeSet<(&'static str, String, String)>,
 }
 
@@ -23,6 +24,10 @@ impl Fpc {
 
 const TAGS: &[&str] = &["re_name", "slot"];
 
+static RESTART: Rule = Rule::restart("fpc-restart");
+static FPC_STATE: Rule = Rule::up_down("fpc-state");
+static PIC_STATE: Rule = Rule { message: "pic_type", ..Rule::up_down("pic-state") };
+
 static DETAIL: Measurement<Detail> = Measurement::new(|| Definition {
     name: "fpc",
     help: "An FPC.",
@@ -31,7 +36,10 @@ static DETAIL: Measurement<Detail> = Measurement::new(|| Definition {
         gauge("temperature_celsius", "°C", "Temperature.", |d| {
             d.temperature?.celsius().filter(|celsius| *celsius > 0.0)
         }),
-        counter("uptime_seconds", "s", "Time since it started.", |d| d.up_time?.seconds),
+        watched(
+            &RESTART,
+            counter("uptime_seconds", "s", "Time since it started.", |d| d.up_time?.seconds),
+        ),
         gauge("max_power_consumption_watt", "W", "The most power that it may use.", |d| {
             Some(d.max_power_consumption?.0).filter(|watt| *watt > 0.0)
         }),
@@ -50,7 +58,10 @@ static STATE: Measurement<State> = Measurement::new(|| Definition {
     help: "An FPC's state and use.",
     tags: TAGS,
     fields: vec![
-        gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), ONLINE, NOT_ONLINE)),
+        watched(
+            &FPC_STATE,
+            gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), ONLINE, NOT_ONLINE)),
+        ),
         gauge("present", "", "0 if the slot is empty.", |s| {
             let state = s.state.as_deref();
             is(state, ONLINE, NOT_ONLINE).map(|_| u64::from(!is_word(state.unwrap_or(""), "Empty")))
@@ -77,9 +88,12 @@ static PIC: Measurement<Pic> = Measurement::new(|| Definition {
     tags: &["re_name", "fpc_slot", "pic_slot"],
     fields: vec![
         info("pic_type", "Its model.", |p| Some(&p.pic_type)),
-        gauge("status", "", "1 if it is online.", |p| {
-            is(p.pic_state.as_deref(), ONLINE, NOT_ONLINE)
-        }),
+        watched(
+            &PIC_STATE,
+            gauge("status", "", "1 if it is online.", |p| {
+                is(p.pic_state.as_deref(), ONLINE, NOT_ONLINE)
+            }),
+        ),
     ],
 });
 
@@ -139,7 +153,7 @@ impl Item<Fpc> for Detail {
             ("sdram", self.memory_sdram_size),
             ("rl-dram", self.memory_rldram_size),
         ] {
-            // Junos gives memory in MiB, and 0 for a type that the FPC does not have.
+            // Junos reports memory in MiB, and 0 for a type that the FPC lacks.
             if let Some(Quantity(mebibytes)) = size.filter(|size| size.0 > 0.0) {
                 let tags = [scope.re_name(), &self.slot, memory_type];
                 points.push(&MEMORY, &tags, &((mebibytes * 1_048_576.0) as u64));

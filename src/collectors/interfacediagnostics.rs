@@ -1,15 +1,21 @@
 //! Optics: temperature, voltage, laser bias and power, and the transceivers themselves.
 
+mod crossed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::base::changes::{Grade, Rule, Severity};
+use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Definition, Field, Measurement, Points, Schema, gauge, info, labelled};
+use crate::point::{
+    Definition, Field, Measurement, Points, Schema, gauge, info, labelled, text, watched,
+};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, DOWN, UP, is};
 
@@ -20,6 +26,9 @@ settings! {
     pub struct InterfaceDiagnosticsSettings {
         /// What in a description is a label: `brackets`, a pattern, or none.
         description_labels: DescriptionLabels,
+        /// A pattern: only what has a name that matches is collected. The router is asked for no
+        /// more where it is names, or beginnings of names behind `^`.
+        only: Option<Only>,
         /// Ask for satellite devices too.
         satellite: bool,
     }
@@ -28,20 +37,27 @@ settings! {
 #[derive(Default)]
 pub struct InterfaceDiagnostics {
     satellite: bool,
+    only: Option<Only>,
     labels: DescriptionLabels,
     /// From the inventory and the PICs, for the ports that a later query names.
     transceivers: BTreeMap<Place, Transceiver>,
-    /// Ports' descriptions that have labels, by name; the optics' own replies have none.
+    /// Descriptions with labels, by port: the replies about optics have no descriptions.
     described: BTreeMap<Box<str>, Range<usize>>,
-    /// What many have and each differently, one behind another: serial numbers, descriptions.
+    /// Serial numbers and descriptions, one after another: hardly two are the same.
     texts: String,
-    /// What many of them have in common, once: a large chassis has tens of thousands of them.
+    /// What many transceivers share, once: a large chassis has tens of thousands of them.
     descriptions: BTreeSet<Arc<str>>,
     makes: BTreeSet<Arc<Make>>,
 }
 
 const TAGS: &[&str] = &["name", "if_index"];
 const LANE_TAGS: &[&str] = &["name", "if_index", "lane"];
+
+static CROSSED: Rule = Rule {
+    subject: &["name"],
+    grade: Grade::Unless(&[crossed::NONE], Severity::Warning),
+    ..Rule::of("optics-threshold")
+};
 
 static OPTICS: Measurement<Optics> = Measurement::new(|| Definition {
     name: "interface_diagnostics",
@@ -78,6 +94,12 @@ static OPTICS: Measurement<Optics> = Measurement::new(|| Definition {
         gauge("rx_signal_avg_dbm", "dBm", "Average power received.", |o| {
             o.rx_signal_avg_optical_power_dbm
         }),
+        watched(
+            &CROSSED,
+            text("crossed", "Thresholds that its readings are beyond, or none.", |o: &Optics| {
+                Some(&o.crossed)
+            }),
+        ),
     ],
 });
 
@@ -175,8 +197,8 @@ const OPTICS_ITEM: &[ItemOf<InterfaceDiagnostics>] = &[item::<_, Interface>("phy
 
 impl InterfaceDiagnostics {
     pub fn new(settings: InterfaceDiagnosticsSettings) -> InterfaceDiagnostics {
-        let (satellite, labels) = (settings.satellite, settings.description_labels);
-        InterfaceDiagnostics { satellite, labels, ..Default::default() }
+        let InterfaceDiagnosticsSettings { satellite, only, description_labels } = settings;
+        InterfaceDiagnostics { satellite, only, labels: description_labels, ..Default::default() }
     }
 }
 
@@ -203,13 +225,22 @@ impl Collector for InterfaceDiagnostics {
             items: &[item::<_, Fpc>("fpc")],
         },
         Query {
-            rpc: Rpc::Once("<get-interface-information><media/></get-interface-information>"),
+            rpc: Rpc::Each(
+                "<get-interface-information><media/></get-interface-information>",
+                |diagnostics| {
+                    let only = &diagnostics.only;
+                    only::interface_rpcs(only, "get-interface-information", "<media/>")
+                },
+            ),
             command: "show interfaces media",
             roots: &["interface-information"],
             items: &[item::<_, Port>("physical-interface")],
         },
         Query {
-            rpc: Rpc::Once("<get-interface-optics-diagnostics-information/>"),
+            rpc: Rpc::Each("<get-interface-optics-diagnostics-information/>", |diagnostics| {
+                let only = &diagnostics.only;
+                only::interface_rpcs(only, "get-interface-optics-diagnostics-information", "")
+            }),
             command: "show interfaces diagnostics optics",
             roots: &["interface-information"],
             items: OPTICS_ITEM,
@@ -228,7 +259,11 @@ impl Collector for InterfaceDiagnostics {
 }
 
 impl InterfaceDiagnostics {
-    /// Keeps a text that has no like.
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.is_match(name))
+    }
+
+    /// Keeps a text that is not shared.
     fn keep(&mut self, text: &str) -> Range<usize> {
         let start = self.texts.len();
         self.texts += text;
@@ -306,6 +341,8 @@ struct Optics {
     laser_rx_power_low_alarm_threshold_dbm: Option<f64>,
     laser_rx_power_high_warn_threshold_dbm: Option<f64>,
     laser_rx_power_low_warn_threshold_dbm: Option<f64>,
+    #[serde(skip)]
+    crossed: String,
 }
 
 #[derive(Deserialize)]
@@ -320,9 +357,36 @@ struct Lane {
     laser_rx_optical_power_dbm: Option<f64>,
 }
 
+impl Optics {
+    /// The lane of a module that tells no lanes.
+    fn only_lane(&self) -> Lane {
+        Lane {
+            lane_index: String::new(),
+            laser_bias_current: self.laser_bias_current,
+            laser_output_power: self.laser_output_power,
+            laser_output_power_dbm: self.laser_output_power_dbm,
+            laser_rx_optical_power: self
+                .laser_rx_optical_power
+                .or(self.rx_signal_avg_optical_power),
+            laser_rx_optical_power_dbm: self
+                .laser_rx_optical_power_dbm
+                .or(self.rx_signal_avg_optical_power_dbm),
+        }
+    }
+}
+
 impl Item<InterfaceDiagnostics> for Interface {
     fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
-        let Some(optics) = &self.optics_diagnostics else { return };
+        let Some(mut optics) = self.optics_diagnostics else { return };
+        if !diagnostics.wants(&self.name) {
+            return;
+        }
+        let mut lanes = std::mem::take(&mut optics.optics_diagnostics_lane_values);
+        if lanes.is_empty() {
+            lanes.push(optics.only_lane());
+        }
+        optics.crossed = crossed::crossed(&optics, &lanes);
+        let optics = &optics;
         if points.push(&OPTICS, &[&self.name, &self.snmp_index], optics) {
             diagnostics.label(&self.name, points);
         }
@@ -335,22 +399,7 @@ impl Item<InterfaceDiagnostics> for Interface {
                 diagnostics.label(&self.name, points);
             }
         };
-        if optics.optics_diagnostics_lane_values.is_empty() {
-            push(&Lane {
-                lane_index: String::new(),
-                laser_bias_current: optics.laser_bias_current,
-                laser_output_power: optics.laser_output_power,
-                laser_output_power_dbm: optics.laser_output_power_dbm,
-                laser_rx_optical_power: optics
-                    .laser_rx_optical_power
-                    .or(optics.rx_signal_avg_optical_power),
-                laser_rx_optical_power_dbm: optics
-                    .laser_rx_optical_power_dbm
-                    .or(optics.rx_signal_avg_optical_power_dbm),
-            });
-        } else {
-            optics.optics_diagnostics_lane_values.iter().for_each(push);
-        }
+        lanes.iter().for_each(&mut push);
     }
 }
 
@@ -378,6 +427,9 @@ fn place(interface: &str) -> Option<Place> {
 
 impl Item<InterfaceDiagnostics> for Port {
     fn points(self, diagnostics: &mut InterfaceDiagnostics, _: &Scope, points: &mut Points) {
+        if !diagnostics.wants(&self.name) {
+            return;
+        }
         let found = place(&self.name).and_then(|place| diagnostics.transceivers.get(&place));
         if let Some(transceiver) = found.cloned() {
             let serial_number = diagnostics.texts[transceiver.serial_number.clone()].to_string();
@@ -411,11 +463,12 @@ struct Module {
 
 impl Module {
     fn walk(self, mut fpc: u32, mut pic: u32, found: &mut InterfaceDiagnostics) {
-        if let Some((kind, Ok(number))) = self.name.split_once(' ').map(|(k, n)| (k, n.parse())) {
-            match kind {
-                "FPC" => fpc = number,
-                "PIC" => pic = number,
-                "Xcvr" => {
+        let named = self.name.split_once(' ').map(|(kind, n)| (kind, n.trim_start().parse()));
+        if let Some((kind, Ok(number))) = named {
+            match &*kind.to_ascii_lowercase() {
+                "fpc" => fpc = number,
+                "pic" => pic = number,
+                "xcvr" => {
                     let transceiver = Transceiver {
                         serial_number: found.keep(&self.serial_number),
                         description: shared(&mut found.descriptions, self.description.into()),
@@ -441,19 +494,19 @@ impl Item<InterfaceDiagnostics> for Module {
     }
 }
 
-/// Whether the FPCs of a reply have the numbers that interfaces have. Each node of an SRX cluster
-/// counts its own from 0, and those of `node1` are some more in its interfaces' names; how many is
-/// the model's.
+/// Whether the FPCs in a reply have the numbers that are in names of interfaces. Each node of an
+/// SRX cluster counts its FPCs from 0; in names of interfaces, those of `node1` begin at a number
+/// that depends on the model.
 fn are_interfaces_numbers(scope: &Scope) -> bool {
     scope.re_name() != "node1"
 }
 
 #[derive(Clone)]
 struct Transceiver {
-    /// In `texts`.
+    /// A range of `texts`.
     serial_number: Range<usize>,
     description: Arc<str>,
-    /// What its PIC says of it, if that is known.
+    /// What its PIC says of it, if it was asked.
     make: Option<Arc<Make>>,
 }
 
@@ -479,7 +532,7 @@ impl Fitted {
     }
 }
 
-/// The one of those that are known already, which the new one may become.
+/// The equal of `new` that is known already, or else `new`, which is known from now on.
 fn shared<T: Ord + ?Sized>(known: &mut BTreeSet<Arc<T>>, new: Arc<T>) -> Arc<T> {
     if let Some(known) = known.get(&new) {
         return known.clone();
@@ -498,7 +551,7 @@ struct Fpc {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct PicDetail {
-    /// The FPC's; the PIC has its own.
+    /// The FPC's slot.
     slot: u32,
     pic_slot: u32,
     port_information: PortInformation,

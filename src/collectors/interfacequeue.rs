@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::collector::settings::{Pattern, settings};
+use crate::collector::only::{self, Only};
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Definition, Field, Measurement, Points, Schema, counter, info};
@@ -12,13 +13,14 @@ settings! {
     pub struct InterfaceQueueSettings {
         /// What in a description is a label: `brackets`, a pattern, or none.
         description_labels: DescriptionLabels,
-        /// A pattern: only what has a name that matches is collected.
-        only: Option<Pattern>,
+        /// A pattern: only what has a name that matches is collected. The router is asked for no
+        /// more where it is names, or beginnings of names behind `^`.
+        only: Option<Only>,
     }
 }
 
 pub struct InterfaceQueue {
-    only: Option<Pattern>,
+    only: Option<Only>,
     labels: DescriptionLabels,
 }
 
@@ -86,7 +88,9 @@ impl Collector for InterfaceQueue {
     const ADVICE: &'static str =
         "60s with more than 1,000 interfaces: the reply has 3 kB for each.";
     const QUERIES: &'static [Query<InterfaceQueue>] = &[Query {
-        rpc: Rpc::Once("<get-interface-queue-information/>"),
+        rpc: Rpc::Each("<get-interface-queue-information/>", |queues| {
+            only::interface_rpcs(&queues.only, "get-interface-queue-information", "")
+        }),
         command: "show interfaces queue",
         roots: &["interface-information"],
         items: &[item::<_, Interface>("physical-interface")],

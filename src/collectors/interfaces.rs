@@ -2,34 +2,64 @@
 
 use serde::Deserialize;
 
+use crate::base::changes::{Grade, Rule, Severity};
 use crate::base::text::first_line;
-use crate::collector::settings::{Pattern, settings};
+use crate::collector::only::{self, Only};
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{BitRate, DOWN, UP, is, is_word, known_state};
+use crate::xml::numbers;
+use crate::xml::shapes::{BitRate, DOWN, UP, is, is_word, state_number};
 
 settings! {
     pub struct InterfacesSettings {
         /// What in a description is a label: `brackets`, a pattern, or none.
         description_labels: DescriptionLabels,
-        /// A pattern: only what has a name that matches is collected.
-        only: Option<Pattern>,
+        /// A pattern: only what has a name that matches is collected. The router is asked for no
+        /// more where it is names, or beginnings of names behind `^`.
+        only: Option<Only>,
     }
 }
 
 pub struct Interfaces {
-    only: Option<Pattern>,
+    only: Option<Only>,
     labels: DescriptionLabels,
 }
+
+const NAME: &[&str] = &["name"];
+
+static STATE: Rule = Rule {
+    subject: NAME,
+    ago: "last_flapped_seconds",
+    flaps: "carrier_transitions_total",
+    message: "description",
+    ..Rule::up_down("interface-state")
+};
+static ADMIN: Rule = Rule {
+    words: "disabled 0, enabled 1",
+    subject: NAME,
+    message: "description",
+    ..Rule::of("interface-admin")
+};
+static SPEED: Rule = Rule {
+    subject: NAME,
+    grade: Grade::Falls(Severity::Warning),
+    message: "description",
+    ..Rule::of("interface-speed")
+};
+static DESCRIPTION: Rule = Rule { subject: NAME, ..Rule::of("interface-description") };
 
 static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "interface",
     help: "A physical or logical interface.",
     tags: &["name", "if_index"],
     fields: vec![
-        info("description", "The interface's description.", |i| Some(&i.description)),
+        watched(
+            &DESCRIPTION,
+            info("description", "The interface's description.", |i| Some(&i.description)),
+        ),
         info("mac", "Its hardware address.", |i| Some(&i.current_physical_address)),
         counter("receive_bytes", "bytes", "Bytes in.", |i| i.traffic()?.input_bytes),
         counter("receive_packets_total", "packets", "Packets in.", |i| i.traffic()?.input_packets),
@@ -72,13 +102,19 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
         counter("output_resource_errors_total", "", "Packets that had no buffer.", |i| {
             i.output_error_list.output_resource_errors
         }),
-        gauge("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
+        watched(
+            &SPEED,
+            gauge("speed", "bit/s", "Speed, configured or else negotiated.", Interface::speed),
+        ),
         gauge("mtu", "bytes", "MTU; 65535 where it is unlimited.", |i| i.mtu.as_ref()?.0),
-        gauge("admin_up", "", "1 if it is enabled.", is_enabled),
-        gauge("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), UP, DOWN)),
+        watched(&ADMIN, gauge("admin_up", "", "1 if it is enabled.", is_enabled)),
+        watched(
+            &STATE,
+            gauge("up", "", "1 if it is up.", |i| is(i.oper_status.as_deref(), UP, DOWN)),
+        ),
         gauge("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
-            let is_same = is_word(i.admin_status.as_ref()?, i.oper_status.as_ref()?);
-            Some(u64::from(!is_same))
+            let (meant, state) = (i.admin_status.as_ref()?, i.oper_status.as_ref()?);
+            Some(u64::from(!is_word(meant, state) && !is_word(state, meant)))
         }),
         gauge("error_bpdublock", "", "1 if a BPDU has blocked it.", |i| {
             is(i.bpdu_error.as_deref(), &["detected"], &["none"]).filter(|blocked| *blocked == 1)
@@ -125,15 +161,15 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
         counter("fec_nccw_error_rate", "", "FEC uncorrected codeword rate.", |i| {
             i.fec.nccw_error_rate
         }),
-        counter("fec_mode", "", "none 0, fec74 2, fec91 3, fec108 4, other 1.", |i| {
-            let modes = [("none", 0), ("fec74", 2), ("fec91", 3), ("fec108", 4)];
-            let mode = i.ethernet_fec_mode.enabled_fec_mode.as_deref()?;
-            Some(known_state(mode, &modes).unwrap_or(1))
+        counter("fec_mode", "", FEC_MODES, |i| {
+            state_number(i.ethernet_fec_mode.enabled_fec_mode.as_deref(), FEC_MODES)
         }),
     ],
 });
 
-/// Some releases have the word that others have in an attribute.
+const FEC_MODES: &str = "none 0, fec74 2, fec91 3, fec108 4, other 1.";
+
+/// Some releases write `Enabled`, which others have only in an attribute.
 fn is_enabled(interface: &Interface) -> Option<u64> {
     is(interface.admin_status.as_deref(), &["up", "Enabled"], DOWN)
 }
@@ -150,7 +186,13 @@ impl Collector for Interfaces {
     const ADVICE: &'static str =
         "60s with more than 1,000 interfaces: the reply has about 10 kB for each.";
     const QUERIES: &'static [Query<Interfaces>] = &[Query {
-        rpc: Rpc::Once("<get-interface-information><extensive/></get-interface-information>"),
+        rpc: Rpc::Each(
+            "<get-interface-information><extensive/></get-interface-information>",
+            |interfaces| {
+                let only = &interfaces.only;
+                only::interface_rpcs(only, "get-interface-information", "<extensive/>")
+            },
+        ),
         command: "show interfaces extensive",
         roots: &["interface-information"],
         items: &[item::<_, Interface>("physical-interface")],
@@ -158,7 +200,7 @@ impl Collector for Interfaces {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&INTERFACE];
 }
 
-/// A physical interface, or one of its logical interfaces, which has fewer of the elements.
+/// A physical interface, or one of its logical interfaces, which have fewer of the elements.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Interface {
@@ -240,7 +282,7 @@ struct OutputErrors {
     output_resource_errors: Option<u64>,
 }
 
-/// What the two ends of a link have agreed on.
+/// What the two ends of a link have negotiated.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct Autonegotiation {
@@ -302,8 +344,8 @@ impl Interface {
         self.traffic()?.ipv6_transit_statistics.as_deref()
     }
 
-    /// In bit/s: what is set, or else what the two ends have agreed on. Where the reply says
-    /// neither, the name of the port says the most it can be.
+    /// In bit/s: the configured speed, or else the negotiated one. If the reply has neither, the
+    /// port's name says the highest possible speed.
     fn speed(&self) -> Option<u64> {
         let Autonegotiation { link_partner_speed, local_info } = &self.ethernet_autonegotiation;
         let said =
@@ -320,7 +362,7 @@ impl Interface {
     }
 }
 
-/// What Junos says of a speed.
+/// A speed as Junos writes it.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 enum Speed {
@@ -354,8 +396,8 @@ impl TryFrom<String> for Mtu {
             mtu if is_word(mtu, "Unlimited") => Ok(Mtu(Some(65535))),
             mtu if is_word(mtu, "Not-Applicable") => Ok(Mtu(None)),
             mtu => {
-                let wrong = |_| format!("`{}` is not an MTU", first_line(mtu));
-                mtu.parse().map(|mtu| Mtu(Some(mtu))).map_err(wrong)
+                let wrong = || format!("`{}` is not an MTU", first_line(mtu));
+                numbers::number(mtu).map(|mtu| Mtu(Some(mtu))).ok_or_else(wrong)
             }
         }
     }

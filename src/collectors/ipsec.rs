@@ -18,7 +18,7 @@ pub struct Ipsec {
 
 struct Gateway {
     description: String,
-    /// The state of its worst tunnel: several may end there.
+    /// The state of its worst tunnel: several tunnels may end at one gateway.
     up: Option<u64>,
 }
 

@@ -1,18 +1,23 @@
 //! IS-IS: adjacencies, interfaces, and what loop-free alternates cover.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use serde::Deserialize;
 
+use crate::base::changes::{Grade, Rule, Severity, Watch};
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
+use crate::xml::numbers;
 use crate::xml::shapes::{is_word, routing_instance, state_number};
 
 #[derive(Default)]
 pub struct Isis {
-    /// Backup paths that were pushed: a node may stand in the results of several levels.
-    paths: BTreeSet<[String; 4]>,
+    /// Numbers of the backup paths that were pushed: a node may stand in the results of several
+    /// levels. The keys are random, so that nobody can choose paths that share a number.
+    paths: HashSet<u64>,
+    keys: RandomState,
 }
 
 static COUNTS: Measurement<[u64; 2]> = Measurement::new(|| Definition {
@@ -25,20 +30,25 @@ static COUNTS: Measurement<[u64; 2]> = Measurement::new(|| Definition {
     ],
 });
 
+static STATE: Rule = Rule {
+    watch: Watch::Presence,
+    words: STATES,
+    grade: Grade::Unless(&["Up"], Severity::Warning),
+    ..Rule::of("isis-adjacency")
+};
+
 static ADJACENCY: Measurement<Adjacency> = Measurement::new(|| Definition {
     name: "isis_adjacency",
     help: "An adjacency.",
     tags: &["interface_name", "system_name", "level", "instance", "igp_instance"],
-    fields: vec![gauge(
-        "state",
-        "",
-        "Down 0, Up 1, New 2, One-way 3, Initializing 4, Rejected 5, other 0.",
-        |a| state_number(a.adjacency_state.as_deref(), STATES),
+    fields: vec![watched(
+        &STATE,
+        gauge("state", "", STATES, |a| state_number(a.adjacency_state.as_deref(), STATES)),
     )],
 });
 
-const STATES: &[(&str, u64)] =
-    &[("Up", 1), ("New", 2), ("One-way", 3), ("Initializing", 4), ("Rejected", 5)];
+const STATES: &str = "Down 0, Up 1, New 2, One-way 3, Initializing 4, Rejected 5, other 0.";
+const PADDINGS: &str = "Adaptive 1, disable 2, loose 3, strict 4, other 0.";
 
 static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "isis",
@@ -47,9 +57,8 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     fields: vec![
         gauge("lsp_interval_ms", "ms", "Time between LSPs.", |i| i.lsp_interval),
         gauge("csnp_interval_seconds", "s", "Time between CSNPs.", |i| i.csnp_interval),
-        gauge("hello_padding", "", "Adaptive 1, disable 2, loose 3, strict 4, other 0.", |i| {
-            let paddings = [("adaptive", 1), ("disable", 2), ("loose", 3), ("strict", 4)];
-            state_number(i.hello_padding.as_deref(), &paddings)
+        gauge("hello_padding", "", PADDINGS, |i| {
+            state_number(i.hello_padding.as_deref(), PADDINGS)
         }),
         gauge("max_hello_size_bytes", "bytes", "Largest hello.", |i| i.max_hello_size),
     ],
@@ -90,7 +99,7 @@ static COVERAGE: Measurement<Coverage> = Measurement::new(|| Definition {
             Some(&c.isis_route_coverage_ipv6_mpls_sspf)
         }),
         gauge("coverage", "%", "Nodes that have a backup path.", |c| {
-            c.isis_node_coverage.strip_suffix('%')?.parse::<f64>().ok()
+            numbers::number::<f64>(&c.isis_node_coverage)
         }),
     ],
 });
@@ -242,7 +251,7 @@ impl Item<Isis> for Coverage {
     }
 }
 
-/// A node, each of its candidates for a backup with the paths it gives or a reason for none.
+/// A node and its candidates for a backup, each with its paths or the reason why it has none.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct BackupResult {
@@ -262,10 +271,10 @@ struct NextHop {
 impl Item<Isis> for BackupResult {
     fn points(self, isis: &mut Isis, scope: &Scope, points: &mut Points) {
         let re_name = scope.get("re-name").unwrap_or_default();
-        // The last two digits are 00 for a router, others for a LAN's pseudonode.
+        // A router's ID ends in 00, that of a LAN's pseudonode in other digits.
         let node = self.node_id.strip_suffix(".00").unwrap_or(&self.node_id);
         let mut push = |via: &str, interface: &str, path: u64| {
-            if isis.paths.insert([re_name, node, via, interface].map(String::from)) {
+            if isis.paths.insert(isis.keys.hash_one([re_name, node, via, interface])) {
                 points.push(&PATH, &[node, via, interface], &path);
             }
         };

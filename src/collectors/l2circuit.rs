@@ -22,13 +22,9 @@ static STATUS: Measurement<Connection> = Measurement::new(|| Definition {
     name: "l2circuit_connection",
     help: "A layer 2 circuit.",
     tags: TAGS,
-    fields: vec![gauge(
-        "status",
-        "",
-        "EI 0, MM 1, EM 2, CM 3, VM 4, OL 5, NC 6, BK 7, CB 8, LD 9, RD 10, XX 11, NP 12, Dn 13, \
-         VC-Dn 14, Up 15, CF 16, IB 17, TM 18, ST 19, SP 20, RS 21, HS 22, other 0.",
-        |c| state_number(c.connection_status.as_deref(), STATES),
-    )],
+    fields: vec![gauge("status", "", STATES, |c| {
+        state_number(c.connection_status.as_deref(), STATES)
+    })],
 });
 
 static COUNT: Measurement<u64> = Measurement::new(|| Definition {
@@ -38,31 +34,9 @@ static COUNT: Measurement<u64> = Measurement::new(|| Definition {
     fields: vec![gauge("count", "", "How many circuits the router has.", |count| Some(*count))],
 });
 
-const STATES: &[(&str, u64)] = &[
-    ("EI", 0),
-    ("MM", 1),
-    ("EM", 2),
-    ("CM", 3),
-    ("VM", 4),
-    ("OL", 5),
-    ("NC", 6),
-    ("BK", 7),
-    ("CB", 8),
-    ("LD", 9),
-    ("RD", 10),
-    ("XX", 11),
-    ("NP", 12),
-    ("Dn", 13),
-    ("VC-Dn", 14),
-    ("Up", 15),
-    ("CF", 16),
-    ("IB", 17),
-    ("TM", 18),
-    ("ST", 19),
-    ("SP", 20),
-    ("RS", 21),
-    ("HS", 22),
-];
+const STATES: &str = "EI 0, MM 1, EM 2, CM 3, VM 4, OL 5, NC 6, BK 7, CB 8, LD 9, RD 10, XX 11, \
+                      NP 12, Dn 13, VC-Dn 14, Up 15, CF 16, IB 17, TM 18, ST 19, SP 20, RS 21, \
+                      HS 22, other 0.";
 
 impl Collector for L2circuit {
     const NAME: &'static str = "l2circuit";
@@ -105,7 +79,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// The number in `ge-0/0/0.600(vc 600)`; a connection without one has its whole name.
+    /// The number in `ge-0/0/0.600(vc 600)`, or else the whole name.
     fn vcid(&self) -> &str {
         let vc = self.connection_id.rsplit_once("(vc ").and_then(|(_, rest)| rest.split_once(')'));
         vc.map_or(&self.connection_id, |(number, _)| number)

@@ -33,55 +33,14 @@ static STATUS: Measurement<Connection> = Measurement::new(|| Definition {
             c.changed.as_deref()
         }),
         info("up_transitions", "Times it went up.", |c| Some(&c.up_transitions)),
-        gauge(
-            "status",
-            "",
-            "EI 0, EM 1, VC-Dn 2, CM 3, CN 4, OR 5, OL 6, LD 7, RD 8, LN 9, RN 10, XX 11, MM 12, \
-             BK 13, PF 14, RS 15, LB 16, VM 17, NC 18, WE 19, NP 20, -> 21, <- 22, Up 23, Dn 24, \
-             CF 25, SC 26, LM 27, RM 28, IL 29, MI 30, ST 31, PB 32, SN 33, RB 34, HS 35, other 0.",
-            |c| state_number(c.connection_status.as_deref(), STATES),
-        ),
+        gauge("status", "", STATES, |c| state_number(c.connection_status.as_deref(), STATES)),
     ],
 });
 
-const STATES: &[(&str, u64)] = &[
-    ("EI", 0),
-    ("EM", 1),
-    ("VC-Dn", 2),
-    ("CM", 3),
-    ("CN", 4),
-    ("OR", 5),
-    ("OL", 6),
-    ("LD", 7),
-    ("RD", 8),
-    ("LN", 9),
-    ("RN", 10),
-    ("XX", 11),
-    ("MM", 12),
-    ("BK", 13),
-    ("PF", 14),
-    ("RS", 15),
-    ("LB", 16),
-    ("VM", 17),
-    ("NC", 18),
-    ("WE", 19),
-    ("NP", 20),
-    ("->", 21),
-    ("<-", 22),
-    ("Up", 23),
-    ("Dn", 24),
-    ("CF", 25),
-    ("SC", 26),
-    ("LM", 27),
-    ("RM", 28),
-    ("IL", 29),
-    ("MI", 30),
-    ("ST", 31),
-    ("PB", 32),
-    ("SN", 33),
-    ("RB", 34),
-    ("HS", 35),
-];
+const STATES: &str = "EI 0, EM 1, VC-Dn 2, CM 3, CN 4, OR 5, OL 6, LD 7, RD 8, LN 9, RN 10, XX \
+                      11, MM 12, BK 13, PF 14, RS 15, LB 16, VM 17, NC 18, WE 19, NP 20, -> 21, \
+                      <- 22, Up 23, Dn 24, CF 25, SC 26, LM 27, RM 28, IL 29, MI 30, ST 31, PB \
+                      32, SN 33, RB 34, HS 35, other 0.";
 
 impl Collector for L2vpn {
     const NAME: &'static str = "l2vpn";
@@ -138,7 +97,7 @@ impl Item<L2vpn> for Instance {
     fn points(self, _: &mut L2vpn, _: &Scope, points: &mut Points) {
         let count = self.reference_site.iter().map(|site| site.connection.len() as u64).sum();
         points.push(&COUNT, &[&self.instance_name], &count);
-        // Connections of several local sites may have one number.
+        // Connections of different local sites may have the same number.
         let several = self.reference_site.len() > 1;
         for site in self.reference_site {
             let local_site = if several { &*site.local_site_id } else { "" };
@@ -156,7 +115,7 @@ impl Item<L2vpn> for Instance {
     }
 }
 
-/// `Jul  2 14:50:45 2020` in seconds since 1970, as if it were UTC: Junos names no zone.
+/// `Jul  2 14:50:45 2020` in seconds since 1970, taken as UTC: Junos names no time zone.
 fn seconds(date: &str) -> Option<i64> {
     let format = "[month repr:short] [day padding:none] [hour]:[minute]:[second] [year]";
     let format = time::format_description::parse_borrowed::<2>(format).ok()?;

@@ -34,7 +34,7 @@ static PEER: Measurement<Peer> = Measurement::new(|| Definition {
     ],
 });
 
-/// The query for them.
+/// The index of the query for neighbours.
 const NEIGHBORS: usize = 0;
 
 impl Collector for Lldp {
@@ -75,7 +75,7 @@ impl Collector for Lldp {
                 points.push(&PEER, &[&port.name, "", ""], &peer);
             }
         }
-        // Those at ports that the router does not list.
+        // Neighbours at ports that the router does not list.
         for ((re_name, interface), neighbors) in &self.neighbors {
             points.set_re_name(re_name);
             for neighbor in neighbors.iter().filter(|_| !is_management(interface)) {
@@ -87,7 +87,7 @@ impl Collector for Lldp {
 }
 
 impl Lldp {
-    /// Takes a port's neighbours; some releases name its unit 0 there.
+    /// Takes out a port's neighbours. Some releases list them under the port's unit 0.
     fn neighbors_at(&mut self, re_name: String, port: &str) -> BTreeSet<Neighbor> {
         let unit = (re_name.clone(), format!("{port}.0"));
         let neighbors = self.neighbors.remove(&(re_name, port.to_string()));
@@ -95,7 +95,7 @@ impl Lldp {
     }
 }
 
-/// Ports of the management network are not of interest.
+/// Ports of the management network are left out.
 fn is_management(interface: &str) -> bool {
     let port = interface.split('.').next().unwrap_or_default();
     let kind = port.trim_end_matches(['0', '1', '2']);
@@ -105,7 +105,7 @@ fn is_management(interface: &str) -> bool {
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 struct Neighbor {
-    /// The port's name, or its number where `local_interface` is the name.
+    /// The port's name, or its number if `lldp_local_interface` has the name.
     lldp_local_port_id: Option<String>,
     lldp_local_interface: Option<String>,
     #[serde(default, rename = "lldp-local-parent-interface-name")]
@@ -119,7 +119,7 @@ struct Neighbor {
 }
 
 impl Neighbor {
-    /// Junos has one or the other, unless it is asked for details.
+    /// Junos sends only one of the two, unless it is asked for details.
     fn port(&self) -> &str {
         if self.port_id.is_empty() { &self.port_description } else { &self.port_id }
     }

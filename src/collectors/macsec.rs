@@ -10,13 +10,21 @@ use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, counter
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, is, known_state, sum};
 
-/// Both replies are flat: an interface, then its channels and associations until the next one.
-/// What is there several times is added up.
+/// Both replies are flat: each interface is followed by its channels and associations. Counters
+/// that occur several times are added up.
 #[derive(Default)]
 pub struct Macsec {
-    connections: Vec<Connection>,
-    /// By Routing Engine and interface.
-    statistics: BTreeMap<(String, String), Totals>,
+    /// The interface whose channels are being read.
+    connection: Option<Connection>,
+    statistics: Option<Statistics>,
+}
+
+/// What an interface of a Routing Engine sent and received.
+#[derive(Default)]
+struct Statistics {
+    re_name: String,
+    interface: String,
+    totals: Totals,
 }
 
 /// By the field's name.
@@ -64,7 +72,7 @@ static STATISTICS: Measurement<Totals> = Measurement::new(|| Definition {
     ],
 });
 
-/// Elements, and the fields that they are.
+/// Elements and their fields.
 type Counters = &'static [(&'static str, &'static str)];
 
 const CHANNEL_SENT: Counters = &[
@@ -123,16 +131,23 @@ impl Collector for Macsec {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&CONNECTION, &STATISTICS];
 
     fn finish(&mut self, _: Answered, points: &mut Points) {
-        for connection in &self.connections {
-            points.set_re_name(&connection.re_name);
-            let ca = &connection.connectivity_association_name;
-            points.push(&CONNECTION, &[&connection.interface_name, ca], connection);
-        }
-        for ((re_name, interface), totals) in &self.statistics {
-            points.set_re_name(re_name);
-            points.push(&STATISTICS, &[interface], totals);
-        }
+        push_connection(self.connection.take(), points);
+        push_statistics(self.statistics.take(), points);
     }
+}
+
+/// Pushes an interface once all of its channels are read.
+fn push_connection(connection: Option<Connection>, points: &mut Points) {
+    let Some(connection) = connection else { return };
+    points.set_re_name(&connection.re_name);
+    let ca = &connection.connectivity_association_name;
+    points.push(&CONNECTION, &[&connection.interface_name, ca], &connection);
+}
+
+fn push_statistics(statistics: Option<Statistics>, points: &mut Points) {
+    let Some(Statistics { re_name, interface, totals }) = statistics else { return };
+    points.set_re_name(&re_name);
+    points.push(&STATISTICS, &[&interface], &totals);
 }
 
 #[derive(Deserialize)]
@@ -158,9 +173,9 @@ fn switch(state: &Option<String>, off: &str, on: &str) -> Option<u64> {
 }
 
 impl Item<Macsec> for Connection {
-    fn points(mut self, macsec: &mut Macsec, scope: &Scope, _: &mut Points) {
+    fn points(mut self, macsec: &mut Macsec, scope: &Scope, points: &mut Points) {
         self.re_name = scope.get("re-name").unwrap_or_default().to_string();
-        macsec.connections.push(self);
+        push_connection(macsec.connection.replace(self), points);
     }
 }
 
@@ -180,7 +195,7 @@ struct Association {
 
 impl Item<Macsec> for Outbound {
     fn points(self, macsec: &mut Macsec, _: &Scope, _: &mut Points) {
-        let Some(connection) = macsec.connections.last_mut() else { return };
+        let Some(connection) = &mut macsec.connection else { return };
         sum(&mut connection.outgoing_packets, self.outgoing_packet_number);
         for association in &self.outbound_secure_association {
             let in_use =
@@ -190,16 +205,23 @@ impl Item<Macsec> for Outbound {
     }
 }
 
-/// One of `PARTS`.
+/// An element of `PARTS[PART]`.
 #[derive(Deserialize)]
 struct Part<const PART: usize>(Leaves);
 
 impl<const PART: usize> Item<Macsec> for Part<PART> {
-    fn points(self, macsec: &mut Macsec, scope: &Scope, _: &mut Points) {
+    fn points(self, macsec: &mut Macsec, scope: &Scope, points: &mut Points) {
+        // The last interface of the previous reply.
+        push_connection(macsec.connection.take(), points);
         let [re_name, interface] =
             ["re-name", "interface-name"].map(|name| scope.get(name).unwrap_or_default());
-        let key = (re_name.to_string(), interface.to_string());
-        let totals = macsec.statistics.entry(key).or_default();
+        let is_same = |of: &Statistics| (&*of.re_name, &*of.interface) == (re_name, interface);
+        if !macsec.statistics.as_ref().is_some_and(is_same) {
+            let (re_name, interface) = (re_name.to_string(), interface.to_string());
+            let next = Statistics { re_name, interface, totals: Totals::default() };
+            push_statistics(macsec.statistics.replace(next), points);
+        }
+        let Some(Statistics { totals, .. }) = &mut macsec.statistics else { return };
         for (element, field) in PARTS[PART] {
             sum(totals.entry(field).or_default(), self.0.integer(element));
         }

@@ -29,7 +29,7 @@ static TASK_MEMORY: Measurement<Leaves> = Measurement::new(|| Definition {
     ],
 });
 
-/// Releases on FreeBSD have some of the uses, those on Linux others.
+/// Releases based on FreeBSD report some of these uses, those based on Linux others.
 static SYSTEM_MEMORY: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "system_memory",
     help: "Memory of the system by use.",
@@ -50,10 +50,16 @@ static SYSTEM_MEMORY: Measurement<Leaves> = Measurement::new(|| Definition {
     ],
 });
 
-/// Junos gives KiB, unless it says otherwise.
+/// Junos reports KiB, unless a unit says otherwise.
 fn bytes(leaves: &Leaves, name: &str) -> Option<u64> {
-    let unit = if leaves.text(name)?.contains('M') { 1 << 20 } else { 1 << 10 };
-    Some(leaves.quantity(name)? as u64 * unit)
+    let unit = leaves.text(name)?.chars().find(char::is_ascii_alphabetic);
+    let unit = match unit.map(|letter| letter.to_ascii_lowercase()) {
+        Some('b') => 1.0,
+        Some('m') => 1_048_576.0,
+        Some('g') => 1_073_741_824.0,
+        _ => 1024.0,
+    };
+    Some((leaves.quantity(name)? * unit) as u64)
 }
 
 static PROCESS: Measurement<Processes> = Measurement::new(|| Definition {

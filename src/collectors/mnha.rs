@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::base::text::first_line;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
@@ -45,10 +46,7 @@ static PEER: Measurement<Peer> = Measurement::new(|| Definition {
             is(p.high_availability_peer_encryption_status.as_deref(), ON, OFF)
         }),
         gauge("detect_time_milliseconds", "ms", "Time in which a failure is detected.", |p| {
-            let (count, interval) =
-                p.high_availability_peer_detect_time.as_deref()?.split_once('*')?;
-            let interval: u64 = interval.trim().strip_suffix("ms")?.trim_end().parse().ok()?;
-            interval.checked_mul(count.trim().parse().ok()?)
+            Some(p.high_availability_peer_detect_time.as_ref()?.0)
         }),
     ],
 });
@@ -271,8 +269,7 @@ struct Peer {
     high_availability_local_interface: Option<String>,
     high_availability_peer_encryption_status: Option<String>,
     high_availability_peer_bfd_status: Option<String>,
-    /// `3 * 1000ms`
-    high_availability_peer_detect_time: Option<String>,
+    high_availability_peer_detect_time: Option<DetectTime>,
     cold_sync_status: Option<String>,
     high_availability_peer_fwd_ip_address: Option<String>,
     high_availability_local_fwd_interface: Option<String>,
@@ -301,6 +298,26 @@ struct PacketType {
     peer_packet_type: String,
     peer_packet_send_cnt: Option<u64>,
     peer_packet_rcv_cnt: Option<u64>,
+}
+
+/// In milliseconds: `3 * 1000ms`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct DetectTime(u64);
+
+impl TryFrom<String> for DetectTime {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<DetectTime, String> {
+        let product = || {
+            let (count, interval) = text.split_once('*')?;
+            let interval = interval.trim().to_ascii_lowercase();
+            let interval: u64 = interval.strip_suffix("ms")?.trim_end().parse().ok()?;
+            interval.checked_mul(count.trim().parse().ok()?)
+        };
+        let wrong = || format!("`{}` is not a count of milliseconds", first_line(&text));
+        product().map(DetectTime).ok_or_else(wrong)
+    }
 }
 
 fn uppercase(state: &mut Option<String>) {
@@ -365,7 +382,7 @@ struct Group {
     peer_id: String,
 }
 
-/// A group of a reply that does not say which it is.
+/// A group in a reply that does not name it.
 #[derive(Deserialize)]
 struct OtherGroup(Group);
 

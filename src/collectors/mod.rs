@@ -1,13 +1,12 @@
-//! The collectors, a file each, and their list.
+//! The collectors, a file each, and their list. Those in `described/` are data: a description says
+//! what they ask and what becomes of the replies.
 
 mod accounting;
 mod alarm;
 mod arp;
-mod bfd;
 mod bgp;
-mod classofservice;
-mod cluster;
 mod clusterinterfaces;
+mod commits;
 mod coredumps;
 mod ddosprotection;
 mod dhcp;
@@ -16,70 +15,75 @@ mod environment;
 mod evpn;
 mod evpnipprefix;
 mod fabric;
-mod firewall;
-mod flowsessions;
 mod fpc;
 mod interfacediagnostics;
 mod interfacequeue;
 mod interfaces;
 mod ipsec;
 mod isis;
-mod krt;
 mod l2circuit;
 mod l2vpn;
-mod lacp;
-mod lacpstatistics;
-mod ldp;
 mod lldp;
 mod mac;
 mod macsec;
 mod memory;
 mod mnha;
-mod mplslsp;
 mod nat;
-mod nat2;
 mod ntp;
 mod ospf;
-mod pfe;
-mod pim;
-mod poe;
 mod power;
-mod queues;
 mod replication;
-mod route;
 mod routingengine;
-mod rpki;
 mod rpm;
 mod rsvp;
-mod security;
 mod securityike;
 mod securitypolicies;
-mod storage;
 mod stp;
 mod subscriber;
 mod system;
 mod systemstatistics;
-mod twamp;
 mod ufd;
-mod uptime;
 mod users;
-mod virtualchassis;
-mod vpws;
-mod vrrp;
 
-use crate::collector::{Entry, entry, entry_with};
+use crate::collector::{Entry, described, entry, entry_with};
+
+/// Those that are described.
+const DESCRIBED: &[&str] = &[
+    include_str!("described/bfd.toml"),
+    include_str!("described/classofservice.toml"),
+    include_str!("described/cluster.toml"),
+    include_str!("described/firewall.toml"),
+    include_str!("described/flowsessions.toml"),
+    include_str!("described/krt.toml"),
+    include_str!("described/lacp.toml"),
+    include_str!("described/lacpstatistics.toml"),
+    include_str!("described/ldp.toml"),
+    include_str!("described/mplslsp.toml"),
+    include_str!("described/ospfneighbor.toml"),
+    include_str!("described/pfe.toml"),
+    include_str!("described/pim.toml"),
+    include_str!("described/poe.toml"),
+    include_str!("described/queues.toml"),
+    include_str!("described/route.toml"),
+    include_str!("described/rpki.toml"),
+    include_str!("described/security.toml"),
+    include_str!("described/storage.toml"),
+    include_str!("described/twamp.toml"),
+    include_str!("described/uptime.toml"),
+    include_str!("described/virtualchassis.toml"),
+    include_str!("described/vpws.toml"),
+    include_str!("described/vrrp.toml"),
+];
 
 /// Each collector once.
 pub fn all() -> Vec<Entry> {
-    vec![
+    let mut all = vec![
         entry::<accounting::Accounting>(),
         entry_with(alarm::Alarm::new),
         entry::<arp::Arp>(),
-        entry::<bfd::Bfd>(),
         entry_with(bgp::Bgp::new),
-        entry::<classofservice::ClassOfService>(),
-        entry::<cluster::Cluster>(),
         entry::<clusterinterfaces::ClusterInterfaces>(),
+        entry_with(commits::Commits::new),
         entry::<coredumps::CoreDumps>(),
         entry::<ddosprotection::DdosProtection>(),
         entry::<dhcp::Dhcp>(),
@@ -88,57 +92,39 @@ pub fn all() -> Vec<Entry> {
         entry::<evpn::Evpn>(),
         entry::<evpnipprefix::EvpnIpPrefix>(),
         entry::<fabric::Fabric>(),
-        entry_with(firewall::Firewall::new),
-        entry::<flowsessions::FlowSessions>(),
         entry::<fpc::Fpc>(),
         entry_with(interfacediagnostics::InterfaceDiagnostics::new),
         entry_with(interfacequeue::InterfaceQueue::new),
         entry_with(interfaces::Interfaces::new),
         entry::<ipsec::Ipsec>(),
         entry::<isis::Isis>(),
-        entry::<krt::Krt>(),
         entry::<l2circuit::L2circuit>(),
         entry::<l2vpn::L2vpn>(),
-        entry::<lacp::Lacp>(),
-        entry::<lacpstatistics::LacpStatistics>(),
-        entry::<ldp::Ldp>(),
         entry::<lldp::Lldp>(),
         entry::<mac::Mac>(),
         entry::<macsec::Macsec>(),
         entry::<memory::Memory>(),
         entry_with(mnha::Mnha::new),
-        entry::<mplslsp::MplsLsp>(),
         entry::<nat::Nat>(),
-        entry::<nat2::Nat2>(),
+        entry::<nat::Nat2>(),
         entry::<ntp::Ntp>(),
         entry_with(ospf::Ospf::new),
-        entry::<pfe::Pfe>(),
-        entry::<pim::Pim>(),
-        entry::<poe::Poe>(),
         entry::<power::Power>(),
-        entry::<queues::Queues>(),
         entry::<replication::Replication>(),
-        entry::<route::Route>(),
         entry::<routingengine::RoutingEngine>(),
-        entry::<rpki::Rpki>(),
         entry::<rpm::Rpm>(),
         entry::<rsvp::Rsvp>(),
-        entry::<security::Security>(),
         entry::<securityike::SecurityIke>(),
         entry::<securitypolicies::SecurityPolicies>(),
-        entry::<storage::Storage>(),
         entry::<stp::Stp>(),
         entry::<subscriber::Subscribers>(),
         entry_with(system::System::new),
         entry::<systemstatistics::SystemStatistics>(),
-        entry::<twamp::Twamp>(),
         entry::<ufd::Ufd>(),
-        entry::<uptime::Uptime>(),
         entry::<users::Users>(),
-        entry::<virtualchassis::VirtualChassis>(),
-        entry::<vpws::Vpws>(),
-        entry::<vrrp::Vrrp>(),
-    ]
+    ];
+    all.extend(DESCRIBED.iter().map(|text| described::built_in(text)));
+    all
 }
 
 /// The collectors that are asked where the settings name none.
@@ -156,4 +142,5 @@ pub const DEFAULT: &[&str] = &[
     "ospf",
     "route",
     "routingengine",
+    "systemstatistics",
 ];

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
+use crate::base::changes::{Grade, Rule, Severity};
 use crate::collector::logical_systems::LogicalSystems;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, gauge};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
 use crate::xml::items::Scope;
 use crate::xml::shapes::routing_instance;
 
@@ -22,20 +23,26 @@ pub struct Ospf {
 
 static OSPF: Measurement<bool> = Measurement::new(|| up("ospf", "OSPF."));
 static OSPF3: Measurement<bool> = Measurement::new(|| up("ospf3", "OSPFv3."));
-static AREA: Measurement<Area> = Measurement::new(|| area("ospf", "An area of OSPF."));
-static AREA3: Measurement<Area> = Measurement::new(|| area("ospf3", "An area of OSPFv3."));
+static AREA: Measurement<Area> = Measurement::new(|| area("ospf", "An area of OSPF.", &NEIGHBOURS));
+static AREA3: Measurement<Area> =
+    Measurement::new(|| area("ospf3", "An area of OSPFv3.", &NEIGHBOURS3));
 
 fn up(name: &'static str, help: &'static str) -> Definition<bool> {
     let up = gauge("up", "", "1 if there is an area.", |up: &bool| Some(u64::from(*up)));
     Definition { name, help, tags: &["logical_system"], fields: vec![up] }
 }
 
-fn area(name: &'static str, help: &'static str) -> Definition<Area> {
-    let neighbours = gauge("neighbors_count", "", "Neighbours that are up.", |a: &Area| {
+static NEIGHBOURS: Rule =
+    Rule { grade: Grade::Falls(Severity::Warning), ..Rule::of("ospf-neighbors") };
+static NEIGHBOURS3: Rule =
+    Rule { grade: Grade::Falls(Severity::Warning), ..Rule::of("ospf3-neighbors") };
+
+fn area(name: &'static str, help: &'static str, rule: &'static Rule) -> Definition<Area> {
+    let up = gauge("neighbors_count", "", "Neighbours that are up.", |a: &Area| {
         a.ospf_nbr_overview.ospf_nbr_up_count
     });
     let tags = &["logical_system", "instance", "area"];
-    Definition { name, help, tags, fields: vec![neighbours] }
+    Definition { name, help, tags, fields: vec![watched(rule, up)] }
 }
 
 impl Ospf {
@@ -78,7 +85,7 @@ impl Collector for Ospf {
     }
 }
 
-/// The reply of a version; it has an overview of each routing instance.
+/// The reply about one version of OSPF, with an overview of each routing instance.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Overview<const VERSION: u8> {
@@ -124,7 +131,7 @@ impl<const VERSION: u8> Item<Ospf> for Overview<VERSION> {
     }
 }
 
-/// `OSPF instance is not running`, which a router without OSPF answers.
+/// The answer of a router without OSPF: `OSPF instance is not running`.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Words<const VERSION: u8>;

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Flat, Leaves, state_number};
+use crate::xml::shapes::{Leaves, state_number};
 
 #[derive(Default)]
 pub struct Power {
-    /// Replies to `show chassis power`: switches without it have a power budget instead.
+    /// Items of `show chassis power`: switches without that command have a power budget instead.
     usages: usize,
 }
 
@@ -57,7 +57,7 @@ static PEM_STATE: Measurement<Leaves> = Measurement::new(|| Definition {
     tags: &["re_name", "name", "zone"],
     fields: vec![
         info("state", "Its state in words.", |l| l.text("state")),
-        gauge("power_state", "", STATES_HELP, |l| state_number(l.text("state"), STATES)),
+        gauge("power_state", "", STATES, |l| state_number(l.text("state"), STATES)),
     ],
 });
 
@@ -97,16 +97,15 @@ static SUPPLY_STATE: Measurement<Leaves> = Measurement::new(|| Definition {
                 l.text("power-supply-state")
             }),
         ),
-        gauge("power_supply_state", "", STATES_HELP, |l| {
+        gauge("power_supply_state", "", STATES, |l| {
             state_number(l.text("power-supply-state"), STATES)
         }),
     ],
 });
 
-const STATES: &[(&str, u64)] = &[("Online", 1), ("Present", 2), ("Empty", 3)];
-const STATES_HELP: &str = "Online 1, Present 2, Empty 3, other 0.";
+const STATES: &str = "Online 1, Present 2, Empty 3, other 0.";
 
-/// By chassis and release, the names have something in front.
+/// Some chassis and releases put a prefix in front of the names.
 fn output(leaves: &Leaves, name: &str) -> Option<f64> {
     let mut names = ["", "str3-", "str-", "str2-"].iter().map(|front| format!("{front}{name}"));
     names.find_map(|name| leaves.quantity(&name))
@@ -177,15 +176,14 @@ impl Item<Power> for System {
 
 /// A flat list: each `psu-slot` begins another power supply.
 #[derive(Deserialize)]
-struct Budget(Flat);
+struct Budget(Leaves);
 
 impl Item<Power> for Budget {
     fn points(self, _: &mut Power, _: &Scope, points: &mut Points) {
-        let supplies = self.0.records("psu-slot");
-        let budget = Leaves::from(self.0);
+        let Budget(budget) = self;
         let card = budget.text("line-card-slot").unwrap_or_default();
         points.push(&BUDGET, &[card], &budget);
-        for supply in &supplies {
+        for supply in &budget.records("psu-slot") {
             let slot = supply.text("psu-slot").unwrap_or_default();
             points.push(&SUPPLY, &[card, slot], supply);
             points.push(&SUPPLY_STATE, &[card, slot], supply);

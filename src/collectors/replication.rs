@@ -34,11 +34,11 @@ static PROTOCOL: Measurement<String> = Measurement::new(|| Definition {
     tags: &["protocol"],
     fields: vec![
         text("state_name", "Its state in words.", |state| Some(state)),
-        gauge("state", "", "Complete 1, InProgress 2, NotStarted 3, other 0.", |state| {
-            state_number(Some(state), &[("Complete", 1), ("InProgress", 2), ("NotStarted", 3)])
-        }),
+        gauge("state", "", STATES, |state| state_number(Some(state), STATES)),
     ],
 });
+
+const STATES: &str = "Complete 1, InProgress 2, NotStarted 3, other 0.";
 
 static SWITCHOVER: Measurement<Switchover> = Measurement::new(|| Definition {
     name: "switchover",
@@ -85,7 +85,7 @@ impl Collector for Replication {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&TASK, &PROTOCOL, &SWITCHOVER];
 }
 
-/// Names and states of protocols are lists side by side, or stand in an element for each.
+/// Names and states of protocols are two lists side by side, or one element for each protocol.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct TaskReplication {

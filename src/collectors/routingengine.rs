@@ -2,15 +2,24 @@
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, labelled};
+use crate::base::changes::{Grade, Rule, Severity};
+use crate::collector::{Collector, Item, Load, Query, Rpc, item};
+use crate::point::{
+    Definition, Measurement, Points, Schema, counter, gauge, info, labelled, watched,
+};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, state_number};
+use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, known_state, state_number};
 
 #[derive(Default)]
-pub struct RoutingEngine;
+pub struct RoutingEngine {
+    load: Option<Load>,
+}
 
 const TAGS: &[&str] = &["re_name", "slot"];
+
+static RESTART: Rule = Rule::restart("re-restart");
+static MASTERSHIP: Rule =
+    Rule { grade: Grade::Always(Severity::Warning), ..Rule::of("mastership") };
 
 static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement::new(|| Definition {
     name: "route_engine",
@@ -45,10 +54,11 @@ static ROUTE_ENGINE: Measurement<RouteEngine> = Measurement::new(|| Definition {
         gauge("load_average_one", "", "Load average, 1 min.", |e| e.load_average_one),
         gauge("load_average_five", "", "Load average, 5 min.", |e| e.load_average_five),
         gauge("load_average_fifteen", "", "Load average, 15 min.", |e| e.load_average_fifteen),
-        counter("uptime_seconds", "s", "Time since it started.", |e| e.up_time?.seconds),
-        gauge("status", "", "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.", |e| {
-            state_number(e.status.as_deref(), STATUS)
-        }),
+        watched(
+            &RESTART,
+            counter("uptime_seconds", "s", "Time since it started.", |e| e.up_time?.seconds),
+        ),
+        gauge("status", "", STATUS, |e| state_number(e.status.as_deref(), STATUS)),
         gauge("memory_system_total_bytes", "bytes", "Memory.", |e| bytes(e.memory_system_total)),
         gauge("memory_system_total_used_bytes", "bytes", "Memory in use.", |e| {
             bytes(e.memory_system_total_used)
@@ -73,9 +83,12 @@ static MASTERSHIP_STATE: Measurement<RouteEngine> = Measurement::new(|| Definiti
     help: "Which Routing Engine is the master.",
     tags: TAGS,
     fields: vec![
-        labelled(
-            "mastership",
-            info("state_name", "master or backup.", |e| e.mastership_state.as_deref()),
+        watched(
+            &MASTERSHIP,
+            labelled(
+                "mastership",
+                info("state_name", "master or backup.", |e| e.mastership_state.as_deref()),
+            ),
         ),
         gauge("state", "", "1; the state is in the label.", |e| {
             e.mastership_state.as_ref().map(|_| 1)
@@ -100,7 +113,7 @@ static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement::new(|| Defin
     ],
 });
 
-/// Junos gives memory in MiB.
+/// Junos reports memory in MiB.
 fn bytes(mebibytes: Option<Quantity>) -> Option<u64> {
     let Quantity(mebibytes) = mebibytes.filter(|quantity| quantity.0 >= 0.0)?;
     Some((mebibytes * 1_048_576.0) as u64)
@@ -118,6 +131,26 @@ impl Collector for RoutingEngine {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&ROUTE_ENGINE, &MASTERSHIP_STATE, &MASTERSHIP_PRIORITY];
+
+    fn load(&self) -> Option<Load> {
+        self.load
+    }
+}
+
+impl RoutingEngine {
+    /// The load of the busiest engine, without a backup, which does not answer.
+    fn note_load(&mut self, engine: &RouteEngine) {
+        let state = engine.mastership_state.as_deref().unwrap_or_default();
+        if known_state(state, &[("backup", 0), ("secondary", 0)]).is_some() {
+            return;
+        }
+        let load = self.load.get_or_insert_default();
+        // The mean of a minute where there is one: the last 5 s are also those of this poll.
+        let idle = engine.cpu_idle1.or(engine.cpu_idle);
+        let memory = engine.memory_buffer_utilization.as_ref().map_or(0.0, |quantity| quantity.0);
+        load.cpu_percent = load.cpu_percent.max(idle.map_or(0.0, |idle| 100.0 - idle));
+        load.memory_percent = load.memory_percent.max(memory);
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -163,7 +196,8 @@ struct RouteEngine {
 }
 
 impl Item<RoutingEngine> for RouteEngine {
-    fn points(self, _: &mut RoutingEngine, scope: &Scope, points: &mut Points) {
+    fn points(self, collector: &mut RoutingEngine, scope: &Scope, points: &mut Points) {
+        collector.note_load(&self);
         let slot = if self.slot.is_empty() { "N/A" } else { &self.slot };
         let tags = [scope.re_name(), slot];
         points.push(&ROUTE_ENGINE, &tags, &self);

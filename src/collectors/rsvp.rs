@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::base::changes::Rule;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge};
+use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, watched};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, DOWN, Seconds, UP, is};
 
@@ -29,18 +30,25 @@ static SESSION: Measurement<Lsp> = Measurement::new(|| Definition {
     tags: &["session_type", "name", "source_address", "destination_address"],
     fields: vec![
         gauge("all", "", "Sessions.", |lsp| Some(lsp.count)),
-        gauge("up", "", "Sessions that are up.", |lsp| Some(lsp.up)),
+        gauge("up", "", "Sessions that are up.", |lsp| lsp.up),
     ],
 });
+
+static UP_OR_DOWN: Rule =
+    Rule { ago: "last_changed_time", flaps: "downs_total", ..Rule::up_down("rsvp-neighbor") };
+static INTERFACE_UP: Rule = Rule::up_down("rsvp-interface");
 
 static NEIGHBOR: Measurement<Neighbor> = Measurement::new(|| Definition {
     name: "rsvp_neighbor",
     help: "An RSVP neighbour.",
     tags: &["neighbor"],
     fields: vec![
-        gauge("up", "", "1 if it has come up more often than gone down.", |n| {
-            Some(u64::from(n.neighbor_up_count? > n.neighbor_down_count?))
-        }),
+        watched(
+            &UP_OR_DOWN,
+            gauge("up", "", "1 if it has come up more often than gone down.", |n| {
+                Some(u64::from(n.neighbor_up_count? > n.neighbor_down_count?))
+            }),
+        ),
         counter("ups_total", "", "Times it came up.", |n| n.neighbor_up_count),
         counter("downs_total", "", "Times it went down.", |n| n.neighbor_down_count),
         gauge("last_changed_time", "s", "Time since it came up or went down.", |n| {
@@ -57,7 +65,10 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
     name: "rsvp_interface",
     help: "An interface that RSVP runs on.",
     tags: &["interface"],
-    fields: vec![gauge("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), UP, DOWN))],
+    fields: vec![watched(
+        &INTERFACE_UP,
+        gauge("up", "", "1 if it is up.", |i| is(i.rsvp_status.as_deref(), UP, DOWN)),
+    )],
 });
 
 static BANDWIDTH: Measurement<TeLink> = Measurement::new(|| Definition {
@@ -131,10 +142,10 @@ struct Session {
     lsp_state: Option<String>,
 }
 
-#[derive(Default)]
 struct Lsp {
     count: u64,
-    up: u64,
+    /// Unknown if the state of one of the sessions is unknown.
+    up: Option<u64>,
 }
 
 impl Item<Rsvp> for SessionData {
@@ -144,9 +155,10 @@ impl Item<Rsvp> for SessionData {
         let mut lsps: BTreeMap<[&str; 4], Lsp> = BTreeMap::new();
         for session in &self.rsvp_session {
             let tags = [ty, &session.name, &session.source_address, &session.destination_address];
-            let lsp = lsps.entry(tags).or_default();
+            let lsp = lsps.entry(tags).or_insert(Lsp { count: 0, up: Some(0) });
             lsp.count += 1;
-            lsp.up += is(session.lsp_state.as_deref(), UP, DOWN).unwrap_or_default();
+            let up = is(session.lsp_state.as_deref(), UP, DOWN);
+            lsp.up = lsp.up.zip(up).map(|(before, up)| before + up);
         }
         for (tags, lsp) in &lsps {
             points.push(&SESSION, tags, lsp);

@@ -11,7 +11,7 @@ use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct SecurityIke {
-    /// How often each peer of each Routing Engine was met.
+    /// How often each peer of each Routing Engine is listed.
     users: BTreeMap<(String, Peer), u64>,
 }
 

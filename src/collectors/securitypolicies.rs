@@ -8,7 +8,7 @@ use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct SecurityPolicies {
-    /// The zones that the policies which follow are between.
+    /// The zones of the policies that follow.
     from_zone: String,
     to_zone: String,
 }
@@ -68,7 +68,7 @@ impl Collector for SecurityPolicies {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&HITS, &SESSIONS, &TRAFFIC];
 }
 
-/// What the policies of a context are between.
+/// The zones of a context's policies.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Context {

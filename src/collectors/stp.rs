@@ -34,19 +34,14 @@ static INTERFACE: Measurement<Port> = Measurement::new(|| Definition {
     fields: vec![
         text("port_state_name", "Its state as Junos writes it.", |p| p.port_state.as_deref()),
         text("port_role_name", "Its role as Junos writes it.", |p| p.port_role.as_deref()),
-        gauge("port_state", "", "FWD 1, LRN 2, BLK 3, DIS 4, other 0.", |p| {
-            let states = [("FWD", 1), ("LRN", 2), ("BLK", 3), ("DIS", 4)];
-            state_number(p.port_state.as_deref(), &states)
-        }),
-        gauge("port_role", "", "ROOT 1, DESG 2, ALT 3, BKUP 4, MSTR 5, DIS 6, other 0.", |p| {
-            state_number(p.port_role.as_deref(), ROLES)
-        }),
+        gauge("port_state", "", STATES, |p| state_number(p.port_state.as_deref(), STATES)),
+        gauge("port_role", "", ROLES, |p| state_number(p.port_role.as_deref(), ROLES)),
         gauge("port_cost", "", "Its cost.", |p| p.port_cost),
     ],
 });
 
-const ROLES: &[(&str, u64)] =
-    &[("ROOT", 1), ("DESG", 2), ("ALT", 3), ("BKUP", 4), ("MSTR", 5), ("DIS", 6)];
+const STATES: &str = "FWD 1, LRN 2, BLK 3, DIS 4, other 0.";
+const ROLES: &str = "ROOT 1, DESG 2, ALT 3, BKUP 4, MSTR 5, DIS 6, other 0.";
 
 impl Collector for Stp {
     const NAME: &'static str = "stp";
@@ -110,7 +105,8 @@ impl Bridge {
 
     fn is_root(&self) -> Option<u64> {
         let (root, this) = (&self.root().bridge_mac, &self.this_bridge.bridge_mac);
-        (!root.is_empty() && !this.is_empty()).then_some((root == this).into())
+        let is_root = root.eq_ignore_ascii_case(this);
+        (!root.is_empty() && !this.is_empty()).then_some(is_root.into())
     }
 }
 

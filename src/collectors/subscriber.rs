@@ -11,14 +11,14 @@ use crate::xml::items::Scope;
 
 #[derive(Default)]
 pub struct Subscribers {
-    /// Those on a demux interface, each with its Routing Engine: what carries it is in the next
-    /// reply. The others are many and not kept.
+    /// Subscribers on a demux interface, each with its Routing Engine: the next reply says what
+    /// carries the interface. The others are pushed at once, since there are many.
     on_demux: Vec<(String, Subscriber)>,
-    /// Demux interfaces, and what each is on: possibly another one.
+    /// The interface below each demux interface, which may be another demux interface.
     below: BTreeMap<String, String>,
 }
 
-/// How many demux interfaces may lie on each other.
+/// How many demux interfaces may be stacked.
 const HOPS_MAX: usize = 3;
 
 static SUBSCRIBER: Measurement<Subscriber> = Measurement::new(|| Definition {

@@ -4,11 +4,12 @@ use serde::Deserialize;
 use time::Date;
 use time::format_description::well_known::Iso8601;
 
+use crate::base::changes::{Grade, Rule, Severity};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, Seconds, is_word, leaf_gauge};
+use crate::xml::shapes::{Leaves, Seconds, is_word, leaves};
 
 settings! {
     pub struct SystemSettings {
@@ -24,40 +25,46 @@ pub struct System {
     license: bool,
 }
 
-/// junos_exporter calls mbufs and clusters bytes: they are counted.
+/// junos_exporter calls mbufs and clusters bytes, although they are counts.
 static BUFFERS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "system",
     help: "Memory buffers of the kernel's network stack.",
     tags: &[],
-    fields: vec![
-        leaf_gauge("current-mbufs").renamed("mbufs_bytes_current"),
-        leaf_gauge("cached-mbufs").renamed("mbufs_bytes_cache"),
-        leaf_gauge("total-mbufs").renamed("mbufs_bytes_total"),
-        leaf_gauge("mbuf-failures").renamed("mbufs_denied_count"),
-        leaf_gauge("current-mbuf-clusters").renamed("mbuf_cluster_bytes_current"),
-        leaf_gauge("cached-mbuf-clusters").renamed("mbuf_cluster_bytes_cache"),
-        leaf_gauge("total-mbuf-clusters").renamed("mbuf_cluster_bytes_total"),
-        leaf_gauge("max-mbuf-clusters").renamed("mbuf_cluster_bytes_max"),
-        leaf_gauge("cluster-failures").renamed("mbufs_and_clusters_denied_count"),
-        leaf_gauge("packet-count").renamed("mbuf_and_clusters_from_packet_zone_bytes_current"),
-        leaf_gauge("packet-free").renamed("mbuf_and_clusters_from_packet_zone_bytes_cache"),
-        leaf_gauge("packet-failures").renamed("mbuf_and_clusters_denied_count"),
-        gauge("network_allocated_bytes_current", "bytes", "Memory in use for packets.", |l| {
-            bytes(l, "current-bytes-in-use")
-        }),
-        gauge("network_allocated_bytes_cache", "bytes", "Memory cached for packets.", |l| {
-            bytes(l, "cached-bytes")
-        }),
-        gauge("network_allocated_bytes_total", "bytes", "Memory allocated for packets.", |l| {
-            bytes(l, "total-bytes")
-        }),
-        leaf_gauge("sfbuf-requests-denied").renamed("sfbufs_denied_count"),
-        leaf_gauge("sfbuf-requests-delayed").renamed("sfbufs_delayed_count"),
-        leaf_gauge("io-initiated").renamed("io_requests_count"),
-    ],
+    fields: [
+        leaves(
+            "~current-mbufs=mbufs_bytes_current ~cached-mbufs=mbufs_bytes_cache \
+             ~total-mbufs=mbufs_bytes_total ~mbuf-failures=mbufs_denied_count \
+             ~current-mbuf-clusters=mbuf_cluster_bytes_current \
+             ~cached-mbuf-clusters=mbuf_cluster_bytes_cache \
+             ~total-mbuf-clusters=mbuf_cluster_bytes_total \
+             ~max-mbuf-clusters=mbuf_cluster_bytes_max \
+             ~cluster-failures=mbufs_and_clusters_denied_count \
+             ~packet-count=mbuf_and_clusters_from_packet_zone_bytes_current \
+             ~packet-free=mbuf_and_clusters_from_packet_zone_bytes_cache \
+             ~packet-failures=mbuf_and_clusters_denied_count",
+        ),
+        vec![
+            gauge("network_allocated_bytes_current", "bytes", "Memory in use for packets.", |l| {
+                bytes(l, "current-bytes-in-use")
+            }),
+            gauge("network_allocated_bytes_cache", "bytes", "Memory cached for packets.", |l| {
+                bytes(l, "cached-bytes")
+            }),
+            gauge("network_allocated_bytes_total", "bytes", "Memory allocated for packets.", |l| {
+                bytes(l, "total-bytes")
+            }),
+        ],
+        leaves(
+            "~sfbuf-requests-denied=sfbufs_denied_count \
+             ~sfbuf-requests-delayed=sfbufs_delayed_count ~io-initiated=io_requests_count",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect(),
 });
 
-/// Junos gives it in KiB.
+/// Junos reports it in KiB.
 fn bytes(leaves: &Leaves, name: &str) -> Option<u64> {
     leaves.integer(name)?.checked_mul(1024)
 }
@@ -96,9 +103,20 @@ static HARDWARE: Measurement<Hardware> = Measurement::new(|| Definition {
         info("hostname", "Host name.", |h| Some(&h.hostname)),
         info("alias", "A satellite's alias.", |h| Some(&h.alias)),
         info("state", "A satellite's state.", |h| Some(&h.state)),
-        gauge("info", "", "1; the facts are in the labels.", |_| Some(1)),
+        gauge("info", "", "1; the facts are in the labels.", |h| {
+            (*h != Hardware::default()).then_some(1)
+        }),
     ],
 });
+
+static INSTALLED: Rule =
+    Rule { grade: Grade::Falls(Severity::Warning), ..Rule::of("license-installed") };
+static NEEDED: Rule =
+    Rule { grade: Grade::Unless(&["0"], Severity::Warning), ..Rule::of("license-needed") };
+static VALIDITY: Rule = Rule {
+    grade: Grade::Unless(&["permanent", "date-based"], Severity::Warning),
+    ..Rule::of("license-validity")
+};
 
 static LICENSE: Measurement<License> = Measurement::new(|| Definition {
     name: "system_license",
@@ -106,12 +124,18 @@ static LICENSE: Measurement<License> = Measurement::new(|| Definition {
     tags: &["feature_name"],
     fields: vec![
         info("feature_description", "The feature in words.", |l| Some(&l.description)),
-        text("validity_type", "permanent, date-based, expired, ….", |l| {
-            l.validity_type.as_deref()
-        }),
+        watched(
+            &VALIDITY,
+            text("validity_type", "permanent, date-based, expired, ….", |l| {
+                l.validity_type.as_deref()
+            }),
+        ),
         gauge("used", "", "Licences in use.", |l| l.used_licensed),
-        gauge("installed", "", "Licences installed.", |l| l.licensed),
-        gauge("needed", "", "Licences that are used but not installed.", |l| l.needed),
+        watched(&INSTALLED, gauge("installed", "", "Licences installed.", |l| l.licensed)),
+        watched(
+            &NEEDED,
+            gauge("needed", "", "Licences that are used but not installed.", |l| l.needed),
+        ),
         gauge("expiry", "d", "Days to the end; -1 if expired; none if it never ends.", |l| match l
             .validity_type
             .as_deref()
@@ -204,7 +228,7 @@ impl Item<System> for Leaves {
 #[serde(try_from = "String")]
 struct BuffersText(Leaves);
 
-/// How such a line goes on, and what its numbers are called in newer releases.
+/// The words in such a line, and what newer releases call its numbers.
 const LINES: &[(&str, &str)] = &[
     ("mbufs in use", "current-mbufs/cached-mbufs/total-mbufs"),
     (
@@ -248,7 +272,7 @@ impl TryFrom<String> for BuffersText {
                 continue;
             };
             for (name, number) in names.split('/').zip(numbers.split('/')) {
-                leaves.add(name.into(), number.trim_end_matches('K').into());
+                leaves.add(name.into(), number.trim_end_matches(['K', 'k']).into());
             }
         }
         if leaves.is_empty() { Err("no line of buffers") } else { Ok(BuffersText(leaves)) }
@@ -261,7 +285,7 @@ impl Item<System> for BuffersText {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Hardware {
     model: String,
     os: String,
@@ -357,7 +381,7 @@ struct License {
     asked_s: Option<f64>,
 }
 
-/// `2026-06-30`, with or without a time of day, newer ones with `junos:seconds`.
+/// `2026-06-30`, with or without a time of day; newer releases add `junos:seconds`.
 #[derive(Deserialize)]
 struct EndDate {
     #[serde(rename = "@seconds")]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, leaf_counter, leaf_gauge};
+use crate::xml::shapes::{Leaves, leaves};
 
 #[derive(Default)]
 pub struct SystemStatistics;
@@ -19,511 +19,279 @@ static IPV4: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_ipv4",
     help: "IPv4 of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("packets-received"),
-        leaf_counter("bad-header-checksums"),
-        leaf_counter("packets-with-size-smaller-than-minimum"),
-        leaf_counter("packets-with-data-size-less-than-datalength"),
-        leaf_counter("packets-with-header-length-less-than-data-size"),
-        leaf_counter("packets-with-incorrect-version-number"),
-        leaf_counter("packets-destined-to-dead-next-hop"),
-        leaf_counter("fragments-received"),
-        leaf_counter("fragments-dropped-due-to-outofspace-or-dup")
-            .renamed("fragments_dropped_due_to_outspace_or_dup"),
-        leaf_counter("fragments-dropped-due-to-queueoverflow"),
-        leaf_counter("fragments-dropped-after-timeout"),
-        leaf_counter("packets-reassembled-ok"),
-        leaf_counter("packets-for-this-host"),
-        leaf_counter("packets-for-unknown-or-unsupported-protocol"),
-        leaf_counter("packets-forwarded"),
-        leaf_counter("packets-not-forwardable"),
-        leaf_counter("redirects-sent"),
-        leaf_counter("packets-sent-from-this-host"),
-        leaf_counter("packets-sent-with-fabricated-ip-header"),
-        leaf_counter("output-packets-dropped-due-to-no-bufs"),
-        leaf_counter("output-packets-discarded-due-to-no-route"),
-        leaf_counter("output-datagrams-fragmented"),
-        leaf_counter("fragments-created"),
-        leaf_counter("datagrams-that-can-not-be-fragmented"),
-        leaf_counter("packets-with-bad-options"),
-        leaf_counter("packets-with-options-handled-without-error"),
-        leaf_counter("strict-source-and-record-route-options"),
-        leaf_counter("loose-source-and-record-route-options"),
-        leaf_counter("record-route-options"),
-        leaf_counter("timestamp-options"),
-        leaf_counter("timestamp-and-address-options"),
-        leaf_counter("timestamp-and-prespecified-address-options"),
-        leaf_gauge("option-packets-dropped-due-to-rate-limit"),
-        leaf_counter("router-alert-options").renamed("router_alert_option"),
-        leaf_counter("multicast-packets-dropped"),
-        leaf_counter("packets-dropped"),
-        leaf_counter("transit-re-packets-dropped-on-mgmt-interface")
-            .renamed("transit_re_packets_droppedon_mgt_interface"),
-        leaf_counter("packets-used-first-nexthop-in-ecmp-unilist"),
-        leaf_counter("incoming-ttpoip-packets-received"),
-        leaf_counter("incoming-ttpoip-packets-dropped"),
-        leaf_counter("outgoing-ttpoip-packets-sent"),
-        leaf_counter("outgoing-ttpoip-packets-dropped"),
-        leaf_counter("incoming-rawip-packets-dropped-no-socket-buffer")
-            .renamed("incoming_raw_ip_packets_dropped_no_socket_buffer"),
-        leaf_counter("incoming-virtual-node-packets-delivered"),
-    ],
+    fields: leaves(
+        "packets-received bad-header-checksums packets-with-size-smaller-than-minimum \
+         packets-with-data-size-less-than-datalength \
+         packets-with-header-length-less-than-data-size packets-with-incorrect-version-number \
+         packets-destined-to-dead-next-hop fragments-received \
+         fragments-dropped-due-to-outofspace-or-dup=fragments_dropped_due_to_outspace_or_dup \
+         fragments-dropped-due-to-queueoverflow fragments-dropped-after-timeout \
+         packets-reassembled-ok packets-for-this-host \
+         packets-for-unknown-or-unsupported-protocol packets-forwarded packets-not-forwardable \
+         redirects-sent packets-sent-from-this-host packets-sent-with-fabricated-ip-header \
+         output-packets-dropped-due-to-no-bufs output-packets-discarded-due-to-no-route \
+         output-datagrams-fragmented fragments-created datagrams-that-can-not-be-fragmented \
+         packets-with-bad-options packets-with-options-handled-without-error \
+         strict-source-and-record-route-options loose-source-and-record-route-options \
+         record-route-options timestamp-options timestamp-and-address-options \
+         timestamp-and-prespecified-address-options ~option-packets-dropped-due-to-rate-limit \
+         router-alert-options=router_alert_option multicast-packets-dropped packets-dropped \
+         transit-re-packets-dropped-on-mgmt-interface=transit_re_packets_droppedon_mgt_interface \
+         packets-used-first-nexthop-in-ecmp-unilist incoming-ttpoip-packets-received \
+         incoming-ttpoip-packets-dropped outgoing-ttpoip-packets-sent \
+         outgoing-ttpoip-packets-dropped \
+         incoming-rawip-packets-dropped-no-socket-buffer=\
+         incoming_raw_ip_packets_dropped_no_socket_buffer \
+         incoming-virtual-node-packets-delivered",
+    ),
 });
 
 static IPV6: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_ipv6",
     help: "IPv6 of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("total-packets-received"),
-        leaf_counter("packets-with-size-smaller-than-minimum")
-            .of_element("ip6-packets-with-size-smaller-than-minimum"),
-        leaf_counter("packets-with-datasize-less-than-data-length"),
-        leaf_counter("packets-with-bad-options").of_element("ip6-packets-with-bad-options"),
-        leaf_counter("packets-with-incorrect-version-number")
-            .of_element("ip6-packets-with-incorrect-version-number"),
-        leaf_counter("fragments-received").of_element("ip6-fragments-received"),
-        leaf_counter("duplicate-or-out-of-space-fragments-dropped"),
-        leaf_counter("fragments-dropped-after-timeout")
-            .of_element("ip6-fragments-dropped-after-timeout"),
-        leaf_gauge("fragments-that-exceeded-limit"),
-        leaf_counter("packets-reassembled-ok").of_element("ip6-packets-reassembled-ok"),
-        leaf_counter("packets-for-this-host").of_element("ip6-packets-for-this-host"),
-        leaf_counter("packets-forwarded").of_element("ip6-packets-forwarded"),
-        leaf_counter("packets-not-forwardable").of_element("ip6-packets-not-forwardable"),
-        leaf_counter("redirects-sent").of_element("ip6-redirects-sent"),
-        leaf_counter("packets-sent-from-this-host").of_element("ip6-packets-sent-from-this-host"),
-        leaf_counter("packets-sent-with-fabricated-ip-header")
-            .of_element("ip6-packets-sent-with-fabricated-ip-header"),
-        leaf_counter("output-packets-dropped-due-to-no-bufs")
-            .of_element("ip6-output-packets-dropped-due-to-no-bufs"),
-        leaf_counter("output-packets-discarded-due-to-no-route")
-            .of_element("ip6-output-packets-discarded-due-to-no-route"),
-        leaf_counter("output-datagrams-fragmented").of_element("ip6-output-datagrams-fragmented"),
-        leaf_counter("fragments-created").of_element("ip6-fragments-created"),
-        leaf_counter("datagrams-that-can-not-be-fragmented")
-            .of_element("ip6-datagrams-that-can-not-be-fragmented"),
-        leaf_counter("packets-that-violated-scope-rules"),
-        leaf_counter("multicast-packets-which-we-do-not-join"),
-        leaf_counter("nh-tcp").of_element("ip6nh-tcp"),
-        leaf_counter("nh-udp").of_element("ip6nh-udp"),
-        leaf_counter("nh-icmp6").of_element("ip6nh-icmp6"),
-        leaf_counter("packets-whose-headers-are-not-continuous"),
-        leaf_counter("tunneling-packets-that-can-not-find-gif"),
-        leaf_counter("packets-discarded-due-to-too-may-headers"),
-        leaf_counter("failures-of-source-address-selection"),
-        leaf_counter("forward-cache-hit"),
-        leaf_counter("forward-cache-miss"),
-        leaf_counter("packets-destined-to-dead-next-hop")
-            .of_element("ip6-packets-destined-to-dead-next-hop"),
-        leaf_gauge("option-packets-dropped-due-to-rate-limit")
-            .of_element("ip6-option-packets-dropped-due-to-rate-limit"),
-        leaf_counter("packets-dropped").of_element("ip6-packets-dropped"),
-        leaf_counter("packets-dropped-due-to-bad-protocol"),
-        leaf_counter("transit-re-packet-dropped-on-mgmt-interface"),
-        leaf_counter("packet-used-first-nexthop-in-ecmp-unilist"),
-    ],
+    fields: leaves(
+        "total-packets-received ip6-(packets-with-size-smaller-than-minimum) \
+         packets-with-datasize-less-than-data-length ip6-(packets-with-bad-options) \
+         ip6-(packets-with-incorrect-version-number) ip6-(fragments-received) \
+         duplicate-or-out-of-space-fragments-dropped ip6-(fragments-dropped-after-timeout) \
+         ~fragments-that-exceeded-limit ip6-(packets-reassembled-ok) \
+         ip6-(packets-for-this-host) ip6-(packets-forwarded) ip6-(packets-not-forwardable) \
+         ip6-(redirects-sent) ip6-(packets-sent-from-this-host) \
+         ip6-(packets-sent-with-fabricated-ip-header) \
+         ip6-(output-packets-dropped-due-to-no-bufs) \
+         ip6-(output-packets-discarded-due-to-no-route) ip6-(output-datagrams-fragmented) \
+         ip6-(fragments-created) ip6-(datagrams-that-can-not-be-fragmented) \
+         packets-that-violated-scope-rules multicast-packets-which-we-do-not-join ip6(nh-tcp) \
+         ip6(nh-udp) ip6(nh-icmp6) packets-whose-headers-are-not-continuous \
+         tunneling-packets-that-can-not-find-gif packets-discarded-due-to-too-may-headers \
+         failures-of-source-address-selection forward-cache-hit forward-cache-miss \
+         ip6-(packets-destined-to-dead-next-hop) \
+         ~ip6-(option-packets-dropped-due-to-rate-limit) ip6-(packets-dropped) \
+         packets-dropped-due-to-bad-protocol transit-re-packet-dropped-on-mgmt-interface \
+         packet-used-first-nexthop-in-ecmp-unilist",
+    ),
 });
 
 static IPV6_HEADER_TYPE: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_ipv6_header_type",
     help: "Source addresses that were selected, by how.",
     tags: &["protocol", "header_type"],
-    fields: vec![leaf_counter("link-locals"), leaf_counter("globals")],
+    fields: leaves("link-locals globals"),
 });
 
 static UDP: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_udp",
     help: "UDP of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("datagrams-received"),
-        leaf_counter("datagrams-with-incomplete-header"),
-        leaf_counter("datagrams-with-bad-datalength-field"),
-        leaf_counter("datagrams-with-bad-checksum"),
-        leaf_counter("datagrams-dropped-due-to-no-socket"),
-        leaf_counter("broadcast-or-multicast-datagrams-dropped-due-to-no-socket"),
-        leaf_counter("datagrams-dropped-due-to-full-socket-buffers"),
-        leaf_counter("datagrams-not-for-hashed-pcb"),
-        leaf_counter("datagrams-delivered"),
-        leaf_counter("datagrams-output"),
-    ],
+    fields: leaves(
+        "datagrams-received datagrams-with-incomplete-header \
+         datagrams-with-bad-datalength-field datagrams-with-bad-checksum \
+         datagrams-dropped-due-to-no-socket \
+         broadcast-or-multicast-datagrams-dropped-due-to-no-socket \
+         datagrams-dropped-due-to-full-socket-buffers datagrams-not-for-hashed-pcb \
+         datagrams-delivered datagrams-output",
+    ),
 });
 
 static TCP: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_tcp",
     help: "TCP of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("packets-sent"),
-        leaf_counter("sent-data-packets"),
-        leaf_counter("data-packets-bytes"),
-        leaf_counter("sent-data-packets-retransmitted"),
-        leaf_counter("retransmitted-bytes"),
-        leaf_counter("sent-data-unnecessary-retransmitted"),
-        leaf_counter("sent-resends-by-mtu-discovery"),
-        leaf_counter("sent-ack-only-packets"),
-        leaf_counter("sent-packets-delayed"),
-        leaf_counter("sent-urg-only-packets"),
-        leaf_counter("sent-window-probe-packets"),
-        leaf_counter("sent-window-update-packets"),
-        leaf_counter("sent-control-packets"),
-        leaf_counter("packets-received"),
-        leaf_counter("received-acks"),
-        leaf_counter("acks-bytes"),
-        leaf_counter("received-duplicate-acks"),
-        leaf_counter("received-acks-for-unsent-data"),
-        leaf_counter("packets-received-in-sequence"),
-        leaf_counter("in-sequence-bytes"),
-        leaf_counter("received-completely-duplicate-packet"),
-        leaf_counter("duplicate-in-bytes"),
-        leaf_counter("received-old-duplicate-packets"),
-        leaf_counter("received-packets-with-some-dupliacte-data")
-            .renamed("received_packet_with_some_duplicate_data"),
-        leaf_counter("some-duplicate-in-bytes"),
-        leaf_counter("received-out-of-order-packets"),
-        leaf_counter("out-of-order-in-bytes"),
-        leaf_counter("received-packets-of-data-after-window"),
-        leaf_counter("bytes"),
-        leaf_counter("received-window-probes"),
-        leaf_counter("received-window-update-packets"),
-        leaf_counter("packets-received-after-close"),
-        leaf_counter("received-discarded-for-bad-checksum"),
-        leaf_counter("received-discarded-for-bad-header-offset"),
-        leaf_counter("received-discarded-because-packet-too-short"),
-        leaf_counter("connection-requests"),
-        leaf_counter("connection-accepts"),
-        leaf_counter("bad-connection-attempts"),
-        leaf_counter("listen-queue-overflows"),
-        leaf_counter("bad-rst-window"),
-        leaf_counter("connections-established"),
-        leaf_counter("connections-closed"),
-        leaf_counter("drops"),
-        leaf_counter("connections-updated-rtt-on-close"),
-        leaf_counter("connections-updated-variance-on-close"),
-        leaf_counter("connections-updated-ssthresh-on-close"),
-        leaf_counter("embryonic-connections-dropped"),
-        leaf_counter("segments-updated-rtt"),
-        leaf_counter("attempts"),
-        leaf_counter("retransmit-timeouts"),
-        leaf_counter("connections-dropped-by-retransmit-timeout"),
-        leaf_counter("persist-timeouts"),
-        leaf_counter("connections-dropped-by-persist-timeout"),
-        leaf_counter("keepalive-timeouts"),
-        leaf_counter("keepalive-probes-sent"),
-        leaf_counter("keepalive-connections-dropped"),
-        leaf_counter("ack-header-predictions"),
-        leaf_counter("data-packet-header-predictions"),
-        leaf_counter("syncache-entries-added"),
-        leaf_counter("retransmitted"),
-        leaf_counter("dupsyn"),
-        leaf_counter("dropped"),
-        leaf_counter("completed"),
-        leaf_counter("bucket-overflow"),
-        leaf_counter("cache-overflow"),
-        leaf_counter("reset"),
-        leaf_counter("stale"),
-        leaf_counter("aborted"),
-        leaf_counter("badack"),
-        leaf_counter("unreach"),
-        leaf_counter("zone-failures"),
-        leaf_counter("cookies-sent"),
-        leaf_counter("cookies-received"),
-        leaf_counter("sack-recovery-episodes"),
-        leaf_counter("segment-retransmits"),
-        leaf_counter("byte-retransmits"),
-        leaf_counter("sack-options-received"),
-        leaf_counter("sack-opitions-sent").renamed("sack_options_sent"),
-        leaf_counter("sack-scoreboard-overflow"),
-        leaf_counter("acks-sent-in-response-but-not-exact-rsts"),
-        leaf_counter("acks-sent-in-response-to-syns-on-established-connections")
-            .renamed("ack_sent_in_response_to_syns_on_established_connections"),
-        leaf_counter("rcv-packets-dropped-due-to-bad-address"),
-        leaf_counter("out-of-sequence-segment-drops"),
-        leaf_counter("rst-packets"),
-        leaf_counter("icmp-packets-ignored"),
-        leaf_counter("send-packets-dropped"),
-        leaf_counter("rcv-packets-dropped"),
-        leaf_counter("outgoing-segments-dropped"),
-        leaf_counter("received-synfin-dropped"),
-        leaf_counter("received-ipsec-dropped"),
-        leaf_counter("received-mac-dropped"),
-        leaf_counter("received-minttl-exceeded"),
-        leaf_counter("listenstate-badflags-dropped"),
-        leaf_counter("finwaitstate-badflags-dropped"),
-        leaf_counter("received-dos-attack"),
-        leaf_counter("received-bad-synack"),
-        leaf_counter("syncache-zone-full"),
-        leaf_counter("received-rst-firewallfilter"),
-        leaf_counter("received-noack-timewait"),
-        leaf_counter("received-no-timewait-state"),
-        leaf_counter("received-rst-timewait-state"),
-        leaf_counter("received-timewait-drops"),
-        leaf_counter("received-badaddr-timewait-state"),
-        leaf_counter("received-ackoff-in-syn-sentrcvd").renamed("received_ackoff_insyn_sentrcvd"),
-        leaf_counter("received-badaddr-firewall"),
-        leaf_counter("received-nosyn-syn-sent").renamed("received_nosyn_synsent"),
-        leaf_counter("received-badrst-syn-sent").renamed("received_badrst_synsent"),
-        leaf_counter("received-badrst-listen-state").renamed("received_badrst_listenstate"),
-        leaf_counter("option-maxsegment-length"),
-        leaf_counter("option-window-length"),
-        leaf_counter("option-timestamp-length"),
-        leaf_counter("option-md5-length"),
-        leaf_counter("option-auth-length"),
-        leaf_counter("option-sackpermitted-length"),
-        leaf_counter("option-sack-length"),
-        leaf_counter("option-authoption-length"),
-    ],
+    fields: leaves(
+        "packets-sent sent-data-packets data-packets-bytes sent-data-packets-retransmitted \
+         retransmitted-bytes sent-data-unnecessary-retransmitted sent-resends-by-mtu-discovery \
+         sent-ack-only-packets sent-packets-delayed sent-urg-only-packets \
+         sent-window-probe-packets sent-window-update-packets sent-control-packets \
+         packets-received received-acks acks-bytes received-duplicate-acks \
+         received-acks-for-unsent-data packets-received-in-sequence in-sequence-bytes \
+         received-completely-duplicate-packet duplicate-in-bytes received-old-duplicate-packets \
+         received-packets-with-some-dupliacte-data=received_packet_with_some_duplicate_data \
+         some-duplicate-in-bytes received-out-of-order-packets out-of-order-in-bytes \
+         received-packets-of-data-after-window bytes received-window-probes \
+         received-window-update-packets packets-received-after-close \
+         received-discarded-for-bad-checksum received-discarded-for-bad-header-offset \
+         received-discarded-because-packet-too-short connection-requests connection-accepts \
+         bad-connection-attempts listen-queue-overflows bad-rst-window connections-established \
+         connections-closed drops connections-updated-rtt-on-close \
+         connections-updated-variance-on-close connections-updated-ssthresh-on-close \
+         embryonic-connections-dropped segments-updated-rtt attempts retransmit-timeouts \
+         connections-dropped-by-retransmit-timeout persist-timeouts \
+         connections-dropped-by-persist-timeout keepalive-timeouts keepalive-probes-sent \
+         keepalive-connections-dropped ack-header-predictions data-packet-header-predictions \
+         syncache-entries-added retransmitted dupsyn dropped completed bucket-overflow \
+         cache-overflow reset stale aborted badack unreach zone-failures cookies-sent \
+         cookies-received sack-recovery-episodes segment-retransmits byte-retransmits \
+         sack-options-received sack-opitions-sent=sack_options_sent sack-scoreboard-overflow \
+         acks-sent-in-response-but-not-exact-rsts \
+         acks-sent-in-response-to-syns-on-established-connections=\
+         ack_sent_in_response_to_syns_on_established_connections \
+         rcv-packets-dropped-due-to-bad-address out-of-sequence-segment-drops rst-packets \
+         icmp-packets-ignored send-packets-dropped rcv-packets-dropped \
+         outgoing-segments-dropped received-synfin-dropped received-ipsec-dropped \
+         received-mac-dropped received-minttl-exceeded listenstate-badflags-dropped \
+         finwaitstate-badflags-dropped received-dos-attack received-bad-synack \
+         syncache-zone-full received-rst-firewallfilter received-noack-timewait \
+         received-no-timewait-state received-rst-timewait-state received-timewait-drops \
+         received-badaddr-timewait-state \
+         received-ackoff-in-syn-sentrcvd=received_ackoff_insyn_sentrcvd \
+         received-badaddr-firewall received-nosyn-syn-sent=received_nosyn_synsent \
+         received-badrst-syn-sent=received_badrst_synsent \
+         received-badrst-listen-state=received_badrst_listenstate option-maxsegment-length \
+         option-window-length option-timestamp-length option-md5-length option-auth-length \
+         option-sackpermitted-length option-sack-length option-authoption-length",
+    ),
 });
 
 static ARP: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_arp",
     help: "ARP of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("datagrams-received"),
-        leaf_counter("requests-received").of_element("arp-requests-received"),
-        leaf_counter("replies-received").of_element("arp-replies-received"),
-        leaf_counter("resolution-request-received"),
-        leaf_counter("resolution-request-dropped"),
-        leaf_counter("unrestricted-proxy-requests"),
-        leaf_counter("restricted-proxy-requests"),
-        leaf_counter("received-proxy-requests"),
-        leaf_counter("proxy-requests-not-proxied"),
-        leaf_counter("restricted-proxy-requests-not-proxied"),
-        leaf_counter("datagrams-with-bogus-interface"),
-        leaf_counter("datagrams-with-incorrect-length"),
-        leaf_counter("datagrams-for-non-ip-protocol"),
-        leaf_counter("datagrams-with-unsupported-opcode"),
-        leaf_counter("datagrams-with-bad-protocol-address-length"),
-        leaf_counter("datagrams-with-bad-hardware-address-length"),
-        leaf_counter("datagrams-with-multicast-source-address"),
-        leaf_counter("datagrams-with-multicast-target-address"),
-        leaf_counter("datagrams-with-my-own-hardware-address"),
-        leaf_counter("datagrams-for-an-address-not-on-the-interface")
-            .renamed("datagrams_for_an_address_not_on_interface"),
-        leaf_counter("datagrams-with-a-broadcast-source-address"),
-        leaf_counter("datagrams-with-source-address-duplicate-to-mine"),
-        leaf_counter("datagrams-which-were-not-for-me"),
-        leaf_counter("packets-discarded-waiting-for-resolution"),
-        leaf_counter("packets-sent-after-waiting-for-resolution"),
-        leaf_counter("requests-sent").of_element("arp-requests-sent"),
-        leaf_counter("replies-sent").of_element("arp-replies-sent"),
-        leaf_counter("requests-for-memory-denied"),
-        leaf_counter("requests-dropped-on-entry"),
-        leaf_counter("requests-dropped-during-retry"),
-        leaf_counter("requests-dropped-due-to-interface-deletion"),
-        leaf_counter("requests-on-unnumbered-interfaces"),
-        leaf_counter("new-requests-on-unnumbered-interfaces"),
-        leaf_counter("replies-from-unnumbered-interfaces"),
-        leaf_counter("requests-on-unnumbered-interface-with-non-subnetted-donor"),
-        leaf_counter("replies-from-unnumbered-interface-with-non-subnetted-donor")
-            .renamed("replies_from_unnumbered_interface_with_non_subnet_donor"),
-        leaf_counter("arp-packets-rejected-as-family-is-configured-with-deny-arp")
-            .renamed("packets_rejected_as_family_is_configured_with_deny"),
-        leaf_counter("arp-response-packets-are-rejected-on-mc-ae-icl-interface")
-            .renamed("response_packets_are_rejected_on_McAeIcl_interface"),
-        leaf_counter("replies-are-rejected-as-source-and-destination-is-same")
-            .of_element("arp-replies-are-rejected-as-source-and-destination-is-same"),
-        leaf_counter("probe-for-proxy-address-reachable-from-the-incoming-interface")
-            .of_element("arp-probe-for-proxy-address-reachable-from-the-incoming-interface"),
-        leaf_counter("request-discarded-for-vrrp-source-address")
-            .of_element("arp-request-discarded-for-vrrp-source-address"),
-        leaf_counter("self-arp-request-packet-received-on-irb-interface"),
-        leaf_counter("proxy-arp-request-discarded-as-source-ip-is-a-proxy-target"),
-        leaf_counter("packets-are-dropped-as-nexthop-allocation-failed")
-            .of_element("arp-packets-are-dropped-as-nexthop-allocation-failed"),
-        leaf_counter("packets-are-rejected-as-target-ip-arp-resolve-is-in-progress")
-            .of_element("arp-packets-are-rejected-as-target-ip-arp-resolve-is-in-progress"),
-        leaf_counter("grat-arp-packets-are-ignored-as-mac-address-is-not-changed"),
-        leaf_counter("packets-are-dropped-as-driver-call-failed")
-            .of_element("arp-packets-are-dropped-as-driver-call-failed"),
-        leaf_counter("packets-are-dropped-as-source-is-not-validated")
-            .of_element("arp-packets-are-dropped-as-source-is-not-validated"),
-        leaf_counter("system-max").of_element("arp-system-max"),
-        leaf_counter("public-max").of_element("arp-public-max"),
-        leaf_counter("iri-max").of_element("arp-iri-max"),
-        leaf_counter("arp-mgt-max").renamed("mgnt_max"),
-        leaf_counter("public-cnt").of_element("arp-public-cnt"),
-        leaf_counter("iri-cnt").of_element("arp-iri-cnt"),
-        leaf_counter("arp-mgt-cnt").renamed("mgnt_cnt"),
-        leaf_counter("system-drop").of_element("arp-system-drop"),
-        leaf_counter("public-drop").of_element("arp-public-drop"),
-        leaf_counter("iri-drop").of_element("arp-iri-drop"),
-        leaf_counter("arp-mgt-drop").renamed("mgnt_drop"),
-    ],
+    fields: leaves(
+        "datagrams-received arp-(requests-received) arp-(replies-received) \
+         resolution-request-received resolution-request-dropped unrestricted-proxy-requests \
+         restricted-proxy-requests received-proxy-requests proxy-requests-not-proxied \
+         restricted-proxy-requests-not-proxied datagrams-with-bogus-interface \
+         datagrams-with-incorrect-length datagrams-for-non-ip-protocol \
+         datagrams-with-unsupported-opcode datagrams-with-bad-protocol-address-length \
+         datagrams-with-bad-hardware-address-length datagrams-with-multicast-source-address \
+         datagrams-with-multicast-target-address datagrams-with-my-own-hardware-address \
+         datagrams-for-an-address-not-on-the-interface=datagrams_for_an_address_not_on_interface \
+         datagrams-with-a-broadcast-source-address \
+         datagrams-with-source-address-duplicate-to-mine datagrams-which-were-not-for-me \
+         packets-discarded-waiting-for-resolution packets-sent-after-waiting-for-resolution \
+         arp-(requests-sent) arp-(replies-sent) requests-for-memory-denied \
+         requests-dropped-on-entry requests-dropped-during-retry \
+         requests-dropped-due-to-interface-deletion requests-on-unnumbered-interfaces \
+         new-requests-on-unnumbered-interfaces replies-from-unnumbered-interfaces \
+         requests-on-unnumbered-interface-with-non-subnetted-donor \
+         replies-from-unnumbered-interface-with-non-subnetted-donor=\
+         replies_from_unnumbered_interface_with_non_subnet_donor \
+         arp-packets-rejected-as-family-is-configured-with-deny-arp=\
+         packets_rejected_as_family_is_configured_with_deny \
+         arp-response-packets-are-rejected-on-mc-ae-icl-interface=\
+         response_packets_are_rejected_on_McAeIcl_interface \
+         arp-(replies-are-rejected-as-source-and-destination-is-same) \
+         arp-(probe-for-proxy-address-reachable-from-the-incoming-interface) \
+         arp-(request-discarded-for-vrrp-source-address) \
+         self-arp-request-packet-received-on-irb-interface \
+         proxy-arp-request-discarded-as-source-ip-is-a-proxy-target \
+         arp-(packets-are-dropped-as-nexthop-allocation-failed) \
+         arp-(packets-are-rejected-as-target-ip-arp-resolve-is-in-progress) \
+         grat-arp-packets-are-ignored-as-mac-address-is-not-changed \
+         arp-(packets-are-dropped-as-driver-call-failed) \
+         arp-(packets-are-dropped-as-source-is-not-validated) arp-(system-max) arp-(public-max) \
+         arp-(iri-max) arp-mgt-max=mgnt_max arp-(public-cnt) arp-(iri-cnt) arp-mgt-cnt=mgnt_cnt \
+         arp-(system-drop) arp-(public-drop) arp-(iri-drop) arp-mgt-drop=mgnt_drop",
+    ),
 });
 
-/// junos_exporter spells it so.
+/// The spelling is junos_exporter's.
 static APR: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_apr",
     help: "ARP of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("packets-received-from-peer-vrrp-router-and-discarded")
-            .of_element("arp-packets-received-from-peer-vrrp-router-and-discarded"),
-        leaf_counter("packets-are-dropped-from-peer-vrrp")
-            .of_element("arp-packets-are-dropped-from-peer-vrrp"),
-    ],
+    fields: leaves(
+        "arp-(packets-received-from-peer-vrrp-router-and-discarded) \
+         arp-(packets-are-dropped-from-peer-vrrp)",
+    ),
 });
 
 static ICMP: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_icmp",
     help: "ICMP of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_gauge("drops-due-to-rate-limit"),
-        leaf_counter("calls-to-icmp-error"),
-        leaf_counter("errors-not-generated-because-old-message-was-icmp"),
-        leaf_counter("messages-with-bad-code-fields"),
-        leaf_counter("messages-less-than-the-minimum-length"),
-        leaf_counter("messages-with-bad-checksum"),
-        leaf_counter("messages-with-bad-source-address")
-            .renamed("messages_with_nad_source_address"),
-        leaf_counter("messages-with-bad-length"),
-        leaf_counter("echo-drops-with-broadcast-or-multicast-destinaton-address")
-            .renamed("echo_drops_with_broadcast_or_multicast_destination_address"),
-        leaf_counter("timestamp-drops-with-broadcast-or-multicast-destination-address"),
-        leaf_counter("message-responses-generated"),
-    ],
+    fields: leaves(
+        "~drops-due-to-rate-limit calls-to-icmp-error \
+         errors-not-generated-because-old-message-was-icmp messages-with-bad-code-fields \
+         messages-less-than-the-minimum-length messages-with-bad-checksum \
+         messages-with-bad-source-address=messages_with_nad_source_address \
+         messages-with-bad-length \
+         echo-drops-with-broadcast-or-multicast-destinaton-address=\
+         echo_drops_with_broadcast_or_multicast_destination_address \
+         timestamp-drops-with-broadcast-or-multicast-destination-address \
+         message-responses-generated",
+    ),
 });
 
 static ICMP_HISTOGRAM: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_icmp",
     help: "ICMP messages by type, in and out.",
     tags: HISTOGRAM_TAGS,
-    fields: vec![
-        leaf_counter("echo-reply").of_element("icmp-echo-reply"),
-        leaf_counter("destination-unreachable"),
-        leaf_counter("echo").of_element("icmp-echo"),
-        leaf_counter("time-stamp-reply"),
-        leaf_counter("time-exceeded"),
-        leaf_counter("time-stamp"),
-        leaf_counter("address-mask-request"),
-        leaf_counter("an-endpoint-changed-its-cookiesecret")
-            .renamed("an_endpoint_changed_its_cookie_secret"),
-    ],
+    fields: leaves(
+        "icmp-(echo-reply) destination-unreachable icmp-(echo) time-stamp-reply time-exceeded \
+         time-stamp address-mask-request \
+         an-endpoint-changed-its-cookiesecret=an_endpoint_changed_its_cookie_secret",
+    ),
 });
 
 static ICMP6: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_icmp6",
     help: "ICMPv6 of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("calls-to-icmp6-error").renamed("calles_to_icmp6_error"),
-        leaf_counter("errors-not-generated-because-old-message-was-icmp-error"),
-        leaf_gauge("errors-not-generated-because-rate-limitation"),
-        leaf_counter("messages-with-bad-code-fields")
-            .of_element("icmp6-messages-with-bad-code-fields"),
-        leaf_counter("messages-less-than-minimum-length"),
-        leaf_counter("bad-checksums"),
-        leaf_counter("messages-with-bad-length").of_element("icmp6-messages-with-bad-length"),
-        leaf_counter("no-route"),
-        leaf_counter("administratively-prohibited"),
-        leaf_counter("beyond-scope"),
-        leaf_counter("address-unreachable"),
-        leaf_counter("port-unreachable"),
-        leaf_counter("packet-too-big"),
-        leaf_counter("time-exceed-transit"),
-        leaf_counter("time-exceed-reassembly"),
-        leaf_counter("erroneous-header-field").renamed("errors_on_header_file"),
-        leaf_counter("unrecognized-next-header"),
-        leaf_counter("unrecognized-option"),
-        leaf_counter("redirect"),
-        leaf_counter("unknown"),
-        leaf_counter("message-responses-generated").of_element("icmp6-message-responses-generated"),
-        leaf_counter("messages-with-too-many-nd-options")
-            .renamed("message_with_to_many_nd_options"),
-        leaf_counter("nd-system-max"),
-        leaf_counter("nd-public-max"),
-        leaf_counter("nd-iri-max"),
-        leaf_counter("nd-mgt-max"),
-        leaf_counter("nd-public-cnt"),
-        leaf_counter("nd-iri-cnt"),
-        leaf_counter("nd-mgt-cnt"),
-        leaf_counter("nd-system-drop"),
-        leaf_counter("nd-public-drop"),
-        leaf_counter("nd-iri-drop"),
-        leaf_counter("nd-mgt-drop"),
-        leaf_counter("ndp-proxy-requests").of_element("nd6-ndp-proxy-requests"),
-        leaf_counter("nd6-dad-proxy-requests").renamed("nd_dad_proxy_requests"),
-        leaf_counter("nd6-ndp-proxy-responses"),
-        leaf_counter("nd6-dad-proxy-conflicts"),
-        leaf_counter("nd6-dup-proxy-responses").renamed("nd6_dup_proxy_response"),
-        leaf_counter("nd6-ndp-proxy-resolve-cnt"),
-        leaf_counter("nd6-dad-proxy-resolve-cnt").renamed("nd6_dad_proxy_resolve"),
-        leaf_counter("nd6-dad-proxy-eqmac-drop"),
-        leaf_counter("nd6-dad-proxy-nomac-drop"),
-        leaf_counter("nd6-ndp-proxy-unr-requests"),
-        leaf_counter("nd6-dad-proxy-unr-requests"),
-        leaf_counter("nd6-ndp-proxy-unr-responses"),
-        leaf_counter("nd6-dad-proxy-unr-conflicts"),
-        leaf_counter("nd6-dad-proxy-unr-responses"),
-        leaf_counter("nd6-ndp-proxy-unr-resolve-cnt"),
-        leaf_counter("nd6-dad-proxy-unr-resolve-cnt"),
-        leaf_counter("nd6-dad-proxy-unr-eqport-drop"),
-        leaf_counter("nd6-dad-proxy-unr-nomac-drop").renamed("nd6_dad_proxy_unr_nomac_droop"),
-        leaf_counter("nd6-requests-dropped-on-entry"),
-        leaf_counter("nd6-requests-dropped-during-retry"),
-    ],
+    fields: leaves(
+        "calls-to-icmp6-error=calles_to_icmp6_error \
+         errors-not-generated-because-old-message-was-icmp-error \
+         ~errors-not-generated-because-rate-limitation icmp6-(messages-with-bad-code-fields) \
+         messages-less-than-minimum-length bad-checksums icmp6-(messages-with-bad-length) \
+         no-route administratively-prohibited beyond-scope address-unreachable port-unreachable \
+         packet-too-big time-exceed-transit time-exceed-reassembly \
+         erroneous-header-field=errors_on_header_file unrecognized-next-header \
+         unrecognized-option redirect unknown icmp6-(message-responses-generated) \
+         messages-with-too-many-nd-options=message_with_to_many_nd_options nd-system-max \
+         nd-public-max nd-iri-max nd-mgt-max nd-public-cnt nd-iri-cnt nd-mgt-cnt nd-system-drop \
+         nd-public-drop nd-iri-drop nd-mgt-drop nd6-(ndp-proxy-requests) \
+         nd6-dad-proxy-requests=nd_dad_proxy_requests nd6-ndp-proxy-responses \
+         nd6-dad-proxy-conflicts nd6-dup-proxy-responses=nd6_dup_proxy_response \
+         nd6-ndp-proxy-resolve-cnt nd6-dad-proxy-resolve-cnt=nd6_dad_proxy_resolve \
+         nd6-dad-proxy-eqmac-drop nd6-dad-proxy-nomac-drop nd6-ndp-proxy-unr-requests \
+         nd6-dad-proxy-unr-requests nd6-ndp-proxy-unr-responses nd6-dad-proxy-unr-conflicts \
+         nd6-dad-proxy-unr-responses nd6-ndp-proxy-unr-resolve-cnt \
+         nd6-dad-proxy-unr-resolve-cnt nd6-dad-proxy-unr-eqport-drop \
+         nd6-dad-proxy-unr-nomac-drop=nd6_dad_proxy_unr_nomac_droop \
+         nd6-requests-dropped-on-entry nd6-requests-dropped-during-retry",
+    ),
 });
 
 static ICMP6_OUTPUT: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_icmp6",
     help: "ICMPv6 messages sent, by type.",
     tags: HISTOGRAM_TAGS,
-    fields: vec![
-        leaf_counter("unreachable-icmp6-packets"),
-        leaf_counter("icmp6-echo"),
-        leaf_counter("icmp6-echo-reply"),
-        leaf_counter("neighbor-solicitation"),
-        leaf_counter("neighbor-advertisement"),
-    ],
+    fields: leaves(
+        "unreachable-icmp6-packets icmp6-echo icmp6-echo-reply neighbor-solicitation \
+         neighbor-advertisement",
+    ),
 });
 
 static ICMP6_INPUT: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_icmp6",
     help: "ICMPv6 messages received, by type.",
     tags: HISTOGRAM_TAGS,
-    fields: vec![
-        leaf_counter("unreachable-icmp6-packets")
-            .renamed("unreachable_icmp6_packet_input_histogram"),
-        leaf_counter("packet-too-big").renamed("packet_too_big_input_histogram"),
-        leaf_counter("time-exceeded-icmp6-packets")
-            .renamed("time_exceeded_icmp6_packets_input_histogram"),
-        leaf_counter("icmp6-echo").renamed("icmp6_echo_input_histogram"),
-        leaf_counter("icmp6-echo-reply").renamed("echo_reply_input_histogram"),
-        leaf_counter("router-solicitation-icmp6-packets")
-            .renamed("router_solicitation_icmp6_packets_input_histogram"),
-        leaf_counter("neighbor-solicitation").renamed("neighbor_solicitation_input_histogram"),
-        leaf_counter("neighbor-advertisement").renamed("neighbor_advertisement_input_histogram"),
-    ],
+    fields: leaves(
+        "unreachable-icmp6-packets=unreachable_icmp6_packet_input_histogram \
+         packet-too-big=packet_too_big_input_histogram \
+         time-exceeded-icmp6-packets=time_exceeded_icmp6_packets_input_histogram \
+         icmp6-echo=icmp6_echo_input_histogram icmp6-echo-reply=echo_reply_input_histogram \
+         router-solicitation-icmp6-packets=router_solicitation_icmp6_packets_input_histogram \
+         neighbor-solicitation=neighbor_solicitation_input_histogram \
+         neighbor-advertisement=neighbor_advertisement_input_histogram",
+    ),
 });
 
 static MPLS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "systemstatistics_mpls",
     help: "MPLS of the Routing Engine.",
     tags: TAGS,
-    fields: vec![
-        leaf_counter("total-mpls-packets-received"),
-        leaf_counter("packets-forwarded"),
-        leaf_counter("packets-dropped"),
-        leaf_counter("packets-with-header-too-small"),
-        leaf_counter("after-tagging-packets-can-not-fit-link-mtu"),
-        leaf_counter("packets-with-ipv4-explicit-null-tag"),
-        leaf_counter("packets-with-ipv4-explicit-null-checksum-errors"),
-        leaf_counter("packets-with-router-alert-tag"),
-        leaf_counter("lsp-ping-packets"),
-        leaf_counter("packets-with-ttl-expired"),
-        leaf_counter("packets-with-tag-encoding-error"),
-        leaf_counter("packets-discarded-due-to-no-route"),
-        leaf_counter("packets-used-first-nexthop-in-ecmp-unilist")
-            .renamed("packets_used_first_next_hop_in_ecmp_unilist"),
-        leaf_counter("packets-dropped-due-to-ifl-down"),
-        leaf_counter("packets-dropped-at-mpls-socket-send"),
-        leaf_counter("packets-forwarded-at-mpls-socket-send"),
-        leaf_counter("packets-dropped-at-p2mp-cnh-output"),
-    ],
+    fields: leaves(
+        "total-mpls-packets-received packets-forwarded packets-dropped \
+         packets-with-header-too-small after-tagging-packets-can-not-fit-link-mtu \
+         packets-with-ipv4-explicit-null-tag packets-with-ipv4-explicit-null-checksum-errors \
+         packets-with-router-alert-tag lsp-ping-packets packets-with-ttl-expired \
+         packets-with-tag-encoding-error packets-discarded-due-to-no-route \
+         packets-used-first-nexthop-in-ecmp-unilist=packets_used_first_next_hop_in_ecmp_unilist \
+         packets-dropped-due-to-ifl-down packets-dropped-at-mpls-socket-send \
+         packets-forwarded-at-mpls-socket-send packets-dropped-at-p2mp-cnh-output",
+    ),
 });
 
 macro_rules! query {
@@ -572,7 +340,7 @@ impl Collector for SystemStatistics {
     ];
 }
 
-/// One of them a reply.
+/// A reply has one of these.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Statistics {
@@ -613,7 +381,7 @@ impl Item<SystemStatistics> for Statistics {
     }
 }
 
-/// The groups by their types. Those of one type would be one series: the last of them.
+/// The groups by type. Groups of one type would be one series: the last one counts.
 fn by_type<'a>(groups: &'a [Leaves], ty: &str) -> BTreeMap<&'a str, &'a Leaves> {
     groups.iter().map(|leaves| (leaves.text(ty).unwrap_or_default(), leaves)).collect()
 }

@@ -77,7 +77,7 @@ struct Group {
     link_to_disable_list: Vec<Links>,
 }
 
-/// Names of links; a star behind one says that it is up.
+/// Names of links. A star behind a name says that the link is up.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Links {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::base::changes::{Rule, Watch};
 use crate::collector::{Collector, Item, Query, Rpc, item};
-use crate::point::{Definition, Measurement, Points, Schema, gauge};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Seconds;
 
@@ -26,12 +27,15 @@ static ALL: Measurement<SystemUsers> = Measurement::new(|| Definition {
     ],
 });
 
+static LOGIN: Rule =
+    Rule { watch: Watch::Presence, gone: "0", at: "login_time", user: "user", ..Rule::of("login") };
+
 static USER: Measurement<Sessions> = Measurement::new(|| Definition {
     name: "system_users",
     help: "A user's sessions on terminals.",
     tags: &["user"],
     fields: vec![
-        gauge("sessions", "", "Sessions.", |s| Some(s.count)),
+        watched(&LOGIN, gauge("sessions", "", "Sessions.", |s| Some(s.count))),
         gauge("login_time", "s", "When the latest began, since 1970.", |s| s.login_time),
         gauge("idle_time", "s", "Time since the last input, of the least idle one.", |s| {
             s.idle_time

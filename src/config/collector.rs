@@ -6,13 +6,14 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
+use super::described::Directory;
 use super::nearest::or_nearest;
 use super::place::{Written, note};
 use super::read::misfit;
 use crate::base::units::{Interval, Timeout};
 use crate::collector::Entry;
 use crate::collector::settings::Configured;
-use crate::poll::registry;
+use crate::poll::registry::Registry;
 
 /// What is set for one collector.
 pub struct FileCollector {
@@ -31,19 +32,25 @@ pub struct Every {
 const EVERY: &[&str] = &["interval", "timeout"];
 
 /// The tables of the collectors by name, each read as its collector has it, and their faults.
-pub fn read(written: &Written) -> (BTreeMap<&'static str, FileCollector>, Vec<String>) {
+pub fn read(
+    written: &Written,
+    settings: DeTable,
+    described: &Directory,
+) -> (BTreeMap<&'static str, FileCollector>, Vec<String>) {
     let (mut collectors, mut faults) = (BTreeMap::new(), Vec::new());
-    // What is no TOML, or no table, is said where the file is read.
-    let file = DeTable::parse(&written.text).map(Spanned::into_inner).unwrap_or_default();
-    let collector = file.into_iter().find(|(key, _)| key.get_ref() == "collector");
+    // What is no table is said where the settings are read.
+    let collector = settings.into_iter().find(|(key, _)| key.get_ref() == "collector");
     let Some((_, DeValue::Table(tables))) = collector.map(|(key, v)| (key, v.into_inner())) else {
         return (collectors, faults);
     };
     for (name, table) in tables {
         let span = name.span().start..table.span().end.max(name.span().end);
         let DeValue::Table(table) = table.into_inner() else { continue };
-        let Some(entry) = registry::find(name.get_ref()) else {
-            faults.push(written.at_value(&name, unknown_collector(name.get_ref())));
+        let Some(entry) = described.registry.find(name.get_ref()) else {
+            if !described.broken.contains(&**name.get_ref()) {
+                let message = unknown_collector(&described.registry, name.get_ref());
+                faults.push(written.at_value(&name, message));
+            }
             continue;
         };
         let collector = read_one(written, entry, Spanned::new(span, table), &mut faults);
@@ -85,8 +92,8 @@ fn unknown_setting(entry: &Entry, key: &str) -> String {
 }
 
 /// What to say of a collector that does not exist.
-pub fn unknown_collector(name: &str) -> String {
-    let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
+pub fn unknown_collector(registry: &Registry, name: &str) -> String {
+    let names: Vec<&str> = registry.all().iter().map(|entry| entry.name).collect();
     let nearest = or_nearest(name, &names);
     format!("there is no collector `{name}`{nearest} There are: {}", names.join(" "))
 }

@@ -22,12 +22,13 @@ pub enum Sandbox {
 /// Read: the directory of the settings and that of each absolute path in them, those of the files
 /// that are `named` elsewhere, systemd's credentials, and `~/.ssh`. A file's directory and not the
 /// file alone, for a file that is renewed is another one. Written: the state directory, spools, and
-/// the directory of the file output.
+/// the directories of the file output and of the `sockets` that are made.
 pub fn files<'a>(
     written: &'a Written,
     named: impl Iterator<Item = &'a Path>,
     state_directory: &Path,
     outputs: &[Output],
+    sockets: impl Iterator<Item = PathBuf>,
 ) -> Files {
     let mut read = BTreeSet::new();
     let mut name = |path: &Path| _ = path.parent().map(|parent| read.insert(parent.into()));
@@ -39,6 +40,7 @@ pub fn files<'a>(
     read.extend(variable(CREDENTIALS_VARIABLE));
     read.extend(variable("HOME").map(|home| home.join(".ssh")));
     let mut write = vec![existing(state_directory)];
+    write.extend(sockets.filter_map(|path| path.parent().map(existing)));
     for output in outputs {
         write.extend(output.spool.iter().map(|spool| existing(&spool.directory)));
         if let OutputKind::File { path, .. } = &output.kind {

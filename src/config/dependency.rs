@@ -13,9 +13,10 @@ use crate::base::prefix::Prefix;
 use crate::base::sys;
 use crate::base::units::{Bytes, Interval, Timeout, or_seconds};
 use crate::dependency::inventory::{self, Format};
-use crate::dependency::source::{
-    Http, InventorySettings, Origin, ScrapeSettings, Settings, SocketSettings,
-};
+use crate::dependency::ledger;
+use crate::dependency::own_map::SocketSettings;
+use crate::dependency::sockets::reading::Ask;
+use crate::dependency::source::{Http, InventorySettings, Origin, ScrapeSettings, Settings};
 use crate::dependency::traffic;
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +50,13 @@ pub struct FileSockets {
     pub udp: Option<bool>,
     pub loopback: Option<bool>,
     pub ignore: Vec<Prefix>,
+    pub figures: Option<bool>,
+    pub traffic: Option<Spanned<bool>>,
+    pub namespaces: Option<bool>,
+    pub who: Option<bool>,
+    pub keep: Option<Interval>,
     pub rows_max: Option<usize>,
+    pub peers_max: Option<usize>,
     pub proc: Option<PathBuf>,
 }
 
@@ -88,6 +95,8 @@ const DARKSTAT_URL: &str = "http://127.0.0.1:11560/metrics";
 const EBPF_URL: &str = "http://localhost:9435/metrics";
 /// Of sockets, darkstat and ebpf_exporter; the inventory changes seldom.
 pub const INTERVAL_SECONDS: u64 = 7;
+/// What vanished is kept for a day, and for the time that it takes to look at it.
+const KEEP_SECONDS: u64 = 25 * 3600;
 const INVENTORY_INTERVAL_SECONDS: u64 = 180;
 
 impl FileDependency {
@@ -116,6 +125,13 @@ pub fn settings(
             })?),
         };
     let sockets = &file.sockets;
+    if let (Some(traffic), Some(_)) = (&sockets.traffic, &file.darkstat)
+        && *traffic.get_ref()
+    {
+        let why = "gives planet_traffic_bytes_total, which [dependency.darkstat] gives too: \
+                   remove one of the two";
+        return Err(written.at_value(traffic, why));
+    }
     let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
     let of_machine = sockets.machine.unwrap_or(!has_routers);
     Ok(Settings {
@@ -128,7 +144,17 @@ pub fn settings(
             udp: sockets.udp.unwrap_or(true),
             loopback: sockets.loopback.unwrap_or(false),
             ignore: sockets.ignore.clone(),
-            rows_max: sockets.rows_max.unwrap_or(20_000),
+            figures: sockets.figures.unwrap_or(true),
+            traffic: sockets.traffic.as_ref().is_some_and(|traffic| *traffic.get_ref()),
+            ask: Ask {
+                namespaces: sockets.namespaces.unwrap_or(true),
+                who: sockets.who.unwrap_or(false),
+            },
+            bounds: ledger::Bounds {
+                keep: or_seconds(sockets.keep, KEEP_SECONDS),
+                rows_max: sockets.rows_max.unwrap_or(20_000),
+                peers_max: sockets.peers_max.unwrap_or(10_000),
+            },
             proc: sockets.proc.clone().unwrap_or("/proc".into()),
         }),
         inventory: file.inventory.as_ref().map(|file| inventory(written, file)).transpose()?,

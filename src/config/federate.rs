@@ -30,6 +30,7 @@ pub struct FileFederate {
     pub every: Option<Spanned<Interval>>,
     pub cron: Option<Spanned<String>>,
     pub offset: Option<Time<1000>>,
+    pub gap_max: Option<Time<1000>>,
     pub window_max: Option<Interval>,
     pub catch_up_max: Option<Time<1000>>,
     pub jobs: Option<Spanned<Vec<String>>>,
@@ -68,6 +69,7 @@ const JOBS: &[(&str, Job)] = &[
     ("ebpf_traffic", Job::EbpfTraffic),
     ("upstream", Job::Upstream),
     ("downstream", Job::Downstream),
+    ("one_sided", Job::OneSided),
 ];
 
 /// Prometheus's rule for names of metrics, without the colon.
@@ -113,6 +115,7 @@ pub fn settings(
         },
         windows: Windows { schedule, longest_ms: ms(or_seconds(file.window_max, 300)) },
         offset_ms: ms(or_seconds(file.offset, 75)),
+        gap_max_ms: ms(or_seconds(file.gap_max, 3600)),
         catch_up_max_ms: ms(or_seconds(file.catch_up_max, 86_400)),
         jobs: jobs(written, file)?,
         exclusions: exclusions(written, &file.exclude)?,

@@ -8,10 +8,12 @@ use toml::Spanned;
 use super::place::Written;
 use super::values::named_file;
 use crate::base::units::{Bytes, Time, Timeout, or_seconds};
+use crate::collector::described;
 use crate::dependency::{source, traffic};
 use crate::federate::jobs;
 use crate::output::influxdb;
 use crate::poll::registry;
+use crate::poll::router::Router;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,6 +21,7 @@ pub struct FileInfluxdb {
     pub url: Option<Spanned<String>>,
     pub version: Option<Spanned<u8>>,
     pub database: Option<String>,
+    pub create_database: Option<bool>,
     pub retention_policy: Option<String>,
     pub username: Option<String>,
     pub password_file: Option<Spanned<PathBuf>>,
@@ -39,7 +42,8 @@ pub struct FileInfluxdb {
 }
 
 /// Tags of perijove's own metrics.
-pub const OWN_TAGS: &[&str] = &["collector", "job", "output", "source", "version"];
+pub const OWN_TAGS: &[&str] =
+    &["collector", "job", "kind", "list", "output", "severity", "source", "subject", "version"];
 
 pub fn settings(
     written: &Written,
@@ -48,9 +52,8 @@ pub fn settings(
     let file = spanned.get_ref();
     let fail = |message: &str| written.at_value(spanned, message);
     let version = file.version.as_ref().map_or(1, |version| *version.get_ref());
-    if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=2).contains(&version)) {
-        let message = "version is 1 or 2; InfluxDB 3 takes version = 2, with the database's name \
-                       as bucket, any org, and its token in token_file";
+    if let Some(spanned) = file.version.as_ref().filter(|_| !(1..=3).contains(&version)) {
+        let message = "version is 1 (with database), 2 (with org and bucket) or 3 (with database)";
         return Err(written.at_value(spanned, message));
     }
     check_keys(written, spanned, version)?;
@@ -60,11 +63,16 @@ pub fn settings(
             retention_policy: file.retention_policy.clone().unwrap_or_default(),
             username: file.username.clone(),
             password: written.secret_file(&file.password_file)?,
+            creates: file.create_database.unwrap_or(false),
         },
-        _ => influxdb::Target::V2 {
+        2 => influxdb::Target::V2 {
             token: written.secret_file(&file.token_file)?,
             org: file.org.clone().ok_or_else(|| fail("version 2 needs an org"))?,
             bucket: file.bucket.clone().ok_or_else(|| fail("version 2 needs a bucket"))?,
+        },
+        _ => influxdb::Target::V3 {
+            token: written.secret_file(&file.token_file)?,
+            database: file.database.clone().unwrap_or("perijove".into()),
         },
     };
     if file.username.is_some() != file.password_file.is_some() && version == 1 {
@@ -86,6 +94,20 @@ pub fn settings(
     })
 }
 
+/// Refuses a `host_tag` that a router has as a tag of its own.
+pub fn check_host_tag<'a>(
+    written: &Written,
+    spanned: &Spanned<FileInfluxdb>,
+    mut routers: impl Iterator<Item = &'a Router>,
+) -> Result<(), String> {
+    let host_tag = spanned.get_ref().host_tag.as_deref().unwrap_or_default();
+    let Some(router) = routers.find(|router| router.tags.has(host_tag)) else {
+        return Ok(());
+    };
+    let why = format!("`{host_tag}` has the name of a tag of {}", router.name);
+    written.refuse(spanned, &[("host_tag", true)], &why)
+}
+
 /// Refuses empty names, the other version's keys, and a `host_tag` that is another tag's name:
 /// it would take that tag's place, and all its series would be one.
 fn check_keys(
@@ -105,23 +127,31 @@ fn check_keys(
         ],
     )?;
     let of_1 = [
-        ("database", file.database.is_some()),
+        ("create_database", file.create_database.is_some()),
         ("retention_policy", file.retention_policy.is_some()),
         ("username", file.username.is_some()),
         ("password_file", file.password_file.is_some()),
     ];
-    let of_2 = [
-        ("org", file.org.is_some()),
-        ("bucket", file.bucket.is_some()),
-        ("token_file", file.token_file.is_some()),
-    ];
-    if version == 1 {
-        written.refuse(spanned, &of_2, "is for version = 2, and this is version 1")?;
-    } else {
-        written.refuse(spanned, &of_1, "is for version = 1, and this is version 2")?;
+    let of_2 = [("org", file.org.is_some()), ("bucket", file.bucket.is_some())];
+    let refuse = |keys: &[(&str, bool)], versions: &str| {
+        let why = format!("is for version = {versions}, and this is version {version}");
+        written.refuse(spanned, keys, &why)
+    };
+    if version != 1 {
+        refuse(&of_1, "1")?;
+    }
+    if version != 2 {
+        refuse(&of_2, "2")?;
+    }
+    match version {
+        1 => refuse(&[("token_file", file.token_file.is_some())], "2 or 3")?,
+        2 => refuse(&[("database", file.database.is_some())], "1 or 3")?,
+        _ => {}
     }
     let of_points = [source::MEASUREMENTS, traffic::MEASUREMENTS, jobs::MEASUREMENTS];
-    let all = registry::collectors().iter().map(|entry| entry.measurements).chain(of_points);
+    let built_in = registry::collectors().iter().map(|entry| entry.measurements);
+    let own = described::loaded().into_iter().map(|entry| entry.measurements);
+    let all = built_in.chain(own).chain(of_points);
     let mut tags = all.flatten().flat_map(|schema| schema.tags()).chain(OWN_TAGS);
     let taken = file.host_tag.as_deref().is_some_and(|name| tags.any(|tag| *tag == name));
     written.refuse(spanned, &[("host_tag", taken)], "has the name of a tag that points have")

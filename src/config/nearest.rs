@@ -1,4 +1,4 @@
-//! The name that was probably meant.
+//! Names in errors: the one that was probably meant, and which may be shown.
 
 /// How a message about an unknown name goes on: with the known one that was probably meant.
 pub fn or_nearest(name: &str, known: &[&str]) -> String {
@@ -28,4 +28,12 @@ fn distance(a: &str, b: &str) -> usize {
         rows.rotate_left(1);
     }
     rows[1][b.len()]
+}
+
+/// Whether a word could be a key. Another one is not shown: where the file is none of ours, or a
+/// value stands in the place of its key, it may be a secret.
+pub fn may_be_shown(key: &str) -> bool {
+    const KEY_BYTES_MAX: usize = 48;
+    let of_a_key = |c: char| !c.is_ascii_uppercase() && !c.is_control();
+    key.len() <= KEY_BYTES_MAX && key.chars().all(of_a_key)
 }

@@ -5,22 +5,36 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
+use super::macros::Lines;
+use super::nearest::may_be_shown;
+use crate::poll::configuration::Macros;
+
 /// What was written: a settings file and its text, for errors that name a line.
 pub struct Written {
     /// None: flags alone, which have no place in a file.
     pub path: Option<PathBuf>,
     pub text: String,
+    /// What the router's configuration adds; its places are behind those of the file.
+    pub macros: Lines,
     /// Warnings about settings that are accepted.
     pub warnings: RefCell<Vec<String>>,
 }
 
 impl Written {
     pub fn new(path: Option<PathBuf>, text: String) -> Written {
-        Written { path, text, warnings: RefCell::default() }
+        Written::with_macros(path, text, &Macros::new())
+    }
+
+    pub fn with_macros(path: Option<PathBuf>, text: String, macros: &Macros) -> Written {
+        let macros = Lines::new(text.len() + 1, macros);
+        Written { path, text, macros, warnings: RefCell::default() }
     }
 
     /// An error at that byte of the file: file, line, key and message.
     pub fn at(&self, offset: usize, message: &str) -> String {
+        if let Some(line) = self.macros.shown_at(offset) {
+            return format!("{line}: {message}");
+        }
         let Some(path) = &self.path else { return message.to_string() };
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count();
@@ -37,7 +51,7 @@ impl Written {
         let lines: Vec<&str> = self.text.lines().take(line + 1).map(str::trim).collect();
         let own = lines.get(line).copied().unwrap_or_default();
         if let Some(table) = header(own) {
-            return table.to_string();
+            return if may_be_shown(table) { table.into() } else { String::new() };
         }
         // A list may go on over several lines; all are the key's that is set in the first.
         let set = lines.iter().rposition(|line| assigned(line).is_some());
@@ -46,6 +60,7 @@ impl Written {
         // What is no setting may be a line of some other file, such as a key.
         let plain = || own.split_once('=').map_or("", |(key, _)| key).trim();
         let key = of_list.or(assigned(own)).unwrap_or_else(plain);
+        let key = if may_be_shown(key) { key } else { "" };
         let above = &lines[..list.unwrap_or(line).min(lines.len())];
         let table = above.iter().rev().find_map(|line| header(line));
         let path: Vec<&str> =
@@ -64,6 +79,11 @@ impl Written {
     /// An error at a key of a table: at the table, where the key has no line of its own.
     fn at_key<T>(&self, table: &Spanned<T>, key: &str, message: &str) -> String {
         let mut at = table.span().start;
+        let name = || self.key(self.text.get(..at).unwrap_or_default().matches('\n').count());
+        let name = self.macros.table_at(at).map_or_else(name, String::from);
+        if let Some(line) = self.macros.shown_of(&name, key) {
+            return format!("{line}: {message}");
+        }
         let lines = self.text.get(at..).filter(|_| !table.span().is_empty());
         for (number, line) in lines.unwrap_or_default().split_inclusive('\n').enumerate() {
             match line.trim() {

@@ -4,20 +4,19 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use super::nearest::or_nearest;
+use super::nearest::{may_be_shown, or_nearest};
 use super::place::Written;
 
 /// More faults than this are not listed: nobody would read them all.
 const FAULTS_MAX: usize = 50;
 
-/// What of a file was understood, and what was not. The tables that have a fault are left out, so
-/// that what follows from the fault is not called another one.
-pub fn read<T: Default + DeserializeOwned>(written: &Written) -> (T, Vec<String>) {
+/// What of the settings was understood, and what was not. The tables that have a fault are left
+/// out, so that what follows from the fault is not called another one.
+pub fn read<T: Default + DeserializeOwned>(
+    written: &Written,
+    mut faulty: Spanned<DeTable>,
+) -> (T, Vec<String>) {
     let say = |err: &toml::de::Error| misfit(written, err);
-    let mut faulty = match DeTable::parse(&written.text) {
-        Ok(table) => table,
-        Err(err) => return (T::default(), vec![say(&err)]),
-    };
     let mut sound = faulty.clone();
     let mut faults = Vec::new();
     loop {
@@ -98,6 +97,15 @@ fn is_at<T>(value: &Spanned<T>, at: usize) -> bool {
     value.span().start == at || value.span().contains(&at)
 }
 
+/// serde's words about a text in the place of something else, without the text: it may be a secret
+/// that stands behind the wrong key.
+fn without_text(message: &str) -> String {
+    match (message.split_once("string \""), message.rsplit_once("\", expected ")) {
+        (Some((before, _)), Some((_, after))) => format!("{before}string, expected {after}"),
+        _ => message.into(),
+    }
+}
+
 /// serde's words about an unknown key, with the key that was probably meant.
 fn with_nearest(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
@@ -107,10 +115,13 @@ fn with_nearest(message: &str) -> String {
             let kind =
                 message.split(" `").next().unwrap_or("unknown field").replace("field", "key");
             let known = known.join(", ");
+            if !may_be_shown(key) {
+                return format!("{kind}, which is not shown. Known here: {known}");
+            }
             format!("{kind} `{key}`{nearest} Known here: {known}")
         }
         _ => {
-            let message = message.trim_end().replace('\n', "; ");
+            let message = without_text(message).trim_end().replace('\n', "; ");
             message.replace("map, expected a sequence", "one table, expected many: [[router]]")
         }
     }

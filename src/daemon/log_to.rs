@@ -82,6 +82,15 @@ pub fn last_words(message: &str) {
     }
 }
 
+/// Logs this, and says it in syslog even if the log goes elsewhere: it is for who looks there.
+pub fn tell(level: log::Level, message: &str) {
+    log::log!(level, "{message}");
+    if !IS_SYSLOG.load(Ordering::Relaxed) {
+        sys::open_syslog();
+        sys::syslog(level, message);
+    }
+}
+
 pub fn set_level(level: Level) {
     log::set_max_level(match level {
         Level::Error => LevelFilter::Error,

@@ -1,17 +1,23 @@
 //! The running program: a thread for each router and each output, and one that waits for signals.
 
 pub mod log_to;
+pub mod parent;
+mod last_macros;
+pub mod configuration;
 pub mod own_metrics;
 pub mod events;
 pub mod make_output;
+pub mod changes;
 pub mod unit;
-pub mod supervisor;
+pub mod visitors;
+mod supervisor;
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use self::configuration::Configured;
 pub use self::events::Hangups;
 use self::events::{Event, spawn, watch_signals};
 pub use self::make_output::make_output;
@@ -28,27 +34,34 @@ use crate::federate::status::FederateStatus;
 use crate::netconf::local;
 use crate::output::{self, Patience};
 use crate::point::Batch;
+use crate::poll::configuration::Macros;
 
-/// Polls until a signal says to stop. `reload` reads the settings again.
+/// Polls until a signal says to stop. `reload` reads the settings again, with what the router's
+/// configuration adds.
 pub fn run(
     config: Config,
+    configured: Configured,
     hangups: Hangups,
-    reload: &dyn Fn() -> Result<Config, String>,
+    reload: Reload,
 ) -> Result<(), String> {
+    parent::say_restart();
     set_nice(config.nice);
+    limit_memory(config.memory_limit);
     let _lock = lock_state(&config)?;
     confine(config.sandbox.clone())?;
     let (events, wait) = mpsc::channel();
     watch_signals(hangups, events.clone())?;
     let supervisor = Supervisor::new(events.clone());
+    supervisor.allow(&config.on_demand);
     supervisor.go_over(supervisor.plan(&config)?, config.drain_timeout)?;
-    let mut daemon = Daemon { config, supervisor, events };
-    daemon.serve(&wait, reload);
+    let mut daemon = Daemon { config, configured, supervisor, events };
+    let ended = daemon.serve(&wait, reload);
     log::info!("stopping");
+    parent::promise(daemon.sign_of_life());
     daemon.supervisor.stop(daemon.config.drain_timeout);
     // Of routers that still answer.
     local::end_all();
-    Ok(())
+    ended
 }
 
 /// Writes the windows of federation that are due, and ends.
@@ -74,7 +87,7 @@ pub fn federate_once(config: Config, hangups: Hangups) -> Result<(), String> {
     let result = loop {
         match wait.recv() {
             Ok(Event::Ended(result)) => break result,
-            Ok(Event::Reload) => {}
+            Ok(Event::Reload | Event::Listed | Event::Configured(_)) => {}
             Ok(Event::Terminate | Event::Gone) | Err(_) => stop.set(),
         }
     };
@@ -168,30 +181,65 @@ fn set_nice(nice: i32) {
     }
 }
 
+fn limit_memory(bytes: Option<usize>) {
+    if let Err(err) = sys::limit_memory(bytes) {
+        log::warn!("cannot set memory_limit: {err}");
+    }
+}
+
 /// How long the load into BigQuery rests after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
 
+const OLD_STAY: &str = "the old settings stay in use";
+
+/// Reads the settings again, with these of the router's configuration.
+pub type Reload<'a> = &'a dyn Fn(&Macros) -> Result<Config, String>;
+
 struct Daemon {
     config: Config,
+    configured: Configured,
     supervisor: Supervisor,
     events: Sender<Event>,
 }
 
 impl Daemon {
-    /// Waits for events, and reports perijove's own metrics in between.
-    fn serve(&mut self, wait: &Receiver<Event>, reload: &dyn Fn() -> Result<Config, String>) {
+    /// Waits for events, and reports perijove's own metrics in between, until it is to end: an
+    /// error says why, if that is no stop.
+    fn serve(&mut self, wait: &Receiver<Event>, reload: Reload) -> Result<(), String> {
+        self.say_configured();
         let mut report_at = Instant::now() + self.config.self_interval;
         let mut scratch = Vec::new();
         loop {
+            parent::promise(self.sign_of_life());
             match wait.recv_timeout(report_at.saturating_duration_since(Instant::now())) {
-                Ok(Event::Terminate | Event::Gone | Event::Ended(_))
-                | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Terminate | Event::Gone) | Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(());
+                }
+                Ok(Event::Ended(result)) => return result,
                 Ok(Event::Reload) => {
-                    let changed =
-                        panics::caught(|| reload().and_then(|config| self.change(config)));
-                    match changed.flatten() {
-                        Ok(()) => log::info!("the settings were read again"),
-                        Err(why) => log::error!("the old settings stay in use: {why}"),
+                    match self.reload(reload) {
+                        Ok(()) => {
+                            log::info!("the settings were read again");
+                            self.configured.are_right();
+                        }
+                        Err(why) => log::error!("{OLD_STAY}: {why}"),
+                    }
+                    self.say_configured();
+                }
+                Ok(Event::Configured(heard)) => {
+                    if self.configured.hears(heard).is_some() {
+                        match self.reload(reload) {
+                            Ok(()) => self.configured.taken(),
+                            Err(why) => self.configured.refused(&why, OLD_STAY),
+                        }
+                    }
+                    self.say_configured();
+                }
+                Ok(Event::Listed) => {
+                    let patience = self.config.drain_timeout;
+                    let followed = || self.supervisor.follow_lists(&self.config, patience);
+                    if let Err(why) = panics::caught(followed).flatten() {
+                        log::error!("the lists' routers cannot be followed: {why}");
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -203,6 +251,30 @@ impl Daemon {
         }
     }
 
+    /// Within this time the loop comes around, whatever it does: a change of the settings may stop
+    /// outputs, and start them again if that fails.
+    fn sign_of_life(&self) -> Duration {
+        let reports = (self.config.self_interval * 10).max(Duration::from_secs(10));
+        reports + self.config.drain_timeout * 4
+    }
+
+    /// Changes over to what the settings file and the router's configuration say now.
+    fn reload(&mut self, reload: Reload) -> Result<(), String> {
+        let changed = panics::caught(|| {
+            reload(&self.configured.macros).and_then(|config| self.change(config))
+        });
+        changed.flatten()?;
+        for warning in &self.config.warnings {
+            log::warn!("{warning}");
+        }
+        Ok(())
+    }
+
+    fn say_configured(&mut self) {
+        self.configured.say();
+        self.supervisor.note_configuration(self.configured.status());
+    }
+
     /// Changes over to other settings, or keeps the old ones.
     fn change(&mut self, config: Config) -> Result<(), String> {
         let (supervisor, drain_timeout) = (&self.supervisor, self.config.drain_timeout);
@@ -212,19 +284,28 @@ impl Daemon {
         };
         go_over(&config).inspect_err(|_| {
             if let Err(why) = go_over(&self.config) {
-                log::error!("cannot go back to the old settings either, perijove exits: {why}");
-                let _ = self.events.send(Event::Terminate);
+                let why = format!("cannot go back to the old settings either: {why}");
+                let _ = self.events.send(Event::Ended(Err(why)));
             }
         })?;
+        supervisor.allow(&config.on_demand);
         let before = std::mem::replace(&mut self.config, config);
-        if (&self.config.state_directory, self.config.destination)
-            != (&before.state_directory, before.destination)
-        {
-            log::warn!("a change of state_directory or of the [log] destination needs a restart");
+        let fixed = |config: &Config| {
+            let (directory, proxy) = (config.state_directory.clone(), config.proxy.clone());
+            (directory, config.destination, config.supervise, proxy)
+        };
+        if fixed(&self.config) != fixed(&before) {
+            log::warn!(
+                "a change of state_directory, supervise, proxy or the [log] destination needs a \
+                 restart"
+            );
         }
         log_to::set_level(self.config.level);
         if self.config.nice != before.nice {
             set_nice(self.config.nice);
+        }
+        if self.config.memory_limit != before.memory_limit {
+            limit_memory(self.config.memory_limit);
         }
         Ok(())
     }

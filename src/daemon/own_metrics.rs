@@ -2,13 +2,18 @@
 
 use std::sync::atomic::Ordering;
 
+use super::configuration::CONFIGURATION;
+use super::parent;
 use crate::base::{panics, sys};
-use crate::dependency::source;
+use crate::dependency::status::{State as SourceState, Status as SourceStatus};
+use crate::event::watch;
 use crate::federate::status::FEDERATE;
+use crate::fleet;
 use crate::output::latest::Latest;
 use crate::output::{Output, kafka};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, text};
 use crate::poll::status;
+use crate::syslog;
 
 struct OutputStatus {
     sent: u64,
@@ -95,7 +100,7 @@ static PROMETHEUS: Measurement<Latest> = Measurement::new(|| Definition {
     ],
 });
 
-static DEPENDENCY: Measurement<source::State> = Measurement::new(|| Definition {
+static DEPENDENCY: Measurement<SourceState> = Measurement::new(|| Definition {
     name: "perijove_dependency",
     help: "A source of the machine's dependency map.",
     tags: &["source"],
@@ -123,6 +128,12 @@ static DEPENDENCY: Measurement<source::State> = Measurement::new(|| Definition {
         gauge("dropped_rows", "", "Rows of it beyond a limit.", |s| {
             s.last_success.map(|_| s.found.dropped)
         }),
+        gauge("nameless_sockets", "", "Sockets whose process could not be found.", |s| {
+            s.last_success.and(s.found.nameless)
+        }),
+        counter("lost_ends_total", "", "Connections that ended and were lost.", |s| {
+            s.found.lost_ends.map(|_| s.lost_ends)
+        }),
         text("error", "Why the last run failed.", |s| s.failure.as_deref()),
     ],
 });
@@ -146,6 +157,13 @@ static PANICS: Measurement<u64> = Measurement::new(|| Definition {
     fields: vec![counter("total", "", "Panics since the start.", |count| Some(*count))],
 });
 
+static RESTARTS: Measurement<u64> = Measurement::new(|| Definition {
+    name: "perijove_restarts",
+    help: "Ends that were no stop, after which the parent has started perijove again (supervise).",
+    tags: &[],
+    fields: vec![counter("total", "", "Restarts since the parent started.", |count| Some(*count))],
+});
+
 /// All of them, for the reference.
 pub const MEASUREMENTS: &[&dyn Schema] = &[
     status::MEASUREMENTS[0],
@@ -155,8 +173,15 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[
     &KAFKA,
     &PROMETHEUS,
     &FEDERATE,
+    fleet::status::MEASUREMENTS[0],
+    &CONFIGURATION,
+    watch::MEASUREMENTS[0],
+    watch::MEASUREMENTS[1],
+    watch::MEASUREMENTS[2],
+    syslog::status::MEASUREMENTS[0],
     &PROCESS,
     &PANICS,
+    &RESTARTS,
 ];
 
 /// Points about an output.
@@ -179,7 +204,7 @@ pub fn output_points(output: &Output, points: &mut Points) {
 }
 
 /// The point about a source of the dependency map.
-pub fn source_points(status: &source::Status, points: &mut Points) {
+pub fn source_points(status: &SourceStatus, points: &mut Points) {
     points.push(&DEPENDENCY, &[status.source], &status.state());
 }
 
@@ -197,4 +222,7 @@ pub fn prometheus_points(latest: &Latest, points: &mut Points) {
 pub fn process_points(points: &mut Points) {
     points.push(&PROCESS, &[env!("CARGO_PKG_VERSION")], &sys::usage());
     points.push(&PANICS, &[], &panics::count());
+    if let Some(restarts) = parent::restarts() {
+        points.push(&RESTARTS, &[], &restarts);
+    }
 }

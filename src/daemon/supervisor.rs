@@ -1,28 +1,39 @@
 //! Runs the units that the settings want, and changes over to those that other settings want.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::changes::Changes;
+use super::configuration;
 use super::events::Event;
 use super::own_metrics;
 use super::unit::{self, Key, Part, Plan, Surroundings, Unit};
+use super::visitors::Visitors;
 use crate::base::clock::now_ns;
 use crate::base::inventory::{Inventory, Shared};
 use crate::base::sync::lock;
 use crate::base::sys;
+use crate::collector::described;
 use crate::config::Config;
 use crate::dependency;
+use crate::fleet::list::List;
+use crate::fleet::status::ListStatus;
 use crate::output::{self, Output, Outputs, Patience, remote_write};
 use crate::point::{Batch, Points};
+use crate::poll::on_demand::Template;
 use crate::poll::{Ask, registry, schedule};
-use crate::serve::{Program, Wanted};
+use crate::serve::{Program, Refusal, Wanted};
+use crate::syslog::sources::Routers;
 
 /// The units that run, in the order of the settings.
-#[derive(Default)]
 struct Units {
     list: Mutex<Vec<Unit>>,
+    /// Routers that scrapes have named and the settings do not.
+    visitors: Visitors,
+    /// What is known of settings in a router's configuration, where one is looked at.
+    configuration: Mutex<Option<configuration::Status>>,
     /// Whether everything that is wanted has been started.
     is_complete: AtomicBool,
 }
@@ -32,18 +43,28 @@ pub struct Supervisor {
     outputs: Outputs,
     /// What the inventory says of addresses.
     inventory: Shared,
+    /// The routers that may send lines of syslog.
+    senders: Routers,
     events: Sender<Event>,
 }
 
 impl Supervisor {
     pub fn new(events: Sender<Event>) -> Supervisor {
-        let (units, outputs, inventory) = Default::default();
-        Supervisor { units, outputs, inventory, events }
+        let (outputs, inventory, senders) = Default::default();
+        let visitors = Visitors::new(&outputs, &inventory);
+        let (list, configuration) = Default::default();
+        let units = Units { list, visitors, configuration, is_complete: false.into() };
+        Supervisor { units: Arc::new(units), outputs, inventory, senders, events }
     }
 
     /// The units that the settings want. Fails if one of them certainly could not start.
     pub fn plan(&self, config: &Config) -> Result<Vec<Plan>, String> {
-        let mut plans = unit::plans(config, &self.inventory)?;
+        let lists = self.units.lists();
+        let known = |list: &List| {
+            let before = lists.iter().find(|status| status.name == list.name);
+            before.map(|status| status.known()).unwrap_or_default()
+        };
+        let mut plans = unit::plans(config, &self.inventory, &known)?;
         let units = lock(&self.units.list);
         // At the start, the listener itself reports it.
         for plan in plans.iter_mut().filter(|_| !units.is_empty()) {
@@ -56,20 +77,30 @@ impl Supervisor {
         self.outputs.hold().to_vec()
     }
 
+    /// What scrapes may name besides the routers of the settings.
+    pub fn allow(&self, templates: &[Template]) {
+        self.units.visitors.allow(templates);
+    }
+
+    /// What is to be said of settings in a router's configuration.
+    pub fn note_configuration(&self, status: Option<&configuration::Status>) {
+        *lock(&self.units.configuration) = status.cloned();
+    }
+
     /// Changes over to these units. Units with the same key keep running, except that an output may
     /// get another sink; the others are stopped, within `drain_timeout`, and new ones are started.
     /// After a failure, some of the wanted units do not run.
     pub fn go_over(&self, plans: Vec<Plan>, drain_timeout: Duration) -> Result<(), String> {
         let order: Vec<Key> = plans.iter().map(|plan| plan.key.clone()).collect();
         self.units.is_complete.store(false, Ordering::Relaxed);
-        let (stop, start, gone_on) = self.compare(plans);
+        let (stop, start, gone_on) = self.compare(plans, |_| true);
         if let Err(why) = gone_on {
             unit::stop(stop, Instant::now() + drain_timeout);
             return Err(why);
         }
         let (old_outputs, old): (Vec<_>, Vec<_>) = stop.into_iter().partition(Unit::is_output);
         let (outputs, others): (Vec<_>, Vec<_>) = start.into_iter().partition(Plan::is_output);
-        unit::stop(old, Instant::now() + drain_timeout);
+        stop_others(old, Instant::now() + drain_timeout);
         if !old_outputs.is_empty() || !outputs.is_empty() {
             self.outputs.change(Instant::now() + drain_timeout, || {
                 unit::stop(old_outputs, Instant::now() + drain_timeout);
@@ -84,12 +115,36 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Removes the units that are not wanted, and gives the others their new plans. Returns the
-    /// removed units, the plans without a unit, and whether all others could take their plans.
-    fn compare(&self, plans: Vec<Plan>) -> (Vec<Unit>, Vec<Plan>, Result<(), String>) {
+    /// Changes over to the routers that the lists have now; everything else keeps running.
+    pub fn follow_lists(&self, config: &Config, drain_timeout: Duration) -> Result<(), String> {
+        let lists = self.units.lists();
+        if lists.len() != config.lists.len() {
+            // The settings are being changed, and the lists with them.
+            return Ok(());
+        }
+        let plans = unit::routers(config, &lists);
+        let (stop, start, gone_on) =
+            self.compare(plans, |unit| matches!(unit.key, Key::Router { .. }));
+        if !stop.is_empty() || !start.is_empty() {
+            let (gone, new) = (stop.len(), start.len());
+            log::info!("the lists of routers have changed: {new} units start, {gone} stop");
+        }
+        unit::stop(stop, Instant::now() + drain_timeout);
+        self.start(start, drain_timeout).and(gone_on)
+    }
+
+    /// Of the units that it is about, removes those that are not wanted, and gives the others their
+    /// new plans. Returns the removed units, the plans without a unit, and whether all others could
+    /// take their plans.
+    fn compare(
+        &self,
+        plans: Vec<Plan>,
+        is_about: fn(&Unit) -> bool,
+    ) -> (Vec<Unit>, Vec<Plan>, Result<(), String>) {
         let program: Arc<dyn Program> = self.units.clone();
         let mut units = lock(&self.units.list);
-        let is_wanted = |unit: &Unit| plans.iter().any(|plan| plan.key == unit.key);
+        let is_wanted =
+            |unit: &Unit| !is_about(unit) || plans.iter().any(|plan| plan.key == unit.key);
         let (keep, stop): (Vec<_>, Vec<_>) = units.drain(..).partition(is_wanted);
         *units = keep;
         let (mut start, mut gone_on) = (Vec::new(), Ok(()));
@@ -104,10 +159,12 @@ impl Supervisor {
 
     fn start(&self, plans: Vec<Plan>, drain_timeout: Duration) -> Result<(), String> {
         let collectors = plans.iter().map(Plan::collectors).sum();
-        let around = Surroundings {
+        let mut around = Surroundings {
             outputs: &self.outputs,
             inventory: &self.inventory,
             program: self.units.clone(),
+            changes: self.units.changes(),
+            senders: &self.senders,
             events: &self.events,
             patience: drain_timeout / 2,
             first_within: schedule::first_within(collectors),
@@ -119,15 +176,28 @@ impl Supervisor {
                 // The inventory is no longer in the settings: forget what it said.
                 self.inventory.set(Inventory::default());
             }
+            if matches!(plan.key, Key::Syslog(..)) {
+                self.tell_senders();
+            }
             let unit = plan.start(&around)?;
+            if let Part::Events(changes) = &unit.part {
+                around.changes = Some(changes.clone());
+            }
             lock(&self.units.list).push(unit);
         }
+        self.tell_senders();
         Ok(())
+    }
+
+    /// Says which routers may send lines of syslog.
+    fn tell_senders(&self) {
+        self.senders.set(lock(&self.units.list).iter().filter_map(Unit::sender).collect());
     }
 
     /// Sends perijove's own metrics through every output, and those that a scrape adds through
     /// remote write. Outputs that are scraped get them at the scrape.
     pub fn report(&self, scratch: &mut Vec<u8>) {
+        self.units.visitors.forget(Instant::now());
         let mut outputs = self.outputs();
         outputs.retain(|output| output.latest.is_none());
         let is_prometheus = |output: &Arc<Output>| output.name == remote_write::OUTPUT;
@@ -149,15 +219,39 @@ impl Supervisor {
     /// have what is left to send what they hold.
     pub fn stop(self, drain_timeout: Duration) {
         let start = Instant::now();
+        self.units.visitors.allow(&[]);
         self.units.is_complete.store(false, Ordering::Relaxed);
         let units = std::mem::take(&mut *lock(&self.units.list));
         let (outputs, others): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::is_output);
-        unit::stop(others, start + drain_timeout / 2);
+        let changes = find_changes(&others);
+        stop_others(others, start + drain_timeout / 2);
         unit::stop(outputs, start + drain_timeout);
+        if let Some(changes) = changes {
+            changes.settle();
+        }
     }
 }
 
+/// Stops units that are no outputs: the events after those that find them.
+fn stop_others(units: Vec<Unit>, deadline: Instant) {
+    let (events, others): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::is_events);
+    unit::stop(others, deadline);
+    unit::stop(events, deadline);
+}
+
+fn find_changes(units: &[Unit]) -> Option<Arc<Changes>> {
+    units.iter().find_map(|unit| match &unit.part {
+        Part::Events(changes) => Some(changes.clone()),
+        _ => None,
+    })
+}
+
 impl Units {
+    /// Who takes the routers' events.
+    fn changes(&self) -> Option<Arc<Changes>> {
+        find_changes(&lock(&self.list))
+    }
+
     fn outputs(&self) -> Vec<Arc<Output>> {
         let units = lock(&self.list);
         let outputs = units.iter().filter_map(|unit| match &unit.part {
@@ -167,32 +261,48 @@ impl Units {
         outputs.collect()
     }
 
+    fn lists(&self) -> Vec<Arc<ListStatus>> {
+        let units = lock(&self.list);
+        let lists = units.iter().filter_map(|unit| match &unit.part {
+            Part::List(status) => Some(status.clone()),
+            _ => None,
+        });
+        lists.collect()
+    }
+
     /// perijove's own points: those about each router that is wanted, and then those about itself.
     fn points(&self, wanted: &Wanted, for_prometheus: bool) -> Vec<(String, u64, Points)> {
         let time_ns = now_ns();
         let (mut found, mut itself, mut machine) = (Vec::new(), Points::default(), None);
         let mut routers = Vec::new();
-        for unit in lock(&self.list).iter() {
+        let list = lock(&self.list);
+        let changes = find_changes(&list);
+        for unit in list.iter() {
             match &unit.part {
                 Part::Router(status, _) => {
                     routers.push(status.name().to_string());
                     if !wanted.has_target(status.name()) {
                         continue;
                     }
-                    let mut points = Points::default();
+                    let mut points = status.start();
                     if for_prometheus {
                         status.exporter_points(wanted, &mut points);
                     }
                     if wanted.collectors.is_empty() {
                         status.points(&mut points);
+                        let watch = changes.as_ref().and_then(|c| c.find(status.name()));
+                        watch.iter().for_each(|w| w.points(for_prometheus, &mut points));
                     }
                     found.push((status.name().to_string(), time_ns, points));
                 }
+                Part::Events(_) => {}
+                Part::Syslog(status, _) => status.points(&mut itself),
                 Part::Source(status) => {
                     machine = unit.key.machine().map(str::to_string);
                     own_metrics::source_points(status, &mut itself);
                 }
                 Part::Federation(status) => status.points(&mut itself),
+                Part::List(status) => status.points(&mut itself),
                 Part::Output { output, kafka, .. } => {
                     own_metrics::output_points(output, &mut itself);
                     if let Some(statistics) = kafka {
@@ -204,7 +314,11 @@ impl Units {
                 }
             }
         }
+        drop(list);
         if wanted.is_all() {
+            if let Some(status) = &*lock(&self.configuration) {
+                configuration::points(status, &mut itself);
+            }
             own_metrics::process_points(&mut itself);
             let node = match (&routers[..], machine) {
                 ([only], _) => only.clone(),
@@ -228,12 +342,36 @@ impl Program for Units {
         routers.chain(machine).map(str::to_string).collect()
     }
 
+    fn admit(&self, target: &str) -> Result<String, Refusal> {
+        self.visitors.admit(target, Instant::now())
+    }
+
+    fn is_admitted(&self, node: &str) -> bool {
+        self.visitors.has(node)
+    }
+
     fn own(&self, wanted: &Wanted) -> Vec<(String, u64, Points)> {
-        self.points(wanted, true)
+        let mut found = self.points(wanted, true);
+        let admitted = wanted.target.as_ref().filter(|_| wanted.is_admitted);
+        if let Some(status) = admitted.and_then(|name| self.visitors.status(name)) {
+            let mut points = status.start();
+            status.exporter_points(wanted, &mut points);
+            if wanted.collectors.is_empty() {
+                status.points(&mut points);
+            }
+            found.push((status.name().to_string(), now_ns(), points));
+        }
+        found
     }
 
     fn knows(&self, collector: &str) -> bool {
-        registry::find(collector).is_some() || dependency::SOURCES.contains(&collector)
+        registry::find(collector).is_some()
+            || described::loaded().iter().any(|entry| entry.name == collector)
+            || dependency::SOURCES.contains(&collector)
+    }
+
+    fn events(&self, after: u64) -> (Vec<(String, crate::event::record::Event)>, u64) {
+        self.changes().map(|changes| changes.journal.after(after)).unwrap_or_default()
     }
 
     fn is_ready(&self) -> bool {
@@ -241,7 +379,8 @@ impl Program for Units {
             Part::Router(status, _) => status.is_polled(),
             Part::Source(status) => status.state().runs > 0,
             Part::Federation(status) => status.is_tried(),
-            Part::Output { .. } => true,
+            Part::List(status) => status.is_tried(),
+            Part::Output { .. } | Part::Events(_) | Part::Syslog(..) => true,
         };
         self.is_complete.load(Ordering::Relaxed) && lock(&self.list).iter().all(is_tried)
     }
@@ -258,8 +397,18 @@ impl Program for Units {
                 let _ = asks.send(Ask { wanted, made, age_min, until, done });
             }
         }
+        let admitted = wanted.target.as_ref().filter(|_| wanted.is_admitted);
+        if let Some(name) = admitted {
+            let wanted = wanted.clone();
+            self.visitors.ask(name, Ask { wanted, made, age_min, until, done: done.clone() });
+        }
         drop(done);
-        let _ = all_done.recv_timeout(until.saturating_duration_since(made));
+        let waited = all_done.recv_timeout(until.saturating_duration_since(made));
+        if let (Some(name), Err(RecvTimeoutError::Timeout)) = (admitted, waited)
+            && let Some(status) = self.visitors.status(name)
+        {
+            status.unanswered();
+        }
     }
 }
 
@@ -289,12 +438,18 @@ mod tests {
          [[router]]\nname = 'r1'\ncommand = ['false']\n",
         "[output.prometheus]\nlisten = '127.0.0.1:0'\nmode = 'scrape'\n\
          [[router]]\nname = 'r1'\ncommand = ['false']\n",
+        "[output.stdout]\n[[routers]]\nfile = 'DIRECTORY/none.json'\n\
+         [router_defaults]\nusername = 'a'\n",
+        "[output.stdout]\n[[routers]]\nfile = 'DIRECTORY/none.json'\nrefresh_interval = '2m'\n\
+         [router_defaults]\nusername = 'a'\n",
         "[output.influxdb]\nurl = 'http://127.0.0.1:1'\n\
          [dependency]\n[dependency.sockets]\nproc = 'DIRECTORY'\n",
         "[output.influxdb]\nurl = 'http://127.0.0.1:1'\n\
          [dependency]\nname = 'm'\n[dependency.sockets]\nproc = 'DIRECTORY'\n",
         "[output.influxdb]\nurl = 'http://127.0.0.1:3'\n[federate]\nurl = 'http://127.0.0.1:1'\n",
         "[output.influxdb]\nurl = 'http://127.0.0.1:3'\n[federate]\nurl = 'http://127.0.0.1:2'\n",
+        "[output.stdout]\n[[router]]\nname = 'r1'\ncommand = ['false']\n\
+         [events.syslog]\nlisten = ['udp://127.0.0.1:0', 'unix://DIRECTORY/log']\n",
     ];
     const DRAIN: Duration = Duration::from_millis(20);
 

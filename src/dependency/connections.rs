@@ -3,7 +3,7 @@
 //! Junos has no RPC for them: the command's text is netstat's. Which process has a socket is not
 //! in it; the list of processes and a table of who serves which port have to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use crate::base::prefix::Prefix;
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::dependency::map::{self, EPHEMERAL, Own, Rules};
-use crate::dependency::{Socket, State, netstat};
+use crate::dependency::{self, Socket, State, netstat};
 use crate::point::{Points, Schema};
 use crate::xml::items::Scope;
 
@@ -126,7 +126,11 @@ impl Connections {
     }
 
     /// Who has the socket, by its port here, or by the one there if it made the connection.
-    fn daemon(&self, socket: &Socket, running: Option<&BTreeSet<String>>) -> Option<Arc<str>> {
+    fn daemon(
+        &self,
+        socket: &Socket,
+        running: Option<&BTreeSet<String>>,
+    ) -> Option<Arc<dependency::Process>> {
         let runs = |name: &str| running.is_none_or(|running| running.contains(name));
         let of = |port: u16| {
             if let Some(name) = self.daemons.0.get(&port) {
@@ -136,7 +140,7 @@ impl Connections {
             names.iter().copied().find(|name| runs(name))
         };
         let remote = (socket.state != State::Listening).then_some(socket.remote.port);
-        of(socket.local.port).or_else(|| of(remote?)).map(Arc::from)
+        of(socket.local.port).or_else(|| of(remote?)).map(dependency::Process::named)
     }
 }
 
@@ -209,6 +213,7 @@ impl Item<Connections> for Text {
             loopback: false,
             ignore: &connections.internal,
             ephemeral: EPHEMERAL,
+            unsettled: &HashSet::new(),
             rows_max: ROWS_MAX,
         };
         let found = map::map(&table.sockets, &rules);

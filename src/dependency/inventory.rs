@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
+use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -54,10 +55,16 @@ const ENTRY_BYTES_MAX: usize = 4 << 10;
 /// memory for one has a limit.
 const ELEMENT_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a whole document. Fails if it is malformed, is not complete, is too large, or has entries
-/// of which none fits.
+/// Reads a whole document, compressed with gzip or not: some servers compress unasked. Fails if it
+/// is malformed, is not complete, is too large, or has entries of which none fits.
 pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventory, String> {
     let place = Place { bytes: Cell::new(0), element_bytes: Cell::new(0), line: Cell::new(1) };
+    let mut input = BufReader::with_capacity(64 << 10, input);
+    let start = input.fill_buf().map_err(|err| format!("reading it failed: {err}"))?;
+    let input: Box<dyn Read + '_> = match start.starts_with(GZIP) {
+        true => Box::new(MultiGzDecoder::new(input)),
+        false => Box::new(input),
+    };
     let mut input = BufReader::with_capacity(64 << 10, input);
     let start = input.fill_buf().map_err(|err| format!("reading it failed: {err}"))?;
     if start.starts_with(BYTE_ORDER_MARK) {
@@ -72,6 +79,8 @@ pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventor
     reading.finish()
 }
 
+/// RFC 1952 section 2.3.1; no JSON begins so.
+const GZIP: &[u8] = b"\x1f\x8b";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How far a document has been read: bytes in all and of this element, and the line.
@@ -225,6 +234,9 @@ fn without_place(err: &serde_json::Error) -> String {
 mod tests {
     use super::*;
     use crate::base::inventory::Host;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
 
     fn read(format: Format, text: &str) -> Result<Inventory, String> {
         super::read(text.as_bytes(), format, Bounds::default())
@@ -351,6 +363,27 @@ mod tests {
         assert_eq!(of(&inventory, "10.0.1.3"), ("", ""));
         assert_eq!(of(&inventory, "10.0.1.5"), ("c", ""));
         assert_eq!(of(&inventory, "10.0.1.6"), ("d", ""));
+    }
+
+    #[test]
+    fn a_compressed_document_is_read_within_the_same_limits() {
+        let compressed = |text: &str| {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+            gzip.write_all(text.as_bytes()).unwrap();
+            gzip.finish().unwrap()
+        };
+        let text = r#"[{"ip_address":"10.0.0.1","domain":"x"}]"#;
+        for text in [text.to_string(), format!("\u{feff}{text}")] {
+            let read =
+                super::read(&compressed(&text)[..], Format::ArrayJson, Bounds::default()).unwrap();
+            assert_eq!(of(&read, "10.0.0.1"), ("x", ""));
+        }
+        let bounds = Bounds { bytes_max: 100, entries_max: 1 };
+        let err = super::read(&compressed(&" ".repeat(1 << 20))[..], Format::ArrayJson, bounds);
+        assert_eq!(err.unwrap_err(), "it is longer than 100 bytes (bytes_max)");
+        let cut = &compressed(text)[..30];
+        let err = super::read(cut, Format::ArrayJson, Bounds::default()).unwrap_err();
+        assert!(!err.contains("JSON array"), "{err}");
     }
 
     #[test]

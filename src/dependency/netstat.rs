@@ -71,7 +71,7 @@ fn row(line: &str) -> Row {
     if local.port == 0 {
         return Row::Other;
     }
-    Row::Socket(Socket { protocol, state, local, remote, process: None })
+    Row::Socket(Socket { protocol, state, local, remote, process: None, tcp: None })
 }
 
 /// Which addresses a socket has.

@@ -8,25 +8,27 @@ use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::Agent;
 use ureq::http::header::{ETAG, HeaderMap, LAST_MODIFIED};
 
 use crate::base::clock::now_ns;
-use crate::base::http_client;
+use crate::base::http_client::{self, Redirects};
 use crate::base::inventory::{Inventory, Shared};
 use crate::base::panics;
-use crate::base::prefix::Prefix;
 use crate::base::secret::Secret;
-use crate::base::sync::{Stop, lock};
+use crate::base::sync::Stop;
 use crate::base::sys;
 use crate::collector::reader::BATCH_BYTES;
 use crate::dependency::inventory::{self, Format};
-use crate::dependency::map::{self, Rules};
-use crate::dependency::sockets::{self, Sockets};
-use crate::dependency::traffic::{Bounds, Dialect, Traffic};
+use crate::dependency::map::Own;
+use crate::dependency::own_map::{OwnMap, SocketSettings};
+use crate::dependency::sockets;
+use crate::dependency::sockets::reading::Addresses;
+use crate::dependency::status::{Found, Status};
+use crate::dependency::traffic::{Bounds, Dialect, Grown, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
 use crate::output::{self, Outputs, Patience};
 use crate::point::{Batch, Definition, Measurement, Points, Schema, gauge};
@@ -45,16 +47,6 @@ pub struct Settings {
     pub inventory: Option<InventorySettings>,
     pub darkstat: Option<ScrapeSettings>,
     pub ebpf: Option<ScrapeSettings>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct SocketSettings {
-    pub interval: Duration,
-    pub udp: bool,
-    pub loopback: bool,
-    pub ignore: Vec<Prefix>,
-    pub rows_max: usize,
-    pub proc: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +76,7 @@ pub enum Origin {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
     pub url: String,
-    /// For the whole answer.
+    /// For the whole answer, and for that of each redirect.
     pub timeout: Duration,
     /// The `Authorization` header, if there is one.
     pub authorization: Option<Secret>,
@@ -100,100 +92,12 @@ static HOSTNAME: Measurement<u64> = Measurement::new(|| Definition {
 
 pub const MEASUREMENTS: &[&dyn Schema] = &[&HOSTNAME];
 
-/// What one run found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
-    /// Sockets, entries or peers.
-    pub items: u64,
-    /// Items that did not fit, and the first of them.
-    pub rejected: u64,
-    pub first_rejected: Option<String>,
-    /// Rows beyond a limit.
-    pub dropped: u64,
-}
-
-/// What is known of a source; its thread writes, the daemon reads.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    pub runs: u64,
-    pub failed_runs: u64,
-    pub skipped_ticks: u64,
-    pub duration: Duration,
-    pub last_success: Option<Instant>,
-    /// Why the last run failed.
-    pub failure: Option<String>,
-    pub found: Found,
-    said_rejected: Said,
-    said_dropped: Said,
-}
-
-/// A number that keeps changing is logged at most once in this time.
-const SAID_FOR: Duration = Duration::from_secs(600);
-
-/// A number that was logged, and when.
-#[derive(Clone, Debug, Default)]
-struct Said(Option<(u64, Instant)>);
-
-impl Said {
-    /// Whether to log this one now.
-    fn is_news(&mut self, number: u64, now: Instant) -> bool {
-        let is_said = |(said, at)| said == number || now.duration_since(at) < SAID_FOR;
-        let is_news = number > 0 && !self.0.is_some_and(is_said);
-        if is_news {
-            self.0 = Some((number, now));
-        }
-        is_news
-    }
-}
-
-pub struct Status {
-    pub source: &'static str,
-    state: Mutex<State>,
-}
-
-impl Status {
-    pub fn state(&self) -> State {
-        lock(&self.state).clone()
-    }
-
-    /// Counts a run, and logs what is new about it.
-    fn ran(&self, result: Result<Found, String>, duration: Duration) {
-        let (name, now) = (self.source, Instant::now());
-        let mut state = lock(&self.state);
-        state.runs += 1;
-        state.duration = duration;
-        match result {
-            Ok(found) => {
-                if state.failure.take().is_some() {
-                    log::info!("{name}: works again");
-                }
-                if state.said_rejected.is_news(found.rejected, now) {
-                    let first = found.first_rejected.as_deref().unwrap_or_default();
-                    log::warn!("{name}: left out {} that do not fit: {first}", found.rejected);
-                }
-                if state.said_dropped.is_news(found.dropped, now) {
-                    log::warn!("{name}: {} rows are beyond the limit", found.dropped);
-                }
-                state.found = found;
-                state.last_success = Some(now);
-            }
-            Err(why) => {
-                if state.failure.as_ref() != Some(&why) {
-                    log::warn!("{name}: {why}");
-                }
-                state.failed_runs += 1;
-                state.failure = Some(why);
-            }
-        }
-    }
-}
-
 /// What a source does.
 enum Work {
     Host,
-    Sockets(Box<Sockets>, SocketSettings),
+    Sockets(Box<OwnMap>),
     Inventory(Fetch),
-    Traffic(Dialect, Agent, ScrapeSettings),
+    Traffic(Dialect, Agent, ScrapeSettings, Grown),
 }
 
 /// One of the things that are asked.
@@ -215,7 +119,7 @@ pub fn sources(settings: &Settings, inventory: &Shared) -> Result<Vec<Source>, S
         interval,
         settings: settings.clone(),
         inventory: inventory.clone(),
-        status: Arc::new(Status { source, state: Mutex::default() }),
+        status: Arc::new(Status::new(source)),
     };
     let mut found = Vec::new();
     if let Some(inventory) = &settings.inventory {
@@ -224,15 +128,15 @@ pub fn sources(settings: &Settings, inventory: &Shared) -> Result<Vec<Source>, S
     }
     found.push(source(HOST, settings.host_interval, Work::Host));
     if let Some(sockets) = &settings.sockets {
-        let kernel = Sockets::new(sockets.proc.clone());
-        let work = Work::Sockets(Box::new(kernel), sockets.clone());
+        let work = Work::Sockets(Box::new(OwnMap::new(sockets.clone())));
         found.push(source(SOCKETS, sockets.interval, work));
     }
     let scrapes =
         [(DARKSTAT, Dialect::Darkstat, &settings.darkstat), (EBPF, Dialect::Ebpf, &settings.ebpf)];
     for (name, dialect, scrape) in scrapes {
         if let Some(scrape) = scrape {
-            let work = Work::Traffic(dialect, scrape.from.agent()?, scrape.clone());
+            let work =
+                Work::Traffic(dialect, scrape.from.agent()?, scrape.clone(), Grown::default());
             found.push(source(name, scrape.interval, work));
         }
     }
@@ -243,6 +147,11 @@ pub fn sources(settings: &Settings, inventory: &Shared) -> Result<Vec<Source>, S
 type Full<'a> = &'a mut dyn FnMut(&mut Points);
 
 impl Source {
+    /// Whether its thread starts others that enter network namespaces.
+    pub fn enters_networks(&self) -> bool {
+        matches!(&self.work, Work::Sockets(own_map) if own_map.enters_networks())
+    }
+
     /// Runs at its interval until `stop`.
     pub fn run(&mut self, outputs: &Outputs, stop: &Stop) {
         let is_inventory = matches!(self.work, Work::Inventory(_));
@@ -274,7 +183,7 @@ impl Source {
                 // Ticks that passed meanwhile are skipped.
                 let skipped = (late.as_nanos() / self.interval.as_nanos()) as u32 + 1;
                 due += self.interval * skipped;
-                lock(&self.status.state).skipped_ticks += u64::from(skipped);
+                self.status.skipped(u64::from(skipped));
             }
             if stop.wait(due.saturating_duration_since(Instant::now())) {
                 return;
@@ -310,49 +219,45 @@ impl Source {
             }
             Work::Host => {
                 let inventory = inventory.get();
-                let own = sockets::own(settings.address, &inventory);
+                let own = own(settings.address, &inventory);
                 let host = own.primary.map(|address| inventory.host(address)).unwrap_or_default();
                 let address = own.primary.map(|address| address.to_string()).unwrap_or_default();
                 let tags = [host.hostgroup, &sys::hostname(), host.domain, &address];
                 points.push(&HOSTNAME, &tags, &1);
                 Ok(Found { items: own.addresses.len() as u64, ..Found::default() })
             }
-            Work::Sockets(kernel, set) => {
-                let sockets = kernel.read(set.udp)?;
-                let inventory = inventory.get();
-                let rules = Rules {
-                    inventory: &inventory,
-                    own: &sockets::own(settings.address, &inventory),
-                    udp: set.udp,
-                    loopback: set.loopback,
-                    ignore: &set.ignore,
-                    ephemeral: kernel.ephemeral(),
-                    rows_max: set.rows_max,
-                };
-                let found = map::map(&sockets, &rules);
-                found.points(points, &mut |points| hand_on(points, full));
-                let (items, dropped) = (sockets.len() as u64, found.dropped);
-                Ok(Found { items, dropped, ..Found::default() })
+            Work::Sockets(own_map) => {
+                let full = &mut |points: &mut Points| hand_on(points, full);
+                let as_gauge = settings.bytes_as_gauge;
+                own_map.read(settings.address, as_gauge, &inventory.get(), points, full)
             }
-            Work::Traffic(dialect, agent, set) => {
+            Work::Traffic(dialect, agent, set, grown) => {
                 let inventory = inventory.get();
-                let own = sockets::own(settings.address, &inventory);
+                let own = own(settings.address, &inventory);
                 let answer = set.from.get(agent, &[("accept", "text/plain;version=0.0.4")])?;
                 let body = answer.body.ok_or("it answers that nothing has changed")?;
-                let traffic = Traffic::read(body, *dialect, &own, set.bounds)
+                let traffic = Traffic::read(body, *dialect, &own, set.bounds, grown)
                     .map_err(|why| format!("{}: {why}", http_client::shown(&set.from.url)))?;
                 let as_gauge = settings.bytes_as_gauge;
                 let full = &mut |points: &mut Points| hand_on(points, full);
                 traffic.points(*dialect, as_gauge, &own, &inventory, points, full);
+                let is_empty = traffic.is_empty() && traffic.tally.rejected == 0;
                 Ok(Found {
+                    lacks: if is_empty { vec![dialect.empty()] } else { Vec::new() },
                     items: traffic.len() as u64,
                     rejected: traffic.tally.rejected,
                     first_rejected: traffic.tally.first_rejected,
                     dropped: traffic.dropped,
+                    ..Found::default()
                 })
             }
         }
     }
+}
+
+/// The machine's addresses, and the one that stands for it.
+fn own(set: Option<IpAddr>, inventory: &Inventory) -> Own {
+    sockets::own(&Addresses::of_this_network(), set, inventory)
 }
 
 /// Emits the points once they make a batch.
@@ -370,30 +275,27 @@ struct Answer {
 
 impl Http {
     fn agent(&self) -> Result<Agent, String> {
-        http_client::agent(self.timeout, self.ca_file.as_deref())
+        http_client::agent(&self.url, self.timeout, self.ca_file.as_deref())
     }
 
     fn get(&self, agent: &Agent, headers: &[(&str, &str)]) -> Result<Answer, String> {
-        let mut request = agent.get(&self.url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization.expose());
-        }
-        let failed = |why: &str| format!("{}: {why}", http_client::shown(&self.url));
-        let answer = request.call().map_err(|err| failed(&http_client::describe(&err)))?;
-        let headers = answer.headers().clone();
-        match answer.status().as_u16() {
-            200 => Ok(Answer { headers, body: Some(Box::new(answer.into_body().into_reader())) }),
-            304 => Ok(Answer { headers, body: None }),
-            status @ 300..400 => {
-                let to = headers.get("location").and_then(|to| to.to_str().ok());
-                let to = to.unwrap_or("nowhere");
-                Err(failed(&format!("status {status} to {to}: redirects are not followed")))
-            }
-            status => Err(failed(&format!("status {status}"))),
-        }
+        let failed = |why: String| format!("{}: {why}", http_client::shown(&self.url));
+        let authorization = self.authorization.as_ref();
+        let (head, body) = http_client::get_redirected(
+            agent,
+            &self.url,
+            headers,
+            authorization,
+            Redirects::ToAnyServer,
+        )
+        .map_err(failed)?
+        .into_parts();
+        let body: Option<Box<dyn Read>> = match head.status.as_u16() {
+            200 => Some(Box::new(body.into_reader())),
+            304 => None,
+            status => return Err(failed(format!("status {status}"))),
+        };
+        Ok(Answer { headers: head.headers, body })
     }
 }
 
@@ -458,7 +360,7 @@ impl Fetch {
             items: read.len() as u64,
             rejected: read.rejected,
             first_rejected: read.first_rejected.take(),
-            dropped: 0,
+            ..Found::default()
         };
         inventory.set(read);
         Ok(self.found.clone())
@@ -473,23 +375,5 @@ impl Fetch {
             return Err(format!("it has no entry, and the one in use has {known}"));
         }
         Ok(read)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_that_goes_up_and_down_is_not_logged_each_time() {
-        let (mut said, start) = (Said::default(), Instant::now());
-        let news: Vec<u64> = (0..1000)
-            .filter(|second| {
-                let number = [3, 0, 4, 3][*second as usize % 4];
-                said.is_news(number, start + Duration::from_secs(*second))
-            })
-            .collect();
-        // The first, and the next other one after ten minutes.
-        assert_eq!(news, [0, 602]);
     }
 }

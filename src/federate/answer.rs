@@ -1,7 +1,9 @@
 //! The answer of Prometheus's query API, read as it comes: one series is in memory at a time.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::LazyLock;
 
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -14,6 +16,9 @@ pub struct Series {
     pub labels: Vec<String>,
     /// All labels, where none were asked for by name.
     pub others: Vec<(String, String)>,
+    /// The same for series of the same labels, whatever their names and the job that scraped them;
+    /// 0 where none were asked for by name. It is not the same in another run of the program.
+    pub identity: u64,
     pub samples: Vec<(f64, f64)>,
 }
 
@@ -22,6 +27,9 @@ const SAMPLES_MAX: usize = 1 << 20;
 const LABELS_MAX: usize = 256;
 /// So is a text, or anything else without a quote in it, that is that long.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// With a key of its own in each run: nobody can choose labels that look like another series'.
+static IDENTITY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What stands in an answer besides its series.
 #[derive(Debug, Default, PartialEq)]
@@ -252,6 +260,7 @@ impl<'de> DeserializeSeed<'de> for One<'_, '_> {
         self.series.labels.iter_mut().for_each(String::clear);
         self.series.others.clear();
         self.series.samples.clear();
+        self.series.identity = 0;
         from.deserialize_map(self)
     }
 }
@@ -334,16 +343,26 @@ impl<'de> Visitor<'de> for Labels<'_, '_> {
             return Ok(());
         }
         let place = |name: &str| wanted.iter().position(|wanted| *wanted == name);
-        while let Some(at) = map.next_key_seed(Text(place))? {
-            match at {
-                Some(at) => {
-                    let label = &mut series.labels[at];
+        let known = |name: &str| {
+            let mut hasher = IDENTITY.build_hasher();
+            hasher.write(name.as_bytes());
+            hasher.write_u8(0xff);
+            (place(name), (!["__name__", "job"].contains(&name)).then_some(hasher))
+        };
+        while let Some((at, hasher)) = map.next_key_seed(Text(known))? {
+            let Series { labels, identity, .. } = &mut *series;
+            map.next_value_seed(Text(|text: &str| {
+                if let Some(at) = at {
                     // Of labels with the same name the last counts.
-                    label.clear();
-                    map.next_value_seed(Text(|text: &str| label.push_str(text)))?;
+                    labels[at].clear();
+                    labels[at].push_str(text);
                 }
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
+                if let Some(mut hasher) = hasher {
+                    hasher.write(text.as_bytes());
+                    // A sum: the order of the labels does not matter.
+                    *identity = identity.wrapping_add(hasher.finish());
+                }
+            }))?;
         }
         Ok(())
     }
@@ -462,6 +481,31 @@ mod tests {
         )
         .unwrap();
         assert_eq!(found, [r#"[] [("a", "1")] [(7.0, inf)]"#]);
+    }
+
+    #[test]
+    fn series_are_the_same_by_their_labels_whatever_their_names_and_jobs() {
+        let mut found = Vec::new();
+        let series = [
+            r#"{"__name__":"x","a":"1","b":"2","job":"x"}"#,
+            r#"{"b":"2","job":"y","a":"1"}"#,
+            r#"{"a":"2","b":"1"}"#,
+            r#"{"a":"1","b":"2","c":""}"#,
+            r#"{"a":"1b","":"2"}"#,
+        ];
+        let series = series.map(|labels| format!(r#"{{"metric":{labels},"value":[1,"1"]}}"#));
+        let text = format!(
+            r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#,
+            series.join(",")
+        );
+        read(text.as_bytes(), 1 << 20, &["a"], &mut |series| {
+            found.push(series.identity);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(found[0], found[1]);
+        let others: std::collections::BTreeSet<u64> = found.into_iter().collect();
+        assert_eq!(others.len(), 4);
     }
 
     #[test]

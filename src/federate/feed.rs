@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::jobs::{Asking, Job};
+use super::ask::Asking;
+use super::jobs::Job;
 use super::progress;
 use super::query::Client;
 use super::settings::Settings;
@@ -239,11 +240,13 @@ impl Feed {
             client: &self.client,
             exclusions: &self.settings.exclusions,
             matchers: &self.settings.matchers,
-            around_ms: self.settings.offset_ms,
+            windows: &self.settings.windows,
+            offset_ms: self.settings.offset_ms,
+            gap_max_ms: self.settings.gap_max_ms,
             rows_max: self.settings.rows_max,
         };
-        let (found, series) = match running.job.ask(window, &asking) {
-            Ok(found) => found,
+        let answer = match running.job.ask(window, &asking) {
+            Ok(answer) => answer,
             Err(why) => {
                 let failures = running.retry.map_or(0, |(_, failures)| failures);
                 running.retry = Some((Instant::now() + RETRY.wait(failures), failures + 1));
@@ -265,7 +268,7 @@ impl Feed {
             output::push(&taking, &batch, scratch, &mut Patience::none());
             !taking.is_empty()
         };
-        let rows = found.points(window, &self.settings.exclusions, &mut hand_on);
+        let rows = answer.found.points(window, &self.settings.exclusions, &mut hand_on);
         if takers.is_empty() {
             self.status.failed(name, "no output has room for the window's points");
             return false;
@@ -277,7 +280,7 @@ impl Feed {
             let interval = Duration::from_millis(window.ms() + self.settings.offset_ms);
             output::end(std::slice::from_ref(output), "", name, interval, false);
         }
-        self.status.written(name, window.end, series, rows, begun.elapsed());
+        self.status.written(name, window.end, &answer, rows, begun.elapsed());
         true
     }
 

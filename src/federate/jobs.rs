@@ -2,11 +2,12 @@
 //! planet-federator's, so that dashboards made for it keep working.
 
 use super::answer::Series;
+use super::ask::{Asking, DOWNSTREAM_LABELS, UPSTREAM_LABELS, limit, seen};
+use super::ends;
 use super::exclusions::Exclusions;
-use super::query::Client;
-use super::roll_up::{RollUp, Rows, Size, growth};
+use super::roll_up::{RollUp, Rows};
+use super::traffic::{self, Gaps};
 use super::windows::Window;
-use crate::dependency::traffic::TAGS as TRAFFIC_TAGS;
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 
 static INGRESS: Measurement<f64> =
@@ -76,6 +77,7 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[
     &EBPF_UNKNOWN,
     &UPSTREAM,
     &DOWNSTREAM,
+    &ends::ONE_SIDED,
 ];
 
 /// A query and what is made from its answer.
@@ -85,6 +87,7 @@ pub enum Job {
     EbpfTraffic,
     Upstream,
     Downstream,
+    OneSided,
     /// One of the settings: a point for each series, its labels as tags.
     Query(Query),
 }
@@ -130,46 +133,23 @@ impl Query {
     }
 }
 
-/// How a job asks.
-pub struct Asking<'a> {
-    pub client: &'a Client,
-    pub exclusions: &'a Exclusions,
-    /// Label matchers that go into every selector.
-    pub matchers: &'a str,
-    /// How far samples are looked for around a window of traffic.
-    pub around_ms: u64,
-    pub rows_max: usize,
+/// What a job's answer gives.
+pub struct Answer {
+    pub found: Found,
+    pub series: u64,
+    pub gaps: Gaps,
 }
 
 /// A job's result; no points were emitted yet.
 pub enum Found {
     Traffic(&'static [&'static Measurement<f64>; 3], RollUp<5>),
     Dependencies(&'static Measurement<f64>, RollUp<7>),
+    OneSided(RollUp<8>),
     Labelled(&'static Definition<f64>, Rows),
 }
 
 const TRAFFIC: &[&Measurement<f64>; 3] = &[&INGRESS, &EGRESS, &UNKNOWN];
 const EBPF: &[&Measurement<f64>; 3] = &[&EBPF_INGRESS, &EBPF_EGRESS, &EBPF_UNKNOWN];
-
-const UPSTREAM_LABELS: &[&str; 7] = &[
-    "local_hostgroup",
-    "local_address",
-    "remote_hostgroup",
-    "remote_address",
-    "port",
-    "process_name",
-    "protocol",
-];
-
-const DOWNSTREAM_LABELS: &[&str; 7] = &[
-    "local_hostgroup",
-    "local_address",
-    "port",
-    "process_name",
-    "remote_hostgroup",
-    "remote_address",
-    "protocol",
-];
 
 impl Job {
     pub fn name(&self) -> &'static str {
@@ -178,57 +158,33 @@ impl Job {
             Job::EbpfTraffic => "ebpf_traffic",
             Job::Upstream => "upstream",
             Job::Downstream => "downstream",
+            Job::OneSided => "one_sided",
             Job::Query(query) => query.name,
         }
     }
 
-    /// Asks about a window. Also how many series there were.
-    pub fn ask(&self, window: Window, asking: &Asking) -> Result<(Found, u64), String> {
+    /// Asks about a window.
+    pub fn ask(&self, window: Window, asking: &Asking) -> Result<Answer, String> {
+        let traffic = |metric, measurements| {
+            let traffic::Found { sums, series, gaps } = traffic::ask(metric, window, asking)?;
+            Ok(Answer { found: Found::Traffic(measurements, sums), series, gaps })
+        };
         match self {
-            Job::Traffic => traffic("planet_traffic_bytes_total", TRAFFIC, window, asking),
-            Job::EbpfTraffic => traffic("planet_ebpf_traffic_bytes_total", EBPF, window, asking),
+            Job::Traffic => traffic("planet_traffic_bytes_total", TRAFFIC),
+            Job::EbpfTraffic => traffic("planet_ebpf_traffic_bytes_total", EBPF),
             Job::Upstream => {
                 dependencies("planet_upstream", &UPSTREAM, UPSTREAM_LABELS, window, asking)
             }
             Job::Downstream => {
                 dependencies("planet_downstream", &DOWNSTREAM, DOWNSTREAM_LABELS, window, asking)
             }
+            Job::OneSided => {
+                let (sums, series) = ends::ask(window, asking)?;
+                Ok(Answer { found: Found::OneSided(sums), series, gaps: Gaps::default() })
+            }
             Job::Query(query) => labelled(query, window, asking),
         }
     }
-}
-
-/// Bytes that counters grew by in the window, by all labels but the address of the peer's machine
-/// and what tells one exporter from another.
-fn traffic(
-    metric: &str,
-    measurements: &'static [&'static Measurement<f64>; 3],
-    window: Window,
-    asking: &Asking,
-) -> Result<(Found, u64), String> {
-    let Asking { exclusions, around_ms, .. } = asking;
-    let named = match exclusions.unnamed {
-        true => "",
-        false => "local_hostgroup!=\"\",remote_hostgroup!=\"\"",
-    };
-    let range = window.ms() + 2 * around_ms;
-    let expression = format!("{metric}{{{}}}[{range}ms]", join(named, asking.matchers));
-    let mut sums = RollUp::default();
-    let mut each = |series: &Series| {
-        let [direction, service, address, remote_service, remote_address, ip] = &series.labels[..]
-        else {
-            return Ok(());
-        };
-        if exclusions.has_address(ip) || exclusions.has_address(remote_address) {
-            return Ok(());
-        }
-        if let Some(bytes) = growth(&series.samples, window) {
-            sums.add([direction, service, address, remote_service, remote_address], bytes);
-        }
-        limit(sums.size(), asking.rows_max)
-    };
-    let rest = asking.client.ask(&expression, window.end + around_ms, TRAFFIC_TAGS, &mut each)?;
-    Ok((Found::Traffic(measurements, sums), rest.series))
 }
 
 /// Who was seen to depend on whom in the window. The labels are in the order of the tags.
@@ -238,39 +194,19 @@ fn dependencies(
     labels: &[&str; 7],
     window: Window,
     asking: &Asking,
-) -> Result<(Found, u64), String> {
-    let exclusions = asking.exclusions;
-    let mut matchers = match exclusions.unnamed {
-        true => String::new(),
-        false => "local_hostgroup!=\"\",process_name!=\"\"".into(),
-    };
-    if !exclusions.ports.is_empty() {
-        let ports: Vec<String> = exclusions.ports.iter().map(u16::to_string).collect();
-        matchers = join(&matchers, &format!("port!~\"{}\"", ports.join("|")));
-    }
-    let expression = format!(
-        "max by ({}) (max_over_time({metric}{{{}}}[{}ms]))",
-        labels.join(","),
-        join(&matchers, asking.matchers),
-        window.ms(),
-    );
-    let peer = labels.iter().position(|label| *label == "remote_address").unwrap_or(0);
+) -> Result<Answer, String> {
     let mut sums = RollUp::default();
-    let mut each = |series: &Series| {
-        let [a, b, c, d, e, f, g] = &series.labels[..] else { return Ok(()) };
-        let address = &series.labels[peer];
-        let is_there = series.samples.iter().any(|(_, value)| *value > 0.0);
-        if is_there && !exclusions.has_address(address) && !exclusions.has_name(address) {
-            sums.add([a, b, c, d, e, f, g], 1.0);
-        }
+    let series = seen(metric, labels, window, asking, &mut |labels| {
+        let [a, b, c, d, e, f, g] = labels else { return Ok(()) };
+        sums.add([a, b, c, d, e, f, g], 1.0);
         limit(sums.size(), asking.rows_max)
-    };
-    let rest = asking.client.ask(&expression, window.end, labels, &mut each)?;
-    Ok((Found::Dependencies(measurement, sums), rest.series))
+    })?;
+    let found = Found::Dependencies(measurement, sums);
+    Ok(Answer { found, series, gaps: Gaps::default() })
 }
 
 /// Whatever the settings ask for, at the window's end.
-fn labelled(query: &Query, window: Window, asking: &Asking) -> Result<(Found, u64), String> {
+fn labelled(query: &Query, window: Window, asking: &Asking) -> Result<Answer, String> {
     let expression = query.expression.replace("{window}", &format!("{}ms", window.ms()));
     let mut found = Rows::default();
     let mut each = |series: &Series| {
@@ -280,25 +216,8 @@ fn labelled(query: &Query, window: Window, asking: &Asking) -> Result<(Found, u6
         limit(found.size(), asking.rows_max)
     };
     let rest = asking.client.ask(&expression, window.end, &[], &mut each)?;
-    Ok((Found::Labelled(query.measurement, found), rest.series))
-}
-
-fn join(first: &str, second: &str) -> String {
-    let separator = if first.is_empty() || second.is_empty() { "" } else { "," };
-    format!("{first}{separator}{second}")
-}
-
-/// The most bytes of labels for a row, on average, that it shares with no other row.
-const ROW_TEXT_BYTES_MAX: usize = 256;
-
-fn limit(size: Size, rows_max: usize) -> Result<(), String> {
-    let Size { rows, text_bytes } = size;
-    let what = match () {
-        () if rows > rows_max => "rows",
-        () if text_bytes / ROW_TEXT_BYTES_MAX > rows_max => "rows' labels",
-        () => return Ok(()),
-    };
-    Err(format!("there are more than rows_max, {rows_max}, {what}: raise it, or leave more out"))
+    let found = Found::Labelled(query.measurement, found);
+    Ok(Answer { found, series: rest.series, gaps: Gaps::default() })
 }
 
 /// The name of a label as every output can write it: what Prometheus takes for one, not InfluxDB's
@@ -345,6 +264,11 @@ impl Found {
             Found::Dependencies(measurement, sums) => {
                 for (tags, value) in sums.iter() {
                     batches.push(|points| points.push(measurement, &tags, &value));
+                }
+            }
+            Found::OneSided(sums) => {
+                for (tags, value) in sums.iter() {
+                    batches.push(|points| points.push(&ends::ONE_SIDED, &tags, &value));
                 }
             }
             Found::Labelled(measurement, rows) => {
@@ -414,12 +338,5 @@ mod tests {
             assert_eq!(found, expected, "{name}");
             taken.push(found);
         }
-    }
-
-    #[test]
-    fn rows_and_their_texts_have_a_limit() {
-        assert_eq!(limit(Size { rows: 2, text_bytes: 512 }, 2), Ok(()));
-        assert!(limit(Size { rows: 3, text_bytes: 0 }, 2).unwrap_err().contains("2, rows:"));
-        assert!(limit(Size { rows: 1, text_bytes: 768 }, 2).unwrap_err().contains("labels"));
     }
 }

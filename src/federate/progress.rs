@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use crate::base::own_file;
@@ -30,13 +30,11 @@ pub fn save(path: &Path, progress: &Progress) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let new = path.with_extension("new");
-    let mut file = own_file::replace(&new)?;
+    let mut text = String::new();
     for ((job, output), time) in progress {
-        writeln!(file, "{job} {output} {time}")?;
+        text += &format!("{job} {output} {time}\n");
     }
-    file.sync_data()?;
-    fs::rename(&new, path)
+    own_file::write_whole(path, text.as_bytes())
 }
 
 #[cfg(test)]

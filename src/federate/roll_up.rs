@@ -1,10 +1,8 @@
-//! Sums of many series by some of their labels, and what a counter grew by in a window of time.
+//! Sums of many series by some of their labels.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
-
-use super::windows::Window;
 
 /// Texts by number, in the order in which they first came, each of them once.
 #[derive(Default)]
@@ -66,8 +64,17 @@ impl<const N: usize> Default for RollUp<N> {
 
 impl<const N: usize> RollUp<N> {
     pub fn add(&mut self, labels: [&str; N], value: f64) {
-        let set = labels.map(|label| self.texts.number(label));
-        *self.sums.entry(set).or_default() += value;
+        let row = self.row(labels);
+        self.add_to(row, value);
+    }
+
+    /// The row of these labels, which is there once something is added to it.
+    pub fn row(&mut self, labels: [&str; N]) -> [u32; N] {
+        labels.map(|label| self.texts.number(label))
+    }
+
+    pub fn add_to(&mut self, row: [u32; N], value: f64) {
+        *self.sums.entry(row).or_default() += value;
     }
 
     pub fn size(&self) -> Size {
@@ -119,27 +126,6 @@ pub struct Size {
     pub text_bytes: usize,
 }
 
-/// What a counter grew by in a window, from samples (seconds, value) before, in and behind it. What
-/// it grew by between two samples is shared out evenly over the time between them, so that windows
-/// side by side add up to exactly what the counter grew by, however far apart its samples are. A
-/// counter that falls has been reset to 0. `None` if no two samples cover any of the window.
-pub fn growth(samples: &[(f64, f64)], window: Window) -> Option<f64> {
-    let (start, end) = (window.start as f64 / 1000.0, window.end as f64 / 1000.0);
-    let mut growth = None;
-    let mut finite = samples.iter().filter(|(_, value)| value.is_finite());
-    let mut before = *finite.next()?;
-    for sample in finite {
-        let ((from, old), (to, new)) = (before, *sample);
-        before = *sample;
-        let within = to.min(end) - from.max(start);
-        if within > 0.0 {
-            let grown = if new < old { new } else { new - old };
-            *growth.get_or_insert(0.0) += grown * within / (to - from);
-        }
-    }
-    growth
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,31 +162,5 @@ mod tests {
             assert_eq!((found.map(owned).collect(), value), (all[index].clone(), index as f64));
         }
         assert_eq!(rows.size(), Size { rows: 4, text_bytes: 5 });
-    }
-
-    #[test]
-    fn windows_side_by_side_add_up_whatever_the_scrape_interval() {
-        for interval in [7, 15, 60, 61] {
-            // It begins again once, and a sample is missing.
-            let mut value = 1e9;
-            let mut samples = Vec::new();
-            let mut grown = 0.0;
-            for index in 0..20u32 {
-                let more = f64::from(index * index % 17) * 1000.0 + 0.5;
-                value = if index == 9 { more } else { value + more };
-                grown += if index == 0 { 0.0 } else { more };
-                samples.push((f64::from(3 + index * interval), value));
-            }
-            samples.insert(5, (f64::from(3 + 4 * interval) + 1.0, f64::NAN));
-            let end = u64::from(20 * interval) * 1000;
-            let windows =
-                (0..end).step_by(30_000).map(|start| Window { start, end: start + 30_000 });
-            let sum: f64 = windows.filter_map(|window| growth(&samples, window)).sum();
-            assert!((sum - grown).abs() < 1e-6 * grown, "{interval}: {sum} {grown}");
-        }
-        let window = Window { start: 30_000, end: 60_000 };
-        assert_eq!(growth(&[], window), None);
-        assert_eq!(growth(&[(40.0, 5.0)], window), None);
-        assert_eq!(growth(&[(10.0, 5.0), (30.0, 9.0), (61.0, 9.0)], window), Some(0.0));
     }
 }

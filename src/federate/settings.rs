@@ -8,8 +8,10 @@ use super::{exclusions, jobs, query, windows};
 pub struct Settings {
     pub query: query::Settings,
     pub windows: windows::Windows,
-    /// Windows end so long ago; that far samples are looked for around them.
+    /// Windows end so long ago.
     pub offset_ms: u64,
+    /// How far back the sample before a gap is looked for.
+    pub gap_max_ms: u64,
     /// What is further back is not made up for.
     pub catch_up_max_ms: u64,
     pub jobs: Vec<jobs::Job>,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::base::clock::since_1970;
 use crate::base::sync::lock;
+use crate::federate::jobs::Answer;
+use crate::federate::traffic::Gaps;
 use crate::point::{Definition, Measurement, Points, counter, gauge, text};
 
 /// What is known of one of federation's jobs.
@@ -14,6 +16,9 @@ pub struct JobStatus {
     windows: u64,
     failures: u64,
     skipped_seconds: u64,
+    gaps: Gaps,
+    /// The end of the last window whose gaps were counted.
+    counted_ms: Option<u64>,
     series: u64,
     rows: u64,
     duration: Duration,
@@ -37,6 +42,22 @@ pub static FEDERATE: Measurement<JobStatus> = Measurement::new(|| Definition {
         counter("skipped_seconds_total", "s", "Time beyond catch_up_max, left out.", |j| {
             Some(j.skipped_seconds)
         }),
+        counter("gap_bytes_total", "bytes", "Bytes that grew in gaps between scrapes.", |j| {
+            Some(j.gaps.bytes as u64)
+        }),
+        counter(
+            "unseen_bytes_total",
+            "bytes",
+            "Bytes that counters had when they were first seen, or for the first time in gap_max: \
+             no window has them.",
+            |j| Some(j.gaps.unseen_bytes as u64),
+        ),
+        counter(
+            "unseen_seconds_total",
+            "s",
+            "Time before resets of counters, summed over them: no window has what they grew by.",
+            |j| Some(j.gaps.unseen_seconds as u64),
+        ),
         gauge("series", "", "Series in the last answer.", |j| j.end_ms.map(|_| j.series)),
         gauge("rows", "", "Points made of them.", |j| j.end_ms.map(|_| j.rows)),
         gauge("duration_seconds", "s", "Time the last window took.", |j| {
@@ -78,13 +99,28 @@ impl FederateStatus {
         });
     }
 
-    pub fn written(&self, job: &'static str, end_ms: u64, series: u64, rows: u64, spent: Duration) {
+    /// Counts a window; its gaps count once if it is written to one output after another.
+    pub fn written(
+        &self,
+        job: &'static str,
+        end_ms: u64,
+        answer: &Answer,
+        rows: u64,
+        spent: Duration,
+    ) {
+        let Answer { series, gaps, .. } = *answer;
         self.job(job, |status| {
             if status.error.take().is_some() {
                 log::info!("federate: {job}: works again");
             }
             log::debug!("federate: {job}: {rows} points of {series} series in {spent:?}");
             status.windows += 1;
+            if status.counted_ms.is_none_or(|before| before < end_ms) {
+                status.counted_ms = Some(end_ms);
+                status.gaps.bytes += gaps.bytes;
+                status.gaps.unseen_bytes += gaps.unseen_bytes;
+                status.gaps.unseen_seconds += gaps.unseen_seconds;
+            }
             (status.series, status.rows, status.duration) = (series, rows, spent);
             status.end_ms = Some(end_ms);
         });

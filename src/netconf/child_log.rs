@@ -1,5 +1,6 @@
 //! The standard error of the local transport's children, in the log: one thread for all of them.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,13 +12,15 @@ use std::time::{Duration, Instant};
 
 use crate::base::sync::lock;
 use crate::base::sys;
-use crate::base::text::safe;
+use crate::base::text::{first_line, safe};
 
 /// Longer lines are cut in the log.
 const LINE_BYTES_MAX: usize = 1000;
 /// So many lines of a child are logged in a `PERIOD`; the others are counted.
 const LINES_MAX: u32 = 50;
 const PERIOD: Duration = Duration::from_secs(60);
+/// So many of the last lines are repeated when a child has ended.
+const LAST_WORDS_LINES: usize = 3;
 /// A child that writes more than that is read only at this interval, one buffer each time: it is
 /// not blocked for good, and costs next to nothing.
 const BYTES_MAX: usize = 64 << 10;
@@ -36,6 +39,7 @@ const LAST_LINES: Duration = Duration::from_millis(250);
 /// for its last lines, which tell why it ended.
 pub struct ChildLog {
     has_ended: Arc<AtomicBool>,
+    last: Arc<Mutex<VecDeque<String>>>,
     /// Is closed when the last line is logged.
     logged: Receiver<()>,
 }
@@ -54,12 +58,23 @@ pub fn watch(stderr: OwnedFd, name: String) -> io::Result<ChildLog> {
     drop(wake);
     let has_ended = Arc::new(AtomicBool::new(false));
     let lines = Lines::new(name, Instant::now());
+    let last = lines.last.clone();
     let (logging, logged) = mpsc::channel();
     let stderr = stderr.into();
     let child = Child { stderr, has_ended: has_ended.clone(), lines, _logging: logging };
     lock(&INCOMING).push(child);
     look();
-    Ok(ChildLog { has_ended, logged })
+    Ok(ChildLog { has_ended, last, logged })
+}
+
+impl ChildLog {
+    /// What a child that has ended said at last, in a line.
+    pub fn last_words(self) -> String {
+        let last = self.last.clone();
+        drop(self);
+        let lines: Vec<String> = lock(&last).drain(..).collect();
+        lines.join("; ")
+    }
 }
 
 impl Drop for ChildLog {
@@ -104,8 +119,8 @@ fn log_all(mut woken: UnixStream) {
         }));
         let due = children.iter().filter_map(|child| child.lines.due(now)).min();
         if sys::poll(&mut files, due).is_err() {
-            // The system has no memory for it now.
-            std::thread::sleep(FLOOD_PAUSE);
+            // The system has no memory for so many now; for the first alone it needs none.
+            let _ = sys::poll(&mut files[..1], Some(FLOOD_PAUSE));
         }
         let _ = woken.read(&mut buffer);
         let now = Instant::now();
@@ -140,6 +155,7 @@ struct Lines {
     bytes: usize,
     logged: u32,
     left_out: u64,
+    last: Arc<Mutex<VecDeque<String>>>,
     /// Until when a child that says too much is not read.
     resume: Option<Instant>,
 }
@@ -154,6 +170,7 @@ impl Lines {
             bytes: 0,
             logged: 0,
             left_out: 0,
+            last: Arc::default(),
             resume: None,
         }
     }
@@ -190,12 +207,17 @@ impl Lines {
     }
 
     fn end_line(&mut self, log: &mut dyn FnMut(String)) {
-        let Lines { name, .. } = self;
         let line = std::mem::take(&mut self.line);
+        let Lines { name, last, .. } = self;
         if self.logged < LINES_MAX {
             self.logged += 1;
             let text = String::from_utf8_lossy(&line);
-            log(format!("{name}: {}", safe(text.trim_end(), LINE_BYTES_MAX)));
+            let text = safe(text.trim_end(), LINE_BYTES_MAX);
+            log(format!("{name}: {text}"));
+            let mut last = lock(last);
+            last.push_back(first_line(&text));
+            let too_many = last.len().saturating_sub(LAST_WORDS_LINES);
+            last.drain(..too_many);
             return;
         }
         if self.left_out == 0 {

@@ -19,8 +19,8 @@ pub enum Verdict {
     Revoked {
         line: usize,
     },
-    /// No key of the host is there. `authority` is a `@cert-authority` line for it: host
-    /// certificates are not supported.
+    /// No key of the host is there. `authority` is a `@cert-authority` line for it, which
+    /// is for host certificates.
     Unknown {
         authority: Option<usize>,
     },
@@ -157,8 +157,8 @@ fn has_name(patterns: &str, name: &str) -> bool {
     is_ours
 }
 
-/// `*` stands for any bytes, `?` for one.
-fn is_like(name: &[u8], pattern: &[u8]) -> bool {
+/// Whether a name is like a pattern, in which `*` stands for any bytes and `?` for one.
+pub fn is_like(name: &[u8], pattern: &[u8]) -> bool {
     let (mut n, mut p) = (0, 0);
     // Behind the last `*`, and where its bytes end so far: a later `*` makes an earlier one do.
     let mut star = None;

@@ -107,6 +107,9 @@ const PHRASES: &[(Meaning, &[&str])] = &[
             // The CLI, for a word that the release does not have.
             "unknown command",
             "invalid command",
+            "unrecognized command",
+            // RFC 6241, appendix A: `operation-not-supported` and its usual words.
+            "not supported",
         ],
     ),
     (
@@ -161,6 +164,11 @@ const PHRASES: &[(Meaning, &[&str])] = &[
 pub fn meaning_of(words: &str) -> Option<Meaning> {
     let words = words.to_ascii_lowercase();
     let words = words.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    // `error: device ge-9/9/9 not found`, for an interface that is asked for by its name.
+    let device = words.split_once("device ").map_or("", |(_, device)| device);
+    if device.split(' ').skip(1).take(2).eq(["not", "found"]) {
+        return Some(Meaning::NoData);
+    }
     let says = |(_, phrases): &&(_, &[&str])| phrases.iter().any(|phrase| words.contains(phrase));
     PHRASES.iter().find(says).map(|(meaning, _)| *meaning)
 }
@@ -214,7 +222,22 @@ mod tests {
                 "Permission denied",
             ),
             ("<e><error-tag>access-denied</error-tag></e>", Meaning::Denied, "access-denied"),
+            (
+                "<e><message>Operation is not supported on this platform</message></e>",
+                Meaning::Unsupported,
+                "Operation is not supported on this platform",
+            ),
             ("<e><message>something else</message></e>", Meaning::Failed, "something else"),
+            (
+                "<e><message>device ge-9/9/9 not found</message></e>",
+                Meaning::NoData,
+                "device ge-9/9/9 not found",
+            ),
+            (
+                "<e><message>the device driver was not found</message></e>",
+                Meaning::Failed,
+                "the device driver was not found",
+            ),
         ] {
             let error: RpcError = Element::new(error, 9).read().unwrap();
             assert_eq!((error.meaning(), error.to_string().as_str()), (meaning, shown));

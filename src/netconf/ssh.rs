@@ -1,18 +1,23 @@
 //! NETCONF over SSH (RFC 6242): the subsystem `netconf`, through libssh2.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use libssh2_sys::{LIBSSH2_ERROR_FILE, LIBSSH2_ERROR_KEX_FAILURE, LIBSSH2_ERROR_METHOD_NONE};
+use libssh2_sys::{
+    LIBSSH2_ERROR_AGENT_PROTOCOL, LIBSSH2_ERROR_ALGO_UNSUPPORTED, LIBSSH2_ERROR_FILE,
+    LIBSSH2_ERROR_KEX_FAILURE, LIBSSH2_ERROR_METHOD_NONE,
+};
 use openssl::base64;
 use openssl::sha::sha256;
 
+use super::agent::Agent;
 use super::known_hosts::{self, Verdict};
-use super::libssh2::{Failure, Method, Session};
+use super::libssh2::{self, Failure, Method, Session};
 use super::transport::{Error, Transport, time_left};
-use crate::base::secret::Secret;
+use crate::base::aside;
+use crate::base::secret::{Kept, Secret};
 use crate::base::text::first_line;
 
 /// How to reach a router and log in.
@@ -21,9 +26,9 @@ pub struct Settings {
     pub target: String,
     pub port: u16,
     pub username: String,
-    pub password: Option<Secret>,
+    pub password: Option<Kept>,
     pub private_key: Option<PathBuf>,
-    pub passphrase: Option<Secret>,
+    pub passphrase: Option<Kept>,
     pub agent: bool,
     pub known_hosts: PathBuf,
     pub host_key_check: bool,
@@ -95,6 +100,32 @@ pub fn check_cipher(name: &str, legacy: bool) -> Result<(), String> {
     Err(format!("no cipher is called `{}`; there are: {}", first_line(name), known.join(", ")))
 }
 
+/// Whether this perijove can do what legacy_algorithms allows.
+pub fn check_legacy() -> Result<(), String> {
+    if libssh2::has_sha1() {
+        return Ok(());
+    }
+    Err("legacy_algorithms = true: this perijove was built without SHA-1. Build it in its own \
+         directory, without CFLAGS in the environment, or install a released one"
+        .into())
+}
+
+/// The host, and the port if it stands there: `host`, `host:port`, `[v6]:port` or a bare IPv6
+/// address.
+pub fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let text = text.trim();
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':').or((!rest.is_empty()).then_some(""))),
+        // More than one colon: an IPv6 address.
+        None => match text.split_once(':').filter(|(_, port)| !port.contains(':')) {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = port.map(str::parse).transpose().ok()?;
+    (!host.is_empty()).then_some((host, port))
+}
+
 /// Connects, checks the host key, logs in and starts the subsystem.
 pub fn connect(settings: &Settings) -> Result<Box<dyn Transport>, Error> {
     let place = format!("{}:{}", settings.target, settings.port);
@@ -109,7 +140,7 @@ pub fn connect(settings: &Settings) -> Result<Box<dyn Transport>, Error> {
     if settings.host_key_check {
         check_host_key(session.host_key(), settings, &known)?;
     }
-    log_in(&mut session, settings, &place)?;
+    log_in(&mut session, settings, &place, deadline)?;
     session.start_subsystem("netconf", WINDOW_BYTES, PACKET_BYTES).map_err(|err| {
         Error(format!(
             "{place}: the subsystem netconf was refused ({err}); on the router: \
@@ -122,8 +153,7 @@ pub fn connect(settings: &Settings) -> Result<Box<dyn Transport>, Error> {
 }
 
 fn connect_tcp(settings: &Settings, place: &str, deadline: Instant) -> Result<TcpStream, Error> {
-    let host = settings.target.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (host, settings.port).to_socket_addrs();
+    let addresses = addresses(settings, deadline);
     let addresses = addresses.map_err(|err| Error(format!("{place}: no address: {err}")))?;
     let mut why = format!("{place}: the name has no address");
     for address in addresses {
@@ -142,6 +172,16 @@ fn connect_tcp(settings: &Settings, place: &str, deadline: Instant) -> Result<Tc
         }
     }
     Err(Error(why))
+}
+
+/// The addresses of the target. The system's resolver may take longer than anybody waits.
+fn addresses(settings: &Settings, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    let host = settings.target.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = host.parse() {
+        return Ok(vec![SocketAddr::new(address, settings.port)]);
+    }
+    let place = (host.to_string(), settings.port);
+    aside::call(deadline, move || Ok(place.to_socket_addrs()?.collect()))
 }
 
 fn set_algorithms(
@@ -222,8 +262,8 @@ fn check_host_key(key: &[u8], settings: &Settings, known_hosts: &str) -> Result<
         Verdict::Unknown { authority } => {
             let authority = authority.map_or(String::new(), |line| {
                 format!(
-                    ". Line {line} of {path} names a certificate authority for it, and host \
-                     certificates are not supported"
+                    ". Line {line} of {path} names a certificate authority for it: this client \
+                     knows no host certificates, and transport = \"openssh\" checks them"
                 )
             });
             Err(Error(format!(
@@ -236,21 +276,33 @@ fn check_host_key(key: &[u8], settings: &Settings, known_hosts: &str) -> Result<
     }
 }
 
+/// Secrets are read at each login: they may have changed.
+fn read_secret(kept: Option<&Kept>, place: &str) -> Result<Option<Secret>, Error> {
+    let read = kept.map(Kept::read).transpose();
+    read.map_err(|why| Error(format!("{place}: no login: {why}")))
+}
+
 /// Tries what is set: agent, private key, password.
-fn log_in(session: &mut Session, settings: &Settings, place: &str) -> Result<(), Error> {
+fn log_in(
+    session: &mut Session,
+    settings: &Settings,
+    place: &str,
+    deadline: Instant,
+) -> Result<(), Error> {
     let username = &settings.username;
     let methods = session.login_methods(username);
     let methods = methods.map_err(|err| Error(format!("{place}: no login: {err}")))?;
     let mut refused = Vec::new();
     if settings.agent
         && !session.is_logged_in()
-        && let Err(err) = session.log_in_with_agent(username)
+        && let Err(why) = log_in_with_agent(session, username, deadline)
     {
-        refused.push(format!("the agent's keys ({err})"));
+        refused.push(format!("the agent's keys ({why})"));
     }
     if let (Some(path), false) = (&settings.private_key, session.is_logged_in()) {
         let encrypted = check_private_key(path)?;
-        let passphrase = settings.passphrase.as_ref();
+        let passphrase = read_secret(settings.passphrase.as_ref(), place)?;
+        let passphrase = passphrase.as_ref();
         let path_shown = path.display();
         if encrypted && passphrase.is_none() {
             return Err(Error(format!(
@@ -272,7 +324,8 @@ fn log_in(session: &mut Session, settings: &Settings, place: &str) -> Result<(),
             Err(err) => refused.push(format!("the key {path_shown} ({err})")),
         }
     }
-    if let (Some(password), false) = (&settings.password, session.is_logged_in()) {
+    let kept = settings.password.as_ref().filter(|_| !session.is_logged_in());
+    if let Some(password) = &read_secret(kept, place)? {
         // Where RADIUS or TACACS ask, only keyboard-interactive may be offered.
         let interactive = methods.contains("keyboard-interactive");
         let asked = if interactive && !methods.contains("password") {
@@ -295,6 +348,35 @@ fn log_in(session: &mut Session, settings: &Settings, place: &str) -> Result<(),
     }
     let refused = refused.join(" and ");
     Err(Error(format!("{place} refused user {username} with {refused}; it accepts: {methods}")))
+}
+
+/// Offers the agent's keys, one after the other.
+fn log_in_with_agent(
+    session: &mut Session,
+    username: &str,
+    deadline: Instant,
+) -> Result<(), String> {
+    let mut agent = Agent::connect(deadline).map_err(|err| format!("no agent: {err}"))?;
+    let keys = agent.keys().map_err(|err| format!("the agent shows none: {err}"))?;
+    let mut why = "it has no key".to_string();
+    for key in keys {
+        let mut refused = None;
+        let mut sign = |data: &[u8]| match agent.sign(&key, data) {
+            Ok(signature) => signature.ok_or(LIBSSH2_ERROR_ALGO_UNSUPPORTED),
+            Err(err) => {
+                refused = Some(format!("the agent does not sign: {err}"));
+                Err(LIBSSH2_ERROR_AGENT_PROTOCOL)
+            }
+        };
+        match session.log_in_with_signer(username, &key, &mut sign) {
+            Ok(()) => return Ok(()),
+            Err(err) => why = refused.unwrap_or_else(|| err.to_string()),
+        }
+        if session.is_over() {
+            break;
+        }
+    }
+    Err(why)
 }
 
 /// Whether the private key is encrypted; an error if it cannot be read or is no private key.

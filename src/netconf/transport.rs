@@ -1,6 +1,7 @@
 //! What carries a session's bytes.
 
 use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// A byte stream to a NETCONF server. Reading and writing fail with `TimedOut` at the deadline.
@@ -24,6 +25,34 @@ pub(super) fn time_left(deadline: Instant) -> io::Result<Duration> {
 
 pub(super) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER)
+}
+
+/// A local socket on which nothing waits past the deadline.
+pub(super) struct Timed {
+    pub socket: UnixStream,
+    pub deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(time_left(self.deadline)?))?;
+        self.socket.read(into).map_err(limit)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(time_left(self.deadline)?))?;
+        self.socket.write(bytes).map_err(limit)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket's time limit is over.
+fn limit(err: io::Error) -> io::Error {
+    if err.kind() == io::ErrorKind::WouldBlock { timed_out() } else { err }
 }
 
 /// Why there is no session, or no longer one. The caller opens another one later.

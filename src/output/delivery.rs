@@ -85,11 +85,14 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a poll that comes every `interval` and whose RPCs have this time limit: each output has
-    /// one interval, in which it takes what a poll brings if it can keep up at all, and all of them
-    /// together have three quarters of the time limit.
+    /// For a poll that comes every `interval` and whose RPCs have this time limit: the outputs with
+    /// a queue share three quarters of the time limit. Where there are several, each has one
+    /// interval at most, in which it takes what a poll brings if it can keep up at all: it must
+    /// not delay the others for longer.
     pub fn new(outputs: &[Arc<Output>], interval: Duration, timeout: Duration) -> Patience {
-        let each = interval.min(timeout * 3 / 4 / outputs.len().max(1) as u32);
+        let queues = outputs.iter().filter(|output| output.latest.is_none()).count() as u32;
+        let each = timeout * 3 / 4 / queues.max(1);
+        let each = if queues > 1 { each.min(interval) } else { each };
         Patience { left: vec![each; outputs.len()], waited: Duration::ZERO }
     }
 
@@ -143,7 +146,16 @@ pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Durat
 
 const RETRY: Backoff =
     Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) };
+/// Between tries to write into something that is missing.
+const MISSING_PAUSE: Duration = Duration::from_secs(1);
 const SPOOL_STACK_BYTES: usize = 256 << 10;
+
+/// How long to wait after a failure.
+enum Pause {
+    Short,
+    /// Longer with every failure, and at least what the server asks for.
+    Longer(Option<Duration>),
+}
 
 /// Writes what comes through the queue until it is closed, with a second thread for the spool.
 /// False if nobody reads the output any more.
@@ -229,6 +241,10 @@ impl Writer<'_> {
                 Err(failure) => failure,
             };
             self.output.count_failure();
+            let pause = match &failure {
+                Failure::Retry { after, .. } => Pause::Longer(*after),
+                _ => Pause::Short,
+            };
             match failure {
                 Failure::Gone => return Delivery::Gone,
                 Failure::Refused { points: refused, why } => {
@@ -246,8 +262,8 @@ impl Writer<'_> {
                     parts.push(second);
                     parts.push(first);
                 }
-                Failure::Retry { after, why } => {
-                    let wait = self.failed(after, &why);
+                Failure::Retry { why, .. } | Failure::Missing { why } => {
+                    let wait = self.failed(pause, &why);
                     parts.push((range, points));
                     self.output.queue.lag();
                     if !self.output.queue.pause(wait) {
@@ -260,7 +276,7 @@ impl Writer<'_> {
     }
 
     /// Notes a failure; how long to wait before the next try.
-    fn failed(&mut self, after: Option<Duration>, why: &str) -> Duration {
+    fn failed(&mut self, pause: Pause, why: &str) -> Duration {
         let now = Instant::now();
         let (since, tries) = self.failing.unwrap_or((now, 0));
         self.failing = Some((since, tries + 1));
@@ -268,7 +284,12 @@ impl Writer<'_> {
             self.logged = Some(now);
             self.output.warn_that_points_wait(why);
         }
-        RETRY.wait(tries).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
+        match pause {
+            Pause::Short => MISSING_PAUSE,
+            Pause::Longer(after) => {
+                RETRY.wait(tries).max(after.unwrap_or_default().min(RETRY_AFTER_LONGEST))
+            }
+        }
     }
 
     fn recovered(&mut self) {
@@ -334,6 +355,21 @@ mod tests {
             Queue::new("test", bounds, None).unwrap(),
             None,
         )
+    }
+
+    #[test]
+    fn an_output_delays_others_by_an_interval_at_most() {
+        let seconds = Duration::from_secs;
+        let queue = || Arc::new(output());
+        let scraped = Output { latest: Some(Arc::new(Latest::new(3, 1))), ..output() };
+        let scraped = Arc::new(scraped);
+        let left = |outputs: &[Arc<Output>], interval| {
+            Patience::new(outputs, seconds(interval), seconds(60)).left
+        };
+        assert_eq!(left(&[queue()], 10), [seconds(45)]);
+        assert_eq!(left(&[queue(), scraped], 10)[0], seconds(45));
+        assert_eq!(left(&[queue(), queue()], 10), [seconds(10); 2]);
+        assert_eq!(left(&[queue(), queue()], 300), [Duration::from_millis(22_500); 2]);
     }
 
     /// Refuses requests by what is in them.

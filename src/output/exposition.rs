@@ -188,6 +188,7 @@ const FEDERATED: &[&str] = &[
     "ebpf_unknown",
     "upstream",
     "downstream",
+    "one_sided",
 ];
 
 /// What Prometheus calls a field: junos_exporter's name for what routers report; perijove's own

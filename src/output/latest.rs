@@ -5,7 +5,7 @@
 //! the one before at once. Whoever reads holds what it reads; pollers never wait for a reader.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,12 @@ use crate::point::{Batch, Points};
 /// Polls of a router that rests between them come further apart than their interval. They are kept
 /// longer, but as if the interval were longer by this factor at most.
 const INTERVALS_APART_MAX: u32 = 10;
+
+/// Of all bytes, one router may take a third: none leaves the others without room.
+const SHARE: usize = 3;
+/// Readers may hold polls that newer ones have replaced: as many bytes as the latest ones take,
+/// less what the polls that go on take, or this if that is more.
+const OLD_BYTES_MAX: usize = 10 << 20;
 
 /// One poll of one collector.
 pub struct Poll {
@@ -27,6 +33,8 @@ pub struct Poll {
     expires: Instant,
     /// It was replaced; only its readers still hold it.
     replaced: AtomicBool,
+    /// Bytes of all such polls.
+    old_bytes: Arc<AtomicUsize>,
 }
 
 impl Poll {
@@ -42,6 +50,7 @@ impl Poll {
     /// Marks it as replaced; how many bytes are no longer kept.
     fn let_go(&self) -> usize {
         self.replaced.store(true, Ordering::Relaxed);
+        self.old_bytes.fetch_add(self.bytes(), Ordering::Relaxed);
         self.bytes()
     }
 
@@ -52,6 +61,14 @@ impl Poll {
             time_ns: *time_ns,
             points,
         })
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        if self.is_replaced() {
+            self.old_bytes.fetch_sub(self.bytes(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -69,12 +86,19 @@ struct State {
     /// By the router's name and the collector.
     polls: BTreeMap<(String, String), Kept>,
     bytes: usize,
+    /// Those of them that polls that go on take.
+    coming_bytes: usize,
 }
+
+/// Cuts off readers until they hold no more than so many bytes of old polls.
+type CutReaders = Box<dyn Fn(usize) + Send + Sync>;
 
 pub struct Latest {
     expire_intervals: u32,
     bytes_max: usize,
     state: Mutex<State>,
+    old_bytes: Arc<AtomicUsize>,
+    cut_readers: Mutex<Option<CutReaders>>,
     pub scrapes: AtomicU64,
     /// Of the last scrape of everything: samples whose series was there already.
     pub duplicates: AtomicU64,
@@ -90,15 +114,33 @@ pub struct KeptLevel {
 
 impl Latest {
     /// A poll is kept for so many of its collector's intervals. All polls, and those that have
-    /// not ended, take no more than `bytes_max`.
+    /// not ended, take no more than `bytes_max`; those of one router take no more than a third.
     pub fn new(expire_intervals: u32, bytes_max: usize) -> Latest {
         Latest {
             expire_intervals,
             bytes_max,
             state: Mutex::default(),
+            old_bytes: Arc::default(),
+            cut_readers: Mutex::default(),
             scrapes: AtomicU64::new(0),
             duplicates: AtomicU64::new(0),
             refused_connections: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets what cuts off readers who hold too much.
+    pub fn cut_readers_with(&self, cut: impl Fn(usize) + Send + Sync + 'static) {
+        *lock(&self.cut_readers) = Some(Box::new(cut));
+    }
+
+    /// Cuts off readers who hold more old polls than there is room for.
+    pub fn make_room(&self) {
+        let State { bytes, coming_bytes, .. } = *lock(&self.state);
+        let old_bytes_max = OLD_BYTES_MAX.max(bytes.saturating_sub(2 * coming_bytes));
+        if self.old_bytes.load(Ordering::Relaxed) > old_bytes_max
+            && let Some(cut) = &*lock(&self.cut_readers)
+        {
+            cut(old_bytes_max);
         }
     }
 
@@ -106,13 +148,18 @@ impl Latest {
     pub fn add(&self, batch: &Batch) -> bool {
         // A copy has no spare room.
         let (time_ns, points) = (batch.time_ns, batch.points.clone());
+        let bytes = points.bytes();
         let mut state = lock(&self.state);
-        if state.bytes + points.bytes() > self.bytes_max {
+        let own = state.bytes_of(batch.node) + bytes;
+        if state.bytes + bytes > self.bytes_max || own > self.bytes_max / SHARE {
             return false;
         }
-        state.bytes += points.bytes();
+        state.bytes += bytes;
+        state.coming_bytes += bytes;
         let key = (batch.node.to_string(), batch.collector.to_string());
         state.polls.entry(key).or_default().coming.push((time_ns, points));
+        drop(state);
+        self.make_room();
         true
     }
 
@@ -124,6 +171,7 @@ impl Latest {
         let state = &mut *lock(&self.state);
         let Kept { coming, latest, ended } = state.polls.entry(key).or_default();
         let batches = std::mem::take(coming);
+        state.coming_bytes -= bytes(&batches);
         let apart = ended.replace(now).map_or(interval, |before| now - before);
         let apart = apart.clamp(interval, interval * INTERVALS_APART_MAX);
         // Polls do not end to the second: half an interval more.
@@ -135,7 +183,8 @@ impl Latest {
             let (node, collector) = (node.into(), collector.into());
             let expires = now + apart * self.expire_intervals;
             let replaced = AtomicBool::new(false);
-            let poll = Poll { node, collector, batches, failed, expires, replaced };
+            let old_bytes = self.old_bytes.clone();
+            let poll = Poll { node, collector, batches, failed, expires, replaced, old_bytes };
             let before = latest.replace(Arc::new(poll));
             state.bytes -= before.map_or(0, |before| before.let_go());
         }
@@ -169,6 +218,16 @@ impl Latest {
 }
 
 impl State {
+    /// What a router takes.
+    fn bytes_of(&self, node: &str) -> usize {
+        let from = (node.to_string(), String::new());
+        let own = self.polls.range(from..).take_while(|((other, _), _)| other == node);
+        own.map(|(_, kept)| {
+            bytes(&kept.coming) + kept.latest.as_ref().map_or(0, |poll| poll.bytes())
+        })
+        .sum()
+    }
+
     fn expire(&mut self, now: Instant) {
         let bytes_in_use = &mut self.bytes;
         self.polls.retain(|_, kept| {
@@ -259,12 +318,53 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_a_limit_and_is_counted() {
-        let latest = Latest::new(3, 100);
+        let latest = Latest::new(3, 300);
         assert!(add(&latest, &[1]));
         let bytes = latest.level().bytes;
-        assert!(bytes > 0 && bytes < 100);
+        assert!(bytes > 30 && bytes < 100);
         assert!(!add(&latest, &[1, 2, 3, 4]));
         latest.end("r", "c", SECOND, false, Instant::now());
         assert_eq!(latest.level(), KeptLevel { points: 1, bytes });
+    }
+
+    #[test]
+    fn no_router_takes_the_room_of_others() {
+        let latest = Latest::new(3, 3000);
+        let mut points = Points::default();
+        points.push(&PORT, &[], &1);
+        let add = |node: &str, collector: &str| {
+            latest.add(&Batch { node, collector, time_ns: 1, points: &points })
+        };
+        let taken = (0..100).take_while(|number| add("bad", &format!("c{}", number % 3))).count();
+        assert!((10..1000 / 30).contains(&taken), "{taken}");
+        // What has ended counts as well.
+        latest.end("bad", "c1", SECOND, false, Instant::now());
+        assert!(!add("bad", "c1"));
+        assert!(add("ba", "c") && add("bad2", "c") && add("good", "c"));
+    }
+
+    #[test]
+    fn readers_who_hold_old_polls_give_way_to_new_ones() {
+        let latest = Latest::new(3, 96 << 20);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = asked.clone();
+        latest.cut_readers_with(move |bytes_max| lock(&noted).push(bytes_max));
+        // Some 12 MB.
+        let values: Vec<u64> = (0..300_000).collect();
+        assert!(add(&latest, &values));
+        latest.end("r", "c", SECOND, false, Instant::now());
+        let held = latest.get(|_, _| true, Instant::now());
+        assert!(held[0].bytes() > OLD_BYTES_MAX);
+        assert!(add(&latest, &values));
+        latest.end("r", "c", SECOND, false, Instant::now());
+        // As much as the latest is no more than may be held, until the next poll needs room.
+        latest.make_room();
+        assert!(lock(&asked).is_empty());
+        assert!(add(&latest, &values));
+        assert_eq!(*lock(&asked), [OLD_BYTES_MAX]);
+        drop(held);
+        latest.make_room();
+        assert_eq!(lock(&asked).len(), 1);
+        assert_eq!(latest.old_bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -164,7 +164,10 @@ pub fn row<'a>(point: &Point<'a>) -> Option<Row<'a>> {
         return None;
     }
     // A description may have a label of a name that is one of theirs.
-    let taken = |name: &str| table.fields.iter().any(|(theirs, _)| *theirs == name);
+    let of_port = ["logicalname", "phyname"];
+    let taken = |name: &str| {
+        table.fields.iter().any(|(theirs, _)| *theirs == name) || of_port.contains(&name)
+    };
     let tags = point.tags().filter(|(name, _)| !taken(name));
     let tags = tags.map(|(name, value)| match (measurement, name) {
         ("interface", "name") if value.contains('.') => ("logicalname", value),

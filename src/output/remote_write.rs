@@ -220,7 +220,8 @@ pub struct RemoteWrite {
 impl RemoteWrite {
     /// Fails if the file with the roots of trust cannot be read.
     pub fn new(settings: &RemoteWriteConfig) -> Result<RemoteWrite, String> {
-        let agent = http_client::agent(settings.timeout, settings.ca_file.as_deref())?;
+        let agent =
+            http_client::agent(&settings.url, settings.timeout, settings.ca_file.as_deref())?;
         Ok(RemoteWrite { agent, settings: settings.clone(), requests: Requests::default() })
     }
 }
@@ -257,6 +258,7 @@ impl Sink for RemoteWrite {
             Ok(()) => Ok(format!("{} takes samples", http_client::shown(&self.settings.url))),
             Err(
                 Failure::Retry { why, .. }
+                | Failure::Missing { why }
                 | Failure::TooLarge { why }
                 | Failure::Suspect { why }
                 | Failure::Refused { why, .. },

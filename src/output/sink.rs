@@ -37,6 +37,8 @@ pub trait Sink: Send {
 pub enum Failure {
     /// Try again later; not before `after`.
     Retry { after: Option<Duration>, why: String },
+    /// What they are written into is missing, and easily made: try again soon, however often.
+    Missing { why: String },
     /// Too many at once: try the halves.
     TooLarge { why: String },
     /// One or more are wrong, and the server does not say which: try the halves, and drop a record

@@ -7,13 +7,15 @@
 //! `Points` keeps a batch as a few flat lists, so that making a point allocates nothing once the
 //! lists have grown, and a batch that is kept (as Prometheus needs) stays small.
 
+pub mod tags;
 pub mod labels;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::base::changes::Rule;
+use crate::base::seen;
 use crate::base::text::shortened;
 
 /// What a field's value says, and so how each output treats it.
@@ -25,7 +27,7 @@ pub enum Kind {
     Gauge,
     /// Describes the thing measured: a string field; a label of the point's Prometheus series.
     Info,
-    /// A state in words: a string field, no Prometheus series.
+    /// A state in words, or a fact of a record: a field, no Prometheus series.
     Text,
 }
 
@@ -48,6 +50,8 @@ pub struct FieldInfo {
     pub help: &'static str,
     /// An info's Prometheus label, where another field of the measurement needs the name.
     pub label: &'static str,
+    /// What a change of it is.
+    pub event: Option<&'static Rule>,
 }
 
 /// The function that takes a field's value from an item.
@@ -78,7 +82,7 @@ impl<T> Field<T> {
             Get::Decimal(_) => Type::Decimal,
             Get::Text(_) => Type::Text,
         };
-        Field { info: FieldInfo { name, kind, ty, unit, help, label: name }, get }
+        Field { info: FieldInfo { name, kind, ty, unit, help, label: name, event: None }, get }
     }
 
     /// The field with another name.
@@ -162,9 +166,25 @@ pub fn labelled<T>(label: &'static str, mut info: Field<T>) -> Field<T> {
     info
 }
 
+/// A field whose change is an event.
+pub fn watched<T>(rule: &'static Rule, mut field: Field<T>) -> Field<T> {
+    field.info.event = Some(rule);
+    field
+}
+
 /// A state in words.
 pub fn text<T>(name: &'static str, help: &'static str, get: fn(&T) -> Option<&str>) -> Field<T> {
     Field::new(name, "", help, Kind::Text, Get::Text(get))
+}
+
+/// A number that says something about a record, and is no series in Prometheus.
+pub fn fact<T, N: Number>(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    get: fn(&T) -> Option<N>,
+) -> Field<T> {
+    Field::new(name, unit, help, Kind::Text, N::get(get))
 }
 
 /// A measurement: its definition is made when it is first used. Several may share a name: their
@@ -225,6 +245,33 @@ impl<T> Schema for Definition<T> {
     }
 }
 
+/// The tags that an operator gave a router, by name; `tags` reads them. A copy shares them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(Arc<[(String, String)]>);
+
+impl Tags {
+    /// Name and value of each, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.iter().any(|(own, _)| own == name)
+    }
+
+    /// Which of them a point cannot have, a bit for each: the measurement has the name itself.
+    fn taken(&self, schema: &dyn Schema) -> u16 {
+        let is_taken = |(at, (name, _))| u16::from(has_name(schema, name)) << at;
+        self.iter().enumerate().map(is_taken).sum()
+    }
+}
+
+/// Whether a measurement has a tag, a field or a label of that name.
+pub fn has_name(schema: &dyn Schema, name: &str) -> bool {
+    let mut fields = (0..schema.fields()).map(|index| schema.field(index));
+    schema.tags().contains(&name) || fields.any(|field| field.name == name || field.label == name)
+}
+
 /// What outputs call the router, the collector and the time, what Prometheus reads in names, and
 /// what the inventory says of a peer.
 const RESERVED_LABELS: &[&str] = &[
@@ -272,6 +319,8 @@ struct Head {
     tags: u32,
     labels: u32,
     fields: u32,
+    /// Which of the router's tags the point cannot have: a bit for each.
+    taken: u16,
 }
 
 /// A batch of points. Text beyond 4 GB is not foreseen: batches are cut long before.
@@ -288,6 +337,10 @@ pub struct Points {
     strings: String,
     /// Goes into every point that is pushed while it is set.
     re_name: String,
+    /// Those of the router, for all points.
+    own: Tags,
+    /// The last schema that was compared with them, and which of them it takes.
+    compared: Option<(usize, u16)>,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
     /// What collectors left out of items since the count was last taken, and the first of it.
@@ -306,16 +359,13 @@ impl Clone for Seen {
     }
 }
 
-/// By a number for a measurement and its tags: which of up to 64 fields it has had.
 #[derive(Default)]
 struct Series {
     /// Random, so that nobody can choose tags that share a number.
     keys: RandomState,
-    fields: HashMap<u64, u64>,
+    /// By a number for a measurement, its tags and 64 of its fields: which of these it has had.
+    fields: seen::Seen,
 }
-
-/// So many series are remembered, which takes 2 MB; what comes later is compared with these.
-const SERIES_MAX: usize = 1 << 16;
 
 impl Points {
     /// Adds the point that `item` gives for `measurement`. `tags` are the values of the
@@ -327,34 +377,47 @@ impl Points {
         tags: &[&str],
         item: &T,
     ) -> bool {
-        debug_assert_eq!(tags.len(), measurement.tags.len(), "{}", measurement.name);
-        let head = self.next_head(measurement);
+        self.push_values(measurement, tags, |index| match measurement.fields[index].get {
+            Get::Integer(get) => get(item).map(Value::Integer),
+            Get::Named(get, name) => get(item, name).map(Value::Integer),
+            Get::Decimal(get) => get(item).map(Value::Decimal),
+            Get::Text(get) => get(item).map(Value::Text),
+        })
+    }
+
+    /// The same for a point whose values are found by the index of their field.
+    pub fn push_values<'v, S: Schema>(
+        &mut self,
+        schema: &'static S,
+        tags: &[&str],
+        mut value: impl FnMut(usize) -> Option<Value<'v>>,
+    ) -> bool {
+        debug_assert_eq!(tags.len(), schema.tags().len(), "{}", schema.name());
+        let head = self.next_head(schema);
         let strings = self.strings.len();
         for tag in tags {
             let tag = self.store(tag);
             self.tags.push(tag);
         }
         let mut readings = 0;
-        for (index, field) in measurement.fields.iter().enumerate() {
-            let bits = match field.get {
-                Get::Integer(get) => get(item),
-                Get::Named(get, name) => get(item, name),
-                Get::Decimal(get) => get(item).filter(|v| !v.is_nan()).map(f64::to_bits),
-                Get::Text(get) => get(item).filter(|t| !t.is_empty()).map(|t| {
-                    let span = self.store(t);
+        for index in 0..schema.fields() {
+            let bits = match value(index) {
+                Some(Value::Integer(number)) => number,
+                Some(Value::Decimal(number)) if !number.is_nan() => number.to_bits(),
+                Some(Value::Text(text)) if !text.is_empty() => {
+                    let span = self.store(text);
                     u64::from(span.start) << 32 | u64::from(span.end)
-                }),
+                }
+                _ => continue,
             };
-            if let Some(bits) = bits {
-                readings += usize::from(field.info.kind != Kind::Info);
-                self.fields.push(index as u16);
-                self.values.push(bits);
-            }
+            readings += usize::from(schema.field(index).kind != Kind::Info);
+            self.fields.push(index as u16);
+            self.values.push(bits);
         }
         let again = self.leave_out_again(&head, tags);
         if again > 0 {
             readings -= again;
-            let name = measurement.name;
+            let name = schema.name();
             self.leave_out(again as u64, || format!("{name}: the same series again"));
         }
         if readings == 0 {
@@ -365,7 +428,11 @@ impl Points {
             return false;
         }
         self.heads.push(head);
-        if !self.re_name.is_empty() && !measurement.tags.contains(&"re_name") {
+        let taken = u64::from(head.taken.count_ones());
+        self.leave_out(taken, || {
+            format!("tags of the router whose names {} has", head.schema.name())
+        });
+        if !self.re_name.is_empty() && !schema.tags().contains(&"re_name") {
             let re_name = std::mem::take(&mut self.re_name);
             self.label("re_name", &re_name);
             self.re_name = re_name;
@@ -381,7 +448,7 @@ impl Points {
 
     /// Takes the readings out of the point that is being pushed whose series came before; how many.
     fn leave_out_again(&mut self, head: &Head, tags: &[&str]) -> usize {
-        let Some(Series { keys, fields }) = self.seen.0.as_deref_mut() else { return 0 };
+        let Some(Series { keys, fields: seen }) = self.seen.0.as_deref_mut() else { return 0 };
         let mut hasher = keys.build_hasher();
         hasher.write_usize(std::ptr::from_ref(head.schema).addr());
         for tag in tags.iter().copied().chain([&*self.re_name]) {
@@ -389,29 +456,32 @@ impl Points {
             hasher.write_u8(0xff);
         }
         let number = hasher.finish();
-        let (start, mut kept) = (head.fields as usize, head.fields as usize);
-        for at in start..self.fields.len() {
-            let field = self.fields[at];
-            if head.schema.field(field as usize).kind != Kind::Info {
-                let (key, bit) = (number.wrapping_add(u64::from(field / 64)), 1 << (field % 64));
-                let has_room = fields.len() < SERIES_MAX;
-                let had = match fields.get_mut(&key) {
-                    Some(had) => had,
-                    None if has_room => fields.entry(key).or_default(),
-                    None => &mut 0,
-                };
-                if *had & bit != 0 {
+        let start = head.fields as usize;
+        let is_reading = |field: u16| head.schema.field(field as usize).kind != Kind::Info;
+        let groups = self.fields[start..].last().map_or(0, |last| last / 64 + 1);
+        let mut again = 0;
+        for group in 0..groups {
+            let of_group = |field: u16| field / 64 == group && is_reading(field);
+            let fields = self.fields[start..].iter().copied().filter(|field| of_group(*field));
+            let flags = fields.fold(0u64, |flags, field| flags | 1 << (field % 64));
+            let had = seen.add(number.rotate_left(group.into()), flags);
+            if had == 0 {
+                continue;
+            }
+            let mut kept = start;
+            for at in start..self.fields.len() {
+                let field = self.fields[at];
+                if of_group(field) && had & 1 << (field % 64) != 0 {
                     continue;
                 }
-                *had |= bit;
+                self.fields[kept] = field;
+                self.values[kept] = self.values[at];
+                kept += 1;
             }
-            self.fields[kept] = field;
-            self.values[kept] = self.values[at];
-            kept += 1;
+            again += self.fields.len() - kept;
+            self.fields.truncate(kept);
+            self.values.truncate(kept);
         }
-        let again = self.fields.len() - kept;
-        self.fields.truncate(kept);
-        self.values.truncate(kept);
         again
     }
 
@@ -433,11 +503,10 @@ impl Points {
         is_free
     }
 
-    /// Whether a point's tags or fields have that name.
+    /// Whether a point's tags or fields, or the router's tags, have that name.
     fn is_taken(&self, schema: &dyn Schema, labels: &[(Span, Span)], name: &str) -> bool {
-        let mut fields = (0..schema.fields()).map(|index| schema.field(index));
-        schema.tags().contains(&name)
-            || fields.any(|field| field.name == name || field.label == name)
+        has_name(schema, name)
+            || self.own.has(name)
             || labels.iter().any(|(label, _)| self.string(*label) == name)
     }
 
@@ -468,6 +537,11 @@ impl Points {
     pub fn set_re_name(&mut self, re_name: &str) {
         self.re_name.clear();
         self.re_name.push_str(re_name);
+    }
+
+    /// The router's tags, which all points have from now on.
+    pub fn set_tags(&mut self, tags: &Tags) {
+        (self.own, self.compared) = (tags.clone(), None);
     }
 
     pub fn len(&self) -> usize {
@@ -522,6 +596,7 @@ impl Points {
             tags: &self.tags[tags..tags + head.schema.tags().len()],
             labels: &self.labels[head.labels as usize..labels],
             fields: head.fields as usize..fields,
+            taken: head.taken,
         }
     }
 
@@ -538,8 +613,15 @@ impl Points {
         (info, value)
     }
 
-    fn next_head(&self, schema: &'static dyn Schema) -> Head {
+    fn next_head(&mut self, schema: &'static dyn Schema) -> Head {
+        let key = std::ptr::from_ref(schema).addr();
+        let taken = match self.compared {
+            Some((known, taken)) if known == key => taken,
+            _ => self.own.taken(schema),
+        };
+        self.compared = Some((key, taken));
         Head {
+            taken,
             schema,
             tags: self.tags.len() as u32,
             labels: self.labels.len() as u32,
@@ -570,16 +652,31 @@ pub struct Point<'a> {
     tags: &'a [Span],
     labels: &'a [(Span, Span)],
     fields: std::ops::Range<usize>,
+    taken: u16,
 }
 
 impl<'a> Point<'a> {
-    /// Name and value of each tag that is there: the schema's first, then those of run time.
+    /// Name and value of each tag that is there: the schema's first, then those of run time, and
+    /// the router's last.
     pub fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let points = self.points;
         let fixed = self.schema.tags().iter().zip(self.tags);
         let fixed = fixed.map(|(name, value)| (*name, points.string(*value)));
         let labels = self.labels.iter().map(|(n, v)| (points.string(*n), points.string(*v)));
-        fixed.chain(labels).filter(|(_, value)| !value.is_empty())
+        let taken = self.taken;
+        let own = points.own.iter().enumerate().filter(move |(at, _)| taken >> at & 1 == 0);
+        fixed.chain(labels).filter(|(_, value)| !value.is_empty()).chain(own.map(|(_, tag)| tag))
+    }
+
+    /// The value of the schema's tag at `index`; empty if it was left out.
+    pub fn tag(&self, index: usize) -> &'a str {
+        self.tags.get(index).map_or("", |value| self.points.string(*value))
+    }
+
+    /// The value of a tag that was named at run time; empty if there is none.
+    pub fn label(&self, name: &str) -> &'a str {
+        let found = self.labels.iter().find(|(label, _)| self.points.string(*label) == name);
+        found.map_or("", |(_, value)| self.points.string(*value))
     }
 
     /// Whether a tag that was named at run time has the name of another one, of an info's label, or
@@ -615,6 +712,9 @@ impl<'a> Point<'a> {
     }
 }
 
+/// What events have in place of a collector, and the name of their measurement.
+pub const EVENT: &str = "event";
+
 /// What the readings of the machine itself have in place of a collector begins with it.
 pub const OF_MACHINE: &str = "dependency_";
 
@@ -630,123 +730,4 @@ pub struct Batch<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Port {
-        bytes: Option<u64>,
-        dbm: Option<f64>,
-        description: String,
-    }
-
-    static PORT: Measurement<Port> = Measurement::new(|| Definition {
-        name: "port",
-        help: "A port.",
-        tags: &["name", "lane"],
-        fields: vec![
-            counter("bytes", "bytes", "Bytes.", |p| p.bytes),
-            gauge("dbm", "dBm", "Power.", |p| p.dbm),
-            info("description", "What the operator wrote.", |p| Some(&p.description)),
-        ],
-    });
-
-    #[test]
-    fn a_reading_that_is_missing_or_not_a_number_leaves_its_field_out() {
-        let mut points = Points::default();
-        let port = Port { bytes: Some(u64::MAX), dbm: Some(f64::NAN), description: "".into() };
-        assert!(points.push(&PORT, &["ge-0/0/0", ""], &port));
-        let point = points.get(0);
-        assert_eq!(point.tags().collect::<Vec<_>>(), [("name", "ge-0/0/0")]);
-        let fields: Vec<_> = point.fields().map(|(_, info, value)| (info.name, value)).collect();
-        assert_eq!(fields, [("bytes", Value::Integer(u64::MAX))]);
-    }
-
-    #[test]
-    fn a_long_text_is_cut_and_counted() {
-        let mut points = Points::default();
-        let description = "é".repeat(TEXT_BYTES_MAX);
-        let port = Port { bytes: Some(1), dbm: None, description };
-        points.push(&PORT, &[&"n".repeat(8 << 20), ""], &port);
-        let longest = |text: &str| text.len() == TEXT_BYTES_MAX;
-        assert!(points.get(0).tags().all(|(_, value)| longest(value)));
-        assert!(matches!(points.get(0).field(2), Some(Value::Text(text)) if longest(text)));
-        assert_eq!(points.misfits, 2);
-    }
-
-    #[test]
-    fn labels_are_added_to_points_that_are_there() {
-        let mut points = Points::default();
-        points.set_re_name("re0");
-        for name in ["a", "b", "c"] {
-            let port = Port { bytes: Some(1), dbm: None, description: String::new() };
-            points.push(&PORT, &[name, ""], &port);
-        }
-        points.add_labels(|point| {
-            let name = point.tags().next().unwrap().1;
-            if name == "b" {
-                Vec::new()
-            } else {
-                vec![("x", format!("{name}x")), ("y", "1".into())]
-            }
-        });
-        let tags = |points: &Points, at: usize| {
-            let tags: Vec<_> = points.get(at).tags().map(|(n, v)| format!("{n}={v}")).collect();
-            tags.join(" ")
-        };
-        assert_eq!(tags(&points, 0), "name=a re_name=re0 x=ax y=1");
-        assert_eq!(tags(&points, 1), "name=b re_name=re0");
-        assert_eq!(tags(&points, 2), "name=c re_name=re0 x=cx y=1");
-        // One that is there already is left out, and no point has two of one name.
-        points.add_labels(|_| vec![("y", "2".into()), ("lane", "3".into()), ("z", "4".into())]);
-        assert_eq!(tags(&points, 0), "name=a re_name=re0 x=ax y=1 z=4");
-        assert_eq!(tags(&points, 1), "name=b re_name=re0 y=2 z=4");
-        assert_eq!(points.misfits, 5);
-        assert!(points.iter().all(|point| !point.has_label_twice(&["host"])));
-        assert!(points.iter().all(|point| point.has_label_twice(&["z"])));
-        for name in ["name", "z", "description"] {
-            let mut points = points.clone();
-            points.label(name, "forged");
-            assert!(points.get(2).has_label_twice(&[]), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_point_without_readings_is_dropped_whole() {
-        let mut points = Points::default();
-        points.set_re_name("node0");
-        let port = Port { bytes: None, dbm: Some(f64::NAN), description: "uplink".into() };
-        assert!(!points.push(&PORT, &["ge-0/0/0", ""], &port));
-        let port = Port { bytes: Some(1), dbm: Some(-2.5), description: "core".into() };
-        assert!(points.push(&PORT, &["ge-0/0/1", "2"], &port));
-        assert_eq!(points.len(), 1);
-        let point = points.get(0);
-        let tags: Vec<_> = point.tags().collect();
-        assert_eq!(tags, [("name", "ge-0/0/1"), ("lane", "2"), ("re_name", "node0")]);
-        assert_eq!(point.fields().last().unwrap().2, Value::Text("core"));
-    }
-
-    #[test]
-    fn of_a_series_that_comes_twice_the_first_reading_holds() {
-        let mut points = Points::default();
-        points.keep_first();
-        let port = |bytes, dbm| Port { bytes, dbm, description: "core".into() };
-        assert!(points.push(&PORT, &["a", ""], &port(Some(1), None)));
-        assert!(points.push(&PORT, &["b", ""], &port(Some(2), None)));
-        points.clear();
-        assert!(!points.push(&PORT, &["a", ""], &port(Some(3), None)));
-        // Another reading of the same thing is none of those.
-        assert!(points.push(&PORT, &["a", ""], &port(Some(4), Some(-2.5))));
-        points.set_re_name("re1");
-        assert!(points.push(&PORT, &["a", ""], &port(Some(5), None)));
-        let fields = |at: usize| {
-            let fields: Vec<_> = points.get(at).fields().map(|(_, info, _)| info.name).collect();
-            fields.join(" ")
-        };
-        assert_eq!(
-            (points.len(), fields(0), fields(1)),
-            (2, "dbm description".into(), "bytes description".into())
-        );
-        assert_eq!(points.misfits, 2);
-        assert!(points.clone().push(&PORT, &["a", ""], &port(Some(6), None)));
-    }
-}
+mod tests;

@@ -2,21 +2,24 @@
 
 pub mod schedule;
 pub mod mastership;
+pub mod configuration;
 pub mod registry;
+pub mod shard;
 pub mod router;
+pub mod on_demand;
 pub mod status;
-mod recorder;
+pub mod recorder;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use self::recorder::{Recorder, recording_name};
+use self::configuration::{Committed, Macros, Watch};
+use self::recorder::{Recorder, Recording, recording_name};
 use self::router::{Link, Polled, Router};
-use self::schedule::{Schedule, Start, phase};
+use self::schedule::{BUSY_PACE, Schedule, Start, phase};
 use self::status::{NOT_MASTER, RouterStatus};
 use crate::base::clock::{Backoff, now_ns, since_1970};
 use crate::base::inventory::Shared;
@@ -25,7 +28,8 @@ use crate::collector::Poll;
 use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::dependency::enrich::enrich;
-use crate::netconf::{self, Session, local, ssh};
+use crate::event;
+use crate::netconf::{self, Session, local, openssh, ssh};
 use crate::output::{self, Output, Outputs, Patience};
 use crate::point::{Batch, Points};
 use crate::serve::Wanted;
@@ -34,19 +38,46 @@ use crate::serve::Wanted;
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
 const RECONNECT: Backoff =
     Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-const MASTERSHIP_TIMEOUT: Duration = Duration::from_secs(30);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait with nothing to do.
 const IDLE_LONGEST: Duration = Duration::from_secs(3600);
 
-/// Opens a session with the router.
-pub fn connect(router: &Router) -> Result<Session, netconf::Error> {
-    let (transport, timeout) = match &router.link {
+/// Opens a session with the router, by the second way if there is none by the first; the number of
+/// the way.
+pub fn connect(router: &Router) -> Result<(Session, u64), netconf::Error> {
+    let first = match (open(router, &router.link), &router.second) {
+        (Ok(session), _) => return Ok((session, 1)),
+        (Err(why), None) => return Err(why),
+        (Err(why), Some(_)) => why,
+    };
+    let link = router.second.as_ref().unwrap_or(&router.link);
+    let second = open(router, link).map(|session| (session, 2));
+    second.map_err(|second| netconf::Error(format!("{first}; and by its second target: {second}")))
+}
+
+fn open(router: &Router, link: &Link) -> Result<Session, netconf::Error> {
+    let (transport, timeout) = match link {
         Link::Local { command, connect_timeout } => {
-            (local::start(command, &router.name)?, *connect_timeout)
+            (local::start_command(command, &router.name)?, *connect_timeout)
+        }
+        Link::Openssh(settings) => {
+            (openssh::connect(settings, &router.name)?, settings.connect_timeout)
         }
         Link::Ssh(settings) => (ssh::connect(settings)?, settings.connect_timeout),
     };
     Session::open(transport, &router.limits, timeout)
+}
+
+/// Reads the macros of the router's configuration, in a session of its own.
+pub fn read_macros(router: &Router, timeout: Duration) -> Result<Macros, String> {
+    let mut router = router.clone();
+    if let Link::Local { connect_timeout, .. } = &mut router.link {
+        *connect_timeout = timeout.min(*connect_timeout);
+    }
+    let (mut session, _) = connect(&router).map_err(|err| err.0)?;
+    let read = configuration::read(&mut session, None, &router.limits, timeout)?;
+    session.close();
+    Ok(read.map(|committed| committed.macros).unwrap_or_default())
 }
 
 /// Why an RPC failed.
@@ -73,10 +104,16 @@ pub struct RouterPoller {
     last_error: String,
     /// Whether the Routing Engine was the master when last asked, or why that is not known.
     mastership: Result<bool, String>,
+    /// Whether its last answer said that it is busy.
+    is_busy: bool,
     /// RPCs that the router does not know, its error text, and until when not to ask again.
     unsupported: HashMap<String, (Instant, String)>,
-    /// Where raw replies are saved: for `record`.
-    pub record: Option<PathBuf>,
+    /// Where replies are saved: for `record`.
+    pub record: Option<Arc<Recording>>,
+    /// Looks after perijove's settings in the router's configuration.
+    pub configuration: Option<Watch>,
+    /// What looks for events in its points.
+    pub watch: Option<Arc<event::watch::Watch>>,
     pub status: Arc<RouterStatus>,
     /// What the inventory says of addresses.
     inventory: Shared,
@@ -103,6 +140,8 @@ struct Work {
     tally: Tally,
     outcome: Option<Outcome>,
     answered: Answered,
+    /// No part of a reply was missing.
+    is_whole: bool,
     spent: Duration,
 }
 
@@ -124,8 +163,11 @@ impl RouterPoller {
             reconnect: None,
             last_error: String::new(),
             mastership: Err(String::new()),
+            is_busy: false,
             unsupported: HashMap::new(),
             record: None,
+            configuration: None,
+            watch: None,
             status,
             outputs: Outputs::default(),
         }
@@ -141,7 +183,8 @@ impl RouterPoller {
         let mut owed = vec![false; ended.len()];
         let mut rest_until = Instant::now();
         loop {
-            let ask = match asks.recv_timeout(self.idle().unwrap_or(IDLE_LONGEST)) {
+            self.look_at_configuration();
+            let ask = match asks.recv_timeout(self.wait(IDLE_LONGEST)) {
                 Ok(ask) => ask,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -153,12 +196,20 @@ impl RouterPoller {
             let now = Instant::now();
             let due: Vec<usize> = (0..owed.len()).filter(|at| owed[*at]).collect();
             if due.is_empty() || now < rest_until || now >= ask.until {
+                if self.is_busy && now < rest_until {
+                    self.status.spared(due.len() as u64);
+                }
                 continue;
             }
             let waited = self.poll_or_stand_by(&due);
             let end = Instant::now();
             let spent = (end - now).saturating_sub(waited);
-            rest_until = end + schedule::rest(spent, self.router.poll_share_max);
+            let mut rest = schedule::rest(spent, self.router.poll_share_max);
+            if self.is_busy {
+                let intervals = due.iter().map(|at| self.router.collectors[*at].interval);
+                rest = rest.max(intervals.min().unwrap_or_default() * (BUSY_PACE - 1));
+            }
+            rest_until = end + rest;
             for at in due {
                 (ended[at], owed[at]) = (Some(end), false);
             }
@@ -204,12 +255,13 @@ impl RouterPoller {
         let slots = slots(&self.router);
         let mut schedule = Schedule::new(&slots, self.router.poll_share_max, start);
         loop {
+            self.look_at_configuration();
             let now = Instant::now();
+            schedule.set_pace(if self.is_busy { BUSY_PACE } else { 1 });
             let due = schedule.due(now);
             if due.is_empty() {
                 let next = schedule.next().map_or(IDLE_LONGEST, |next| next - now.min(next));
-                let wait = self.idle().map_or(next, |keepalive| keepalive.min(next));
-                match stop.recv_timeout(wait.min(IDLE_LONGEST)) {
+                match stop.recv_timeout(self.wait(next.min(IDLE_LONGEST))) {
                     Ok(_) | Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
@@ -221,6 +273,7 @@ impl RouterPoller {
             let indexes: Vec<usize> = due.iter().map(|due| due.index).collect();
             for due in due {
                 self.status.skipped(due.index, due.skipped);
+                self.status.spared(due.spared);
             }
             let waited = self.poll_or_stand_by(&indexes);
             schedule.rest(now.elapsed().saturating_sub(waited), Instant::now());
@@ -276,7 +329,7 @@ impl RouterPoller {
         self.ensure_session()?;
         let router = &self.router;
         let Some(session) = &mut self.session else { return Ok(None) };
-        let timeout = router.collectors.first().map_or(MASTERSHIP_TIMEOUT, |first| first.timeout);
+        let timeout = router.collectors.first().map_or(LOOK_TIMEOUT, |first| first.timeout);
         let deadline = Instant::now() + timeout;
         let reply = session.rpc(rpc, deadline).map_err(|err| err.0);
         let read = reply.and_then(|reply| {
@@ -294,6 +347,42 @@ impl RouterPoller {
         for index in due {
             self.status.polled(*index, &outcome, &Tally::default(), Duration::ZERO);
         }
+    }
+
+    /// Reads the settings in the router's configuration, if it is time and there was a commit.
+    fn look_at_configuration(&mut self) {
+        let Some(mut watch) = self.configuration.take_if(|watch| watch.wait().is_zero()) else {
+            return;
+        };
+        let had_session = self.session.is_some();
+        let mut read = self.read_configuration(watch.commit);
+        if read.is_err() && had_session && self.session.is_none() {
+            // The router had ended the session while nothing was asked.
+            read = self.read_configuration(watch.commit);
+        }
+        watch.note(read);
+        self.configuration = Some(watch);
+    }
+
+    fn read_configuration(&mut self, known: Option<u64>) -> Result<Option<Committed>, String> {
+        self.ensure_session()?;
+        let Some(session) = &mut self.session else { return Ok(None) };
+        let router = &self.router;
+        let timeout = router.collectors.first().map_or(LOOK_TIMEOUT, |first| first.timeout);
+        let limits = &router.limits;
+        let read = panics::caught(|| configuration::read(session, known, limits, timeout));
+        if read.is_err() || session.is_lost() {
+            let why = read.as_ref().err().or(read.as_ref().ok().and_then(|r| r.as_ref().err()));
+            self.lose(why.map_or("its framing was lost", |why| why).to_string());
+        }
+        read.flatten()
+    }
+
+    /// How long to wait for something to do: at most so long.
+    fn wait(&mut self, longest: Duration) -> Duration {
+        let keepalive = self.idle().unwrap_or(longest);
+        let look = self.configuration.as_ref().map_or(longest, Watch::wait);
+        longest.min(keepalive).min(look)
     }
 
     /// Keeps the session alive; how long until that is wanted again.
@@ -335,9 +424,10 @@ impl RouterPoller {
         let poll = self.router.collectors[index].configured.start(&self.inventory);
         let (mut points, tally) = (Points::default(), Tally::default());
         points.asked_ns = Some(now_ns());
+        points.set_tags(&self.router.tags);
         points.keep_first();
         let (outcome, answered, spent) = (None, Answered::default(), Duration::ZERO);
-        Work { index, poll, points, tally, outcome, answered, spent }
+        Work { index, poll, points, tally, outcome, answered, is_whole: true, spent }
     }
 
     fn finish(&mut self, work: &mut Work, outputs: &[Arc<Output>], emit: &mut dyn FnMut(&Batch)) {
@@ -361,10 +451,25 @@ impl RouterPoller {
         }
         if !work.points.is_empty() {
             let (collector, points) = (entry.name, &work.points);
-            emit(&Batch { node, collector, time_ns: now_ns(), points });
+            let batch = Batch { node, collector, time_ns: now_ns(), points };
+            self.watch.iter().for_each(|watch| watch.see(&batch));
+            emit(&batch);
+        }
+        if let Some(watch) = &self.watch {
+            let is_whole = !failed && work.is_whole && work.tally.rejected == 0;
+            let asked_ns = work.points.asked_ns.unwrap_or_else(now_ns);
+            let answered = is_whole.then(|| work.answered.bits());
+            watch.end(entry.name, entry.measurements, answered, asked_ns);
         }
         self.status.polled(work.index, outcome, &work.tally, work.spent);
         output::end(outputs, node, entry.name, *interval, failed);
+        if let Some(load) = work.poll.load().filter(|_| !failed) {
+            self.is_busy = self.router.busy_above.is_exceeded(load, self.is_busy);
+            self.status.busy(self.is_busy, load);
+        }
+        // Those that are still to come need the room.
+        work.points = Points::default();
+        work.poll = self.router.collectors[work.index].configured.start(&self.inventory);
     }
 
     /// Sends one RPC for the first of `work`, and for all others that ask the same.
@@ -394,13 +499,15 @@ impl RouterPoller {
         let spent = now.elapsed();
         let is_backup = reply.as_ref().is_ok_and(Reply::depends_on_mastership) && self.is_backup();
         for (at, query) in readers {
-            let Work { index, poll, answered, .. } = &mut work[at];
+            let Work { index, poll, answered, is_whole, .. } = &mut work[at];
             let roots = poll.roots(query);
             let outcome = match &reply {
                 Ok(reply) => reply.outcome(roots, is_backup),
                 Err(outcome) => outcome.clone(),
             };
             answered.note(query, reply.as_ref().is_ok_and(|reply| reply.answers(roots)));
+            *is_whole &= reply.as_ref().is_ok_and(|reply| reply.errors.is_empty())
+                || matches!(outcome, Outcome::NoData(_) | Outcome::Unsupported(_));
             let outcome = match outcome {
                 Outcome::Unsupported(why) if reply.is_ok() => {
                     let why = format!("{why}: {rpc}");
@@ -442,12 +549,15 @@ impl RouterPoller {
         let indexes: Vec<usize> = readers.iter().map(|(at, _)| work[*at].index).collect();
         let mut taking = take_readers(work, readers);
         let inventory = router.enrich.then(|| self.inventory.get());
+        let watch = self.watch.as_ref();
         let mut deliver = |reader: usize, points: &mut Points| {
             if let Some(inventory) = &inventory {
                 enrich(points, inventory);
             }
             let collector = router.collectors[indexes[reader]].entry.name;
-            emit(&Batch { node: &router.name, collector, time_ns, points });
+            let batch = Batch { node: &router.name, collector, time_ns, points };
+            watch.iter().for_each(|watch| watch.see(&batch));
+            emit(&batch);
             points.clear();
         };
         let mut read = || {
@@ -497,12 +607,13 @@ impl RouterPoller {
         };
         let name = &self.router.name;
         match connect(&self.router) {
-            Ok(session) => {
-                log::info!("{name}: session {} is open", session.session_id);
+            Ok((session, number)) => {
+                let with = if number == 2 { " with its second target" } else { "" };
+                log::info!("{name}: session {} is open{with}", session.session_id);
                 self.session = Some(session);
                 self.reconnect = None;
                 self.last_error.clear();
-                self.status.connected();
+                self.status.connected(number);
                 Ok(())
             }
             Err(err) => {
@@ -585,71 +696,4 @@ fn slots(router: &Router) -> Vec<(Duration, f64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::collector::{Collector, Entry, Item, Query, Rpc, entry, item};
-    use crate::point::{Definition, Measurement, Schema, gauge};
-    use crate::xml::items::{Limits, Scope};
-    use crate::xml::shapes::Leaves;
-
-    static SLOT: Measurement<Leaves> = Measurement::new(|| Definition {
-        name: "slot",
-        help: "A slot.",
-        tags: &[],
-        fields: vec![gauge("watts", "", "Its power.", |slot| slot.integer("watts"))],
-    });
-
-    #[derive(serde::Deserialize)]
-    struct Slot(Leaves);
-
-    impl<C> Item<C> for Slot {
-        fn points(self, _: &mut C, _: &Scope, points: &mut Points) {
-            points.push(&SLOT, &[], &self.0);
-        }
-    }
-
-    /// Two collectors that ask the same and cut other items of the reply.
-    #[derive(Default)]
-    struct Chassis;
-    #[derive(Default)]
-    struct Slots;
-
-    macro_rules! made_up {
-        ($collector:ident, $item:literal) => {
-            impl Collector for $collector {
-                const NAME: &'static str = stringify!($collector);
-                const HELP: &'static str = "Slots.";
-                const QUERIES: &'static [Query<$collector>] = &[Query {
-                    rpc: Rpc::Once("<get-slots/>"),
-                    command: "show slots",
-                    roots: &["slots"],
-                    items: &[item::<_, Slot>($item)],
-                }];
-                const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SLOT];
-            }
-        };
-    }
-    made_up!(Chassis, "chassis");
-    made_up!(Slots, "slot");
-
-    #[test]
-    fn collectors_that_cut_other_items_have_a_reply_each() {
-        let reply = "<slots><chassis><slot><watts>1</watts></slot><slot><watts>2</watts></slot>\
-                     </chassis></slots>";
-        let entries = [entry::<Chassis>(), entry::<Slots>(), entry::<Slots>()];
-        let mut polls: Vec<_> = entries.iter().map(Entry::poll).collect();
-        let sharing = |poll: &dyn Poll| -> Vec<bool> {
-            let items = poll.items(0);
-            polls.iter().map(|other| asks(&**other, "<get-slots/>", &items)).collect()
-        };
-        assert_eq!(sharing(&*polls[0]), [true, false, false]);
-        assert_eq!(sharing(&*polls[1]), [false, true, true]);
-        for (poll, expected) in polls.iter_mut().zip([1, 2, 2]) {
-            let (mut points, mut tally) = (Points::default(), Tally::default());
-            let (points, tally) = (&mut points, &mut tally);
-            let mut readers = [Reader { poll: &mut **poll, query: 0, points, tally }];
-            read_reply(reply.as_bytes(), &mut readers, &Limits::default(), &mut |_, _| {}).unwrap();
-            assert_eq!(tally.points, expected);
-        }
-    }
-}
+mod tests;

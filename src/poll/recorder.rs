@@ -1,39 +1,64 @@
-//! Saves raw replies: for `perijove record`.
+//! Saves replies: for `perijove record`.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::base::own_file;
+
+/// Where replies are saved, and what of each.
+pub struct Recording {
+    pub directory: PathBuf,
+    /// Makes the filter that a reply goes through.
+    pub filter: Box<dyn Fn() -> Box<dyn Filter> + Send + Sync>,
+}
+
+/// Decides what of a reply is written.
+pub trait Filter {
+    fn pass(&mut self, bytes: &[u8], file: &mut dyn Write) -> io::Result<()>;
+    /// Writes what it still has.
+    fn finish(&mut self, file: &mut dyn Write) -> io::Result<()>;
+}
 
 /// Passes a reply on, and saves it if it is to be recorded.
 pub struct Recorder<R> {
     reply: R,
-    file: Option<File>,
+    file: Option<(File, Box<dyn Filter>)>,
 }
 
 impl<R: Read> Recorder<R> {
     pub fn new(
         reply: R,
-        directory: Option<&Path>,
+        recording: Option<&Recording>,
         name: impl FnOnce() -> String,
     ) -> Result<Recorder<R>, String> {
-        let create = |directory: &Path| {
-            let path = directory.join(name());
+        let create = |recording: &Recording| {
+            let path = recording.directory.join(name());
             let file = own_file::replace(&path);
-            file.map_err(|err| format!("cannot write {}: {err}", path.display()))
+            let file = file.map_err(|err| format!("cannot write {}: {err}", path.display()))?;
+            Ok::<_, String>((file, (recording.filter)()))
         };
-        Ok(Recorder { reply, file: directory.map(create).transpose()? })
+        Ok(Recorder { reply, file: recording.map(create).transpose()? })
     }
 }
 
 impl<R: Read> Read for Recorder<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let bytes = self.reply.read(into)?;
-        if let Some(file) = &mut self.file {
-            file.write_all(&into[..bytes])?;
+        if let Some((file, filter)) = &mut self.file {
+            filter.pass(&into[..bytes], file)?;
         }
         Ok(bytes)
+    }
+}
+
+impl<R> Drop for Recorder<R> {
+    fn drop(&mut self) {
+        if let Some((file, filter)) = &mut self.file
+            && let Err(err) = filter.finish(file)
+        {
+            log::error!("the end of a reply cannot be written: {err}");
+        }
     }
 }
 

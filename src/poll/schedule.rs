@@ -47,6 +47,8 @@ pub struct Schedule {
     share_max: f64,
     /// Until when the router rests after a poll.
     rest_until: Instant,
+    /// Of so many ticks, one is used.
+    pace: u32,
 }
 
 struct Slot {
@@ -56,12 +58,22 @@ struct Slot {
     next: Instant,
 }
 
-/// A collector whose time has come, and how many of its ticks passed unused before.
+/// A collector whose time has come.
 #[derive(Debug, PartialEq)]
 pub struct Due {
     pub index: usize,
+    /// How many of its ticks passed unused before.
     pub skipped: u64,
+    /// How many of the next ones are left out, because the router is busy.
+    pub spared: u64,
 }
+
+/// Of a busy router's ticks, one of so many is used.
+pub const BUSY_PACE: u32 = 4;
+
+/// So many collectors are polled at a time, and those that are due at the same time as the last of
+/// them. Where all are due at once, after a poll that took long, the router rests in between.
+const AT_ONCE: usize = 8;
 
 impl Slot {
     /// Ticks stand at the phase within the interval. The first poll does not wait for one: the time
@@ -89,23 +101,37 @@ impl Schedule {
     pub fn new(collectors: &[(Duration, f64)], share_max: f64, start: Start) -> Schedule {
         let slot = |(interval, phase): &(Duration, f64)| Slot::new(*interval, *phase, start);
         let slots = collectors.iter().map(slot).collect();
-        Schedule { slots, share_max, rest_until: start.now }
+        Schedule { slots, share_max, rest_until: start.now, pace: 1 }
     }
 
-    /// Those that are due. A tick that was missed is skipped, never made up for.
+    /// Uses one of so many ticks from the next poll of each collector on.
+    pub fn set_pace(&mut self, pace: u32) {
+        self.pace = pace;
+    }
+
+    /// Those that are due, or those of them that have been for the longest time. A tick that was
+    /// missed is skipped, never made up for.
     pub fn due(&mut self, now: Instant) -> Vec<Due> {
         if now < self.rest_until {
             return Vec::new();
         }
+        let mut waiting: Vec<Instant> =
+            self.slots.iter().map(|slot| slot.due).filter(|due| now >= *due).collect();
+        waiting.sort_unstable();
+        let Some(last) = waiting.get(AT_ONCE - 1).or(waiting.last()).copied() else {
+            return Vec::new();
+        };
+        let spared = self.pace - 1;
         let mut due = Vec::new();
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            if now >= slot.due {
+            if slot.due <= last {
                 let passed = |late: Duration| late.as_nanos() / slot.interval.as_nanos() + 1;
                 let skipped = now.checked_duration_since(slot.next).map_or(0, passed);
                 let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
-                slot.due = slot.next + slot.interval * skipped;
+                slot.due = slot.next + slot.interval * skipped + slot.interval * spared;
                 slot.next = slot.due + slot.interval;
-                due.push(Due { index, skipped: u64::from(skipped) });
+                let (skipped, spared) = (u64::from(skipped), u64::from(spared));
+                due.push(Due { index, skipped, spared });
             }
         }
         due
@@ -207,8 +233,54 @@ mod tests {
         let mut schedule = Schedule::new(&[(10 * S, 0.05)], 0.25, start(Duration::ZERO));
         let start = schedule.rest_until;
         schedule.due(start);
-        assert_eq!(schedule.due(start + 35 * S), [Due { index: 0, skipped: 2 }]);
+        assert_eq!(schedule.due(start + 35 * S), [Due { index: 0, skipped: 2, spared: 0 }]);
         assert_eq!(schedule.next(), Some(start + 40 * S));
+    }
+
+    #[test]
+    fn a_busy_router_is_asked_at_one_of_four_ticks() {
+        let mut schedule = Schedule::new(&[(10 * S, 0.05)], 0.25, start(Duration::ZERO));
+        let start = schedule.rest_until;
+        schedule.due(start);
+        schedule.set_pace(BUSY_PACE);
+        assert_eq!(schedule.due(start + 10 * S), [Due { index: 0, skipped: 0, spared: 3 }]);
+        assert_eq!(schedule.next(), Some(start + 50 * S));
+        // A tick that is missed by a little more than an interval.
+        assert_eq!(schedule.due(start + 61 * S), [Due { index: 0, skipped: 1, spared: 3 }]);
+        schedule.set_pace(1);
+        assert_eq!(schedule.due(start + 100 * S), [Due { index: 0, skipped: 0, spared: 0 }]);
+        assert_eq!(schedule.next(), Some(start + 110 * S));
+    }
+
+    /// Polls that take 200 ms each, of 60 collectors, at a start and after a long time without an
+    /// answer: the share of the time that they take is kept within every 20 s.
+    #[test]
+    fn a_storm_of_polls_is_spread() {
+        const POLL: Duration = Duration::from_millis(200);
+        let slots: Vec<_> =
+            (0..60).map(|at| (60 * S, phase("r1", &format!("collector{at}")))).collect();
+        let mut schedule = Schedule::new(&slots, 0.25, start(first_within(60)));
+        let begin = schedule.rest_until;
+        for from in [begin, begin + 600 * S] {
+            let (mut now, mut polled) = (from, Vec::new());
+            while now < from + 120 * S {
+                let due = u32::try_from(schedule.due(now).len()).unwrap();
+                if due > 0 {
+                    polled.push((now, due));
+                    now += POLL * due;
+                    schedule.rest(POLL * due, now);
+                }
+                now = schedule.next().unwrap().max(now);
+            }
+            assert!(polled.iter().all(|(_, due)| *due as usize <= AT_ONCE), "{polled:?}");
+            for (at, _) in &polled {
+                let within = polled.iter().filter(|(other, _)| (*at..*at + 20 * S).contains(other));
+                let spent: Duration = within.map(|(_, due)| POLL * *due).sum();
+                assert!(spent <= 20 * S / 4 + POLL * AT_ONCE as u32, "{spent:?} in 20 s");
+            }
+            // Each has its turn.
+            assert!(polled.iter().map(|(_, due)| *due).sum::<u32>() >= 60);
+        }
     }
 
     #[test]

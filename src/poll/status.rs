@@ -4,10 +4,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::router::Router;
+use super::schedule::BUSY_PACE;
+use super::shard::Shard;
 use crate::base::sync::lock;
+use crate::collector::Load;
 use crate::collector::outcome::{Outcome, STATES};
 use crate::collector::reader::Tally;
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, text};
+use crate::point::{self, Definition, Measurement, Points, Schema, Tags, counter, gauge, text};
 use crate::serve::Wanted;
 
 /// Why a Routing Engine that is to be quiet gives no data.
@@ -68,8 +71,16 @@ static COLLECTOR: Measurement<CollectorStatus> = Measurement::new(|| Definition 
 #[derive(Clone, Debug, Default)]
 struct SessionStatus {
     up: bool,
+    /// The last attempt to open one failed.
+    refused: bool,
     connects: u64,
     losses: u64,
+    /// As far as its answers tell.
+    is_busy: Option<bool>,
+    spared: u64,
+    shard: Option<Shard>,
+    /// 1 or 2, of a router that has two.
+    target: Option<u64>,
 }
 
 static SESSION: Measurement<SessionStatus> = Measurement::new(|| Definition {
@@ -80,6 +91,17 @@ static SESSION: Measurement<SessionStatus> = Measurement::new(|| Definition {
         gauge("up", "", "1 while it is open.", |s| Some(u64::from(s.up))),
         counter("connects_total", "", "Sessions opened.", |s| Some(s.connects)),
         counter("losses_total", "", "Sessions lost.", |s| Some(s.losses)),
+        gauge("busy", "", "1 while the router is busy and is polled less.", |s| {
+            s.is_busy.map(u64::from)
+        }),
+        counter("spared_polls_total", "", "Polls left out because it is busy.", |s| {
+            s.is_busy.map(|_| s.spared)
+        }),
+        gauge("shard", "", "The shard that has the router, where there are several.", |s| {
+            Some(u64::from(s.shard?.number))
+        }),
+        gauge("target_number", "", "Which target the last session is with: 1, or 2.", |s| s.target),
+        gauge("shards", "", "How many shards there are.", |s| Some(u64::from(s.shard?.of))),
     ],
 });
 
@@ -114,9 +136,17 @@ static COLLECT_DURATION: Measurement<CollectorStatus> = Measurement::new(|| Defi
 
 pub const MEASUREMENTS: &[&dyn Schema] = &[&COLLECTOR, &SESSION];
 
+/// Whether a measurement about routers has a tag or a field of that name.
+pub fn has_name(name: &str) -> bool {
+    let others: [&dyn Schema; 3] = [&UP, &COLLECTOR_DURATION, &COLLECT_DURATION];
+    MEASUREMENTS.iter().chain(&others).any(|schema| point::has_name(*schema, name))
+}
+
 /// What is known of one router; its poller writes, the daemon reads.
 pub struct RouterStatus {
     name: String,
+    tags: Tags,
+    has_two_targets: bool,
     names: Vec<&'static str>,
     collectors: Mutex<Vec<CollectorStatus>>,
     session: Mutex<SessionStatus>,
@@ -127,14 +157,23 @@ impl RouterStatus {
         let names: Vec<_> = router.collectors.iter().map(|polled| polled.entry.name).collect();
         RouterStatus {
             name: router.name.clone(),
+            tags: router.tags.clone(),
+            has_two_targets: router.second.is_some(),
             collectors: Mutex::new(vec![CollectorStatus::default(); names.len()]),
             names,
-            session: Mutex::default(),
+            session: Mutex::new(SessionStatus { shard: router.shard, ..Default::default() }),
         }
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Room for points about the router.
+    pub fn start(&self) -> Points {
+        let mut points = Points::default();
+        points.set_tags(&self.tags);
+        points
     }
 
     fn collector(&self, index: usize, change: impl FnOnce(&mut CollectorStatus)) {
@@ -146,11 +185,36 @@ impl RouterStatus {
         self.collector(index, |status| status.skipped_ticks += ticks);
     }
 
+    /// Counts polls that are left out because the router is busy.
+    pub fn spared(&self, polls: u64) {
+        lock(&self.session).spared += polls;
+    }
+
+    /// Notes whether the router is busy, and logs what is new about it.
+    pub fn busy(&self, is_busy: bool, load: Load) {
+        let was_busy = lock(&self.session).is_busy.replace(is_busy).unwrap_or(false);
+        let (router, Load { cpu_percent, memory_percent }) = (&self.name, load);
+        let load = format!("CPU {cpu_percent:.0} %, memory {memory_percent:.0} %");
+        match (was_busy, is_busy) {
+            (false, true) => log::warn!(
+                "{router}: the Routing Engine is busy ({load}): until that is over, one of \
+                 {BUSY_PACE} polls is made"
+            ),
+            (true, false) => {
+                log::info!("{router}: the Routing Engine is no longer busy ({load})");
+            }
+            _ => {}
+        }
+    }
+
     /// Counts a poll, and logs what is new about it.
     pub fn polled(&self, index: usize, outcome: &Outcome, tally: &Tally, duration: Duration) {
         let (router, name) = (&self.name, self.names[index]);
         self.collector(index, |status| {
             let failed_before = status.outcome.as_ref().and_then(Outcome::failure).is_some();
+            if matches!(outcome, Outcome::NoSession(_)) {
+                lock(&self.session).refused = true;
+            }
             match outcome {
                 _ if status.outcome.as_ref() == Some(outcome) => {}
                 Outcome::Denied(why) | Outcome::Failed(why) => {
@@ -193,9 +257,18 @@ impl RouterStatus {
         (status.duration, status.bytes)
     }
 
-    pub fn connected(&self) {
+    /// A scrape that waited for it got nothing.
+    pub fn unanswered(&self) {
         let mut session = lock(&self.session);
+        session.refused |= !session.up;
+    }
+
+    /// A session was opened with the target of this number.
+    pub fn connected(&self, target: u64) {
+        let mut session = lock(&self.session);
+        session.target = self.has_two_targets.then_some(target);
         session.up = true;
+        session.refused = false;
         session.connects += 1;
     }
 
@@ -212,14 +285,15 @@ impl RouterStatus {
 
     /// What junos_exporter says of a router.
     pub fn exporter_points(&self, wanted: &Wanted, points: &mut Points) {
-        let is_up = lock(&self.session).up;
+        let SessionStatus { up: is_up, refused, .. } = *lock(&self.session);
         let collectors = lock(&self.collectors);
         // A session that ends while it is idle does not mean that the router is down, nor does
-        // a request that is not sent because the router does not know it.
+        // a request that is not sent because the router does not know it. One that cannot be
+        // opened does, even if a collector with a long interval has not noticed it.
         let good = |status: &&CollectorStatus| matches!(status.outcome, Some(Outcome::Data));
         let polled = || collectors.iter().filter(|status| status.outcome.is_some());
-        if is_up || polled().next().is_some() {
-            let answers = is_up || polled().any(|status| good(&status));
+        if is_up || refused || polled().next().is_some() {
+            let answers = is_up || !refused && polled().any(|status| good(&status));
             let outcome = if answers { Outcome::Data } else { Outcome::Failed(String::new()) };
             let duration = polled().map(|status| status.duration).sum();
             let all = CollectorStatus { outcome: Some(outcome), duration, ..Default::default() };

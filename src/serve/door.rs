@@ -229,7 +229,8 @@ impl Porter {
         }
         if let Err(err) = sys::poll(&mut polled, Some(until - now)) {
             log::warn!("prometheus: cannot wait for clients: {err}");
-            thread::sleep(ACCEPT_PAUSE);
+            // The bell alone can be waited for.
+            let _ = sys::poll(&mut polled[..1], Some(ACCEPT_PAUSE));
         }
         polled.iter().skip(2).map(|polled| polled.revents != 0).collect()
     }

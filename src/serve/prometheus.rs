@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 use std::io;
+#[cfg(feature = "map")]
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
@@ -18,12 +20,17 @@ use super::connection::{Connection, Reader};
 use super::door::{Answers, Bell, Door, House, Limits};
 use super::http::{self, BAD_REQUEST, Manner, PLAIN, Request, STACK_BYTES, ranges};
 use super::logins::{Known, Logins};
-use super::{Program, Wanted};
+use super::{Program, Refusal, Wanted, events};
+#[cfg(feature = "map")]
+use crate::base::clock::now_ms;
+use crate::base::http_client;
 use crate::base::sandbox::{self, Confine};
 use crate::base::secret::{self, Secret};
 use crate::base::sync::{lock, wait};
 use crate::output::exposition::{self, Format};
 use crate::output::latest::{Latest, Poll};
+#[cfg(feature = "map")]
+use crate::picture;
 use crate::point::Batch;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +76,8 @@ const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scrapes whose text is made at a time: each has a list of all its points beside the points.
 const RENDERINGS_MAX: usize = 4;
-/// Scrapes that are being read may hold polls that newer ones have replaced: as many bytes as all
-/// that is kept, or this if that is more.
-const OLD_BYTES_MAX: u64 = 16 << 20;
+/// What `/healthz` answers.
+const HEALTHY: &str = "ok\n";
 /// How often a scrape that waits for its turn looks for slow readers of others.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -119,6 +125,9 @@ impl Prometheus {
             request_timeout: settings.request_timeout,
             response_timeout: settings.response_timeout,
         };
+        let held = Arc::new(Held::default());
+        let holders = held.clone();
+        self.latest.cut_readers_with(move |bytes_max| holders.cut(bytes_max));
         let house = Arc::new(Server {
             logins: Logins::new(settings.users.clone())?,
             settings,
@@ -128,7 +137,7 @@ impl Prometheus {
             answers: answers.clone(),
             renderings: Mutex::new(0),
             rendered: Condvar::new(),
-            held: Held::default(),
+            held,
         });
         let door = Door { house, listener, limits, bell: bell.clone(), sleep, answers };
         let thread = thread::Builder::new().name("prometheus".into()).stack_size(STACK_BYTES);
@@ -143,10 +152,21 @@ impl Prometheus {
         Ok(())
     }
 
-    /// Whether it could listen now: for `check`.
+    /// Whether it could listen now, or a perijove does: for `check`, which the health check of a
+    /// container runs beside it.
     pub fn check(&self) -> Result<String, String> {
-        self.bind()?;
-        Ok(format!("{} is free to listen on", self.settings.listen))
+        let listen = &self.settings.listen;
+        match self.bind() {
+            Ok(_) => Ok(format!("{listen} is free to listen on")),
+            Err(_) if self.is_served() => Ok(format!("{listen} answers: a perijove runs")),
+            Err(why) => Err(why),
+        }
+    }
+
+    fn is_served(&self) -> bool {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/healthz", self.settings.listen);
+        http_client::ask_own_machine(&url).is_some_and(|answer| answer == HEALTHY)
     }
 }
 
@@ -222,7 +242,7 @@ struct Server {
     /// How many scrapes are being written.
     renderings: Mutex<usize>,
     rendered: Condvar,
-    held: Held,
+    held: Arc<Held>,
 }
 
 /// The polls that answers hold, by who reads them.
@@ -232,15 +252,20 @@ struct Held(Mutex<Vec<Holder>>);
 type Holder = (Arc<Reader>, Vec<Arc<Poll>>);
 
 impl Held {
-    /// Notes what an answer holds. Where the polls of the others that have been replaced take more
-    /// than `bytes_max`, the slowest reader of them is cut off.
-    fn add(&self, reader: &Arc<Reader>, polls: &[Arc<Poll>], bytes_max: u64) {
+    /// Notes what an answer holds.
+    fn add(&self, reader: &Arc<Reader>, polls: &[Arc<Poll>]) {
+        lock(&self.0).push((reader.clone(), polls.to_vec()));
+    }
+
+    /// Where the polls that have been replaced take more than `bytes_max`, cuts off the slowest of
+    /// their readers.
+    fn cut(&self, bytes_max: usize) {
         let mut held = lock(&self.0);
         loop {
             let mut seen = HashSet::new();
             let polls = held.iter().flat_map(|(_, polls)| polls);
             let old = polls.filter(|poll| poll.is_replaced() && seen.insert(Arc::as_ptr(poll)));
-            if old.map(|poll| poll.bytes() as u64).sum::<u64>() <= bytes_max {
+            if old.map(|poll| poll.bytes()).sum::<usize>() <= bytes_max {
                 break;
             }
             let holds =
@@ -255,7 +280,6 @@ impl Held {
             );
             held.swap_remove(at).0.cut();
         }
-        held.push((reader.clone(), polls.to_vec()));
     }
 
     fn remove(&self, reader: &Arc<Reader>) {
@@ -314,7 +338,17 @@ impl Server {
         }
         match &*request.path {
             "/metrics" => self.metrics(request, out, manner),
-            "/healthz" => http::respond(out, "200 OK", PLAIN, "ok\n", manner),
+            #[cfg(feature = "map")]
+            "/map" => self.map(request, out, manner),
+            "/events" => match events::answer(request, &*self.program) {
+                Ok((records, position)) => {
+                    let headers =
+                        [("Content-Type", "application/jsonl"), (events::POSITION, &*position)];
+                    http::respond(out, "200 OK", &headers, &records, manner)
+                }
+                Err(why) => http::respond(out, BAD_REQUEST, PLAIN, &why, manner),
+            },
+            "/healthz" => http::respond(out, "200 OK", PLAIN, HEALTHY, manner),
             "/-/ready" => {
                 // In scrape mode, the first scrape has the collectors polled, once there are any.
                 let is_scrape = self.settings.mode == Mode::Scrape;
@@ -333,7 +367,7 @@ impl Server {
                 http::respond(out, "200 OK", &headers, &self.index(), manner)
             }
             path => {
-                let words = format!("there is no {path}; there are /metrics, /healthz, /-/ready\n");
+                let words = format!("there is no {path}; there are {PATHS}\n");
                 http::respond(out, "404 Not Found", PLAIN, &words, manner)
             }
         }
@@ -364,7 +398,8 @@ impl Server {
             Ok(wanted) => wanted,
             Err((status, words)) => return http::respond(out, status, PLAIN, &words, manner),
         };
-        if self.settings.mode == Mode::Scrape && !manner.head_only {
+        let polls = self.settings.mode == Mode::Scrape || wanted.is_admitted;
+        if polls && !manner.head_only {
             let timeout = request.header(SCRAPE_TIMEOUT_HEADER).and_then(|s| s.parse().ok());
             let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             let timeout = timeout.unwrap_or(SCRAPE_TIMEOUT).min(self.settings.response_timeout);
@@ -376,8 +411,13 @@ impl Server {
             let words = "too many scrapes at a time\n";
             return http::respond(out, UNAVAILABLE, PLAIN, words, manner);
         };
-        let polls = self.latest.get(|node, name| wanted.has(node, name), Instant::now());
-        self.held.add(&reader, &polls, OLD_BYTES_MAX.max(self.latest.level().bytes));
+        let is_wanted = |node: &str, name: &str| {
+            let is_named = wanted.target.is_some() || !self.program.is_admitted(node);
+            wanted.has(node, name) && is_named
+        };
+        let polls = self.latest.get(is_wanted, Instant::now());
+        self.latest.make_room();
+        self.held.add(&reader, &polls);
         let own = self.program.own(&wanted);
         let own = own.iter().map(|(node, time_ns, points)| {
             let (time_ns, collector) = (*time_ns, "perijove");
@@ -395,6 +435,29 @@ impl Server {
         if let (Some(duplicates), true) = (duplicates, wanted.is_all()) {
             self.latest.scraped(duplicates);
         }
+        Ok(())
+    }
+
+    /// The map of dependencies, as far as it is in what is kept for scrapes.
+    #[cfg(feature = "map")]
+    fn map(&self, request: &Request, out: &mut Connection, mut manner: Manner) -> io::Result<()> {
+        let asked = request.query.iter().find(|(name, _)| name == "format");
+        let asked = asked.map_or("html", |(_, format)| format);
+        let Some((kind, write)) = picture::format(asked) else {
+            let words = format!("format: `{asked}` is not one of {}\n", picture::names());
+            return http::respond(out, BAD_REQUEST, PLAIN, &words, manner);
+        };
+        let Some(_rendering) = self.begin_rendering(out.reader()) else {
+            let words = "too many scrapes at a time\n";
+            return http::respond(out, UNAVAILABLE, PLAIN, words, manner);
+        };
+        let is_own = |node: &str, _: &str| !self.program.is_admitted(node);
+        let polls = self.latest.get(is_own, Instant::now());
+        let page = write(&super::map::graph(&polls, now_ms() / 1000));
+        drop(polls);
+        manner.gzip = self.settings.gzip && request.takes_gzip();
+        let headers = [("Content-Type", kind), ("Vary", "Accept-Encoding")];
+        http::stream(out, &headers, request, manner, |body| body.write_all(page.as_bytes()))?;
         Ok(())
     }
 
@@ -422,13 +485,22 @@ impl Server {
         }
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><title>perijove</title></head><body>\n\
-             <h1>perijove {}</h1>\n<p><a href=\"/metrics\">Metrics</a> of all routers, or of one:\
-             </p>\n<ul>\n{routers}</ul>\n</body></html>\n",
-            env!("CARGO_PKG_VERSION")
+             <h1>perijove {}</h1>\n{}<p><a href=\"/metrics\">Metrics</a> of all routers, or of \
+             one:</p>\n<ul>\n{routers}</ul>\n</body></html>\n",
+            env!("CARGO_PKG_VERSION"),
+            if cfg!(feature = "map") {
+                "<p><a href=\"/map\">Map</a> of dependencies</p>\n"
+            } else {
+                ""
+            }
         )
     }
 }
 
+#[cfg(feature = "map")]
+const PATHS: &str = "/metrics, /events, /map, /healthz, /-/ready";
+#[cfg(not(feature = "map"))]
+const PATHS: &str = "/metrics, /events, /healthz, /-/ready";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
 /// What a scrape asks for. What is empty is as good as absent.
@@ -441,10 +513,16 @@ fn wanted(request: &Request, program: &dyn Program) -> Result<Wanted, (&'static 
                 return Err((BAD_REQUEST, "one target, or none for all routers\n".into()));
             }
             "target" if targets.contains(value) => wanted.target = Some(value.clone()),
-            "target" => {
-                let words = format!("no router has the name {value}\n");
-                return Err(("404 Not Found", words));
-            }
+            "target" => match program.admit(value) {
+                Ok(name) => (wanted.target, wanted.is_admitted) = (Some(name), true),
+                Err(Refusal::Unknown) => {
+                    let words = format!("no router has the name {value}\n");
+                    return Err(("404 Not Found", words));
+                }
+                Err(Refusal::TooMany) => {
+                    return Err((UNAVAILABLE, "too many targets are known\n".into()));
+                }
+            },
             "collect[]" if program.knows(value) => wanted.collectors.push(value.clone()),
             "collect[]" => return Err((BAD_REQUEST, format!("there is no collector {value}\n"))),
             // junos_exporter's: it would be wrong to answer with more than was asked for.

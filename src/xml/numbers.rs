@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
-/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, and where decimals are
+/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, `12%`, and where decimals are
 /// wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
 pub fn number<T: FromStr>(text: &str) -> Option<T> {
+    let text = text.strip_suffix('%').map_or(text, str::trim_end);
     if let Ok(number) = text.parse() {
         return Some(number);
     }
@@ -28,6 +29,49 @@ pub fn quantity(text: &str) -> Option<f64> {
     let unit = unit.trim_start();
     let is_unit = unit.is_empty() || unit.starts_with(|c: char| c.is_alphabetic() || c == '%');
     if is_unit { self::number(number) } else { None }
+}
+
+/// A span of time, in seconds: `1:02:03`, `2d 03:04`, `1w2d 03:04:05`, `34 days, 18 hours`.
+pub fn duration(text: &str) -> Option<u64> {
+    let mut seconds: u64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        if rest[end..].starts_with(':') {
+            let clock = clock(rest, seconds > 0)?;
+            return seconds.checked_add(clock);
+        }
+        let number: u64 = rest[..end].parse().ok()?;
+        let unit = rest[end..].trim_start();
+        let end = unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len());
+        seconds = seconds.checked_add(number.checked_mul(unit_s(&unit[..end])?)?)?;
+        rest = unit[end..].trim_start_matches([' ', ',']);
+    }
+    (!text.is_empty()).then_some(seconds)
+}
+
+/// `1:02:03`; behind days also `1:02`, which alone might be minutes and seconds.
+fn clock(text: &str, follows_days: bool) -> Option<u64> {
+    let (hours, rest) = text.split_once(':')?;
+    let (minutes, seconds) = match rest.split_once(':') {
+        Some(parts) => parts,
+        None if follows_days => (rest, "0"),
+        None => return None,
+    };
+    let [hours, minutes, seconds] = [hours, minutes, seconds].map(|part| part.parse::<u64>().ok());
+    hours?.checked_mul(3600)?.checked_add(minutes? * 60 + seconds?)
+}
+
+fn unit_s(unit: &str) -> Option<u64> {
+    let units: [(&[&str], u64); 5] = [
+        (&["w", "week", "weeks"], 7 * 86400),
+        (&["d", "day", "days"], 86400),
+        (&["h", "hr", "hrs", "hour", "hours"], 3600),
+        (&["m", "min", "mins", "minute", "minutes"], 60),
+        (&["s", "sec", "secs", "second", "seconds"], 1),
+    ];
+    let is = |word: &&str| unit.eq_ignore_ascii_case(word);
+    units.iter().find(|(words, _)| words.iter().any(is)).map(|(_, seconds)| *seconds)
 }
 
 /// What stands behind `-Inf` or `- Inf`.
@@ -70,10 +114,37 @@ mod tests {
         ] {
             assert_eq!(number::<i64>(text), expected, "{text}");
         }
+        assert_eq!(
+            (number("12%"), number("12.5 %"), number::<u64>("%")),
+            (Some(12), Some(12.5), None)
+        );
         assert_eq!(number::<f64>("1,234.5"), Some(1234.5));
         assert_eq!(number::<f64>("1.234,567"), None);
         assert_eq!(number::<u64>("18,446,744,073,709,551,615"), Some(u64::MAX));
         assert_eq!(number::<u64>("18,446,744,073,709,551,616"), None);
+    }
+
+    #[test]
+    fn spans_of_time() {
+        for (text, expected) in [
+            ("1:02:03", Some(3723)),
+            ("2d 03:04", Some(2 * 86400 + 3 * 3600 + 240)),
+            ("1w2d 03:04:05", Some(9 * 86400 + 3 * 3600 + 245)),
+            ("34 days, 18 hours, 43 minutes, 47 seconds", Some(3_005_027)),
+            ("34 Days, 1 Hour", Some(34 * 86400 + 3600)),
+            ("30 sec", Some(30)),
+            ("10:05", None),
+            ("3600", None),
+            ("Never", None),
+            ("2024-01-02 03:04:05 UTC", None),
+            ("1:02:03 ago", None),
+            ("1:2:", None),
+            ("", None),
+            ("99999999999999999999 days", None),
+            ("9999999999999999999:00:00", None),
+        ] {
+            assert_eq!(duration(text), expected, "{text}");
+        }
     }
 
     #[test]

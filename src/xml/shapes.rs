@@ -6,11 +6,37 @@ use crate::base::text::first_line;
 use crate::point::{Field, Kind, named};
 use crate::xml::{misfits, numbers};
 
-/// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`.
+/// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`; a
+/// span of time is read from the text where there is no attribute.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(from = "Time")]
 pub struct Seconds {
-    #[serde(rename = "@seconds")]
     pub seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Time {
+    #[serde(rename = "@seconds")]
+    seconds: Option<u64>,
+    #[serde(rename = "$text")]
+    text: Option<Span>,
+}
+
+impl From<Time> for Seconds {
+    fn from(time: Time) -> Seconds {
+        let span = || time.text.and_then(|Span(seconds)| seconds);
+        Seconds { seconds: time.seconds.or_else(span) }
+    }
+}
+
+/// What a text says, if it is a span of time.
+struct Span(Option<u64>);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(Span(numbers::duration(&text)))
+    }
 }
 
 /// A temperature, in degrees Celsius: its `junos:celsius` attribute, or else the text
@@ -41,52 +67,6 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-/// The leaf elements of an item, at whatever depth, in the reply's order.
-#[derive(Debug, Default)]
-pub struct Flat(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Flat {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Flat, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Flat;
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("elements")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Flat, A::Error> {
-                let mut leaves = Flat::default();
-                while let Some(leaf) = map.next_entry()? {
-                    leaves.0.push(leaf);
-                }
-                Ok(leaves)
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-impl Flat {
-    /// The leaves' names and texts: for lists in which some leaves hold for several records.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
-    }
-
-    /// The records of a list without elements around its records: each goes from an element of
-    /// that name to the next one, the last to the end.
-    pub fn records(&self, first: &str) -> Vec<Leaves> {
-        let mut records: Vec<Leaves> = Vec::new();
-        for (name, text) in &self.0 {
-            if name == first {
-                records.push(Leaves::default());
-            }
-            if let Some(record) = records.last_mut() {
-                record.add(name.clone(), text.clone());
-            }
-        }
-        records
-    }
-}
-
 /// A bandwidth in bit/s, of a text such as `10Gbps`, `1000 Mbps`, `9.5Gbps,`, `1000mbps`, `10g`,
 /// `1,000,000` or `1000000`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,25 +84,28 @@ impl BitRate {
     pub fn of(text: &str) -> Option<BitRate> {
         // Some releases put a comma between this and what is next.
         let text = text.trim_end_matches(',');
-        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let scale = match &*text[number.len()..].to_ascii_lowercase() {
-            "" | "bps" => 1.0,
-            "kbps" | "k" => 1e3,
-            "mbps" | "m" => 1e6,
-            "gbps" | "g" => 1e9,
-            "tbps" | "t" => 1e12,
-            _ => return None,
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
+        let unit = text[number.len()..].to_ascii_lowercase();
+        let (scale, unit) = match unit.as_bytes() {
+            [b'k', ..] => (1e3, &unit[1..]),
+            [b'm', ..] => (1e6, &unit[1..]),
+            [b'g', ..] => (1e9, &unit[1..]),
+            [b't', ..] => (1e12, &unit[1..]),
+            _ => (1.0, &*unit),
         };
+        if !matches!(unit, "" | "bps" | "b" | "bit" | "bit/s" | "b/s") {
+            return None;
+        }
         let number: f64 = numbers::number(number.trim_end())?;
         Some(BitRate(number * scale)).filter(|rate| rate.0.is_finite())
     }
 }
 
 /// What stands below an item, for replies that are long lists of counters.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Leaves(Vec<(String, Node)>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Node {
     Leaf(String),
     Group(Leaves),
@@ -131,12 +114,6 @@ enum Node {
 impl FromIterator<(String, String)> for Leaves {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Leaves {
         Leaves(all.into_iter().map(|(name, text)| (name, Node::Leaf(text))).collect())
-    }
-}
-
-impl From<Flat> for Leaves {
-    fn from(flat: Flat) -> Leaves {
-        flat.0.into_iter().collect()
     }
 }
 
@@ -195,11 +172,54 @@ impl Leaves {
         groups.collect()
     }
 
-    /// The first leaf of that name in the reply's order, at whatever depth.
+    /// Its own leaves' names and texts: for lists in which some leaves hold for several records.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, node)| match node {
+            Node::Leaf(text) => Some((name.as_str(), text.as_str())),
+            Node::Group(_) => None,
+        })
+    }
+
+    /// The records of a list without elements around its records, at whatever depth it stands:
+    /// each goes from an element of that name to the next one beside it, the last to the list's
+    /// end.
+    pub fn records(&self, first: &str) -> Vec<Leaves> {
+        let mut records = Vec::new();
+        self.find_records(first, &mut records);
+        records
+    }
+
+    fn find_records(&self, first: &str, records: &mut Vec<Leaves>) {
+        let mut current = None;
+        for (name, node) in &self.0 {
+            match node {
+                Node::Group(list) if list.text(first).is_some() => {
+                    list.find_records(first, records);
+                    continue;
+                }
+                Node::Leaf(_) if name == first => {
+                    current = Some(records.len());
+                    records.push(Leaves::default());
+                }
+                _ => {}
+            }
+            if let Some(record) = current {
+                records[record].0.push((name.clone(), node.clone()));
+            }
+        }
+    }
+
+    /// The first leaf of that name: its own, or else one at whatever depth, in the reply's order.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find_map(|(element, node)| match node {
+        let own = self.0.iter().find_map(|(element, node)| match node {
             Node::Leaf(text) => (element == name).then_some(text.as_str()),
-            Node::Group(leaves) => leaves.text(name),
+            Node::Group(_) => None,
+        });
+        own.or_else(|| {
+            self.0.iter().find_map(|(_, node)| match node {
+                Node::Leaf(_) => None,
+                Node::Group(leaves) => leaves.text(name),
+            })
         })
     }
     pub fn integer(&self, name: &str) -> Option<u64> {
@@ -230,22 +250,35 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
     }
 }
 
-/// A counter that the name of its element describes: `packets-received` is the field
-/// `packets_received`, in packets, "Packets received."
-pub fn leaf_counter(element: &'static str) -> Field<Leaves> {
-    leaf(Kind::Counter, element)
+/// Fields that the names of their elements describe: `packets-received` is the counter
+/// `packets_received`, in packets, "Packets received." With `~` in front it is a gauge,
+/// `ip6-(drops)` is the field `drops` of the element `ip6-drops`, and `element=name` has another
+/// name.
+pub fn leaves(elements: &'static str) -> Vec<Field<Leaves>> {
+    elements.split_ascii_whitespace().map(leaf).collect()
 }
 
-/// A gauge that the name of its element describes, as `leaf_counter` has it.
-pub fn leaf_gauge(element: &'static str) -> Field<Leaves> {
-    leaf(Kind::Gauge, element)
+/// The same for counters that junos_exporter does not have, with names that end in `_total`.
+pub fn totals(elements: &'static str) -> Vec<Field<Leaves>> {
+    leaves(elements).into_iter().map(Field::total).collect()
 }
 
-fn leaf(kind: Kind, element: &'static str) -> Field<Leaves> {
-    let name = element.replace('-', "_").leak();
-    let unit = UNITS.iter().find(|(word, _)| element.contains(word)).map_or("", |(_, unit)| unit);
-    let mut help = element.replace('-', " ") + ".";
+fn leaf(element: &'static str) -> Field<Leaves> {
+    let (kind, element) = match element.strip_prefix('~') {
+        Some(gauge) => (Kind::Gauge, gauge),
+        None => (Kind::Counter, element),
+    };
+    let (element, name) = match element.split_once('=') {
+        Some((element, name)) => (element, Some(name)),
+        None => (element, None),
+    };
+    let part = element.split_once('(').map(|(_, part)| part.trim_end_matches(')'));
+    let words = part.unwrap_or(element);
+    let unit = UNITS.iter().find(|(word, _)| words.contains(word)).map_or("", |(_, unit)| unit);
+    let mut help = words.replace('-', " ") + ".";
     help[..1].make_ascii_uppercase();
+    let name = name.map_or_else(|| words.replace('-', "_"), String::from).leak();
+    let element = element.replace(['(', ')'], "").leak();
     named(name, unit, help.leak(), kind, Leaves::integer).of_element(element)
 }
 
@@ -264,26 +297,22 @@ pub fn routing_instance(name: &str) -> &str {
 }
 
 /// States of a Routing Engine and of environment items.
-pub const STATUS: &[(&str, u64)] =
-    &[("OK", 1), ("Testing", 2), ("Failed", 3), ("Absent", 4), ("Present", 5)];
+pub const STATUS: &str = "OK 1, Testing 2, Failed 3, Absent 4, Present 5, other 0.";
 
 /// Whether a text is that word, as people and releases write it: letter case does not count, nor do
-/// spaces around it, hyphens or underscores in place of spaces, and a remark behind it (`Master
+/// spaces, hyphens and underscores (`notPresent`, `Not present`), and a remark behind it (`Master
 /// (default)`).
 pub fn is_word(text: &str, word: &str) -> bool {
     let text = match text.split_once('(') {
         Some((text, _)) if !word.contains('(') => text,
         _ => text,
     };
-    let parts = |text| str::split(text, [' ', '-', '_', '\n']).filter(|part| !part.is_empty());
-    let (mut these, mut those) = (parts(text), parts(word));
-    loop {
-        match (these.next(), those.next()) {
-            (None, None) => return true,
-            (Some(this), Some(that)) if this.eq_ignore_ascii_case(that) => {}
-            _ => return false,
-        }
-    }
+    letters(text).eq(letters(word))
+}
+
+fn letters(text: &str) -> impl Iterator<Item = u8> {
+    let is_letter = |byte: &u8| !byte.is_ascii_whitespace() && !b"-_".contains(byte);
+    text.bytes().filter(is_letter).map(|byte| byte.to_ascii_lowercase())
 }
 
 /// What is up, and what a protocol, a port or a path has for a state while it is not.
@@ -345,9 +374,20 @@ pub fn is(state: Option<&str>, good: &[&str], bad: &[&str]) -> Option<u64> {
     None
 }
 
-/// The number that junos_exporter gives to a state; 0 for one it does not know.
-pub fn state_number(state: Option<&str>, states: &[(&str, u64)]) -> Option<u64> {
-    Some(known_state(state?, states).unwrap_or_default())
+/// The number that junos_exporter gives to a state, as the field's help says it: `Online 1, Present
+/// or ready 2, other 0.`
+pub fn state_number(state: Option<&str>, help: &str) -> Option<u64> {
+    let state = state?;
+    let mut others = "0";
+    for part in help.trim_end_matches('.').split(',') {
+        let (words, number) = part.trim_start().rsplit_once(' ')?;
+        if words == "other" {
+            others = number;
+        } else if words.split(" or ").any(|word| is_word(state, word)) {
+            return number.parse().ok();
+        }
+    }
+    others.parse().ok()
 }
 
 /// The number of a state, if it is known.
@@ -371,7 +411,12 @@ mod tests {
         for text in ["master", "Master", " MASTER ", "Master (default)", "\nmaster\n"] {
             assert!(is_word(text, "master"), "{text}");
         }
-        for (text, word) in [("not-applicable", "Not Applicable"), ("One way", "One-way")] {
+        for (text, word) in [
+            ("not-applicable", "Not Applicable"),
+            ("One way", "One-way"),
+            ("notPresent", "Not present"),
+            ("IN_PROGRESS", "In progress"),
+        ] {
             assert!(is_word(text, word), "{text}");
         }
         for text in ["", "masters", "Master default", "not master", "(master)"] {
@@ -396,6 +441,12 @@ mod tests {
         assert_eq!((misfits.count, misfits.first), (1, Some(first)));
         assert_eq!(state_number(Some("Sideways"), STATUS), Some(0));
         assert_eq!(state_number(Some("ok"), STATUS), Some(1));
+        let help = "No or off 0, yes 2, -> 3, <- 4, other 1.";
+        for (state, number) in [("OFF", 0), ("Yes (by default)", 2), ("->", 3), ("<-", 4), ("x", 1)]
+        {
+            assert_eq!(state_number(Some(state), help), Some(number), "{state}");
+        }
+        assert_eq!(state_number(None, help), None);
     }
 
     #[test]
@@ -417,6 +468,25 @@ mod tests {
     }
 
     #[test]
+    fn times_by_their_attribute_or_else_as_spans() {
+        #[derive(Deserialize)]
+        struct Item {
+            t: Option<Seconds>,
+        }
+        for (element, expected) in [
+            ("<t xmlns:j='j' j:seconds='7'>1:00:00</t>", Some(7)),
+            ("<t>1:00:00</t>", Some(3600)),
+            ("<t>\n1 day, 2 hours\n</t>", Some(93600)),
+            ("<t>2024-01-02 03:04:05 UTC</t>", None),
+            ("<t/>", None),
+        ] {
+            let item = format!("<i>{element}</i>");
+            let item: Item = Element::new(&item, 9).read().unwrap();
+            assert_eq!(item.t.and_then(|time| time.seconds), expected, "{element}");
+        }
+    }
+
+    #[test]
     fn bandwidths() {
         for (text, expected) in [
             ("10Gbps", Some(1e10)),
@@ -428,6 +498,10 @@ mod tests {
             ("0bps", Some(0.0)),
             ("1000000", Some(1e6)),
             ("1000 Mbps", Some(1e9)),
+            ("1000Mb/s", Some(1e9)),
+            ("2.5 Gbit/s", Some(2.5e9)),
+            ("25Gb", Some(2.5e10)),
+            ("1/s", None),
             ("1,000,000 bps", Some(1e6)),
             ("-inf Mbps", None),
             ("1 000 Mbps", None),
@@ -442,7 +516,8 @@ mod tests {
 
     #[test]
     fn leaves_at_any_depth() {
-        let item = "<i>a<x>1</x><list><y> 2 </y><list><y>3</y></list><z/></list>b<w>4</w></i>";
+        let item = "<i>a<x>1</x><list><y> 2 </y><list><y>3</y></list><z/><w>0</w></list>b<w>4</w>\
+                    </i>";
         let leaves: Leaves = Element::new(item, 9).read().unwrap();
         let found = ["x", "y", "z", "w", "list"].map(|name| leaves.text(name));
         assert_eq!(found, [Some("1"), Some("2"), Some(""), Some("4"), None]);
@@ -466,20 +541,23 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_list_becomes_records() {
-        let item = "<i><h>0</h><n>a</n><v>1</v><n>b</n><n>c</n><v>3</v><t>9</t></i>";
-        let flat: Flat = Element::new(item, 9).read().unwrap();
-        let records = flat.records("n");
-        let found: Vec<_> = records.iter().map(|r| (r.text("n"), r.integer("v"))).collect();
-        assert_eq!(found, [(Some("a"), Some(1)), (Some("b"), None), (Some("c"), Some(3))]);
-        assert_eq!(Leaves::from(flat).integer("t"), Some(9));
+    fn a_list_becomes_records() {
+        let list = "<n>a</n><v>1</v><zz><v>9</v></zz><n>b</n><zz><v>9</v><n>x</n></zz><n>c</n>\
+                    <zz><v>9</v></zz><v>3</v><t>9</t>";
+        for item in [format!("<i><h>0</h>{list}</i>"), format!("<i><l><g>{list}</g></l></i>")] {
+            let leaves: Leaves = Element::new(&item, 9).read().unwrap();
+            let records = leaves.records("n");
+            let found: Vec<_> = records.iter().map(|r| (r.text("n"), r.integer("v"))).collect();
+            let expected = [("a", Some(1)), ("b", None), ("x", None), ("c", Some(3))];
+            assert_eq!(found, expected.map(|(n, v)| (Some(n), v)), "{item}");
+        }
     }
 
     #[test]
     fn groups_among_leaves_can_be_taken_out() {
         let item = "<i><g><n>1</n></g><o><m>\n5\n</m></o><g><n>2</n></g><n>3</n><flag/> </i>";
         let mut leaves: Leaves = Element::new(item, 9).read().unwrap();
-        assert_eq!(leaves.integer("n"), Some(1));
+        assert_eq!(leaves.integer("n"), Some(3));
         let groups = leaves.take("g");
         assert_eq!(groups.iter().map(|g| g.integer("n")).collect::<Vec<_>>(), [Some(1), Some(2)]);
         let left = (leaves.integer("n"), leaves.integer("m"), leaves.text("flag"));
@@ -492,17 +570,18 @@ mod tests {
             name: "m",
             help: "",
             tags: &[],
-            fields: vec![
-                leaf_counter("data-packets-bytes"),
-                leaf_counter("iri-max").of_element("arp-iri-max"),
-                leaf_gauge("ip6nh-tcp").renamed("nh_tcp").total(),
-            ],
+            fields: leaves("data-packets-bytes arp-(iri-max) ~ip6nh-tcp=nh_tcp")
+                .into_iter()
+                .chain(totals("bfd-count=bfd"))
+                .collect(),
         });
         let info = |index| COUNTS.field(index);
         assert_eq!((info(0).name, info(0).unit), ("data_packets_bytes", "bytes"));
         assert_eq!(info(0).help, "Data packets bytes.");
         assert_eq!((info(1).name, info(1).help), ("iri_max", "Iri max."));
-        assert_eq!((info(2).name, info(2).help), ("nh_tcp_total", "Ip6nh tcp."));
+        assert_eq!((info(2).name, info(2).help), ("nh_tcp", "Ip6nh tcp."));
+        assert_eq!((info(3).name, info(3).help), ("bfd_total", "Bfd count."));
+        assert_eq!([info(1).kind, info(2).kind], [Kind::Counter, Kind::Gauge]);
         let mut leaves = Leaves::default();
         leaves.add("arp-iri-max".into(), "7".into());
         leaves.add("ip6nh-tcp".into(), "8".into());

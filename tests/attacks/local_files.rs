@@ -153,10 +153,18 @@ fn what_is_no_secret_file_is_not_shown() {
         "[output.influxdb]\nurl = \"http://h\"\nusername = \"u\"\npassword_file = \"SEKRIT\"\n"
             .into(),
         "SEKRIT\n".into(),
+        "SEKRIT = 1\n".into(),
+        "SEKRIT.a = 1\n".into(),
+        "[SEKRIT]\n".into(),
+        "[output.SEKRIT]\na = 1\n".into(),
+        "[output.influxdb]\nurl = \"http://h\"\nversion = \"SEKRIT\"\n".into(),
+        "[output.influxdb]\nurl = \"http://h\"\nSEKRIT = \"x\"\n".into(),
     ] {
-        let finished = run_with(&format!("{}{table}", local_router("r1", "")), &["check"]);
-        assert_eq!(finished.code, 2, "{finished:?}");
-        assert!(!finished.stderr.contains("SEKRIT"), "{}", finished.stderr);
+        for settings in [format!("{}{table}", local_router("r1", "")), table.clone()] {
+            let finished = run_with(&settings, &["check"]);
+            assert_eq!(finished.code, 2, "{finished:?}");
+            assert!(!finished.stderr.contains("SEKRIT"), "{}", finished.stderr);
+        }
     }
 }
 

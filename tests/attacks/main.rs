@@ -6,4 +6,6 @@ mod common;
 
 mod listener;
 mod local_files;
+mod router;
 mod sandbox;
+mod servers;

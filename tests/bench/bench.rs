@@ -4,6 +4,7 @@
 //! each figure: `bench NAME FIGURE UNIT target FIGURE met|missed`. Given `--list` it prints the
 //! names of the benchmarks.
 
+mod described;
 mod linear;
 mod outputs;
 
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use perijove::collector::Entry;
 use perijove::collector::reader::{Reader, Tally, read_reply};
 use perijove::dependency::inventory::{self, Bounds};
 use perijove::output::exposition::{self, Format};
@@ -89,6 +91,7 @@ const BENCHMARKS: &[(&str, Benchmark)] = &[
     ("json", outputs::json),
     ("kafka", outputs::kafka),
     ("spool", outputs::spool),
+    ("described", described::described),
     ("linear", |_| linear::linear()),
 ];
 
@@ -289,7 +292,10 @@ fn reply(router: &str, name: &str, collector: &str, rpc: &str, options: &[&str],
 
 /// Reads a reply in one collector; how many points it gave.
 fn points(collector: &str, reply: &[u8], deliver: &mut dyn FnMut(&mut Points)) -> usize {
-    let entry = registry::find(collector).unwrap();
+    points_of(registry::find(collector).unwrap(), reply, deliver)
+}
+
+fn points_of(entry: &Entry, reply: &[u8], deliver: &mut dyn FnMut(&mut Points)) -> usize {
     let mut poll = entry.poll();
     let query = (0..poll.queries())
         .find(|query| {

@@ -81,6 +81,10 @@ impl Machine {
         let folder = self.directory.join(&format!("proc/{}", self.processes));
         std::fs::create_dir_all(folder.join("fd")).expect("a folder");
         std::fs::write(folder.join("comm"), format!("{name}\n")).expect("a file");
+        // proc_pid_stat(5): number, name, state; one thread; when it started.
+        let zeroes = "0 ".repeat(16);
+        let stat = format!("{} ({name}) S {zeroes}1 0 100 0 0\n", self.processes);
+        std::fs::write(folder.join("stat"), stat).expect("a file");
         for (number, (local, remote)) in sockets.iter().enumerate() {
             let inode = self.processes as usize * 1000 + number;
             let state = if remote.is_empty() { "0A" } else { "01" };

@@ -10,12 +10,15 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 # What an import reads; the model is of a dashboard that was imported. The definition of a variable
 # is only what the list of variables shows of its query.
 OF_IMPORT = {"__inputs", "__requires", "definition"}
+# What the plugin of a data source reads of an annotation; the model has only what all have.
+OF_PLUGIN = {"query", "fromAnnotations", "titleColumn", "textColumn", "tagsColumn", "useValueForTime",
+             "step", "titleFormat", "textFormat", "tagKeys"}
 
 
 def lost(before, after, path=""):
     if isinstance(before, dict):
         for key, value in before.items():
-            if key in OF_IMPORT:
+            if key in OF_IMPORT or path.startswith(".annotations.") and key in OF_PLUGIN:
                 continue
             if not isinstance(after, dict) or key not in after:
                 yield f"{path}.{key}"

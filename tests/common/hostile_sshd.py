@@ -1,31 +1,64 @@
-"""An SSH server (paramiko) that lets everybody in and then misbehaves: hostile_sshd.py HOW
+"""An SSH server (paramiko) that lets everybody in and then misbehaves: hostile_sshd.py
 
-HOW, once the subsystem has said its <hello>: `junk` sends packets of an unknown type without an
-end, `ignore` SSH_MSG_IGNORE, `bytes` channel data of one byte each; `quiet` says nothing more.
-Prints its port.
+The user's name says how: `quiet` not at all; `NAME` sends the messages of that name without an end,
+once the subsystem has said its <hello>; `early-NAME` before that, `login-NAME` before the login is
+answered. `login-silence` never answers it. Prints its port.
 """
 
 import socket
+import struct
 import sys
 import threading
+import time
 
 import paramiko
 
-HOW = sys.argv[1]
 HELLO = (
     b"<hello><capabilities><capability>urn:ietf:params:netconf:base:1.0</capability>"
     b"</capabilities><session-id>1</session-id></hello>]]>]]>"
 )
 
 
+def string(text):
+    return struct.pack(">I", len(text)) + text
+
+
+LARGE = b"j" * 30000
+# Channel numbers: libssh2 counts from 0.
+CHANNEL = struct.pack(">I", 0)
+LISTS = [b"curve25519-sha256", b"ssh-ed25519"] + [b"aes128-ctr", b"hmac-sha2-256"] * 2
+MESSAGES = {
+    "junk": b"\xfa" + LARGE,
+    "disconnect": b"\x01" + struct.pack(">I", 2) + string(LARGE) + string(b""),
+    "ignore": b"\x02" + string(LARGE),
+    "debug": b"\x04\x01" + string(LARGE) + string(b""),
+    "information": b"\x07" + struct.pack(">I", 1) + string(b"server-sig-algs") + string(LARGE),
+    "keys": b"\x14" + b"C" * 16 + b"".join(map(string, LISTS + [b"none"] * 2 + [b""] * 2)) + b"\0" * 5,
+    "banner": b"\x35" + string(LARGE) + string(b""),
+    "requests": b"\x50" + string(b"keepalive@openssh.com") + b"\x01",
+    "channels": b"\x5a" + string(b"forwarded-tcpip") + struct.pack(">III", 7, 1 << 20, 1 << 15)
+    + string(b"127.0.0.1") + struct.pack(">I", 1) + string(b"127.0.0.1") + struct.pack(">I", 1),
+    "window": b"\x5d" + CHANNEL + b"\xff\xff\xff\xff",
+    "data": b"\x5e" + CHANNEL + string(LARGE),
+    "bytes": b"\x5e" + CHANNEL + string(b"x"),
+    "extended": b"\x5f" + CHANNEL + struct.pack(">I", 1) + string(LARGE),
+    "ends": b"\x60" + CHANNEL,
+    "answers": b"\x63" + CHANNEL,
+}
+
+
 class Server(paramiko.ServerInterface):
     def __init__(self, transport):
         self.transport = transport
+        self.phase, self.name = "", "quiet"
 
     def get_allowed_auths(self, username):
         return "password"
 
     def check_auth_password(self, username, password):
+        phase, _, self.name = username.rpartition("-")
+        self.phase = phase
+        self.flood("login")
         return paramiko.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind, channel):
@@ -36,22 +69,30 @@ class Server(paramiko.ServerInterface):
         return True
 
     def attack(self, channel):
-        channel.sendall(HELLO)
-        while self.transport.is_active() and HOW != "quiet":
-            if HOW == "junk":
-                message = paramiko.Message()
-                message.add_byte(b"\xfa")
-                message.add_bytes(b"j" * 30000)
-                self.transport._send_user_message(message)
-            elif HOW == "ignore":
-                self.transport.send_ignore(30000)
-            else:
-                channel.send(b"x")
+        try:
+            self.flood("early")
+            channel.sendall(HELLO)
+            self.flood("")
+        except (EOFError, OSError):
+            pass
+
+    def flood(self, phase):
+        if phase != self.phase or self.name == "quiet":
+            return
+        if self.name == "silence":
+            time.sleep(60)
+            return
+        message = paramiko.Message(MESSAGES[self.name])
+        while self.transport.is_active():
+            # As it is, whatever the state of the session.
+            self.transport.packetizer.send_message(message)
 
 
 def serve(connection, key):
     transport = paramiko.Transport(connection)
     transport.add_server_key(key)
+    # By itself paramiko exchanges keys again after half a gigabyte, and floods on meanwhile: `keys`.
+    transport.packetizer.REKEY_BYTES = transport.packetizer.REKEY_PACKETS = 1 << 60
     channels = []
     try:
         transport.start_server(server=Server(transport))
@@ -63,8 +104,11 @@ def serve(connection, key):
 
 
 def main():
+    if sys.argv[1:] == ["--list"]:
+        print(*MESSAGES)
+        return
     key = paramiko.ECDSAKey.generate()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     print(listener.getsockname()[1], flush=True)
     while True:
         connection, _ = listener.accept()

@@ -8,10 +8,12 @@
 
 #[cfg(feature = "kafka")]
 pub mod broker;
+pub mod browser;
 pub mod fleet;
 pub mod http_stub;
 pub mod influxd;
 pub mod lines;
+pub mod list_server;
 pub mod needs;
 pub mod netconfd;
 pub mod perijove;
@@ -19,6 +21,7 @@ pub mod process;
 pub mod prometheus;
 pub mod schema;
 pub mod sshd;
+pub mod syslog;
 pub mod tcp_proxy;
 pub mod temporary;
 pub mod victoria_metrics;

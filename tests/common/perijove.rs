@@ -92,9 +92,14 @@ impl Daemon {
         Daemon { process, directory }
     }
 
+    /// Replaces the settings, for when they are read next.
+    pub fn write_settings(&self, settings: &str) {
+        write_settings(&self.directory, settings);
+    }
+
     /// Replaces the settings and asks for them to be read again.
     pub fn reload(&self, settings: &str) {
-        write_settings(&self.directory, settings);
+        self.write_settings(settings);
         self.process.signal("HUP");
     }
 

@@ -145,6 +145,24 @@ pub fn signal(id: u32, name: &str) {
 
 /// The process ids of all descendants, by the kernel's list of processes.
 pub fn descendants(ancestor: u32) -> Vec<u32> {
+    let processes = with_parents();
+    let mut found = vec![ancestor];
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next];
+        found.extend(processes.iter().filter(|(_, p)| *p == parent).map(|(id, _)| *id));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// Those of its children alone.
+pub fn children(parent: u32) -> Vec<u32> {
+    with_parents().iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id).collect()
+}
+
+/// The processes that run, each with its parent.
+fn with_parents() -> Vec<(u32, u32)> {
     let mut processes = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("read /proc").flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -161,14 +179,7 @@ pub fn descendants(ancestor: u32) -> Vec<u32> {
             processes.push((id, parent));
         }
     }
-    let mut found = vec![ancestor];
-    let mut next = 0;
-    while next < found.len() {
-        let parent = found[next];
-        found.extend(processes.iter().filter(|(_, p)| *p == parent).map(|(id, _)| *id));
-        next += 1;
-    }
-    found.split_off(1)
+    processes
 }
 
 /// The most memory that a process ever had resident, in bytes.

@@ -12,8 +12,9 @@ use super::{answer, free_port, http_agent, program, wait_for};
 
 pub struct Prometheus {
     pub port: u16,
-    _server: Process,
-    _directory: Directory,
+    server: Option<Process>,
+    directory: Directory,
+    flags: Vec<String>,
 }
 
 /// A sample: its labels without those of the scrape, `__name__` among them, and its value.
@@ -49,11 +50,19 @@ impl Prometheus {
     }
 
     fn start_in(directory: Directory, settings: &str, flags: &[String]) -> Prometheus {
-        let port = free_port();
-        let file = directory.write("prometheus.yml", settings);
+        directory.write("prometheus.yml", settings);
+        let (port, flags) = (free_port(), flags.to_vec());
+        let mut prometheus = Prometheus { port, server: None, directory, flags };
+        prometheus.start_again();
+        prometheus
+    }
+
+    /// Starts the server that `stop` stopped, on the same port with the same data.
+    pub fn start_again(&mut self) {
+        let Prometheus { port, directory, flags, .. } = self;
         let mut command = Command::new(program("prometheus"));
         command
-            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .args(flags);
@@ -62,7 +71,12 @@ impl Prometheus {
             let ready = http_agent().get(format!("http://127.0.0.1:{port}/-/ready")).call();
             ready.is_ok_and(|answer| answer.status() == 200).then_some(())
         });
-        Prometheus { port, _server: server, _directory: directory }
+        self.server = Some(server);
+    }
+
+    /// Ends the server at once; the samples that it has are on its disk.
+    pub fn stop(&mut self) {
+        self.server = None;
     }
 
     pub fn url(&self) -> String {
@@ -106,7 +120,16 @@ impl Prometheus {
 
     /// The samples that an expression gives now.
     pub fn query(&self, expression: &str) -> Vec<Sample> {
-        let data = self.api("query", &[("query", expression)]);
+        self.samples(&[("query", expression)])
+    }
+
+    /// The same at a time, in seconds since 1970.
+    pub fn query_at(&self, expression: &str, time: i64) -> Vec<Sample> {
+        self.samples(&[("query", expression), ("time", &time.to_string())])
+    }
+
+    fn samples(&self, query: &[(&str, &str)]) -> Vec<Sample> {
+        let data = self.api("query", query);
         let samples = data["result"].as_array().expect("a vector").iter();
         let sample = |sample: &Json| {
             let labels = sample["metric"].as_object().expect("labels").iter();

@@ -13,7 +13,13 @@ pub struct Schemas(Json);
 
 impl Schemas {
     pub fn printed() -> Schemas {
-        let printed = run(&mut perijove(&["collectors", "--format", "json"]));
+        Schemas::printed_with(&[])
+    }
+
+    /// Those of a settings file's own collectors too.
+    pub fn printed_with(arguments: &[&str]) -> Schemas {
+        let arguments = [&["collectors", "--format", "json"], arguments].concat();
+        let printed = run(&mut perijove(&arguments));
         assert_eq!(printed.code, 0, "{}", printed.stderr);
         Schemas(serde_json::from_str(&printed.stdout).expect("JSON"))
     }

@@ -1,4 +1,4 @@
-//! A TCP relay that breaks connections.
+//! A TCP relay that breaks connections, or cuts what it passes on into pieces.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -17,7 +17,12 @@ struct State {
     /// So many bytes of a connection are passed on to the server, then it is reset.
     bytes_max: AtomicUsize,
     resets: AtomicUsize,
+    /// What the server says is passed on in pieces of at most so many bytes.
+    piece_bytes: AtomicUsize,
 }
+
+/// Between two pieces, so that they are read apart.
+const PAUSE: Duration = Duration::from_millis(2);
 
 impl TcpProxy {
     pub fn start(to: u16) -> TcpProxy {
@@ -28,6 +33,7 @@ impl TcpProxy {
             stopped: AtomicBool::new(false),
             bytes_max: AtomicUsize::new(usize::MAX),
             resets: AtomicUsize::new(0),
+            piece_bytes: AtomicUsize::new(usize::MAX),
         });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
@@ -44,6 +50,11 @@ impl TcpProxy {
 
     pub fn reset_after(&self, bytes: usize) {
         self.state.bytes_max.store(bytes, Ordering::Relaxed);
+    }
+
+    /// From the next connection on.
+    pub fn cut_into(&self, bytes: usize) {
+        self.state.piece_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// How many connections were reset.
@@ -63,8 +74,12 @@ fn relay(state: &State, mut client: TcpStream) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", state.to)) else { return };
     let (mut back, mut answers) =
         (client.try_clone().expect("clone"), server.try_clone().expect("clone"));
+    let piece_bytes = state.piece_bytes.load(Ordering::Relaxed);
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut answers, &mut back);
+        let _ = match piece_bytes {
+            usize::MAX => std::io::copy(&mut answers, &mut back).map(|_| ()),
+            bytes => pass_in_pieces(bytes, &mut answers, &mut back),
+        };
         let _ = back.shutdown(Shutdown::Both);
     });
     let mut passed = 0;
@@ -85,4 +100,14 @@ fn relay(state: &State, mut client: TcpStream) {
     }
     let _ = server.shutdown(Shutdown::Both);
     let _ = client.shutdown(Shutdown::Write);
+}
+
+fn pass_in_pieces(bytes: usize, from: &mut TcpStream, to: &mut TcpStream) -> std::io::Result<()> {
+    let mut buffer = vec![0; bytes];
+    to.set_nodelay(true)?;
+    while let read @ 1.. = from.read(&mut buffer)? {
+        to.write_all(&buffer[..read])?;
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }

@@ -23,6 +23,23 @@ pub struct Series {
     pub values: Vec<f64>,
 }
 
+impl Series {
+    /// What a counter grew by from one time to another, by straight lines between its samples. One
+    /// that falls has been reset.
+    pub fn grown(&self, from_ms: f64, to_ms: f64) -> f64 {
+        let mut total = 0.0;
+        let samples = self.timestamps_ms.iter().map(|time| *time as f64).zip(self.values.clone());
+        let samples: Vec<(f64, f64)> = samples.collect();
+        for pair in samples.windows(2) {
+            let [(t0, v0), (t1, v1)] = pair else { continue };
+            let whole = if v1 >= v0 { v1 - v0 } else { *v1 };
+            let part = (t1.min(to_ms) - t0.max(from_ms)).max(0.0) / (t1 - t0);
+            total += whole * part;
+        }
+        total
+    }
+}
+
 impl VictoriaMetrics {
     pub fn start() -> VictoriaMetrics {
         let port = free_port();

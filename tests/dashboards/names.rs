@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use perijove::daemon::own_metrics;
-use perijove::dependency::{map, source, traffic};
+use perijove::dependency::{ledger, map, source, traffic};
 use perijove::federate::jobs;
 use perijove::output::exposition::metric;
 use perijove::point::{Kind, Schema};
@@ -24,7 +24,8 @@ impl Known {
         known.metrics.insert("junos_up".into(), BTreeSet::from(["target".into()]));
         let of_collectors = registry::collectors().iter().flat_map(|entry| entry.measurements);
         let others = [source::MEASUREMENTS, map::MEASUREMENTS, traffic::MEASUREMENTS];
-        let others = others.into_iter().chain([jobs::MEASUREMENTS, own_metrics::MEASUREMENTS]);
+        let own = [ledger::MEASUREMENTS, jobs::MEASUREMENTS, own_metrics::MEASUREMENTS];
+        let others = others.into_iter().chain(own);
         for schema in of_collectors.chain(others.flatten()) {
             known.add(*schema);
         }
@@ -67,6 +68,9 @@ impl Known {
                 labels.extend(words(inner).map(String::from));
             }
         }
+        // label_join(…, "new", " > ", "old") makes a label.
+        let made = quoted.windows(3).filter(|parts| parts[2] == " > " && parts[1] == ", ");
+        there.extend(made.map(|parts| parts[0].to_string()));
         // A variable may ask for several metrics by a pattern of their names.
         let is_missing =
             |label: &String| label != "__name__" && !there.is_empty() && !there.contains(label);

@@ -21,8 +21,8 @@ use crate::{Fault, Long};
 pub const FAULTS: &[&Fault] = &[
     &Fault { name: "flow-half-as-fast", quick: true, run: half_as_fast },
     &Fault { name: "flow-one-stalls", quick: true, run: one_stalls },
-    &Fault { name: "flow-200-routers", quick: false, run: |_| many_routers(200) },
-    &Fault { name: "flow-20-routers", quick: false, run: |_| many_routers(20) },
+    &Fault { name: "flow-200-routers", quick: false, run: |_| many_routers(200, 40) },
+    &Fault { name: "flow-20-routers", quick: false, run: |_| many_routers(20, 400) },
     &Fault { name: "spool-slow-disk", quick: true, run: slow_disk },
 ];
 
@@ -77,10 +77,12 @@ fn one_stalls(long: &Long) -> Account {
 }
 
 /// All routers are polled in the same moment, whatever their phases: perijove stands still for
-/// longer than their interval.
-fn many_routers(number: usize) -> Account {
+/// longer than their interval. Each table gives five points: both bursts are more than the queue
+/// holds.
+fn many_routers(number: usize, tables: usize) -> Account {
     let influxd = Influxd::start();
-    let routers = (0..number).map(|number| local_router(&format!("r{number:03}"), "--tables 400"));
+    let tables_of_each = format!("--tables {tables}");
+    let routers = (0..number).map(|number| local_router(&format!("r{number:03}"), &tables_of_each));
     let one = local_router("r1", ROUTER);
     let output = format!("{}timeout = \"20s\"\n", influxd.output());
     let settings = settings(ROUTER, "line", &output)
@@ -94,7 +96,7 @@ fn many_routers(number: usize) -> Account {
         signal(polling.daemon.process.id(), "STOP");
         std::thread::sleep(Duration::from_secs(12));
         signal(polling.daemon.process.id(), "CONT");
-        polling.poll(number * 400);
+        polling.poll(number * tables);
     }
     polling.settle(&mut &influxd);
     polling.finish(&mut &influxd)

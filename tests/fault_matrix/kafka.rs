@@ -56,11 +56,20 @@ fn down_at_start(long: &Long) -> Account {
     polling.finish(&mut reader)
 }
 
+/// Ends the broker while perijove, stopped with its requests under way, sends nothing: ended right
+/// after an acknowledgement, this broker loses what it has acknowledged.
+fn in_a_quiet_moment(polling: &Polling, end: impl FnOnce()) {
+    signal(polling.daemon.process.id(), "STOP");
+    std::thread::sleep(Duration::from_secs(2));
+    end();
+    signal(polling.daemon.process.id(), "CONT");
+}
+
 fn stopped(long: &Long) -> Account {
     let mut noida = Noida::start();
     let mut polling = Polling::start(&output(&noida.brokers(), ""));
     polling.poll(200);
-    noida.end();
+    in_a_quiet_moment(&polling, || noida.end());
     polling.go_on(long.outage());
     noida.start_again();
     let mut reader = Reader::new(&noida.brokers(), &[]);
@@ -74,13 +83,10 @@ fn killed(long: &Long) -> Account {
     let mut reader = Reader::new(&noida.brokers(), &[]);
     for _ in 0..if long.0 { 5 } else { 2 } {
         polling.poll(200);
-        // Killed right after an acknowledgement this broker loses what it has acknowledged, so it
-        // gets a moment in which perijove, stopped with its requests under way, sends nothing.
-        signal(polling.daemon.process.id(), "STOP");
-        std::thread::sleep(Duration::from_secs(2));
-        reader.read();
-        noida.stop();
-        signal(polling.daemon.process.id(), "CONT");
+        in_a_quiet_moment(&polling, || {
+            reader.read();
+            noida.stop();
+        });
         polling.poll(50);
         noida.start_again();
         polling.settle(&mut reader);

@@ -7,11 +7,13 @@
 mod common;
 
 mod account;
+mod federation;
 mod flow;
 mod influxdb;
 mod kafka;
 mod perijove;
 mod spool;
+mod supervise;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -59,8 +61,16 @@ fn main() -> ExitCode {
     let names: Vec<&String> = arguments.iter().filter(|name| !name.starts_with("--")).collect();
     // `cargo test` gives its own flags, or none.
     let all = has("--all");
-    let faults =
-        [influxdb::FAULTS, kafka::FAULTS, perijove::FAULTS, spool::FAULTS, flow::FAULTS].concat();
+    let faults = [
+        influxdb::FAULTS,
+        kafka::FAULTS,
+        perijove::FAULTS,
+        supervise::FAULTS,
+        spool::FAULTS,
+        flow::FAULTS,
+        federation::FAULTS,
+    ]
+    .concat();
     let wanted = |fault: &&Fault| {
         (all || fault.quick)
             && (names.is_empty() || names.iter().any(|name| fault.name.starts_with(*name)))

@@ -67,7 +67,7 @@ pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<Vec<Strin
 
 /// The records of each measurement's last poll: a kill may come between the hand-over to the
 /// file's queue and the one to the other output's.
-fn newest(polled: &[String]) -> Vec<String> {
+pub fn newest(polled: &[String]) -> Vec<String> {
     let mut last: BTreeMap<String, String> = BTreeMap::new();
     for line in polled {
         let (measurement, time) = time(line);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use perijove::dependency::exposition_text;
 use perijove::dependency::inventory::{self, Bounds, Format};
-use perijove::dependency::sockets::freebsd;
+use perijove::dependency::sockets::{diag, freebsd};
 use perijove::dependency::{Protocol, netstat};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -40,6 +40,26 @@ fn scan(prefixes: &[(IpAddr, u8)], address: IpAddr) -> Option<String> {
 
 proptest! {
     #![proptest_config(cases(300))]
+
+    /// Netlink's messages: none is longer than what is left, and each has a header of 16 bytes.
+    #[test]
+    fn any_answer_of_netlink_is_cut_into_messages(
+        parts in vec((0..200u32, 0..4u16, vec(any::<u8>(), 0..200)), 0..6),
+    ) {
+        let kinds = [2, 3, 20, 77u16];
+        let mut bytes = Vec::new();
+        for (length, kind, body) in parts {
+            bytes.extend(length.to_ne_bytes());
+            bytes.extend(kinds[usize::from(kind)].to_ne_bytes());
+            bytes.extend([0; 10]);
+            bytes.extend(body);
+        }
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let mut messages = 0;
+            diag::messages(&bytes, protocol, diag::UNASKED, |_| messages += 1);
+            prop_assert!(messages <= bytes.len() / 16);
+        }
+    }
 
     #[test]
     fn the_longest_prefix_is_the_one_that_a_scan_finds(

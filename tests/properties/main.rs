@@ -5,9 +5,12 @@
 
 mod codecs;
 mod dependency;
+mod described;
 mod federation;
 mod framing;
+mod macros;
 mod queue;
+mod syslog;
 mod xml;
 
 use proptest::test_runner::Config;

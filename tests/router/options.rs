@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
@@ -22,6 +23,7 @@ pub struct Sizes {
     pub tables: u64,
     pub optics: u64,
     pub queues: u64,
+    pub alarms: u64,
 }
 
 impl Sizes {
@@ -59,27 +61,41 @@ pub struct Options {
     pub multi_re: Vec<String>,
     pub seed: u64,
     pub clock: Clock,
+    /// Where replies may be that stand in for the program's own.
+    pub replies: Option<PathBuf>,
     pub chunk_bytes: usize,
     pub drip_bytes: usize,
     pub drip_ms: u64,
     pub faults: Vec<Fault>,
+    /// The file that says what is configured, see `configuration`.
+    pub configuration: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             action: Action::Serve,
-            sizes: Sizes { interfaces: 8, units: 1, bgp_peers: 4, tables: 4, optics: 4, queues: 4 },
+            sizes: Sizes {
+                interfaces: 8,
+                units: 1,
+                bgp_peers: 4,
+                tables: 4,
+                optics: 4,
+                queues: 4,
+                alarms: 1,
+            },
             base: Base::Both,
             nc_prefix: false,
             release: "23.4R1.9".to_owned(),
             multi_re: Vec::new(),
             seed: 1,
             clock: Clock::Real,
+            replies: None,
             chunk_bytes: 1 << 16,
             drip_bytes: 1000,
             drip_ms: 10,
             faults: Vec::new(),
+            configuration: None,
         }
     }
 }
@@ -102,6 +118,7 @@ size (of each reply; memory stays the same)
   --tables N          routing tables (4)
   --optics N          ports with optical diagnostics (4)
   --queues N          queues of each port (4)
+  --alarms N          how often it has its alarms; 0 for none (1)
 
 form
   --base 1.0|1.1|both NETCONF versions offered (both)
@@ -116,6 +133,11 @@ values
                       counters follow the time (real), or stand at SECONDS after the start for the
                       first poll of each request, and move on by --step with each poll
   --step SECONDS      (30)
+  --configuration FILE
+                      the macros and the commits, read again for each request: lines
+                      `commit SECONDS USER COMMENT` and `set system apply-macro …`
+  --replies DIR       a file DIR/ELEMENT.xml, named by the request's element, is the template of its
+                      reply; it is read at each request
 
 faults
   --fault KIND[@N[-M]][:RPC]
@@ -162,6 +184,7 @@ impl Options {
                 Long("tables") => sizes.tables = parser.value()?.parse()?,
                 Long("optics") => sizes.optics = parser.value()?.parse()?,
                 Long("queues") => sizes.queues = parser.value()?.parse()?,
+                Long("alarms") => sizes.alarms = parser.value()?.parse()?,
                 Long("base") => options.base = parser.value()?.parse_with(base)?,
                 Long("nc-prefix") => options.nc_prefix = true,
                 Long("release") => options.release = parser.value()?.string()?,
@@ -174,11 +197,13 @@ impl Options {
                 }
                 Long("seed") => options.seed = parser.value()?.parse()?,
                 Long("clock") => start = parser.value()?.parse_with(clock_start)?,
+                Long("replies") => options.replies = Some(parser.value()?.into()),
                 Long("step") => step = parser.value()?.parse()?,
                 Long("fault") => {
                     options.faults.push(parser.value()?.parse_with(str::parse::<Fault>)?);
                 }
                 Long("drip-bytes") => options.drip_bytes = parser.value()?.parse_with(positive)?,
+                Long("configuration") => options.configuration = Some(parser.value()?.into()),
                 Long("drip-ms") => options.drip_ms = parser.value()?.parse()?,
                 Value(word)
                     if ["xml-mode", "netconf", "need-trailer"].iter().any(|w| word == *w) => {}

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use crate::configuration;
 use crate::faults::{Effects, Kind, Outlet, Path};
 use crate::framing::{Frames, Framing};
 use crate::options::Options;
@@ -122,8 +123,11 @@ impl Text<'_> {
     }
 
     fn payloads(&self, reply: &Reply, output: &mut (impl Write + Counted)) -> io::Result<()> {
+        let text = self.options.replies.as_ref().and_then(|directory| {
+            std::fs::read_to_string(directory.join(reply.rpc).with_extension("xml")).ok()
+        });
         let template = Template::new(
-            reply.text,
+            text.as_deref().unwrap_or(reply.text),
             reply.style,
             &Setting {
                 sizes: &self.options.sizes,
@@ -134,7 +138,7 @@ impl Text<'_> {
             },
         );
         let names = &self.options.multi_re;
-        if names.is_empty() || reply.single {
+        if names.is_empty() || reply.single && self.options.configuration.is_none() {
             return self.payload(&template, self.moment, true, output);
         }
         // Blank lines as Junos has them.
@@ -159,7 +163,7 @@ impl Text<'_> {
         output: &mut (impl Write + Counted),
     ) -> io::Result<()> {
         let has = |kind| last && self.effects.has(kind);
-        let error = |text| rpc_error(self.options, "operation-failed", "error", text, "");
+        let error = |text: &str| rpc_error(self.options, "operation-failed", "error", text, "");
         if has(Kind::RpcError) {
             output.write_all(error("Could not connect to re1 : No route to host").as_bytes())
         } else if has(Kind::NoSubsystem) {
@@ -169,14 +173,126 @@ impl Text<'_> {
             let subject = NOT_RUNNING.iter().find(|(part, _)| names.contains(part));
             let subject = subject.map_or("the routing subsystem", |(_, subject)| subject);
             writeln!(output, "<output>{subject} is not running</output>")
+        } else if let Some(file) = &self.options.configuration
+            && let Some(payload) = configuration::payload(file, &self.request.operation)?
+        {
+            output.write_all(payload.unwrap_or_else(|words| error(&words)).as_bytes())
         } else {
             let huge = self.effects.has(Kind::Huge);
+            let asked = FILTERS
+                .iter()
+                .find_map(|filter| Some((filter, self.request.text_of(filter.argument)?)));
+            if let Some((filter, wanted)) = asked {
+                let mut whole = Whole::default();
+                template.write(moment, false, &mut whole)?;
+                let is_wanted = |name: &str| (filter.is_like)(name, &wanted);
+                return match (only(&whole.0, filter, is_wanted), filter.missing) {
+                    (None, Some(thing)) => {
+                        output.write_all(error(&format!("{thing} {wanted} not found")).as_bytes())
+                    }
+                    (some, _) => output.write_all(&some.unwrap_or_default()),
+                };
+            }
             template.write(moment, huge, output)?;
             // A template without repeats becomes large by coming again.
             while huge && output.bytes() < HUGE_BYTES {
                 template.write(moment, huge, output)?;
             }
             Ok(())
+        }
+    }
+}
+
+/// A payload that is kept, to be looked at before it goes.
+#[derive(Default)]
+struct Whole(Vec<u8>);
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Counted for Whole {
+    fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+/// An argument of requests that chooses items of the reply by a name in them.
+struct Filter {
+    argument: &'static str,
+    item: &'static str,
+    name: &'static str,
+    is_like: fn(&str, &str) -> bool,
+    /// What the error calls a thing that is not there; without it, the reply is empty then.
+    missing: Option<&'static str>,
+}
+
+const FILTERS: &[Filter] = &[
+    Filter {
+        argument: "interface-name",
+        item: "physical-interface",
+        name: "name",
+        is_like,
+        missing: Some("device"),
+    },
+    Filter {
+        argument: "neighbor-address",
+        item: "bgp-peer",
+        name: "peer-address",
+        // The TCP port follows the address of an established session.
+        is_like: |name, wanted| name.split('+').next() == Some(wanted),
+        missing: None,
+    },
+    Filter {
+        argument: "filtername",
+        item: "filter-information",
+        name: "filter-name",
+        // A regular expression, of which this is enough.
+        is_like: |name, wanted| is_like(name, &wanted.replace(".*", "*").replace("\\.", ".")),
+        missing: None,
+    },
+];
+
+/// The payload with the items whose name is wanted; `None` if it has none of them and the filter
+/// calls that an error.
+fn only(payload: &[u8], filter: &Filter, is_wanted: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+    let (start, end) = (format!("<{}", filter.item), format!("</{}>", filter.item));
+    let name_start = format!("<{}>", filter.name);
+    let at =
+        |bytes: &[u8], part: &str| bytes.windows(part.len()).position(|w| w == part.as_bytes());
+    let (mut kept, mut rest, mut any) = (Vec::new(), payload, filter.missing.is_none());
+    while let Some(start) = at(rest, &start) {
+        let (before, item) = rest.split_at(start);
+        let (item, behind) = item.split_at(at(item, &end)? + end.len());
+        let name = &item[at(item, &name_start)? + name_start.len()..];
+        let name = String::from_utf8_lossy(&name[..at(name, "<")?]).trim().to_owned();
+        kept.extend_from_slice(before);
+        if is_wanted(&name) {
+            kept.extend_from_slice(item);
+            any = true;
+        }
+        rest = behind;
+    }
+    kept.extend_from_slice(rest);
+    // A reply of another form has what it was asked for.
+    (any || rest.len() == payload.len()).then_some(kept)
+}
+
+/// Whether the name is the wanted one, in which `*` stands for anything.
+fn is_like(name: &str, wanted: &str) -> bool {
+    match wanted.split_once('*') {
+        None => name == wanted,
+        Some((before, after)) => {
+            let behind = name.strip_prefix(before);
+            behind.is_some_and(|name| {
+                (0..=name.len()).any(|at| name.is_char_boundary(at) && is_like(&name[at..], after))
+            })
         }
     }
 }

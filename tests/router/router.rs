@@ -4,8 +4,10 @@
 //! order: `options` (what was asked for), `session` (hello and the loop of requests), `framing` and
 //! `xml` (what comes in and goes out), `replies` (the table of requests it knows), `template` and
 //! `render` (how a reply is written: a text with generators and repeats, never held whole),
-//! `faults` (what goes wrong on request). The replies' texts are in `replies/`.
+//! `configuration` (commits and macros, as a file says), `faults` (what goes wrong on request). The
+//! replies' texts are in `replies/`.
 
+mod configuration;
 mod faults;
 mod framing;
 mod options;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 
+use crate::configuration;
 use crate::faults::{self, Drip, Kind, Outlet, Path};
 use crate::framing::{self, Frames, Framing};
 use crate::options::{Base, Options};
@@ -180,6 +181,9 @@ impl Session {
         }
         text.write(Outlet { frames: &mut self.frames, path, bytes: 0 })?;
         self.frames.end()?;
+        if let Some(file) = &self.options.configuration {
+            configuration::answered(file, &request.operation)?;
+        }
         Ok(Next::Request)
     }
 }

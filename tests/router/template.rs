@@ -166,6 +166,7 @@ impl Reader<'_> {
             "tables" => sizes.tables,
             "optics" => sizes.optics,
             "queues" => sizes.queues,
+            "alarms" => sizes.alarms,
             "fpcs" => sizes.fpcs(),
             number => self.number(number),
         }

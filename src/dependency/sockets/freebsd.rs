@@ -32,9 +32,19 @@ const INP_IPV6: u8 = 2;
 /// `struct xtcpcb`: the state stands so far behind the inner `struct xinpcb`.
 const T_STATE_BEHIND: usize = 160;
 const T_STATE_MAX: u32 = 10;
-const LISTEN: u32 = 1;
-const ESTABLISHED: u32 = 4;
-const TIME_WAIT: u32 = 10;
+/// netinet/tcp_fsm.h, from CLOSED on, which has no dependency.
+const STATES: [State; 10] = [
+    State::Listening,
+    State::SynSent,
+    State::SynReceived,
+    State::Connected,
+    State::CloseWait,
+    State::FinWait1,
+    State::Closing,
+    State::LastAck,
+    State::FinWait2,
+    State::Waiting,
+];
 /// `struct xfile`.
 const XFILE_BYTES: usize = 128;
 const XF_PID: usize = 8;
@@ -131,18 +141,24 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
     let (remote, local) = (end(0)?, end(1)?);
     let state = match (protocol, state) {
         (Protocol::Tcp, None) => return None,
-        (_, Some(LISTEN)) => State::Listening,
-        (_, Some(ESTABLISHED)) => State::Connected,
-        (_, Some(TIME_WAIT)) => State::Waiting,
         (Protocol::Udp, _) if remote.port == 0 => State::Listening,
         (Protocol::Udp, _) => State::Connected,
-        _ => return Some(None),
+        (Protocol::Tcp, Some(number)) => {
+            let place = (number as usize).checked_sub(1);
+            match place.and_then(|place| STATES.get(place)) {
+                Some(state) => *state,
+                None => return Some(None),
+            }
+        }
     };
     if local.port == 0 {
         return Some(None);
     }
     let remote = if state == State::Listening { Endpoint::NONE } else { remote };
-    Some(Some((Socket { protocol, state, local, remote, process: None }, kernel_address)))
+    Some(Some((
+        Socket { protocol, state, local, remote, process: None, tcp: None },
+        kernel_address,
+    )))
 }
 
 /// Whether the addresses are of IPv4, which stand at the end of the room for those of IPv6. A
@@ -204,7 +220,8 @@ mod kernel {
     use super::*;
     use crate::base::sys;
     use crate::dependency::map::EPHEMERAL;
-    use crate::dependency::netstat;
+    use crate::dependency::sockets::reading::{Addresses, Network, Reading};
+    use crate::dependency::{Process, netstat};
 
     const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
     const COMMAND_BYTES_MAX: u64 = 32 << 20;
@@ -217,14 +234,21 @@ mod kernel {
     }
 
     impl Freebsd {
-        pub fn ephemeral(&self) -> RangeInclusive<u16> {
+        fn ephemeral(&self) -> RangeInclusive<u16> {
             let port = |name| u16::try_from(u32_at(&sys::sysctl(name).ok()?, 0)?).ok();
             let first = port(c"net.inet.ip.portrange.first");
             let ports = first.zip(port(c"net.inet.ip.portrange.last"));
             ports.map_or(EPHEMERAL, |(first, last)| first..=last)
         }
 
-        pub fn read(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
+        pub fn read(&mut self, udp: bool) -> Result<Reading, String> {
+            let sockets = self.sockets(udp)?;
+            let (addresses, ephemeral) = (Addresses::of_this_network(), self.ephemeral());
+            let network = Network { id: 0, is_own: true, addresses, ephemeral };
+            Ok(Reading { networks: vec![(network, sockets)], ..Reading::default() })
+        }
+
+        fn sockets(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
             if !self.records_do_not_fit {
                 match self.read_records(udp) {
                     Ok(sockets) => return Ok(sockets),
@@ -254,11 +278,12 @@ mod kernel {
                     *have = process;
                 }
             }
-            let mut names: HashMap<u32, Arc<str>> = HashMap::new();
+            let mut names: HashMap<u32, Arc<Process>> = HashMap::new();
             let mut named = |(mut socket, address): Found| {
                 if let Some(process) = processes.get(&address).filter(|_| address != 0) {
-                    let name = names.entry(*process).or_insert_with(|| name_of(*process).into());
-                    socket.process = Some(name.clone()).filter(|name| !name.is_empty());
+                    let named = || Process::named(&name_of(*process));
+                    let found = names.entry(*process).or_insert_with(named);
+                    socket.process = Some(found.clone()).filter(|found| !found.name.is_empty());
                 }
                 socket
             };
@@ -279,7 +304,7 @@ mod kernel {
                 let key = (socket.protocol, socket.local, socket.remote);
                 socket.process = owners.get(&key).map(|(process, shown)| {
                     let name = name_of(*process);
-                    if name.is_empty() { shown.as_str().into() } else { name.into() }
+                    Process::named(if name.is_empty() { shown } else { &name })
                 });
             }
             Ok(sockets)
@@ -376,6 +401,7 @@ mod tests {
             xtcpcb(10, &xinpcb(0, TCP4, [(&remote, 443), (&own, 50001)])),
             xtcpcb(4, &xinpcb(0x123, TCP6, [(&six(1), 443), (&six(2), 50002)])),
             xtcpcb(5, &xinpcb(0x124, TCP4, [(&remote, 443), (&own, 50003)])),
+            xtcpcb(0, &xinpcb(0x125, TCP4, [(&remote, 443), (&own, 50004)])),
         ]);
         let found = super::sockets(&bytes, Protocol::Tcp).unwrap();
         let end = |address: &str, port| Endpoint::new(address.parse().unwrap(), port);
@@ -385,6 +411,7 @@ mod tests {
             (State::Listening, end("::", 22), Endpoint::NONE, 0xdef),
             (State::Waiting, end("10.0.0.2", 50001), end("10.0.0.9", 443), 0),
             (State::Connected, end("2001:db8::2", 50002), end("2001:db8::1", 443), 0x123),
+            (State::CloseWait, end("10.0.0.2", 50003), end("10.0.0.9", 443), 0x124),
         ];
         assert_eq!(ends, expected);
         let bytes = list(&[

@@ -120,6 +120,9 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// librdkafka would take responses of 100 MB. Those that a producer gets list brokers and topics.
+const RESPONSE_BYTES_MAX: usize = 4 << 20;
+
 /// A producer of its own session.
 fn start_producer(
     settings: &KafkaConfig,
@@ -140,6 +143,7 @@ fn start_producer(
         .set("message.timeout.ms", "0")
         .set("statistics.interval.ms", milliseconds(settings.statistics_interval))
         .set("log.connection.close", "false")
+        .set("receive.message.max.bytes", RESPONSE_BYTES_MAX.to_string())
         .set_log_level(RDKafkaLogLevel::Warning);
     if let Some(username) = &settings.username {
         config.set("sasl.username", username);

@@ -1,0 +1,153 @@
+//! Rows: points that come and go, such as alarms.
+
+use std::collections::HashSet;
+
+use super::plan::{Watched, number, re_name};
+use super::record::Event;
+use super::state::{Coming, Old, Polls, Row, State, nanoseconds, polled, seconds};
+use crate::base::changes::Watch;
+use crate::point::Point;
+
+/// A row that only comes is remembered for so long after it was last seen.
+const ROW_LONGEST_S: u32 = 30 * 86_400;
+
+impl State {
+    pub(super) fn see_row(
+        &mut self,
+        collector: &str,
+        watched: &Watched,
+        point: &Point,
+        seen_ns: u64,
+    ) {
+        let Some(value) = number(point, Some(watched.field)) else { return };
+        if self.coming.len() >= self.limits.subjects_max {
+            self.dropped += 1;
+            return;
+        }
+        let key = self.key_of(watched, point, re_name(point));
+        let is_outdated = self.told.get(&key).is_some_and(|told| *told > seen_ns);
+        let outdated = self.rows.get_mut(&key).filter(|_| is_outdated);
+        if let Some(row) = outdated {
+            row.missed_s = None;
+            return;
+        }
+        self.told.remove(&key);
+        let prior = self.polls.get(collector).map(|polls| polls.last_s);
+        let old = self.rows.get(&key).map_or(0.0, |row| row.value);
+        let times = (seen_ns, seen_ns);
+        let mut event = self.event(watched, point, times, prior, Old::Number(old));
+        if value < old {
+            // What the point tells is the time of something that began.
+            event.when = polled(seen_ns, prior.map(nanoseconds));
+        }
+        let is_presence = watched.rule.watch == Watch::Presence;
+        let word = |number: f64| watched.rule.word(number).map_or(number.to_string(), Into::into);
+        let row = Row {
+            collector: collector.into(),
+            kind: watched.rule.kind.into(),
+            subject: event.subject.clone(),
+            re_name: event.re_name.clone(),
+            value,
+            seen_s: seconds(seen_ns),
+            missed_s: None,
+            words: is_presence.then(|| (word(value), watched.rule.gone.into())),
+            gone: watched.rule.severity(value, 0.0, watched.rule.gone, |_| ""),
+            user: event.user.clone(),
+            message: event.message.clone(),
+        };
+        self.coming.push(Coming { key, row, event, is_presence });
+    }
+
+    /// A poll of a collector has failed: its rows say nothing.
+    pub fn failed(&mut self) {
+        self.coming.clear();
+    }
+
+    /// A poll of a collector that has rows has ended well; `answered` are the queries that the
+    /// router answered.
+    pub fn ended(&mut self, collector: &str, answered: u64, seen_ns: u64) {
+        let coming = std::mem::take(&mut self.coming);
+        let before = self.polls.get(collector).copied();
+        // With other queries answered than before, what comes or goes says nothing.
+        let is_silent = before.is_none_or(|before| before.answered != answered);
+        let mut here = HashSet::new();
+        for coming in coming {
+            // Of two rows of one poll, the first holds.
+            if here.insert(coming.key) {
+                self.end_row(coming, is_silent);
+            }
+        }
+        let seen_s = seconds(seen_ns);
+        let is_missing =
+            |(key, row): &(&u64, &Row)| row.collector == collector && !here.contains(key);
+        let missing: Vec<u64> = self.rows.iter().filter(is_missing).map(|(key, _)| *key).collect();
+        for key in missing {
+            self.miss(key, seen_ns, is_silent);
+        }
+        self.is_dirty |= is_silent;
+        self.tidy_damping(seen_s);
+        self.polls.insert(collector.into(), Polls { answered, last_s: seen_s });
+    }
+
+    pub(super) fn end_row(&mut self, coming: Coming, is_silent: bool) {
+        let Coming { key, row, mut event, is_presence } = coming;
+        let kept = self.rows.get(&key);
+        if kept.is_none() && self.slots.len() + self.rows.len() >= self.limits.subjects_max {
+            self.dropped += 1;
+            return;
+        }
+        // A session that is new and down is no news.
+        let is_news = match kept {
+            None => row.value != 0.0,
+            Some(kept) => is_presence && kept.value != row.value,
+        };
+        if !is_presence {
+            (event.from, event.to) = Default::default();
+        }
+        self.is_dirty |= is_news || kept.is_none_or(|kept| kept.missed_s.is_some());
+        self.totals.entry(row.kind.clone()).or_default();
+        let number = row.value as u64;
+        self.rows.insert(key, row);
+        let is_told = is_news && self.heard.has_said(&event, number);
+        if is_news && !is_silent && !is_told && self.heard.is_first(&event, false) {
+            self.report(key, event);
+        }
+    }
+
+    /// A whole reply lacks a row.
+    pub(super) fn miss(&mut self, key: u64, seen_ns: u64, is_silent: bool) {
+        let seen_s = seconds(seen_ns);
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        let is_old = seen_s.saturating_sub(row.seen_s) >= ROW_LONGEST_S;
+        let missed_s = match (&row.words, row.missed_s) {
+            (None, _) if !is_old => return,
+            (None, _) => seen_s,
+            (Some(_), _) if is_silent => seen_s,
+            (Some(_), Some(missed_s)) => missed_s,
+            (Some(_), None) => {
+                row.missed_s = Some(seen_s);
+                self.is_dirty = true;
+                return;
+            }
+        };
+        self.is_dirty = true;
+        let Some(row) = self.rows.remove(&key) else { return };
+        if row.words.is_some() && row.value != 0.0 && !is_silent {
+            let event = gone_event(row, missed_s, seen_ns);
+            if self.heard.is_first(&event, false) {
+                self.report(key, event);
+            }
+        }
+    }
+}
+
+/// A row was missed first at `missed_s`, and again at `seen_ns`.
+fn gone_event(row: Row, missed_s: u32, seen_ns: u64) -> Event {
+    let (missed_ns, last_ns) = (nanoseconds(missed_s), nanoseconds(row.seen_s));
+    let mut event = Event::new(row.kind, &row.subject, polled(missed_ns, Some(last_ns)));
+    event.severity = row.gone;
+    (event.from, event.to) = row.words.unwrap_or_default();
+    (event.re_name, event.user, event.message) = (row.re_name, row.user, row.message);
+    event.seen_ns = seen_ns;
+    event
+}

@@ -1,0 +1,323 @@
+//! Flow control: what pollers do with a queue.
+
+use std::sync::{Arc, Condvar, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::{Bounds, Queue, Reason, State};
+use crate::base::sync::{self, lock};
+use crate::output::backlog::{first, piece};
+
+/// A larger record is refused: it is no more than this part of the queue, so that one source
+/// cannot take the room of the others.
+const RECORD_SHARE: usize = 16;
+/// A record of up to this size is never refused.
+const RECORD_BYTES_MIN: usize = 4 << 10;
+/// How long a poller waits for the spool to take over.
+const SPOOL_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How a wait for room has ended.
+#[derive(Clone, Copy, PartialEq)]
+enum Waited {
+    Room,
+    /// The output takes no data, is behind, or is closed.
+    NotWorthIt,
+    InVain,
+}
+
+impl Queue {
+    /// Adds a source's records. Waits for room as long as the output takes data, and no longer
+    /// than `patience`; without room, older records go, or are on disk. How long it has waited.
+    pub fn push(&self, source: &str, records: &[u8], patience: Duration) -> Duration {
+        let Bounds { chunk_points_max, chunk_bytes_max, queue_bytes_max, .. } = self.bounds;
+        let record_max = (queue_bytes_max / RECORD_SHARE).max(RECORD_BYTES_MIN);
+        let (mut rest, mut waited) = (records, Duration::ZERO);
+        while !rest.is_empty() {
+            let (bytes, points) = piece(rest, record_max, chunk_bytes_max, chunk_points_max as u64);
+            if points == 0 {
+                let (refused, more) = rest.split_at(first(rest));
+                self.refuse(source, refused.len());
+                rest = more;
+                continue;
+            }
+            let (records, more) = rest.split_at(bytes);
+            rest = more;
+            let patience = patience.saturating_sub(waited);
+            waited += self.push_piece(source, records.to_vec(), points, patience);
+        }
+        waited
+    }
+
+    fn refuse(&self, source: &str, bytes: usize) {
+        let mut state = lock(&self.state);
+        state.pushed += 1;
+        let why =
+            format!("a record of {source} has {bytes} bytes, which is too large for the queue");
+        state.drop_points(1, Reason::Other, self.name, &why);
+    }
+
+    fn push_piece(
+        &self,
+        source: &str,
+        records: Vec<u8>,
+        points: u64,
+        patience: Duration,
+    ) -> Duration {
+        let (bytes, queue_bytes_max) = (records.len(), self.bounds.queue_bytes_max);
+        let (mut state, waited) = self.wait_to_push(lock(&self.state), bytes, patience);
+        state.pushed += points;
+        state.backlog.add(source, records, points);
+        if self.disk.is_some() {
+            state.spooling |= state.backlog.bytes() > self.mark();
+            if state.spooling {
+                self.spill_wanted.notify_one();
+            }
+        }
+        let takes = state.takes_until(Instant::now()).is_some();
+        let (reason, why) = match takes {
+            true => (Reason::Behind, "the queue is full, the output takes less than is polled"),
+            false => (Reason::Down, "the queue is full, the output does not take data"),
+        };
+        let mut dropped = 0;
+        while state.backlog.bytes() > queue_bytes_max
+            && let Some(points) = state.backlog.drop_one(queue_bytes_max)
+        {
+            dropped += points;
+        }
+        state.drop_points(dropped, reason, self.name, why);
+        drop(state);
+        // The writer sleeps until a chunk is due; it must hear of the first and of a full one.
+        self.changed.notify_one();
+        waited
+    }
+
+    /// The number of bytes from which on pollers wait, or the spool takes over. The rest is for
+    /// pollers that do not wait.
+    pub(super) fn mark(&self) -> usize {
+        self.bounds.queue_bytes_max / 2
+    }
+
+    fn wait_to_push<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        bytes: usize,
+        patience: Duration,
+    ) -> (MutexGuard<'a, State>, Duration) {
+        let has_room = |state: &State| {
+            // The spool makes room at once.
+            let limit = if state.spool_works { self.bounds.queue_bytes_max } else { self.mark() };
+            state.backlog.is_empty() || state.backlog.bytes() + bytes <= limit
+        };
+        if state.waiting.is_empty() && has_room(&state) {
+            return (state, Duration::ZERO);
+        }
+        let begun = Instant::now();
+        state.watch(begun);
+        if patience.is_zero() {
+            return (state, Duration::ZERO);
+        }
+        if self.worth_waiting_until(&state, begun, begun).is_none() {
+            return (state, Duration::ZERO);
+        }
+        let (mut state, waited) = self.wait(state, has_room, begun + patience);
+        if waited == Waited::InVain {
+            state.behind = true;
+            state.wake_all();
+        }
+        (state, begun.elapsed())
+    }
+
+    /// Until when a poller waits that began at `begun`, if nothing happens.
+    fn worth_waiting_until(&self, state: &State, begun: Instant, now: Instant) -> Option<Instant> {
+        if state.behind || state.closed.is_some() {
+            return None;
+        }
+        // With a spool, not for long: no poller waits for a slow disk.
+        match state.spooling && state.spool_works {
+            true => Some(begun + SPOOL_PATIENCE),
+            false => state.takes_until(now),
+        }
+    }
+
+    /// Waits for the caller's turn and for room, as long as that makes sense.
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        has_room: impl Fn(&State) -> bool,
+        deadline: Instant,
+    ) -> (MutexGuard<'a, State>, Waited) {
+        let (begun, turn) = (Instant::now(), Arc::new(Condvar::new()));
+        state.watch(begun);
+        state.waiting.push_back(turn.clone());
+        let waited = loop {
+            let now = Instant::now();
+            let is_first = state.waiting.front().is_some_and(|first| Arc::ptr_eq(first, &turn));
+            if is_first && has_room(&state) {
+                break Waited::Room;
+            }
+            let Some(until) = self.worth_waiting_until(&state, begun, now) else {
+                break Waited::NotWorthIt;
+            };
+            let until = until.min(deadline);
+            if now >= until {
+                break Waited::InVain;
+            }
+            state = sync::wait(&turn, state, Some(until - now));
+        };
+        state.waiting.retain(|other| !Arc::ptr_eq(other, &turn));
+        state.wake_first();
+        (state, waited)
+    }
+
+    /// Waits until less than half of the room is taken. False if it still is at `until`, or the
+    /// output does not take data.
+    pub fn wait_room(&self, until: Instant) -> bool {
+        let has_room = |state: &State| state.backlog.bytes() <= self.mark();
+        let state = lock(&self.state);
+        if has_room(&state) {
+            return true;
+        }
+        self.wait(state, has_room, until).1 == Waited::Room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::queue::tests::{LONG, drain, queue, records};
+    use crate::output::queue::{QueueLevel, STALL};
+
+    #[test]
+    fn a_full_queue_drops_the_oldest_and_counts() {
+        let queue = queue(1, 100, 6);
+        queue.push("r", b"a\nb\nc\n", Duration::ZERO);
+        assert_eq!(queue.level().dropped, 0);
+        queue.push("r", b"d\n", Duration::ZERO);
+        let (dropped, dropped_behind) = (1, 1);
+        let level = QueueLevel {
+            points: 3,
+            bytes: 6,
+            dropped,
+            dropped_behind,
+            pushed: 4,
+            ..QueueLevel::default()
+        };
+        assert_eq!(queue.level(), level);
+        let lines: String = drain(&queue).into_iter().map(|(text, _)| text).collect();
+        assert_eq!(lines, "b\nc\nd\n");
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_refused_and_costs_no_other() {
+        let queue = queue(10, 1 << 20, 1 << 20);
+        let large = format!("{}\n", "x".repeat((1 << 20) / RECORD_SHARE));
+        queue.push("good", b"a\n", Duration::ZERO);
+        queue.push("bad", format!("b\n{large}c\n").as_bytes(), Duration::ZERO);
+        assert_eq!((queue.level().points, queue.level().dropped), (3, 1));
+        assert_eq!(drain(&queue), [("a\nb\nc\n".into(), 3)]);
+    }
+
+    #[test]
+    fn a_poller_waits_while_the_output_takes_data_and_nothing_is_dropped() {
+        let queue = queue(5, 500, 2000);
+        std::thread::scope(|scope| {
+            let pollers: Vec<_> = (0..10)
+                .map(|poller| {
+                    let queue = &queue;
+                    scope.spawn(move || {
+                        (0..10).map(|_| queue.push(&poller.to_string(), &records(5), LONG)).sum()
+                    })
+                })
+                .collect();
+            let output = scope.spawn(|| {
+                let mut points = 0;
+                while let Some(chunk) = queue.take() {
+                    assert!(queue.level().bytes <= 1000, "{:?}", queue.level());
+                    std::thread::sleep(Duration::from_millis(1));
+                    points += chunk.points;
+                    queue.acknowledge();
+                }
+                points
+            });
+            let waited: Vec<Duration> = pollers.into_iter().map(|p| p.join().unwrap()).collect();
+            assert!(waited.iter().any(|waited| !waited.is_zero()));
+            queue.close(Instant::now() + LONG);
+            assert_eq!(output.join().unwrap(), 500);
+        });
+        assert_eq!(queue.level().dropped, 0);
+    }
+
+    #[test]
+    fn an_output_that_is_behind_is_not_waited_for_until_it_has_caught_up() {
+        let queue = queue(5, 500, 2000);
+        let patience = Duration::from_millis(50);
+        queue.push("r", &records(10), patience);
+        assert!(queue.push("r", &records(5), patience) >= patience);
+        assert!(queue.push("r", &records(10), LONG).is_zero());
+        let QueueLevel { dropped, dropped_behind, .. } = queue.level();
+        assert_eq!((dropped, dropped_behind), (5, 5));
+        while queue.level().bytes > 500 {
+            assert!(queue.push("r", b"", LONG).is_zero());
+            queue.take().unwrap();
+            queue.acknowledge();
+        }
+        // One byte too many to be at the mark, and it is waited for again.
+        queue.push("r", &records(5), patience);
+        assert!(queue.push("r", &records(1), patience) >= patience);
+    }
+
+    #[test]
+    fn an_output_that_fails_is_not_waited_for() {
+        let queue = queue(5, 500, 2000);
+        queue.push("r", &records(10), LONG);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push("r", &records(5), LONG));
+            std::thread::sleep(Duration::from_millis(50));
+            queue.lag();
+            assert!(waiting.join().unwrap() < LONG / 2);
+        });
+        assert!(queue.push("r", &records(10), LONG).is_zero());
+        let QueueLevel { dropped, dropped_down, .. } = queue.level();
+        assert_eq!((dropped, dropped_down), (5, 5));
+        // It works again.
+        queue.take().unwrap();
+        queue.acknowledge();
+        let patience = Duration::from_millis(50);
+        assert!(queue.push("r", &records(5), patience) >= patience);
+    }
+
+    #[test]
+    fn an_output_stalls_only_while_it_is_watched() {
+        let queue = queue(5, 500, 2000);
+        queue.push("r", &records(15), Duration::ZERO);
+        queue.take().unwrap();
+        let turn_back = |state: &mut State| {
+            let (chunk, _) = state.in_flight.as_mut().unwrap();
+            chunk.since -= STALL * 2;
+            state.watched = state.watched.map(|watched| watched - STALL * 2);
+        };
+        // perijove stood still for ten seconds, and so the write has not ended.
+        turn_back(&mut lock(&queue.state));
+        let patience = Duration::from_millis(50);
+        assert!(queue.push("r", &records(1), patience) >= patience);
+        // Ten seconds later it still has not.
+        let mut state = lock(&queue.state);
+        turn_back(&mut state);
+        state.behind = false;
+        drop(state);
+        assert!(queue.push("r", &records(1), LONG).is_zero());
+    }
+
+    #[test]
+    fn the_end_wakes_those_who_wait() {
+        let queue = queue(5, 500, 2000);
+        queue.push("r", &records(10), LONG);
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> =
+                (0..5).map(|_| scope.spawn(|| queue.push("r", &records(1), LONG))).collect();
+            std::thread::sleep(Duration::from_millis(50));
+            queue.close(Instant::now() + LONG);
+            assert!(waiting.into_iter().all(|waited| waited.join().unwrap() < LONG / 2));
+        });
+        assert_eq!((queue.level().points, queue.level().dropped), (15, 0));
+    }
+}

@@ -1,0 +1,588 @@
+//! The map of a machine beside what ss says of the same sockets: five hosts in network namespaces,
+//! one of them behind the address of another.
+
+mod common;
+mod series;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use common::needs::{ROOT, skips};
+use common::perijove::perijove;
+use common::process::{Finished, Process, peak_bytes, run};
+use common::temporary::Directory;
+use common::{free_port, program, wait_for};
+use series::Series;
+
+const NEEDS: &[&str] = &[ROOT, "ip", "ss", "nft", "python3", "curl", "setpriv"];
+
+/// Takes connections at a port of all addresses: each says how much it sends and how much it wants.
+const SERVER: &str = "
+import socket, sys, threading
+server = socket.create_server(('0.0.0.0', int(sys.argv[1])), backlog=4096)
+print('ready', flush=True)
+def serve(peer):
+    text = peer.makefile('rb')
+    sends, wants = map(int, text.readline().split())
+    text.read(sends)
+    peer.sendall(b'y' * wants)
+    if len(sys.argv) > 2:
+        return peer.close()
+    text.read()
+while True:
+    peer, _ = server.accept()
+    threading.Thread(target=serve, args=(peer,), daemon=True).start()
+";
+
+/// Makes connections to an address and a port, which send and want so much, and keeps them.
+const CLIENT: &str = "
+import signal, socket, sys, time
+address, port, sends, wants, count = sys.argv[1], *map(int, sys.argv[2:])
+kept = []
+for _ in range(count):
+    peer = socket.create_connection((address, port))
+    peer.sendall(b'%d %d\\n' % (sends, wants) + b'x' * sends)
+    left = wants
+    while left:
+        left -= len(peer.recv(min(left, 1 << 20)))
+    kept.append(peer)
+    time.sleep(0.02)
+print('ready', flush=True)
+signal.pause()
+";
+
+/// Hosts of their own network each, named by letters: `a` to `d` on one switch with the addresses
+/// 10.77.1.1 to 10.77.1.4, and `e` behind `d`, which gives it its own address (NAT).
+struct Lab {
+    prefix: String,
+    directory: Directory,
+}
+
+const HOSTS: [&str; 6] = ["s", "a", "b", "c", "d", "e"];
+
+impl Lab {
+    fn start(name: &str) -> Lab {
+        let prefix = format!("perijove-{name}-{}", std::process::id());
+        let lab = Lab { prefix, directory: Directory::new() };
+        for host in HOSTS {
+            ip(&["netns", "add", &lab.name(host)]);
+            lab.ip(host, "link set lo up");
+        }
+        lab.ip("s", "link add switch type bridge");
+        lab.ip("s", "link set switch up");
+        for (at, host) in HOSTS[1..5].iter().enumerate() {
+            let port = format!("port-{host}");
+            lab.wire("s", &port, host, "eth0");
+            lab.ip("s", &format!("link set {port} master switch"));
+            lab.ip(host, &format!("address add 10.77.1.{}/24 dev eth0", at + 1));
+        }
+        lab.wire("d", "inner", "e", "eth0");
+        lab.ip("d", "address add 10.77.2.1/24 dev inner");
+        lab.ip("e", "address add 10.77.2.2/24 dev eth0");
+        lab.ip("e", "route add default via 10.77.2.1");
+        let rules = "table ip nat { chain post { type nat hook postrouting priority srcnat; \
+                     oifname \"eth0\" masquerade; }; }";
+        let rules = lab.directory.write("nat", rules);
+        lab.good("d", &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+        lab.good("d", &["nft", "-f", rules.to_str().unwrap()]);
+        lab
+    }
+
+    fn name(&self, host: &str) -> String {
+        format!("{}-{host}", self.prefix)
+    }
+
+    fn ip(&self, host: &str, words: &str) {
+        let (name, words): (_, Vec<&str>) = (self.name(host), words.split(' ').collect());
+        ip(&[&["-n", &name], &words[..]].concat());
+    }
+
+    fn wire(&self, one: &str, end: &str, other: &str, other_end: &str) {
+        let [first, second] = [one, other].map(|host| self.name(host));
+        let peer = ["type", "veth", "peer", "name", other_end, "netns", &second];
+        ip(&[&["link", "add", "name", end, "netns", &first], &peer[..]].concat());
+        self.ip(one, &format!("link set {end} up"));
+        self.ip(other, &format!("link set {other_end} up"));
+    }
+
+    fn command(&self, host: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(program("ip"));
+        command.args(["netns", "exec", &self.name(host)]).args(words);
+        command
+    }
+
+    /// Runs a command on a host; it must succeed.
+    fn good(&self, host: &str, words: &[&str]) -> String {
+        let finished: Finished = run(&mut self.command(host, words));
+        assert_eq!(finished.code, 0, "{words:?} {finished:?}");
+        finished.stdout
+    }
+
+    /// Starts a script that says when it is ready.
+    fn python(&self, host: &str, script: &str, arguments: &[&str]) -> Process {
+        let words = [&["python3", "-c", script], arguments].concat();
+        let mut process = Process::start(&mut self.command(host, &words));
+        process.wait_for("a script that is ready", |p| p.stdout().contains("ready").then_some(()));
+        process
+    }
+
+    /// Only what the test asks for is read of other namespaces: each test has some.
+    fn perijove(&self, host: &str, settings: &str) -> Mapped<'_> {
+        let is_set = settings.contains("who = true");
+        let namespaces = if is_set { "" } else { "namespaces = false\n" };
+        let port = free_port();
+        let settings = format!(
+            "self_interval = \"200ms\"\n[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+             [dependency]\nname = \"{host}\"\n\
+             [dependency.sockets]\ninterval = \"300ms\"\n{namespaces}{settings}"
+        );
+        let file = self.directory.write(&format!("{host}-{port}.toml"), settings);
+        let plain = perijove(&[]);
+        let words = [plain.get_program().to_str().unwrap(), "run", "--config"];
+        let mut command = self.command(host, &words);
+        let mapped = Mapped {
+            lab: self,
+            host: host.into(),
+            port,
+            process: Process::start(command.arg(file)),
+        };
+        wait_for("the first reading", || (mapped.runs() > 0.0).then_some(()));
+        mapped
+    }
+}
+
+fn ip(words: &[&str]) {
+    let finished = run(Command::new(program("ip")).args(words));
+    assert_eq!(finished.code, 0, "{words:?} {finished:?}");
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for host in HOSTS {
+            let _ = Command::new(program("ip")).args(["netns", "del", &self.name(host)]).status();
+        }
+    }
+}
+
+/// A perijove on a host.
+struct Mapped<'a> {
+    lab: &'a Lab,
+    host: String,
+    port: u16,
+    process: Process,
+}
+
+impl Mapped<'_> {
+    fn scrape(&self) -> Vec<Series> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.port);
+        let finished = run(&mut self.lab.command(&self.host, &["curl", "-s", &url]));
+        series::read(&finished.stdout)
+    }
+
+    fn of_source(&self, name: &str) -> f64 {
+        let name = format!("perijove_dependency_{name}");
+        let is_it = |s: &&Series| s.name == name && s.label("source") == "dependency_sockets";
+        self.scrape().iter().find(is_it).map_or(0.0, |series| series.value)
+    }
+
+    fn runs(&self) -> f64 {
+        self.of_source("runs_total")
+    }
+
+    /// Waits for two more readings.
+    fn read_again(&self) {
+        let before = self.runs();
+        wait_for("another reading", || (self.runs() >= before + 2.0).then_some(()));
+    }
+}
+
+/// What a row of the map comes to: connections, bytes sent and received, segments sent again, and
+/// the mean round trip in microseconds.
+type Figures = (u32, u64, u64, u64, u64);
+
+/// By direction, the other end's address, and the port of the server.
+type Rows = BTreeMap<(String, String, u16), Figures>;
+
+/// The rows that must be there, by the text of ss on a host whose server's port this is.
+fn expected(text: &str, served: u16) -> Rows {
+    let mut found: BTreeMap<_, Vec<Figures>> = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("ESTAB")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let split = |end: &str| {
+            let (address, port) = end.rsplit_once(':').unwrap();
+            (address.to_string(), port.parse::<u16>().unwrap())
+        };
+        let (local, remote) = (split(words[3]), split(words[4]));
+        let is_served = local.1 == served;
+        let direction = if is_served { "downstream" } else { "upstream" };
+        let port = if is_served { local.1 } else { remote.1 };
+        let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
+        let number = |name: &str| value(name).map_or(0, |text| text.parse().unwrap());
+        let again =
+            value("retrans:").map_or(0, |text| text.rsplit('/').next().unwrap().parse().unwrap());
+        let rtt_ms: f64 = value("rtt:").unwrap().split('/').next().unwrap().parse().unwrap();
+        let rtt_us = (rtt_ms * 1000.0).round() as u64;
+        let figures = (1, number("bytes_acked:"), number("bytes_received:"), again, rtt_us);
+        found.entry((direction.to_string(), remote.0, port)).or_default().push(figures);
+    }
+    let sum = |all: Vec<Figures>| {
+        let add = |a: Figures, b: &Figures| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3, a.4 + b.4);
+        let all = all.iter().fold(Figures::default(), add);
+        (all.0, all.1, all.2, all.3, (all.4 as f64 / f64::from(all.0)).round() as u64)
+    };
+    found.into_iter().map(|(key, all)| (key, sum(all))).collect()
+}
+
+/// The same rows by perijove's series.
+fn mapped(all: &[Series]) -> Rows {
+    let mut found = Rows::new();
+    for series in all.iter().filter(|series| !series.label("direction").is_empty()) {
+        let Some(name) = series.name.strip_prefix("perijove_dependency_") else { continue };
+        let port = series.label("port").parse().unwrap();
+        let key = (series.label("direction").into(), series.label("remote_address").into(), port);
+        // Whoever asks for these series has a connection too.
+        if series.label("remote_address") == "127.0.0.1" {
+            continue;
+        }
+        let row = found.entry(key).or_default();
+        let value = series.value as u64;
+        match name {
+            "connections" if series.label("state") == "established" => row.0 += value as u32,
+            "sent_bytes_total" => row.1 += value,
+            "received_bytes_total" => row.2 += value,
+            "retransmits_total" => row.3 += value,
+            "rtt_seconds" => row.4 += (series.value * 1e6).round() as u64,
+            _ => {}
+        }
+    }
+    found
+}
+
+fn ss(lab: &Lab, host: &str) -> String {
+    lab.good(host, &["ss", "-tinapOH"])
+}
+
+#[test]
+fn every_row_and_byte_is_what_ss_says() {
+    if skips(NEEDS) {
+        return;
+    }
+    let lab = Lab::start("bytes");
+    let map = lab.perijove("a", "traffic = true\n");
+    let _servers = ["a", "b"].map(|host| lab.python(host, SERVER, &["9000"]));
+    // Segments that `b` loses are sent again by `a`.
+    let rules = "table ip loss { chain in { type filter hook input priority filter; \
+                 ip saddr 10.77.1.1 tcp sport != 9000 numgen random mod 16 == 0 drop; }; }";
+    let rules = lab.directory.write("loss", rules);
+    lab.good("b", &["nft", "-f", rules.to_str().unwrap()]);
+    let call = |host: &str, to: &str, sends: u32, wants: u32, count: u32| {
+        let numbers = [sends, wants, count].map(|number| number.to_string());
+        let [sends, wants, count] = numbers.each_ref().map(String::as_str);
+        lab.python(host, CLIENT, &[to, "9000", sends, wants, count])
+    };
+    let _clients = [
+        call("b", "10.77.1.1", 100_000, 5_000_000, 3),
+        call("c", "10.77.1.1", 70, 0, 20),
+        call("d", "10.77.1.1", 1, 2, 1),
+        // Behind the address of `d`.
+        call("e", "10.77.1.1", 3_000, 40_000, 2),
+        call("a", "10.77.1.2", 2_000_000, 1_000, 4),
+    ];
+    let rows = wait_for("what ss says", || {
+        let before = expected(&ss(&lab, "a"), 9000);
+        map.read_again();
+        let rows = mapped(&map.scrape());
+        let after = expected(&ss(&lab, "a"), 9000);
+        (before == after && rows == before).then_some(rows)
+    });
+    let row = |direction: &str, remote: &str| rows[&(direction.into(), remote.into(), 9000)];
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    let up = row("upstream", "10.77.1.2");
+    assert!(up.1 > 8_000_000 && up.3 > 0, "{up:?}");
+    assert_eq!(row("downstream", "10.77.1.4").0, 3, "of `d` and `e`");
+    assert_eq!(row("downstream", "10.77.1.3").0, 20);
+    // By peer it is the same, whoever called.
+    let all = map.scrape();
+    for (direction, of) in [("egress", 1), ("ingress", 2)] {
+        let is_it = |s: &&Series| {
+            s.name == "planet_traffic_bytes_total"
+                && s.label("remote_ip") == "10.77.1.2"
+                && s.label("direction") == direction
+        };
+        let sum = all.iter().find(is_it).unwrap().value as u64;
+        let [up, down] = ["upstream", "downstream"].map(|way| row(way, "10.77.1.2"));
+        let both = [(up.1 + down.1), (up.2 + down.2)];
+        assert_eq!(sum, both[of - 1], "{direction}");
+    }
+    // What has ended keeps its sums; nothing falls.
+    drop(_clients);
+    wait_for("the end of all of them", || {
+        ss(&lab, "a").lines().all(|l| !l.starts_with("ESTAB")).then_some(())
+    });
+    map.read_again();
+    let left = mapped(&map.scrape());
+    for (key, before) in &rows {
+        let after = left[key];
+        assert!(after.1 >= before.1 && after.2 >= before.2 && after.3 >= before.3, "{key:?}");
+        assert!(after.1 <= before.1 + 100, "{key:?} {before:?} {after:?}");
+        assert_eq!(after.0, 0, "{key:?}");
+    }
+}
+
+/// Ten of ten peers of connections that live for milliseconds, and each of their bytes.
+#[test]
+fn connections_between_two_readings_are_counted() {
+    if skips(NEEDS) {
+        return;
+    }
+    const CALL: &str = "
+import socket
+for call in range(50):
+    peer = socket.create_connection(('10.77.1.%d' % (21 + call % 10), 9100))
+    peer.sendall(b'1 3\\nx')
+    while peer.recv(10): pass
+    peer.close()
+print('ready', flush=True)
+";
+    let lab = Lab::start("short");
+    for last in 21..31 {
+        lab.ip("b", &format!("address add 10.77.1.{last}/24 dev eth0"));
+    }
+    let _server = lab.python("b", SERVER, &["9100", "close"]);
+    let [map, served] = ["a", "b"].map(|host| lab.perijove(host, ""));
+    lab.python("a", CALL, &[]);
+    // Each of them sent 5 bytes and got 3; the kernel acknowledges the beginning of a connection,
+    // and its end, as a byte each.
+    let rows = wait_for("all calls", || {
+        let rows = mapped(&map.scrape());
+        let received: u64 = rows.values().map(|row| row.2).sum();
+        (received >= 50 * 3).then_some(rows)
+    });
+    let peers: Vec<String> = (21..31).map(|last| format!("10.77.1.{last}")).collect();
+    for peer in &peers {
+        let (_, sent, received, _, _) = rows[&("upstream".into(), peer.clone(), 9100)];
+        assert!((5 * 5..=5 * 7).contains(&sent), "{peer} {sent}");
+        assert!((5 * 3..=5 * 4).contains(&received), "{peer} {received}");
+    }
+    assert_eq!(rows.len(), peers.len(), "{rows:?}");
+    // At the other end they are all one peer's.
+    let key = ("downstream".into(), "10.77.1.1".into(), 9100);
+    let down = wait_for("all calls at the other end", || {
+        mapped(&served.scrape()).get(&key).copied().filter(|row| row.2 >= 50 * 5)
+    });
+    assert!((50 * 5..=50 * 6).contains(&down.2), "{down:?}");
+    assert_eq!(map.of_source("lost_ends_total"), 0.0);
+}
+
+/// An upstream that does not answer, and connections that a program forgets to close.
+#[test]
+fn connections_are_counted_by_state() {
+    if skips(NEEDS) {
+        return;
+    }
+    const LEAK: &str = "
+import signal, socket
+leaks = [socket.create_connection(('10.77.1.2', 9000)) for _ in range(3)]
+for leak in leaks:
+    leak.sendall(b'0 0\\n')
+calls = []
+for _ in range(2):
+    call = socket.socket()
+    call.setblocking(False)
+    call.connect_ex(('10.77.1.99', 443))
+    calls.append(call)
+print('ready', flush=True)
+signal.pause()
+";
+    let lab = Lab::start("states");
+    let _server = lab.python("b", SERVER, &["9000", "close"]);
+    // Nobody says that there is nobody.
+    lab.ip("a", "neighbour add 10.77.1.99 lladdr 02:00:00:00:00:99 dev eth0");
+    let map = lab.perijove("a", "");
+    let _leak = lab.python("a", LEAK, &[]);
+    let of = |all: &[Series], port: &str, state: &str| -> Vec<(String, f64)> {
+        let is_it = |s: &&Series| {
+            s.name == "perijove_dependency_connections"
+                && s.label("port") == port
+                && s.label("state") == state
+        };
+        all.iter().filter(is_it).map(|s| (s.label("process_name").to_string(), s.value)).collect()
+    };
+    let all = wait_for("leaks and calls", || {
+        let all = map.scrape();
+        let is_there =
+            !of(&all, "9000", "close_wait").is_empty() && !of(&all, "443", "syn_sent").is_empty();
+        is_there.then_some(all)
+    });
+    let text = ss(&lab, "a");
+    let count = |state: &str| text.lines().filter(|line| line.starts_with(state)).count() as f64;
+    let python = all.iter().find(|s| s.label("port") == "443").unwrap().label("process_name");
+    assert!(python.starts_with("python"), "{python}");
+    assert_eq!(of(&all, "443", "syn_sent"), [(python.to_string(), count("SYN-SENT"))]);
+    assert_eq!(of(&all, "9000", "close_wait"), [(python.to_string(), count("CLOSE-WAIT"))]);
+    assert_eq!((count("SYN-SENT"), count("CLOSE-WAIT")), (2.0, 3.0));
+    // Whoever never answered is no dependency; it has been tried since some moment.
+    assert!(!all.iter().any(|s| s.name == "planet_upstream" && s.label("port") == "443"));
+    let seen = |name: &str| {
+        let name = format!("perijove_dependency_{name}_seen_timestamp_seconds");
+        let is_it = |s: &&Series| s.name == name && s.label("port") == "443";
+        all.iter().find(is_it).unwrap().value
+    };
+    let now = common::now_ns() as f64 / 1e9;
+    assert!(seen("first") <= seen("last") && seen("last") <= now && seen("first") > now - 600.0);
+}
+
+/// A thousand connections a second: each is counted, and memory stays as it is.
+#[test]
+fn memory_is_flat_while_connections_come_and_go() {
+    if skips(NEEDS) {
+        return;
+    }
+    const CHURN: &str = "
+import socket, sys, time
+started = time.time()
+until = started + float(sys.argv[1])
+calls = 0
+while time.time() < until:
+    peer = socket.create_connection(('10.77.1.2', 9100))
+    peer.recv(1)
+    peer.close()
+    calls += 1
+    time.sleep(max(0, started + calls / 1000 - time.time()))
+print('ready', calls, flush=True)
+";
+    const SINK: &str = "
+import socket
+server = socket.create_server(('0.0.0.0', 9100), backlog=4096)
+print('ready', flush=True)
+while True:
+    server.accept()[0].close()
+";
+    let lab = Lab::start("churn");
+    let _sink = lab.python("b", SINK, &[]);
+    let map = lab.perijove("a", "");
+    lab.python("a", CHURN, &["5"]);
+    map.read_again();
+    let before = peak_bytes(map.process.id());
+    let calls = lab.python("a", CHURN, &["15"]).stdout();
+    let calls: u64 = calls.split(' ').nth(1).unwrap().trim().parse().unwrap();
+    map.read_again();
+    let after = peak_bytes(map.process.id());
+    assert!(after < before + (3 << 20), "{before} bytes, and {after} after {calls} calls");
+    // The beginning of each is a byte that was acknowledged.
+    let sent = mapped(&map.scrape())[&("upstream".into(), "10.77.1.2".into(), 9100)].1;
+    let lost = map.of_source("lost_ends_total");
+    assert!(sent >= calls || lost > 0.0 && sent > calls / 2, "{sent} of {calls}, lost {lost}");
+}
+
+/// A machine with containers: each has a network of its own, and perijove is in none of them.
+#[test]
+fn the_networks_of_containers_are_read() {
+    if skips(NEEDS) {
+        return;
+    }
+    let lab = Lab::start("containers");
+    let _server = lab.python("b", SERVER, &["9000"]);
+    // It is `a` that is the machine; the network of `c` is a container's on it.
+    let map = lab.perijove("a", "who = true\n");
+    let _client = lab.python("c", CLIENT, &["10.77.1.2", "9000", "3000", "500", "4"]);
+    let find = |all: &[Series], name: &str, local: &str, remote: &str| {
+        let is_it = |s: &&Series| {
+            s.name == name
+                && s.label("port") == "9000"
+                && s.label("local_address") == local
+                && s.label("remote_address") == remote
+        };
+        all.iter().find(is_it).map(|series| series.value)
+    };
+    let sent = "perijove_dependency_sent_bytes_total";
+    let all = wait_for("both ends", || {
+        let all = map.scrape();
+        let is_there = |local, remote| find(&all, sent, local, remote) > Some(0.0);
+        (is_there("10.77.1.3", "10.77.1.2") && is_there("10.77.1.2", "10.77.1.3")).then_some(all)
+    });
+    // Each end is in its own network, with that one's address; the bytes are those of ss there.
+    for (host, local, remote, of) in
+        [("c", "10.77.1.3", "10.77.1.2", "upstream"), ("b", "10.77.1.2", "10.77.1.3", "downstream")]
+    {
+        let rows = expected(&ss(&lab, host), 9000);
+        let way = if of == "upstream" { "planet_upstream" } else { "planet_downstream" };
+        assert_eq!(find(&all, way, local, remote), Some(1.0), "{host}");
+        // The client of `c` is no server, whatever port it has.
+        let key = (of.to_string(), remote.to_string(), 9000);
+        wait_for("the bytes of ss", || {
+            let found = find(&map.scrape(), sent, local, remote);
+            (found == Some(rows[&key].1 as f64)).then_some(())
+        });
+    }
+    // Without the right to enter them, its own is read all the same, and that is said once.
+    let plain = perijove(&[]);
+    let program = plain.get_program().to_str().unwrap();
+    let settings = lab.directory.write("once.toml", "[dependency]\n");
+    let drop = ["setpriv", "--bounding-set=-sys_admin", program, "check"];
+    let words = [&drop[..], &["--config", settings.to_str().unwrap()]].concat();
+    let finished = run(&mut lab.command("a", &words));
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let said = "network namespaces of other processes are not read (setns: Operation not permitted";
+    assert_eq!(finished.stdout.matches(said).count(), 1, "{finished:?}");
+    assert_eq!(finished.stderr.matches(said).count(), 1, "{finished:?}");
+    let settings = lab.directory.write("off.toml", "[dependency.sockets]\nnamespaces = false\n");
+    let words = [&drop[..], &["--config", settings.to_str().unwrap()]].concat();
+    let finished = run(&mut lab.command("a", &words));
+    assert!(!format!("{finished:?}").contains("namespaces"), "{finished:?}");
+}
+
+/// A process that may not be looked into, and one that cannot be seen at all, has no name; how many
+/// sockets have none, and why, is in the log, in a metric and in what `check` says.
+#[test]
+fn sockets_without_a_name_are_counted_and_explained() {
+    if skips(NEEDS) {
+        return;
+    }
+    let lab = Lab::start("nameless");
+    let _server = lab.python("b", SERVER, &["9000"]);
+    let plain = perijove(&[]);
+    let program = plain.get_program().to_str().unwrap();
+    let port = free_port();
+    let settings = format!(
+        "self_interval = \"200ms\"\n[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+         [dependency.sockets]\ninterval = \"300ms\"\nnamespaces = false\n"
+    );
+    let settings = lab.directory.write("nameless.toml", settings);
+    let settings = settings.to_str().unwrap();
+    // Root itself may look only into processes that have no more capabilities than it has.
+    let weak = ["setpriv", "--bounding-set=-sys_ptrace"];
+    let words = [&weak[..], &[program, "check", "--config", settings]].concat();
+    let finished = run(&mut lab.command("b", &words));
+    assert_eq!(finished.code, 0, "{finished:?}");
+    let why = "processes of others may not be looked into: perijove needs the capabilities";
+    for text in [&finished.stdout, &finished.stderr] {
+        assert!(text.contains("1 sockets have no process name: ") && text.contains(why), "{text}");
+    }
+    // The group of root may see all of them.
+    let outside = "--regid=65534 --clear-groups";
+    let hidden = format!(
+        "mount -t proc -o hidepid=2 proc /proc && exec {} {outside} {program} check \
+         --config {settings}",
+        weak.join(" ")
+    );
+    let words = ["unshare", "--mount", "sh", "-c", &hidden];
+    let finished = run(&mut lab.command("b", &words));
+    assert_eq!(finished.code, 0, "{finished:?}");
+    assert!(finished.stdout.contains("1 sockets have no process name: "), "{finished:?}");
+    assert!(finished.stdout.contains("hidepid"), "{finished:?}");
+    // The daemon says it once, and counts.
+    let words = [&weak[..], &[program, "run", "--config", settings]].concat();
+    let process = Process::start(&mut lab.command("b", &words));
+    let mut map = Mapped { lab: &lab, host: "b".into(), port, process };
+    wait_for("the first reading", || (map.runs() > 0.0).then_some(()));
+    // Whoever asks for the series may have a connection at that moment.
+    let counted = map.of_source("nameless_sockets");
+    assert!((1.0..=3.0).contains(&counted), "{counted}");
+    map.read_again();
+    map.process.signal("TERM");
+    map.process.wait_for("its end", |process| {
+        process.stderr().contains("sockets have no process name").then_some(())
+    });
+    assert_eq!(map.process.stderr().matches("sockets have no process name").count(), 1);
+}

@@ -1,0 +1,107 @@
+//! `/metrics?target=HOST` of a host that the settings do not name.
+
+mod common;
+
+use std::time::Instant;
+
+use common::needs::{ROOT, skips};
+use common::perijove::Daemon;
+use common::sshd::{Sshd, USER};
+use common::{answer, free_port, http_agent};
+
+fn get(port: u16, query: &str, login: Option<&str>) -> (u16, String) {
+    let mut request = http_agent().get(format!("http://127.0.0.1:{port}/metrics{query}"));
+    request = request.header("X-Prometheus-Scrape-Timeout-Seconds", "8");
+    if let Some(login) = login {
+        request = request.header("Authorization", login);
+    }
+    answer(request.call().expect("an answer")).expect("a text")
+}
+
+fn up(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("junos_up{")?.rsplit(' ').next())
+}
+
+#[test]
+fn a_scrape_may_name_what_is_allowed() {
+    if skips(&["sshd", "ssh-keygen", ROOT]) {
+        return;
+    }
+    let sshd = Sshd::with_router("");
+    let port = free_port();
+    let known = std::fs::read_to_string(sshd.known_hosts()).expect("known hosts");
+    let known = known.clone() + &known.replace("127.0.0.1", "localhost");
+    let known = sshd.directory.write("allowed_hosts", known);
+    let settings = format!(
+        "collectors = [\"alarm\", \"storage\"]\n\
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+         [[router]]\nallow = [\"localhost\", \"*.invalid\", \"127.0.0.2/31\"]\nport = {}\n\
+         username = \"{USER}\"\nprivate_key = {:?}\nknown_hosts = {known:?}\n\
+         connect_timeout = \"3s\"\n",
+        sshd.port,
+        sshd.user_key("ed25519", "")
+    );
+    let mut daemon = Daemon::start(&settings);
+    daemon.process.wait_stderr("serves http://");
+    let (status, text) = get(port, "?target=localhost", None);
+    assert_eq!((status, up(&text)), (200, Some("1")), "{text}");
+    for words in ["junos_alarms_red_count{target=\"localhost\"", "junos_storage_"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // The same session serves the next scrapes, whatever the case of the name.
+    for query in ["?target=LOCALHOST&collect[]=alarm", "?target=localhost"] {
+        let (status, text) = get(port, query, None);
+        assert_eq!((status, up(&text)), (200, Some("1")), "{query} {text}");
+    }
+    assert_eq!(sshd.log().matches("Accepted publickey").count(), 1, "{}", sshd.log());
+    // Who does not name it does not get it.
+    let (status, text) = get(port, "", None);
+    assert!(status == 200 && !text.contains("localhost"), "{text}");
+    // What is allowed and does not answer is down.
+    for target in ["no-such-router.invalid", "127.0.0.3"] {
+        let (status, text) = get(port, &format!("?target={target}"), None);
+        assert_eq!((status, up(&text)), (200, Some("0")), "{target}: {text}");
+    }
+    // Everything else is unknown, and nothing is connected to.
+    for target in ["127.0.0.1", "localhost:22", "localhost.", "127.1", "2130706434", "evil.example"]
+    {
+        let (status, text) = get(port, &format!("?target={target}"), None);
+        assert_eq!(status, 404, "{target}: {text}");
+    }
+    // Other settings end it, and the same ones do not allow it again without a scrape.
+    daemon.reload(&settings.replace("\"localhost\", ", ""));
+    daemon.process.wait_stderr("the settings were read again");
+    assert_eq!(get(port, "?target=localhost", None).0, 404);
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+}
+
+#[test]
+fn it_needs_the_same_password_and_costs_no_more_time_than_the_scrape_has() {
+    let port = free_port();
+    // A listener that never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let hash = "$2y$04$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let settings = format!(
+        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+         [output.prometheus.users]\nscraper = \"{hash}\"\n\
+         [[router]]\nallow = [\"localhost\"]\nport = {}\nusername = \"u\"\n\
+         password_env = \"HOME\"\nconnect_timeout = \"60s\"\n",
+        silent.local_addr().expect("an address").port()
+    );
+    let mut daemon = Daemon::start(&settings);
+    daemon.process.wait_stderr("serves http://");
+    let (status, _) = get(port, "?target=localhost", None);
+    assert_eq!(status, 401);
+    silent.set_nonblocking(true).expect("set nonblocking");
+    assert!(silent.accept().is_err(), "it was connected to without a password");
+    let open = settings
+        .replace("[output.prometheus.users]", "")
+        .replace(&format!("scraper = \"{hash}\""), "");
+    daemon.reload(&open);
+    daemon.process.wait_stderr("the settings were read again");
+    let started = Instant::now();
+    let (status, text) = get(port, "?target=localhost", None);
+    assert_eq!((status, up(&text)), (200, Some("0")), "{text}");
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
