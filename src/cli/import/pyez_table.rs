@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::settings::{Toml, quoted};
 use crate::base::yaml::{self, Node, Value};
 use crate::collector::described::check_operation;
+use crate::collectors;
 
 /// A description that was made of a table, and what it lacks.
 pub struct Described {
@@ -87,7 +88,8 @@ fn name_of(name: &str) -> String {
         .unwrap_or(if plain == "total" { "all".into() } else { plain })
 }
 
-/// A path that a description has too, from the item; `../x` is a leaf around the item.
+/// A path that a description has too, from the item; `../x` and `ancestor::e/x` are leaves around
+/// the item.
 fn path_of(xpath: &str) -> Result<String, String> {
     let paths: Vec<String> = xpath
         .split('|')
@@ -97,6 +99,9 @@ fn path_of(xpath: &str) -> Result<String, String> {
                 return Err(format!("the path `{path}` leads to any depth"));
             }
             let path = path.trim_start_matches("./");
+            // The innermost leaf of that name around the item is the ancestor's.
+            let above = path.strip_prefix("ancestor::").and_then(|path| path.split_once('/'));
+            let path = above.map_or_else(|| path.to_string(), |(_, leaf)| format!("../{leaf}"));
             let path = match path.trim_start_matches("../") {
                 rest if rest.len() < path.len() && !rest.contains('/') => format!("${rest}"),
                 rest if rest.len() < path.len() => {
@@ -145,6 +150,10 @@ fn keys_of(table: &Node) -> Result<Vec<(String, bool)>, String> {
     };
     let mut keys = Vec::new();
     for key in written {
+        // Each point has the Routing Engine's name.
+        if key.starts_with("ancestor::") && key.ends_with("/re-name") {
+            continue;
+        }
         let parts: Vec<&str> =
             key.split('|').map(str::trim).filter(|part| *part != "Null").collect();
         let is_optional = parts.len() < key.split('|').count();
@@ -193,10 +202,16 @@ impl<'a> File<'a> {
             "The CLI's command for the reference: show … | display xml rpc tells its RPC.",
         );
         toml.set("command", &rpc.replacen("get-", "show ", 1));
-        toml.comment("The elements under <rpc-reply>: the first is a guess, the others are items.");
-        let guess = rpc.trim_start_matches("get-").to_string();
-        let mut roots = vec![guess];
-        roots.extend(items.iter().filter(|item| **item != roots[0]).cloned().collect::<Vec<_>>());
+        let mut roots = known_roots(rpc);
+        if roots.is_empty() {
+            toml.comment(
+                "The elements under <rpc-reply>: the first is a guess, the others are items.",
+            );
+            roots.push(rpc.trim_start_matches("get-").to_string());
+            roots.extend(
+                items.iter().filter(|item| !roots.contains(item)).cloned().collect::<Vec<_>>(),
+            );
+        }
         toml.list("roots", &roots);
         let (each, keys) = (Vec::new(), Vec::new());
         let point = Point { items, each, measurement: name.clone(), keys, table };
@@ -316,6 +331,18 @@ impl<'a> File<'a> {
             table,
         })
     }
+}
+
+/// The elements under `<rpc-reply>`, for an RPC that a built-in collector sends too.
+fn known_roots(rpc: &str) -> Vec<String> {
+    for entry in collectors::all() {
+        let poll = entry.poll();
+        let name = |query| poll.rpc_shown(query).split(['<', '/', '>', ' ']).nth(1);
+        if let Some(query) = (0..poll.queries()).find(|query| name(*query) == Some(rpc)) {
+            return poll.roots(query).iter().map(|root| root.to_string()).collect();
+        }
+    }
+    Vec::new()
 }
 
 /// Names that points have already.
