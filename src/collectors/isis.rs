@@ -1,11 +1,12 @@
 //! IS-IS: adjacencies, interfaces, and what loop-free alternates cover.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use serde::Deserialize;
 
 use crate::base::changes::{Grade, Rule, Severity, Watch};
+use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
@@ -14,6 +15,8 @@ use crate::xml::shapes::{is_word, routing_instance, state_number};
 
 #[derive(Default)]
 pub struct Isis {
+    /// Adjacencies that are up, and all, by the Routing Engine that told of them.
+    adjacencies: BTreeMap<String, [u64; 2]>,
     /// Numbers of the backup paths that were pushed: a node may stand in the results of several
     /// levels. The keys are random, so that nobody can choose paths that share a number.
     paths: HashSet<u64>,
@@ -113,6 +116,9 @@ static PATH: Measurement<u64> = Measurement::new(|| Definition {
     })],
 });
 
+/// The query that asks for adjacencies.
+const ADJACENCIES: usize = 0;
+
 impl Collector for Isis {
     const NAME: &'static str = "isis";
     const HELP: &'static str =
@@ -122,7 +128,10 @@ impl Collector for Isis {
             rpc: Rpc::Once("<get-isis-adjacency-information/>"),
             command: "show isis adjacency",
             roots: &["isis-adjacency-information"],
-            items: &[item::<_, Adjacencies>("isis-adjacency-information")],
+            items: &[
+                item::<_, Adjacency>("isis-adjacency"),
+                item::<_, Instance>("isis-adjacency-instance-information"),
+            ],
         },
         Query {
             rpc: Rpc::Once(
@@ -147,17 +156,38 @@ impl Collector for Isis {
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&COUNTS, &ADJACENCY, &INTERFACE, &LEVEL, &COVERAGE, &PATH];
+
+    fn finish(&mut self, answered: Answered, points: &mut Points) {
+        if self.adjacencies.is_empty() && answered.has(ADJACENCIES) {
+            points.push(&COUNTS, &[], &[0, 0]);
+        }
+        for (re_name, counts) in &self.adjacencies {
+            points.set_re_name(re_name);
+            points.push(&COUNTS, &[], counts);
+        }
+    }
 }
 
-/// The whole reply, so that one without adjacencies counts too. Newer releases have them by
-/// instance.
+impl Isis {
+    fn adjacency(&mut self, of: &Adjacency, within: [&str; 2], scope: &Scope, points: &mut Points) {
+        let [instance, igp_instance] = within.map(routing_instance);
+        let tags = [&*of.interface_name, &of.system_name, &of.level, instance, igp_instance];
+        points.push(&ADJACENCY, &tags, of);
+        let re_name = scope.get("re-name").unwrap_or_default();
+        let [up, total] = self.adjacencies.entry(re_name.to_string()).or_default();
+        let is_up = of.adjacency_state.as_deref().is_some_and(|state| is_word(state, "Up"));
+        *up += u64::from(is_up);
+        *total += 1;
+    }
+}
+
+/// Newer releases have the adjacencies by instance, whose names stand behind them.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-struct Adjacencies {
+struct Instance {
     isis_routing_instance_name: String,
     isis_instance_name: String,
     isis_adjacency: Vec<Adjacency>,
-    isis_adjacency_instance_information: Vec<Adjacencies>,
 }
 
 #[derive(Deserialize)]
@@ -171,22 +201,20 @@ struct Adjacency {
     adjacency_state: Option<String>,
 }
 
-impl Item<Isis> for Adjacencies {
-    fn points(self, _: &mut Isis, _: &Scope, points: &mut Points) {
-        let (mut up, mut total) = (0, 0);
-        for of in std::iter::once(&self).chain(&self.isis_adjacency_instance_information) {
-            let instance = routing_instance(&of.isis_routing_instance_name);
-            let igp_instance = routing_instance(&of.isis_instance_name);
-            for adjacency in &of.isis_adjacency {
-                let Adjacency { interface_name, system_name, level, adjacency_state } = adjacency;
-                let tags = [&**interface_name, system_name, level, instance, igp_instance];
-                points.push(&ADJACENCY, &tags, adjacency);
-                up +=
-                    u64::from(adjacency_state.as_deref().is_some_and(|state| is_word(state, "Up")));
-                total += 1;
-            }
+impl Item<Isis> for Adjacency {
+    fn points(self, isis: &mut Isis, scope: &Scope, points: &mut Points) {
+        let within = ["isis-routing-instance-name", "isis-instance-name"];
+        let within = within.map(|name| scope.get(name).unwrap_or_default());
+        isis.adjacency(&self, within, scope, points);
+    }
+}
+
+impl Item<Isis> for Instance {
+    fn points(self, isis: &mut Isis, scope: &Scope, points: &mut Points) {
+        let within = [&*self.isis_routing_instance_name, &self.isis_instance_name];
+        for adjacency in &self.isis_adjacency {
+            isis.adjacency(adjacency, within, scope, points);
         }
-        points.push(&COUNTS, &[], &[up, total]);
     }
 }
 
