@@ -90,29 +90,38 @@ fn tags_are_in_line_protocol_json_and_the_exposition() {
     for line in lines.iter().filter(is_about_itself) {
         assert_eq!(line.tag("site"), "", "what is about the program has no router's tags");
     }
-    let text = std::fs::read_to_string(daemon.directory.join("points.json")).expect("records");
-    let text = text.rsplit_once('\n').expect("whole lines").0;
-    let mut seen = BTreeSet::new();
-    for record in text.lines() {
-        let record: serde_json::Value = serde_json::from_str(record).expect("JSON");
-        let measurement = record["measurement"].as_str().expect("a measurement");
-        if ABOUT.contains(&measurement) {
-            seen.insert(measurement.to_string());
-            assert!(TAGS.iter().all(|(name, value)| record["tags"][name] == *value), "{record}");
+    wait_for("records of each kind in the file", || {
+        let text = std::fs::read_to_string(daemon.directory.join("points.json")).ok()?;
+        let mut seen = BTreeSet::new();
+        for record in text.rsplit_once('\n')?.0.lines() {
+            let record: serde_json::Value = serde_json::from_str(record).expect("JSON");
+            let measurement = record["measurement"].as_str().expect("a measurement");
+            if ABOUT.contains(&measurement) {
+                seen.insert(measurement.to_string());
+                let is_tagged = |(name, value): &(&str, &str)| record["tags"][name] == *value;
+                assert!(TAGS.iter().all(is_tagged), "{record}");
+            }
         }
-    }
-    assert_eq!(seen.len(), ABOUT.len(), "{seen:?}");
+        (seen.len() == ABOUT.len()).then_some(())
+    });
     let url = format!("http://127.0.0.1:{port}/metrics");
-    let (status, text) = answer(http_agent().get(&url).call().expect("an answer")).expect("text");
-    assert_eq!(status, 200);
+    let metrics =
+        ["junos_alarms_yellow_count", "junos_interface_up", "junos_up", "perijove_session_up"];
+    let samples_of = |text: &str, metric: &str| -> Vec<String> {
+        let start = format!("{metric}{{");
+        text.lines().filter(|line| line.starts_with(&start)).map(str::to_string).collect()
+    };
+    let text = wait_for("samples of each metric", || {
+        let scraped = answer(http_agent().get(&url).call().expect("an answer"));
+        let (status, text) = scraped.expect("text");
+        assert_eq!(status, 200);
+        metrics.iter().all(|metric| !samples_of(&text, metric).is_empty()).then_some(text)
+    });
     let labels = "role=\"core, \\\"x\\\"\",site=\"fra 1\"";
-    for metric in
-        ["junos_alarms_yellow_count", "junos_interface_up", "junos_up", "perijove_session_up"]
-    {
-        let mut samples = text.lines().filter(|line| line.starts_with(&format!("{metric}{{")));
-        let sample = samples.next().unwrap_or_else(|| panic!("no {metric}"));
-        assert!(sample.contains("region=\"eu\"") && sample.contains(labels), "{sample}");
-        assert!(samples.all(|sample| sample.contains(labels)));
+    for metric in metrics {
+        let samples = samples_of(&text, metric);
+        assert!(samples[0].contains("region=\"eu\""), "{samples:?}");
+        assert!(samples.iter().all(|sample| sample.contains(labels)), "{samples:?}");
     }
     assert_eq!(daemon.stop().code, 0);
 }
