@@ -104,4 +104,31 @@ fn it_needs_the_same_password_and_costs_no_more_time_than_the_scrape_has() {
     let (status, text) = get(port, "?target=localhost", None);
     assert_eq!((status, up(&text)), (200, Some("0")), "{text}");
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+
+    // It may wait less, and for fewer.
+    let read_again = |daemon: &mut Daemon, times: usize| {
+        daemon.process.wait_for("other settings", |process| {
+            let said = process.stderr().matches("the settings were read again").count();
+            (said == times).then_some(())
+        });
+    };
+    let allow = "allow = [\"localhost\", \"*.invalid\"]\n\
+                 targets_max = 1\nscrape_timeout = \"1s\"";
+    let limited = open.replace("allow = [\"localhost\"]", allow);
+    daemon.reload(&limited);
+    read_again(&mut daemon, 2);
+    let started = Instant::now();
+    let (status, text) = get(port, "?target=localhost", None);
+    assert_eq!((status, up(&text)), (200, Some("0")), "{text}");
+    assert!(started.elapsed().as_millis() >= 900, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 7, "{:?}", started.elapsed());
+    let (status, text) = get(port, "?target=another.invalid", None);
+    assert_eq!((status, &*text), (503, "too many targets are known\n"));
+    // Who is not scraped for a while is forgotten, and there is room.
+    daemon.reload(&limited.replace("targets_max", "idle_timeout = \"2s\"\ntargets_max"));
+    read_again(&mut daemon, 3);
+    assert_eq!(get(port, "?target=localhost", None).0, 200);
+    common::wait_for("room for another", || {
+        (get(port, "?target=another.invalid", None).0 == 200).then_some(())
+    });
 }

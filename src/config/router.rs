@@ -29,6 +29,8 @@ use crate::xml::items::Limits;
 const DEFAULT_PORT: u16 = 830;
 /// Junos's NETCONF over pipes.
 const CLI: [&str; 4] = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
+/// How many routers that scrapes name are known at a time.
+const TARGETS_MAX: usize = 1000;
 const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
 const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
 
@@ -59,6 +61,9 @@ pub struct FileRouter {
     pub transport: Option<Transport>,
     pub target: Option<Spanned<String>>,
     pub allow: Option<Spanned<Vec<String>>>,
+    pub targets_max: Option<Spanned<usize>>,
+    pub idle_timeout: Option<Time>,
+    pub scrape_timeout: Option<Time<1000>>,
     pub second_target: Option<Spanned<String>>,
     pub port: Option<u16>,
     pub username: Option<String>,
@@ -126,14 +131,23 @@ impl FileRouter {
     }
 
     /// The keys that are one router's alone, and whether they are set.
-    fn own_keys(&self) -> [(&'static str, bool); 5] {
+    fn own_keys(&self) -> [(&'static str, bool); 8] {
         [
             ("allow", self.allow.is_some()),
+            ("targets_max", self.targets_max.is_some()),
+            ("idle_timeout", self.idle_timeout.is_some()),
+            ("scrape_timeout", self.scrape_timeout.is_some()),
             ("name", self.name.is_some()),
             ("identity", self.identity.is_some()),
             ("target", self.target.is_some()),
             ("second_target", self.second_target.is_some()),
         ]
+    }
+
+    /// The limits of routers that scrapes name, and whether they are set.
+    fn allowed_keys(&self) -> [(&'static str, bool); 3] {
+        let [_, targets_max, idle_timeout, scrape_timeout, ..] = self.own_keys();
+        [targets_max, idle_timeout, scrape_timeout]
     }
 
     /// The keys that say what a router is asked, and not how it is reached.
@@ -251,6 +265,9 @@ pub fn router(
 ) -> Option<Router> {
     let whole = note(faults, whole(written, spanned.get_ref(), defaults))?;
     let router = &whole;
+    if router.allow.is_none() {
+        note(faults, written.refuse(spanned, &router.allowed_keys(), "is a limit for allow"));
+    }
     let name = note(faults, written.name(&router.name, &router.identity));
     let collectors = note(faults, polled(written, router, defaults));
     let link = note(faults, link(written, spanned, router, defaults))?;
@@ -302,7 +319,7 @@ pub fn template(
     faults: &mut Vec<String>,
 ) -> Option<Template> {
     let own = spanned.get_ref();
-    let keys = &own.own_keys()[1..];
+    let keys = &own.own_keys()[4..];
     note(faults, written.refuse(spanned, keys, "is one router's, and allow is for many"));
     let read = allow.get_ref().iter().map(|text| Allow::read(text)).collect::<Result<Vec<_>, _>>();
     let read = match read {
@@ -318,7 +335,20 @@ pub fn template(
     if let Link::Local { .. } = router.link {
         faults.push(written.at_value(spanned, "allow is for routers that are reached over SSH"));
     }
-    Some(Template { allow: allow_read?, router })
+    let targets_max = match &own.targets_max {
+        Some(max) if *max.get_ref() == 0 => {
+            faults.push(written.at_value(max, "at least 1 router"));
+            return None;
+        }
+        max => max.as_ref().map_or(TARGETS_MAX, |max| *max.get_ref()),
+    };
+    Some(Template {
+        allow: allow_read?,
+        targets_max,
+        idle_timeout: or_seconds(own.idle_timeout, 15 * 60),
+        scrape_timeout: own.scrape_timeout.map(|time| time.0),
+        router,
+    })
 }
 
 /// `spanned` is the router as it is written, `router` with what its login and the defaults add.
@@ -641,10 +671,24 @@ mod tests {
         assert!(config.routers.is_empty());
         let router = config.on_demand[0].router("mx1.example.net").unwrap();
         assert_eq!((&*router.name, config.on_demand.len()), ("mx1.example.net", 1));
+        let (times, max) = ("idle_timeout = \"2m\"\nscrape_timeout = \"3s\"", "targets_max = 7");
+        let limits = |config: &crate::config::Config| {
+            let template = &config.on_demand[0];
+            let scrape = template.scrape_timeout.map(|time| time.as_secs());
+            (template.targets_max, template.idle_timeout.as_secs(), scrape)
+        };
+        assert_eq!(limits(&config), (1000, 900, None));
+        let config = read(&text(&format!("[\"*\"]\n{times}\n{max}"))).unwrap();
+        assert_eq!(limits(&config), (7, 120, Some(3)));
         for (settings, expected) in [
             (text("[]"), "FILE:3: router.allow: an empty list"),
             (text("[\"a b\"]"), "FILE:3: router.allow: `a b` is neither a pattern of names"),
             (text("[\"*\"]\ntarget = \"x\""), "FILE:4: router.target: target is one router's"),
+            (text("[\"*\"]\ntargets_max = 0"), "FILE:4: router.targets_max: at least 1 router"),
+            (
+                text("[]").replace("allow = []", "target = \"x\"\nidle_timeout = \"1m\""),
+                "FILE:4: router.idle_timeout: idle_timeout is a limit for allow",
+            ),
             (
                 text("[\"*\"]").replace("[output.prometheus]", ""),
                 "FILE:3: router.allow: allow is for scrapes, and there is no [output.prometheus]",

@@ -398,10 +398,13 @@ impl Program for Units {
             }
         }
         let admitted = wanted.target.as_ref().filter(|_| wanted.is_admitted);
-        if let Some(name) = admitted {
-            let wanted = wanted.clone();
-            self.visitors.ask(name, Ask { wanted, made, age_min, until, done: done.clone() });
-        }
+        let until = match admitted {
+            Some(name) => {
+                let (wanted, done) = (wanted.clone(), done.clone());
+                self.visitors.ask(name, Ask { wanted, made, age_min, until, done })
+            }
+            None => until,
+        };
         drop(done);
         let waited = all_done.recv_timeout(until.saturating_duration_since(made));
         if let (Some(name), Err(RecvTimeoutError::Timeout)) = (admitted, waited)

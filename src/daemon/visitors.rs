@@ -17,11 +17,6 @@ use crate::poll::status::RouterStatus;
 use crate::poll::{Ask, RouterPoller};
 use crate::serve::Refusal;
 
-/// More are not known at a time.
-const VISITORS_MAX: usize = 1000;
-/// After this time without a scrape, a session is closed and the router is forgotten.
-const IDLE: Duration = Duration::from_secs(15 * 60);
-
 pub struct Visitors {
     templates: Mutex<Vec<Template>>,
     list: Mutex<BTreeMap<String, Visitor>>,
@@ -34,6 +29,10 @@ struct Visitor {
     /// Dropping it ends the thread.
     asks: Sender<Ask>,
     used: Instant,
+    /// The place of its template.
+    template: usize,
+    idle_timeout: Duration,
+    scrape_timeout: Option<Duration>,
 }
 
 impl Visitors {
@@ -53,15 +52,18 @@ impl Visitors {
 
     /// The name of the router that a scrape names, which is started if it is new.
     pub fn admit(&self, target: &str, now: Instant) -> Result<String, Refusal> {
-        let found = lock(&self.templates).iter().find_map(|template| template.router(target));
-        let router = found.ok_or(Refusal::Unknown)?;
+        let templates = lock(&self.templates);
+        let mut found = templates.iter().enumerate();
+        let found = found.find_map(|(at, template)| Some((at, template, template.router(target)?)));
+        let (at, template, router) = found.ok_or(Refusal::Unknown)?;
         self.forget(now);
         let mut list = lock(&self.list);
         if let Some(visitor) = list.get_mut(&router.name) {
             visitor.used = now;
             return Ok(router.name);
         }
-        if list.len() >= VISITORS_MAX {
+        let known = list.values().filter(|visitor| visitor.template == at).count();
+        if known >= template.targets_max {
             return Err(Refusal::TooMany);
         }
         let (asks, asked) = mpsc::channel::<Ask>();
@@ -81,13 +83,18 @@ impl Visitors {
             log::error!("{name}: {why}");
             Refusal::TooMany
         })?;
-        list.insert(name.clone(), Visitor { status, asks, used: now });
+        let (idle_timeout, scrape_timeout) = (template.idle_timeout, template.scrape_timeout);
+        let visitor =
+            Visitor { status, asks, used: now, template: at, idle_timeout, scrape_timeout };
+        list.insert(name.clone(), visitor);
         Ok(name)
     }
 
     /// Ends those that no scrape has named for a while.
     pub fn forget(&self, now: Instant) {
-        lock(&self.list).retain(|_, visitor| now.saturating_duration_since(visitor.used) < IDLE);
+        lock(&self.list).retain(|_, visitor| {
+            now.saturating_duration_since(visitor.used) < visitor.idle_timeout
+        });
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -98,10 +105,16 @@ impl Visitors {
         lock(&self.list).get(name).map(|visitor| visitor.status.clone())
     }
 
-    pub fn ask(&self, name: &str, ask: Ask) {
+    /// Asks the router, and says until when its answer is waited for.
+    pub fn ask(&self, name: &str, mut ask: Ask) -> Instant {
         if let Some(visitor) = lock(&self.list).get(name) {
+            let longest = visitor.scrape_timeout.map(|time| ask.made + time);
+            ask.until = longest.map_or(ask.until, |longest| longest.min(ask.until));
+            let until = ask.until;
             let _ = visitor.asks.send(ask);
+            return until;
         }
+        ask.until
     }
 }
 
@@ -111,9 +124,12 @@ mod tests {
     use crate::config::Source;
 
     fn visitors() -> Visitors {
-        let text = "[[router]]\nallow = ['r*']\nusername = 'u'\npassword_env = 'HOME'\n\
-                    [output.prometheus]\n";
-        let config = Source::parse(None, text.into()).into_config().unwrap();
+        let router = "[[router]]\nusername = 'u'\npassword_env = 'HOME'\n";
+        let text = format!(
+            "{router}allow = ['r*']\ntargets_max = 20\nidle_timeout = '10m'\n\
+             {router}allow = ['r*', 't*']\n[output.prometheus]\n"
+        );
+        let config = Source::parse(None, text).into_config().unwrap();
         let visitors = Visitors::new(&Outputs::default(), &Shared::default());
         assert_eq!(visitors.admit("r1", Instant::now()), Err(Refusal::Unknown));
         visitors.allow(&config.on_demand);
@@ -125,17 +141,22 @@ mod tests {
         let (visitors, now) = (visitors(), Instant::now());
         assert_eq!(visitors.admit("R1", now), Ok("r1".into()));
         assert_eq!(visitors.admit("s1", now), Err(Refusal::Unknown));
-        for number in 2..=VISITORS_MAX {
+        for number in 2..=20 {
             assert!(visitors.admit(&format!("r{number}"), now).is_ok());
         }
         assert_eq!(visitors.admit("r0", now), Err(Refusal::TooMany));
-        let later = now + IDLE / 2;
+        // Others have limits of their own.
+        assert_eq!(visitors.admit("t1", now), Ok("t1".into()));
+        let later = now + Duration::from_secs(300);
         assert!(visitors.admit("r1", later).is_ok());
         // All but the one that was asked for again have gone, and there is room.
-        let late = now + IDLE;
+        let late = now + Duration::from_secs(600);
         assert_eq!(visitors.admit("r0", late), Ok("r0".into()));
         assert!(visitors.has("r1") && visitors.has("r0") && !visitors.has("r2"));
+        assert!(visitors.has("t1"));
+        visitors.forget(now + Duration::from_secs(900));
+        assert!(visitors.has("r0") && !visitors.has("t1"));
         visitors.allow(&[]);
-        assert!(!visitors.has("r1") && visitors.admit("r1", late) == Err(Refusal::Unknown));
+        assert!(!visitors.has("r0") && visitors.admit("r1", late) == Err(Refusal::Unknown));
     }
 }

@@ -2,6 +2,7 @@
 //! A client chooses among what is allowed, and nothing else: not the login, and not the port.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::router::Router;
 use crate::base::prefix::Prefix;
@@ -111,6 +112,12 @@ fn is_like(name: &str, pattern: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     pub allow: Vec<Allow>,
+    /// So many are known at a time.
+    pub targets_max: usize,
+    /// After this time without a scrape, a session is closed and the router is forgotten.
+    pub idle_timeout: Duration,
+    /// How long a scrape waits for one, if the scrape's own limit is not shorter.
+    pub scrape_timeout: Option<Duration>,
     pub router: Router,
 }
 
