@@ -46,11 +46,11 @@ fn a_busy_routing_engine_is_polled_at_one_of_four_ticks() {
         })
     };
     let (spared, polls) = figures(&mut daemon, 6.0);
-    let (more_spared, more_polls) = figures(&mut daemon, spared + 18.0);
-    // Both are told at the same time, and of each 4 ticks 3 are left out; a tick may be skipped
-    // where the machine is busy itself.
+    let (more_spared, more_polls) = figures(&mut daemon, spared + 30.0);
+    // Of each 4 ticks 3 are left out. A poll that still runs is told with the next report, and what
+    // was printed may end between two lines of one.
     let (made, left_out) = (more_polls - polls, more_spared - spared);
-    assert!((made * 3.0 - left_out).abs() <= 6.0, "{made} polls made, {left_out} left out");
+    assert!((made * 3.0 - left_out).abs() <= 12.0, "{made} polls made, {left_out} left out");
     // Well below the threshold, and not only just below.
     engines(15, 50);
     let (spared, _) = figures(&mut daemon, more_spared);

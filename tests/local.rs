@@ -155,11 +155,11 @@ fn a_flood_on_a_childs_stderr_is_cut_and_counted() {
     ));
     daemon.process.wait_stderr("more than 50 lines in 60 s on its standard error");
     let id = daemon.process.id();
-    let before = cpu_ticks(id);
+    let (before, since) = (cpu_ticks(id), std::time::Instant::now());
     std::thread::sleep(std::time::Duration::from_secs(3));
     // A hundredth of a second each; it is read slowly.
-    let ticks = cpu_ticks(id) - before;
-    assert!(ticks < 60, "{ticks} ticks of CPU in 3 s");
+    let (ticks, time) = (cpu_ticks(id) - before, since.elapsed());
+    assert!(u128::from(ticks) < time.as_millis() / 50, "{ticks} ticks of CPU in {time:?}");
     let finished = daemon.stop();
     let lines: Vec<&str> = finished.stderr.lines().filter(|line| line.contains("sh: ")).collect();
     assert!(lines.len() <= 52, "{}", lines.len());
@@ -220,8 +220,9 @@ fn a_child_that_ends_is_started_again() {
         times.dedup();
         (times.len() >= 3).then_some(())
     });
+    // One that ends may still be there when the next one has begun.
     let id = daemon.process.id();
-    assert!(descendants(id).len() <= 1, "children are left over");
+    wait_for("no child that is left over", || (descendants(id).len() <= 1).then_some(()));
     let finished = daemon.stop();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     assert!(finished.stderr.contains("r1"), "nothing is said: {}", finished.stderr);
@@ -256,8 +257,10 @@ fn hanging_behind_a_shell(timeout: &str) -> (Daemon, Vec<u32>) {
          level = \"debug\"\n[[router]]\nname = \"r1\"\ncommand = [\"sh\", \"-c\", {shell:?}]\n"
     ));
     daemon.process.wait_stderr("is open");
-    let children = descendants(daemon.process.id());
-    assert_eq!(children.len(), 2, "a shell and a router");
+    // Where the time limit has ended those, others come.
+    let children = wait_for("a shell and a router", || {
+        Some(descendants(daemon.process.id())).filter(|children| children.len() == 2)
+    });
     (daemon, children)
 }
 
@@ -378,7 +381,7 @@ fn hup_reads_the_settings_again() {
     // A bad file keeps what is there, and says why.
     daemon.reload("intervall = \"1s\"\n");
     daemon.process.wait_stderr("intervall");
-    assert!(daemon.process.stderr().contains("perijove.toml:1"));
+    daemon.process.wait_stderr("perijove.toml:1");
     let so_far = whole_lines(&daemon.process.stdout()).len();
     daemon.wait_lines("points under a bad file", |lines| {
         hosts(&lines[so_far..]).contains("after").then_some(())
@@ -438,7 +441,7 @@ fn a_router_that_is_not_there_is_tried_again_and_stops_no_other() {
     ));
     daemon.process.wait_stderr("gone");
     daemon.wait_lines("points", |lines| (alarm_polls(lines) >= 2).then_some(()));
-    assert!(daemon.process.stderr().contains("/router"), "{}", daemon.process.stderr());
+    daemon.process.wait_stderr("/router");
     // It comes to life.
     std::os::unix::fs::symlink(common::perijove::router_program(), daemon.directory.join("router"))
         .expect("link the router");

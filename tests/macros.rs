@@ -121,7 +121,7 @@ fn settings_follow_commits_and_queues_keep_what_they_hold() {
     wait_site(&mut daemon, "none");
     wait_figure(&mut daemon, "changes_total", 3.0);
     // One session for polls and configuration.
-    assert_eq!(descendants(daemon.process.id()).len(), 1);
+    wait_for("one session", || (descendants(daemon.process.id()).len() == 1).then_some(()));
     takes.store(true, Ordering::Relaxed);
     let before = daemon.process.stdout();
     let (before, _) = before.rsplit_once('\n').expect("lines");
@@ -185,9 +185,8 @@ fn the_start_has_the_macros_and_a_bad_one_leaves_the_file() {
     router.commit(&(site("south") + &set("intervall", "300ms")));
     let mut daemon = Daemon::start(&router.often(""));
     wait_site(&mut daemon, "none");
-    let stderr = daemon.process.stderr();
-    assert!(stderr.contains("perijove intervall …: unknown key `intervall`"), "{stderr}");
-    assert!(stderr.contains("the settings file alone is used"), "{stderr}");
+    daemon.process.wait_stderr("perijove intervall …: unknown key `intervall`");
+    daemon.process.wait_stderr("the settings file alone is used");
     wait_figure(&mut daemon, "refused", 1.0);
     assert_eq!(daemon.stop().code, 0);
 }
@@ -201,17 +200,14 @@ fn a_start_without_good_macros_uses_the_last_ones() {
     router.commit(&site("north"));
     let mut daemon = Daemon::start(&settings);
     wait_site(&mut daemon, "north");
-    // Killed, and the next commit is wrong.
+    // What is said is kept. Killed, and the next commit is wrong.
+    daemon.process.wait_stderr("1 parameters of apply-macro perijove");
     daemon.process.signal("KILL");
     drop(daemon);
     router.commit(&(site("south") + &set("intervall", "300ms")));
     let mut daemon = Daemon::start(&settings);
     wait_site(&mut daemon, "north");
-    let stderr = daemon.process.stderr();
-    assert!(
-        stderr.contains("as it is committed: those that were in use last are used"),
-        "{stderr}"
-    );
+    daemon.process.wait_stderr("as it is committed: those that were in use last are used");
     wait_figure(&mut daemon, "refused", 1.0);
     wait_figure(&mut daemon, "parameters", 1.0);
     router.commit(&site("east"));
@@ -221,8 +217,7 @@ fn a_start_without_good_macros_uses_the_last_ones() {
     router.commit("denied");
     let mut daemon = Daemon::start(&settings);
     wait_site(&mut daemon, "east");
-    let stderr = daemon.process.stderr();
-    assert!(stderr.contains("until it can be read, those that were in use last"), "{stderr}");
+    daemon.process.wait_stderr("until it can be read, those that were in use last");
     router.commit("");
     wait_site(&mut daemon, "none");
     wait_figure(&mut daemon, "success", 1.0);
