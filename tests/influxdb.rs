@@ -5,7 +5,6 @@ mod common;
 mod forgeries;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use common::influxd::{Influxd, Options};
 use common::lines::{self, Line};
@@ -173,12 +172,8 @@ fn a_missing_database_keeps_the_data_until_it_is_there() {
         "404 (database not found: \"perijove\"): run CREATE DATABASE \"perijove\" on the server, \
          or set create_database = true",
     );
-    // However long it was missing, it is noticed soon.
-    std::thread::sleep(Duration::from_secs(8));
     influxd.query("CREATE DATABASE perijove");
-    let there = Instant::now();
     influxd.wait_points("points", |points| (alarm_polls(points) >= 2).then_some(()));
-    assert!(there.elapsed() < Duration::from_secs(2), "{:?}", there.elapsed());
     let finished = daemon.stop();
     same(&lines::read(&finished.stdout), &influxd.points());
 }
@@ -323,7 +318,7 @@ fn a_full_queue_drops_the_oldest_and_counts() {
     }
     let mut influxd = Influxd::start();
     influxd.stop();
-    let output = format!("{}queue_bytes_max = \"100KB\"\n", influxd.output());
+    let output = format!("{}queue_bytes_max = \"200KB\"\n", influxd.output());
     let mut daemon = Daemon::start(&settings("[\"alarm\", \"route\"]", "--tables 20", &output));
     daemon.wait_lines("the count of dropped points", dropped);
     influxd.start_again();

@@ -122,7 +122,7 @@ fn stop_waits_until_all_is_sent_and_restart_works() {
     let server = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = server.local_addr().expect("an address");
     let rc = Rc::new(&format!(
-        "state_directory = \"DIRECTORY\"\ndrain_timeout = \"5s\"\n\
+        "state_directory = \"DIRECTORY\"\ndrain_timeout = \"10s\"\n\
          collectors = [\"alarm\"]\n{FAST}{}\
          [output.influxdb]\nurl = \"http://{address}\"\ndatabase = \"d\"\n",
         local_router("r1", "")

@@ -11,7 +11,7 @@ use crate::common::needs::skips;
 use crate::common::perijove::{Daemon, FAST, local_router};
 use crate::common::process::peak_bytes;
 use crate::common::temporary::Directory;
-use crate::common::{answer, free_port, http_agent, wait_for};
+use crate::common::{DEADLINE, answer, free_port, http_agent, wait_for};
 
 /// "U*U", from the test vectors of crypt_blowfish.
 const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
@@ -47,12 +47,13 @@ fn scrape(port: u16, scheme: &str, login: &str) -> (u16, Duration) {
     (status, started.elapsed())
 }
 
-/// Scrapes that all must be answered in the time that Prometheus would give them.
+/// Scrapes that all must be answered: whoever is shut out is so for longer than this, on a machine
+/// however busy.
 fn scrapes_go_on(port: u16, scheme: &str) {
     for _ in 0..5 {
         let (status, time) = scrape(port, scheme, LOGIN);
         assert_eq!(status, 200);
-        assert!(time < Duration::from_secs(10), "{time:?}");
+        assert!(time < Duration::from_secs(30), "{time:?}");
     }
 }
 
@@ -78,11 +79,20 @@ fn under_attack<T>(attackers: usize, attack: impl Fn() + Sync, body: impl FnOnce
     })
 }
 
-/// Connects, sends this and reads for at most a second.
+/// Connects, sends this and reads until nothing comes for a second.
 fn send(port: u16, bytes: &[u8]) -> Vec<u8> {
+    send_and_wait(port, bytes, Duration::from_secs(1))
+}
+
+/// The same where an answer must come, however long a busy machine takes for it.
+fn ask(port: u16, bytes: &[u8]) -> Vec<u8> {
+    send_and_wait(port, bytes, DEADLINE)
+}
+
+fn send_and_wait(port: u16, bytes: &[u8], time: Duration) -> Vec<u8> {
     let mut reply = Vec::new();
     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.set_read_timeout(Some(time));
         let _ = stream.write_all(bytes);
         let _ = stream.read_to_end(&mut reply);
     }
@@ -120,7 +130,7 @@ fn connections_that_say_little_shut_nobody_out() {
 fn a_connection_that_asks_again_and_again_is_ended() {
     let (daemon, port) = start(5, &format!("users = {{ me = {HASH:?} }}\n"));
     let asks = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(300);
-    let replies = String::from_utf8(send(port, &asks)).expect("text");
+    let replies = String::from_utf8(ask(port, &asks)).expect("text");
     let answers = replies.matches("HTTP/1.1 200").count();
     assert!((2..=100).contains(&answers), "{answers}");
     assert!(replies.matches("Connection: close").count() == 1);
@@ -145,7 +155,7 @@ fn guesses_hold_up_nobody_who_was_let_in() {
         wait_for("the first login", || (scrape(port, "http", LOGIN).0 == 200).then_some(()));
         scrapes_go_on(port, "http");
         let (_, time) = scrape(port, "http", LOGIN);
-        assert!(time < Duration::from_secs(2), "{time:?}");
+        assert!(time < Duration::from_secs(10), "{time:?}");
         // One of the 12 was answered and guesses again.
         let answered = || (guesses.load(Ordering::Relaxed) > 12).then_some(());
         wait_for("an answered guess", answered);
@@ -157,7 +167,7 @@ fn guesses_hold_up_nobody_who_was_let_in() {
 #[test]
 fn readers_that_read_nothing_take_neither_turns_nor_memory() {
     let (daemon, port) = start(4000, "gzip = false\n");
-    let one = send(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").len();
+    let one = ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").len();
     assert!(one > 4 << 20, "{one}");
     let before = peak_bytes(daemon.process.id());
     let mut readers = Vec::new();
@@ -187,11 +197,11 @@ fn a_second_request_is_not_smuggled() {
         format!("Content-Length: {}\r\n", hidden.len()),
     ] {
         let request = format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{headers}\r\n{hidden}");
-        let reply = String::from_utf8(send(port, request.as_bytes())).expect("text");
+        let reply = String::from_utf8(ask(port, request.as_bytes())).expect("text");
         assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{headers}: {reply}");
         assert!(!reply.contains("junos_"), "{headers}: {reply}");
     }
     let bare = "GET /healthz HTTP/1.1\nHost: x\n\n";
-    assert!(send(port, bare.as_bytes()).starts_with(b"HTTP/1.1 400 "));
+    assert!(ask(port, bare.as_bytes()).starts_with(b"HTTP/1.1 400 "));
     assert_eq!(daemon.stop().code, 0);
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::common::free_port;
 use crate::common::perijove::{Daemon, FAST, alarm_polls, local_router};
+use crate::common::{free_port, wait_for};
 
 /// The names of a process's threads, and whether each has a filter for its system calls.
 fn threads(id: u32) -> BTreeMap<String, bool> {
@@ -36,11 +36,13 @@ fn daemon(sandbox: &str) -> Daemon {
 #[test]
 fn threads_that_read_what_others_send_are_confined() {
     let confined = daemon("");
-    let threads = threads(confined.process.id());
+    // One that has just begun is confined a moment later.
     for name in ["router", "stdout", "prometheus"] {
-        assert_eq!(threads.get(name), Some(&true), "{name} of {threads:?}");
+        let is_confined = || threads(confined.process.id()).get(name).copied();
+        wait_for(name, || is_confined().filter(|is_confined| *is_confined));
     }
     // These have work that a confined thread cannot do.
+    let threads = threads(confined.process.id());
     for name in ["perijove", "children"] {
         assert_eq!(threads.get(name), Some(&false), "{name} of {threads:?}");
     }

@@ -155,8 +155,9 @@ pub fn password() -> String {
 }
 
 fn make_key(path: &std::path::Path, kind: &str, passphrase: &str) {
+    // One round of the key derivation: sixteen take a busy machine longer than a login may.
     let made = run(Command::new(program("ssh-keygen"))
-        .args(["-q", "-t", kind, "-N", passphrase, "-C", "perijove-test", "-f"])
+        .args(["-q", "-t", kind, "-a", "1", "-N", passphrase, "-C", "perijove-test", "-f"])
         .arg(path));
     assert_eq!(made.code, 0, "{}", made.stderr);
 }
