@@ -149,6 +149,9 @@ pub fn markdown(entries: &[&Entry]) -> String {
          `Permissions` are those of the login class that is asked with. `Interval` is advice for\n\
          `[collector.NAME]` where the default of 30 s is often for what the reply costs or says.\n",
     );
+    if entries.len() > 1 {
+        contents(&mut out, entries);
+    }
     for entry in entries {
         let _ = writeln!(out, "\n## {}\n\n{}\n", entry.name, entry.help);
         let _ = writeln!(out, "| Junos command | RPC |\n|---|---|");
@@ -180,6 +183,15 @@ pub fn markdown(entries: &[&Entry]) -> String {
         measurements(&mut out, jobs::MEASUREMENTS);
     }
     out
+}
+
+/// A line for each collector, which leads to its section.
+fn contents(out: &mut String, entries: &[&Entry]) {
+    *out += "\n| Collector | By default | What it is about |\n|---|---|---|\n";
+    for Entry { name, help, .. } in entries {
+        let by_default = if DEFAULT.contains(name) { "yes" } else { "" };
+        let _ = writeln!(out, "| [{name}](#{name}) | {by_default} | {help} |");
+    }
 }
 
 /// What the machine itself is asked for; what its sockets give is what a router's do.
