@@ -21,8 +21,8 @@ fn ask(name: &str, settings: &str, command: &str, reply: &str) -> Vec<(String, S
     let query = (0..poll.queries()).find(|query| poll.command(*query) == command).unwrap();
     let mut asked = Vec::new();
     for (index, rpc) in poll.rpcs(query).iter().enumerate() {
-        poll.asked(index);
         let (mut points, mut tally) = (Points::default(), Tally::default());
+        points.rpc = index;
         let (poll, points) = (&mut *poll, &mut points);
         let mut readers = [Reader { poll, query, points, tally: &mut tally }];
         read_reply(reply.as_bytes(), &mut readers, &Limits::default(), &mut |_, _| {}).unwrap();
@@ -69,7 +69,7 @@ fn bgp_of_logical_systems() {
         assert!(rpcs[1].contains("<logical-system>edge</logical-system>"), "{}", rpcs[1]);
         assert_eq!(rpcs.len(), replies.len());
         for (index, reply) in replies.iter().enumerate() {
-            poll.asked(index);
+            points.rpc = index;
             let mut tally = Tally::default();
             let (poll, points) = (&mut *poll, &mut points);
             let mut readers = [Reader { poll, query, points, tally: &mut tally }];
@@ -134,7 +134,6 @@ fn classes_of_the_environment_end_with_their_reply() {
     ];
     let mut points = Points::default();
     for (query, items) in replies.into_iter().enumerate() {
-        poll.asked(0);
         let (mut tally, points) = (Tally::default(), &mut points);
         let mut readers = [Reader { poll: &mut *poll, query, points, tally: &mut tally }];
         let reply = reply(items);

@@ -2,18 +2,11 @@
 
 use serde::Deserialize;
 
-/// Those that are asked for, as a setting names them, and the one whose reply is read.
+/// Those that are asked for, as a setting names them.
 #[derive(Clone, Default, Deserialize)]
-#[serde(from = "Vec<String>")]
+#[serde(transparent)]
 pub struct LogicalSystems {
     names: Vec<String>,
-    asked: String,
-}
-
-impl From<Vec<String>> for LogicalSystems {
-    fn from(names: Vec<String>) -> LogicalSystems {
-        LogicalSystems { names, asked: String::new() }
-    }
 }
 
 impl LogicalSystems {
@@ -38,16 +31,11 @@ impl LogicalSystems {
         std::iter::once(operation.to_string()).chain(self.names.iter().map(of)).collect()
     }
 
-    /// The reply to that one of the RPCs comes next; of several operations, each has as many.
-    pub fn asked(&mut self, rpc: usize) {
-        let name =
-            (rpc % (self.names.len() + 1)).checked_sub(1).and_then(|index| self.names.get(index));
-        self.asked = name.cloned().unwrap_or_default();
-    }
-
-    /// Whose reply is read; empty for the router's own.
-    pub fn name(&self) -> &str {
-        &self.asked
+    /// Whom the query's RPC of that index asks for; empty for the router itself. Of several
+    /// operations, each is sent as often.
+    pub fn asked_by(&self, rpc: usize) -> &str {
+        let index = (rpc % (self.names.len() + 1)).checked_sub(1);
+        index.map_or("", |index| &self.names[index])
     }
 }
 
@@ -57,7 +45,7 @@ mod tests {
 
     #[test]
     fn an_operation_is_sent_for_each_logical_system() {
-        let names = LogicalSystems::from(vec!["a".to_string(), "b&c".to_string()]);
+        let names = LogicalSystems { names: vec!["a".to_string(), "b&c".to_string()] };
         let inside = |name: &str| format!("<logical-system>{name}</logical-system>");
         assert_eq!(
             names.rpcs("get-x"),
@@ -67,6 +55,8 @@ mod tests {
                 format!("<get-x>{}</get-x>", inside("b&amp;c")),
             ]
         );
+        assert_eq!([0, 1, 2, 3, 5].map(|rpc| names.asked_by(rpc)), ["", "a", "b&c", "", "b&c"]);
+        assert_eq!(LogicalSystems::default().asked_by(1), "");
         for operation in ["<get-x><y/></get-x>", "<get-x format=\"xml\"/>"] {
             let rpcs = names.rpcs_of(operation);
             assert_eq!((rpcs.len(), &*rpcs[0]), (3, operation));

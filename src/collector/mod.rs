@@ -41,26 +41,9 @@ pub trait Collector: Sized + Send + 'static {
     /// the reference.
     const ADVICE: &'static str = "";
 
-    /// Before the reply to one of a query's RPCs, which are counted from 0: for replies that do
-    /// not say what they are about.
-    fn asked(&mut self, _rpc: usize) {}
-
     /// After the last reply: points that take more than one item to make, of the queries that the
     /// router answered. It is not called where there is none, nor after a failure.
     fn finish(&mut self, _answered: Answered, _points: &mut Points) {}
-
-    /// How busy the router is, where its replies say so: a busy one is polled less.
-    fn load(&self) -> Option<Load> {
-        None
-    }
-}
-
-/// How much of a router's control plane is in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Load {
-    /// 0 to 100; 0 where it is not known.
-    pub cpu_percent: f64,
-    pub memory_percent: f64,
 }
 
 /// One RPC and how its reply is read.
@@ -187,8 +170,6 @@ pub trait Poll: Send {
     fn items(&self, query: usize) -> Vec<&'static str>;
     /// What to send; `None` for a query that is not wanted in this poll.
     fn rpcs(&self, query: usize) -> Vec<Cow<'static, str>>;
-    /// Before the reply to the query's RPC of that index is read.
-    fn asked(&mut self, rpc: usize);
     /// The RPC as the reference shows it.
     fn rpc_shown(&self, query: usize) -> &'static str;
     /// Whether two queries read their items in the same way.
@@ -202,10 +183,6 @@ pub trait Poll: Send {
         points: &mut Points,
     ) -> Result<(), element::Error>;
     fn finish(&mut self, answered: Answered, points: &mut Points);
-    /// See `Collector::load`.
-    fn load(&self) -> Option<Load> {
-        None
-    }
 }
 
 impl<C: Collector> Poll for C {
@@ -233,9 +210,6 @@ impl<C: Collector> Poll for C {
             }
         }
     }
-    fn asked(&mut self, rpc: usize) {
-        Collector::asked(self, rpc);
-    }
     fn rpc_shown(&self, query: usize) -> &'static str {
         match C::QUERIES[query].rpc {
             Rpc::Once(rpc) | Rpc::When(rpc, _) | Rpc::Each(rpc, _) => rpc,
@@ -261,8 +235,5 @@ impl<C: Collector> Poll for C {
         if answered.has_any() {
             Collector::finish(self, answered, points);
         }
-    }
-    fn load(&self) -> Option<Load> {
-        Collector::load(self)
     }
 }

@@ -243,6 +243,7 @@ fn read_item_for_all<R: Read>(
             let mut element = Element::new(text, limits.depth_max);
             reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
             let before = reader.points.len();
+            reader.points.query = reader.query;
             match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
                 Ok(()) => {
                     reply.items += 1;

@@ -168,10 +168,6 @@ impl Collector for Bgp {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&SESSION, &SESSION_INFO, &PREFIXES];
-
-    fn asked(&mut self, rpc: usize) {
-        self.logical_systems.asked(rpc);
-    }
 }
 
 #[derive(Deserialize)]
@@ -182,8 +178,8 @@ struct Group {
 }
 
 impl Item<Bgp> for Group {
-    fn points(self, bgp: &mut Bgp, _: &Scope, _: &mut Points) {
-        let logical_system = bgp.logical_systems.name().to_string();
+    fn points(self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
+        let logical_system = bgp.logical_systems.asked_by(points.rpc).to_string();
         bgp.groups.insert((logical_system, self.group_index), self.name);
     }
 }
@@ -300,7 +296,7 @@ impl Item<Bgp> for Peer {
         if bgp.only.as_ref().is_some_and(|only| !only.is_match(ip)) {
             return;
         }
-        let logical_system = bgp.logical_systems.name();
+        let logical_system = bgp.logical_systems.asked_by(points.rpc);
         let by_index = || {
             let index = self.peer_group_index.clone()?;
             bgp.groups.get(&(logical_system.to_string(), index))

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::collector::outcome::Answered;
-use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{
     Definition, Field, Measurement, Points, Schema, counter, gauge, info, labelled,
 };
@@ -218,11 +218,10 @@ fn level([detection, control, rate]: [Field<Leaves>; 3]) -> Definition<Leaves> {
     }
 }
 
-const PACKET_TYPES: &[ItemOf<DdosProtection>] = &[item::<_, PacketType>("ddos-protocol")];
-
 const fn query(rpc: &'static str, command: &'static str) -> Query<DdosProtection> {
     let roots = &["ddos-protocols-information"];
-    Query { rpc: Rpc::Once(rpc), command, roots, items: PACKET_TYPES }
+    let items = const { &[item::<_, PacketType>("ddos-protocol")] };
+    Query { rpc: Rpc::Once(rpc), command, roots, items }
 }
 
 impl Collector for DdosProtection {

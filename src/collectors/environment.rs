@@ -19,8 +19,9 @@ pub struct Environment {
     satellite: bool,
     /// Power entry modules so far: a chassis without them may have power supply modules instead.
     pems: usize,
-    /// Routing Engine and class of the last item that has a class: the items after it share it.
-    class: Option<(String, Class)>,
+    /// Query, Routing Engine and class of the last item that has a class: the items after it share
+    /// it.
+    class: Option<(usize, String, Class)>,
 }
 
 /// The class of an item.
@@ -151,11 +152,6 @@ static SPEED: Measurement<Speed> = Measurement::new(|| Definition {
     ],
 });
 
-const ITEMS: &[crate::collector::ItemOf<Environment>] =
-    &[item::<_, EnvironmentItem>("environment-item")];
-const COMPONENTS: &[crate::collector::ItemOf<Environment>] =
-    &[item::<_, Component>("environment-component-item")];
-
 impl Environment {
     pub fn new(settings: EnvironmentSettings) -> Environment {
         Environment { satellite: settings.satellite, pems: 0, class: None }
@@ -172,7 +168,7 @@ impl Collector for Environment {
             rpc: Rpc::Once("<get-environment-information/>"),
             command: "show chassis environment",
             roots: &["environment-information"],
-            items: ITEMS,
+            items: &[item::<_, EnvironmentItem>("environment-item")],
         },
         Query {
             rpc: Rpc::When("<get-chassis-environment-satellite-information/>", |environment| {
@@ -180,13 +176,13 @@ impl Collector for Environment {
             }),
             command: "show chassis environment satellite",
             roots: &["environment-information"],
-            items: ITEMS,
+            items: &[item::<_, EnvironmentItem>("environment-item")],
         },
         Query {
             rpc: Rpc::Once("<get-environment-pem-information/>"),
             command: "show chassis environment pem",
             roots: &["environment-component-information"],
-            items: COMPONENTS,
+            items: &[item::<_, Component>("environment-component-item")],
         },
         Query {
             rpc: Rpc::When("<get-environment-psm-information/>", |environment| {
@@ -194,7 +190,7 @@ impl Collector for Environment {
             }),
             command: "show chassis environment psm",
             roots: &["environment-component-information"],
-            items: COMPONENTS,
+            items: &[item::<_, Component>("environment-component-item")],
         },
         Query {
             rpc: Rpc::Once("<get-temperature-threshold-information/>"),
@@ -224,10 +220,6 @@ impl Collector for Environment {
         &THRESHOLD,
         &SPEED,
     ];
-
-    fn asked(&mut self, _: usize) {
-        self.class = None;
-    }
 }
 
 #[derive(Deserialize)]
@@ -241,11 +233,12 @@ struct EnvironmentItem {
 
 impl Environment {
     /// The class of an item: only the first of several items of a Routing Engine states it.
-    fn class(&mut self, re_name: &str, item: &EnvironmentItem) -> Class {
+    fn class(&mut self, query: usize, re_name: &str, item: &EnvironmentItem) -> Class {
         if !item.class.is_empty() {
-            self.class = Some((re_name.to_string(), Class::of(&item.class)));
+            self.class = Some((query, re_name.to_string(), Class::of(&item.class)));
         }
-        let known = self.class.as_ref().filter(|(of, _)| of == re_name).map(|(_, class)| *class);
+        let shares = |(of, by, _): &&(usize, String, Class)| *of == query && by == re_name;
+        let known = self.class.as_ref().filter(shares).map(|(_, _, class)| *class);
         let named = Class::named(&item.name);
         // A power module among the temperatures is the module itself, not one of its sensors.
         let name = item.name.to_ascii_lowercase();
@@ -263,7 +256,7 @@ impl Item<Environment> for EnvironmentItem {
     fn points(self, environment: &mut Environment, scope: &Scope, points: &mut Points) {
         let tags = [scope.re_name(), &self.name];
         points.push(&TEMPERATURE, &tags, &self);
-        let measurement = match environment.class(scope.re_name(), &self) {
+        let measurement = match environment.class(points.query, scope.re_name(), &self) {
             Class::Temperature => &SENSOR,
             Class::Power => &POWER,
             Class::Fan => &FAN,

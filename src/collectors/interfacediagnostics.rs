@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::base::changes::{Grade, Rule, Severity};
 use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
-use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{
     Definition, Field, Measurement, Points, Schema, gauge, info, labelled, text, watched,
@@ -193,8 +193,6 @@ static TRANSCEIVER: Measurement<Fitted> = Measurement::new(|| Definition {
     ],
 });
 
-const OPTICS_ITEM: &[ItemOf<InterfaceDiagnostics>] = &[item::<_, Interface>("physical-interface")];
-
 impl InterfaceDiagnostics {
     pub fn new(settings: InterfaceDiagnosticsSettings) -> InterfaceDiagnostics {
         let InterfaceDiagnosticsSettings { satellite, only, description_labels } = settings;
@@ -243,7 +241,7 @@ impl Collector for InterfaceDiagnostics {
             }),
             command: "show interfaces diagnostics optics",
             roots: &["interface-information"],
-            items: OPTICS_ITEM,
+            items: &[item::<_, Interface>("physical-interface")],
         },
         Query {
             rpc: Rpc::When("<get-interface-optics-diagnostics-satellite/>", |diagnostics| {
@@ -251,7 +249,7 @@ impl Collector for InterfaceDiagnostics {
             }),
             command: "show interfaces diagnostics optics satellite",
             roots: &["interface-information"],
-            items: OPTICS_ITEM,
+            items: &[item::<_, Interface>("physical-interface")],
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =

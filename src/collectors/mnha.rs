@@ -18,8 +18,6 @@ settings! {
 
 pub struct Mnha {
     groups: Vec<u32>,
-    /// The group whose reply is read.
-    group: u32,
 }
 
 static NODE: Measurement<Node> = Measurement::new(|| Definition {
@@ -183,7 +181,7 @@ const DETAIL: &str = "chassis-high-availability-detail-information";
 impl Mnha {
     pub fn new(settings: MnhaSettings) -> Mnha {
         let groups = if settings.groups.is_empty() { vec![0] } else { settings.groups };
-        Mnha { groups, group: 0 }
+        Mnha { groups }
     }
 }
 
@@ -228,11 +226,6 @@ impl Collector for Mnha {
         &CHECK,
         &GROUP,
     ];
-
-    fn asked(&mut self, rpc: usize) {
-        let group = self.other_groups().nth(rpc);
-        self.group = group.unwrap_or(0);
-    }
 }
 
 impl Mnha {
@@ -404,7 +397,8 @@ impl Item<Mnha> for Group {
 impl Item<Mnha> for OtherGroup {
     fn points(self, mnha: &mut Mnha, scope: &Scope, points: &mut Points) {
         if !scope.within(DETAIL) {
-            self.0.push(mnha.group, points);
+            let group = mnha.other_groups().nth(points.rpc).unwrap_or(0);
+            self.0.push(group, points);
         }
     }
 }

@@ -5,7 +5,7 @@ mod spc3;
 
 use serde::Deserialize;
 
-use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, gauge, info, named};
 use crate::xml::items::Scope;
 use crate::xml::shapes::Leaves;
@@ -253,7 +253,7 @@ type Counter = (&'static str, &'static str, &'static str);
 
 /// junos_exporter calls all of them gauges.
 fn field((unit, name, help): &Counter) -> Field<Leaves> {
-    named(name, unit, help, Kind::Gauge, by_name)
+    named(Kind::Gauge, name, unit, help, (name, by_name))
 }
 
 /// The field of the counter of that name, among `own` or the common ones.
@@ -263,10 +263,17 @@ fn field_of(own: &[Counter], name: &str) -> Field<Leaves> {
 }
 
 fn by_name(leaves: &Leaves, name: &str) -> Option<u64> {
-    leaves.integer(&name.replace('_', "-")).or_else(|| leaves.integer(name))
+    let hyphens = name.replace('_', "-");
+    let odd = || match name {
+        // The spelling is Junos's.
+        "nat_jflow_log_invalid_trans_type" => leaves.integer("nat-jflow_log-invalid-trans-type"),
+        _ => None,
+    };
+    leaves.integer(&hyphens).or_else(|| leaves.integer(name)).or_else(odd)
 }
 
 const POOL_TAGS: &[&str] = &["interface", "pool_name"];
+
 fn translation_type() -> Field<Leaves> {
     info("translation_type", "How it translates.", |l| {
         l.text("description").or_else(|| l.text("translation-type"))
@@ -365,7 +372,7 @@ impl Collector for Nat {
     const HELP: &'static str =
         "Address translation on MS-MPC: counters by interface, pools, CPU of service sets.";
     const QUERIES: &'static [Query<Nat>] = &[
-        statistics_query(&[item::<_, Statistics>("service-nat-statistics-information")]),
+        statistics_query(),
         Query {
             rpc: Rpc::Once("<get-service-nat-pool-information/>"),
             command: "show services nat pool",
@@ -380,27 +387,33 @@ impl Collector for Nat {
             roots: &["service-nat-pool-information"],
             items: &[item::<_, PoolDetail>("service-nat-pool")],
         },
-        service_sets_query(&[item::<_, ServiceSet>("service-set-cpu-statistics")]),
+        service_sets_query(),
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&STATISTICS, &POOL, &POOL_DETAIL, &SERVICE_SET];
 }
 
-const fn statistics_query<C>(items: &'static [ItemOf<C>]) -> Query<C> {
+const fn statistics_query<C>() -> Query<C>
+where
+    Statistics: Item<C>,
+{
     Query {
         rpc: Rpc::Once("<get-service-nat-statistics-information/>"),
         command: "show services nat statistics",
         roots: &["service-nat-statistics-information"],
-        items,
+        items: const { &[item::<C, Statistics>("service-nat-statistics-information")] },
     }
 }
 
-const fn service_sets_query<C>(items: &'static [ItemOf<C>]) -> Query<C> {
+const fn service_sets_query<C>() -> Query<C>
+where
+    ServiceSet: Item<C>,
+{
     Query {
         rpc: Rpc::Once("<get-service-set-cpu-statistics/>"),
         command: "show services service-sets cpu-usage",
         roots: &["service-set-cpu-statistics-information"],
-        items,
+        items: const { &[item::<C, ServiceSet>("service-set-cpu-statistics")] },
     }
 }
 

@@ -79,10 +79,6 @@ impl Collector for Ospf {
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&OSPF, &AREA, &OSPF3, &AREA3];
-
-    fn asked(&mut self, rpc: usize) {
-        self.logical_systems.asked(rpc);
-    }
 }
 
 /// The reply about one version of OSPF, with an overview of each routing instance.
@@ -120,7 +116,7 @@ impl<const VERSION: u8> Item<Ospf> for Overview<VERSION> {
     fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
         let (up, area) = if VERSION == 3 { (&OSPF3, &AREA3) } else { (&OSPF, &AREA) };
         let runs = self.ospf_overview.iter().any(|i| !i.ospf_area_overview.is_empty());
-        let logical_system = ospf.logical_systems.name();
+        let logical_system = ospf.logical_systems.asked_by(points.rpc);
         points.push(up, &[logical_system], &runs);
         for instance in &self.ospf_overview {
             let name = routing_instance(&instance.instance_name);
@@ -149,6 +145,6 @@ impl<const VERSION: u8> TryFrom<String> for Words<VERSION> {
 impl<const VERSION: u8> Item<Ospf> for Words<VERSION> {
     fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
         let up = if VERSION == 3 { &OSPF3 } else { &OSPF };
-        points.push(up, &[ospf.logical_systems.name()], &false);
+        points.push(up, &[ospf.logical_systems.asked_by(points.rpc)], &false);
     }
 }

@@ -3,17 +3,15 @@
 use serde::Deserialize;
 
 use crate::base::changes::{Grade, Rule, Severity};
-use crate::collector::{Collector, Item, Load, Query, Rpc, item};
+use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{
-    Definition, Measurement, Points, Schema, counter, gauge, info, labelled, watched,
+    Definition, Load, Measurement, Points, Schema, counter, gauge, info, labelled, watched,
 };
 use crate::xml::items::Scope;
 use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, known_state, state_number};
 
 #[derive(Default)]
-pub struct RoutingEngine {
-    load: Option<Load>,
-}
+pub struct RoutingEngine;
 
 const TAGS: &[&str] = &["re_name", "slot"];
 
@@ -131,26 +129,20 @@ impl Collector for RoutingEngine {
     }];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&ROUTE_ENGINE, &MASTERSHIP_STATE, &MASTERSHIP_PRIORITY];
-
-    fn load(&self) -> Option<Load> {
-        self.load
-    }
 }
 
-impl RoutingEngine {
-    /// The load of the busiest engine, without a backup, which does not answer.
-    fn note_load(&mut self, engine: &RouteEngine) {
-        let state = engine.mastership_state.as_deref().unwrap_or_default();
-        if known_state(state, &[("backup", 0), ("secondary", 0)]).is_some() {
-            return;
-        }
-        let load = self.load.get_or_insert_default();
-        // The mean of a minute where there is one: the last 5 s are also those of this poll.
-        let idle = engine.cpu_idle1.or(engine.cpu_idle);
-        let memory = engine.memory_buffer_utilization.as_ref().map_or(0.0, |quantity| quantity.0);
-        load.cpu_percent = load.cpu_percent.max(idle.map_or(0.0, |idle| 100.0 - idle));
-        load.memory_percent = load.memory_percent.max(memory);
+/// Notes the load of the busiest engine, without a backup, which does not answer.
+fn note_load(engine: &RouteEngine, load: &mut Option<Load>) {
+    let state = engine.mastership_state.as_deref().unwrap_or_default();
+    if known_state(state, &[("backup", 0), ("secondary", 0)]).is_some() {
+        return;
     }
+    let load = load.get_or_insert_default();
+    // The mean of a minute where there is one: the last 5 s are also those of this poll.
+    let idle = engine.cpu_idle1.or(engine.cpu_idle);
+    let memory = engine.memory_buffer_utilization.as_ref().map_or(0.0, |quantity| quantity.0);
+    load.cpu_percent = load.cpu_percent.max(idle.map_or(0.0, |idle| 100.0 - idle));
+    load.memory_percent = load.memory_percent.max(memory);
 }
 
 #[derive(Default, Deserialize)]
@@ -196,8 +188,8 @@ struct RouteEngine {
 }
 
 impl Item<RoutingEngine> for RouteEngine {
-    fn points(self, collector: &mut RoutingEngine, scope: &Scope, points: &mut Points) {
-        collector.note_load(&self);
+    fn points(self, _: &mut RoutingEngine, scope: &Scope, points: &mut Points) {
+        note_load(&self, &mut points.load);
         let slot = if self.slot.is_empty() { "N/A" } else { &self.slot };
         let tags = [scope.re_name(), slot];
         points.push(&ROUTE_ENGINE, &tags, &self);

@@ -59,7 +59,7 @@ pub enum Get<T: 'static> {
     Integer(fn(&T) -> Option<u64>),
     Decimal(fn(&T) -> Option<f64>),
     Text(fn(&T) -> Option<&str>),
-    /// The item finds the number by this name.
+    /// The item finds the number by this name of an element.
     Named(fn(&T, &str) -> Option<u64>, &'static str),
 }
 
@@ -83,27 +83,6 @@ impl<T> Field<T> {
             Get::Text(_) => Type::Text,
         };
         Field { info: FieldInfo { name, kind, ty, unit, help, label: name, event: None }, get }
-    }
-
-    /// The field with another name.
-    pub fn renamed(mut self, name: &'static str) -> Field<T> {
-        (self.info.name, self.info.label) = (name, name);
-        self
-    }
-
-    /// The field with a name that ends as Prometheus wants it of a counter: for those that
-    /// junos_exporter does not have.
-    pub fn total(self) -> Field<T> {
-        let name = format!("{}_total", self.info.name).leak();
-        self.renamed(name)
-    }
-
-    /// A field that is found by name, found by another name than its own.
-    pub fn of_element(mut self, element: &'static str) -> Field<T> {
-        if let Get::Named(_, name) = &mut self.get {
-            *name = element;
-        }
-        self
     }
 }
 
@@ -144,15 +123,15 @@ pub fn gauge<T, N: Number>(
     Field::new(name, unit, help, Kind::Gauge, N::get(get))
 }
 
-/// A whole number that the item finds by the field's own name: for long lists of counters.
+/// A whole number that the item finds by an element's name: for fields that a table describes.
 pub fn named<T>(
+    kind: Kind,
     name: &'static str,
     unit: &'static str,
     help: &'static str,
-    kind: Kind,
-    get: fn(&T, &str) -> Option<u64>,
+    (element, get): (&'static str, fn(&T, &str) -> Option<u64>),
 ) -> Field<T> {
-    Field::new(name, unit, help, kind, Get::Named(get, name))
+    Field::new(name, unit, help, kind, Get::Named(get, element))
 }
 
 /// A string that describes the thing measured.
@@ -323,6 +302,14 @@ struct Head {
     taken: u16,
 }
 
+/// How much of a router's control plane is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// 0 to 100; 0 where it is not known.
+    pub cpu_percent: f64,
+    pub memory_percent: f64,
+}
+
 /// A batch of points. Text beyond 4 GB is not foreseen: batches are cut long before.
 #[derive(Clone, Default)]
 pub struct Points {
@@ -343,6 +330,12 @@ pub struct Points {
     compared: Option<(usize, u16)>,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
+    /// Which of the collector's queries is being answered, and which of the query's RPCs, both
+    /// counted from 0: for replies that do not say what they are about.
+    pub query: usize,
+    pub rpc: usize,
+    /// How busy the router is, if a reply said so: a busy router is polled less.
+    pub load: Option<Load>,
     /// What collectors left out of items since the count was last taken, and the first of it.
     pub misfits: u64,
     pub first_misfit: Option<String>,
@@ -379,7 +372,7 @@ impl Points {
     ) -> bool {
         self.push_values(measurement, tags, |index| match measurement.fields[index].get {
             Get::Integer(get) => get(item).map(Value::Integer),
-            Get::Named(get, name) => get(item, name).map(Value::Integer),
+            Get::Named(get, element) => get(item, element).map(Value::Integer),
             Get::Decimal(get) => get(item).map(Value::Decimal),
             Get::Text(get) => get(item).map(Value::Text),
         })

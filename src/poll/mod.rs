@@ -410,7 +410,7 @@ impl RouterPoller {
                     let asked_before =
                         work[..at].iter().any(|other| asks(&*other.poll, rpc, &items));
                     if !asked_before {
-                        work[at].poll.asked(index);
+                        work[at].points.rpc = index;
                         self.ask(rpc, &mut work[at..], query, emit);
                     }
                 }
@@ -463,7 +463,7 @@ impl RouterPoller {
         }
         self.status.polled(work.index, outcome, &work.tally, work.spent);
         output::end(outputs, node, entry.name, *interval, failed);
-        if let Some(load) = work.poll.load().filter(|_| !failed) {
+        if let Some(load) = work.points.load.filter(|_| !failed) {
             self.is_busy = self.router.busy_above.is_exceeded(load, self.is_busy);
             self.status.busy(self.is_busy, load);
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::shard::Shard;
+use crate::collector::Entry;
 use crate::collector::settings::Configured;
-use crate::collector::{Entry, Load};
 use crate::netconf::{openssh, ssh};
-use crate::point::Tags;
+use crate::point::{Load, Tags};
 use crate::xml::items::Limits;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -7,10 +7,11 @@ use super::router::Router;
 use super::schedule::BUSY_PACE;
 use super::shard::Shard;
 use crate::base::sync::lock;
-use crate::collector::Load;
 use crate::collector::outcome::{Outcome, STATES};
 use crate::collector::reader::Tally;
-use crate::point::{self, Definition, Measurement, Points, Schema, Tags, counter, gauge, text};
+use crate::point::{
+    self, Definition, Load, Measurement, Points, Schema, Tags, counter, gauge, text,
+};
 use crate::serve::Wanted;
 
 /// Why a Routing Engine that is to be quiet gives no data.

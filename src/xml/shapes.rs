@@ -255,18 +255,19 @@ pub fn sum(total: &mut Option<u64>, more: Option<u64>) {
 /// `ip6-(drops)` is the field `drops` of the element `ip6-drops`, and `element=name` has another
 /// name.
 pub fn leaves(elements: &'static str) -> Vec<Field<Leaves>> {
-    elements.split_ascii_whitespace().map(leaf).collect()
+    elements.split_ascii_whitespace().map(|element| leaf(element, "")).collect()
 }
 
 /// The same for counters that junos_exporter does not have, with names that end in `_total`.
 pub fn totals(elements: &'static str) -> Vec<Field<Leaves>> {
-    leaves(elements).into_iter().map(Field::total).collect()
+    elements.split_ascii_whitespace().map(|element| leaf(element, "_total")).collect()
 }
 
-fn leaf(element: &'static str) -> Field<Leaves> {
-    let (kind, element) = match element.strip_prefix('~') {
+/// The field of an element, whose name ends in `ending`.
+fn leaf(written: &'static str, ending: &str) -> Field<Leaves> {
+    let (kind, element) = match written.strip_prefix('~') {
         Some(gauge) => (Kind::Gauge, gauge),
-        None => (Kind::Counter, element),
+        None => (Kind::Counter, written),
     };
     let (element, name) = match element.split_once('=') {
         Some((element, name)) => (element, Some(name)),
@@ -277,9 +278,9 @@ fn leaf(element: &'static str) -> Field<Leaves> {
     let unit = UNITS.iter().find(|(word, _)| words.contains(word)).map_or("", |(_, unit)| unit);
     let mut help = words.replace('-', " ") + ".";
     help[..1].make_ascii_uppercase();
-    let name = name.map_or_else(|| words.replace('-', "_"), String::from).leak();
+    let name = name.map_or_else(|| words.replace('-', "_"), String::from) + ending;
     let element = element.replace(['(', ')'], "").leak();
-    named(name, unit, help.leak(), kind, Leaves::integer).of_element(element)
+    named(kind, name.leak(), unit, help.leak(), (element, Leaves::integer))
 }
 
 /// The unit that a word in an element's name tells.

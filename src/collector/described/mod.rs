@@ -324,9 +324,6 @@ impl Poll for DescribedPoll {
         let of = |rpc| self.logical_systems.rpcs_of(rpc).into_iter().map(Cow::Owned);
         rpcs.iter().flat_map(|rpc| of(rpc)).collect()
     }
-    fn asked(&mut self, rpc: usize) {
-        self.logical_systems.asked(rpc);
-    }
     fn rpc_shown(&self, query: usize) -> &'static str {
         self.plan.queries[query].shown
     }
@@ -345,7 +342,7 @@ impl Poll for DescribedPoll {
         self.rows.read(item, element)?;
         let Own { only, labels, points_max, .. } = &*self.own;
         let (rows, logical_system, room) =
-            (&self.rows, self.logical_systems.name(), &mut self.room);
+            (&self.rows, self.logical_systems.asked_by(points.rpc), &mut self.room);
         let mut emit = Emit::new(item, rows, scope, logical_system, only.as_ref(), labels, room);
         emit.points(points)?;
         let dropped = emit.dropped;

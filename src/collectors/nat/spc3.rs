@@ -18,7 +18,7 @@ static STATISTICS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "nat2_statistics",
     help: "Address translation by an interface.",
     tags: &["interface"],
-    fields: COUNTERS.split_ascii_whitespace().map(counter).collect(),
+    fields: COUNTERS.split_ascii_whitespace().map(|name| field_of(OWN, name)).collect(),
 });
 
 /// The counters of `nat` that SPC3 has too, and those of `OWN`.
@@ -41,13 +41,6 @@ const OWN: &[Counter] = &[
     ("", "session_xlate464_embeded_ipv4_not_found", "464XLAT sessions without an IPv4 address."),
     ("", "nat_jflow_log_rate_limit_fail_get_pool", "Rate-limited logs, no pool."),
 ];
-
-fn counter(name: &str) -> Field<Leaves> {
-    let field = field_of(OWN, name);
-    // The spelling is Junos's.
-    let is_odd = name == "nat_jflow_log_invalid_trans_type";
-    if is_odd { field.of_element("nat-jflow_log-invalid-trans-type") } else { field }
-}
 
 const POOL_TAGS: &[&str] = &["interface", "service_set", "pool_name", "pool_id"];
 
@@ -119,7 +112,7 @@ impl Collector for Nat2 {
     const HELP: &'static str =
         "Address translation on SPC3: counters by interface, source pools, CPU of service sets.";
     const QUERIES: &'static [Query<Nat2>] = &[
-        statistics_query(&[item::<_, Statistics>("service-nat-statistics-information")]),
+        statistics_query(),
         Query {
             rpc: Rpc::Once(
                 "<retrieve-srv-source-nat-pool-information><all/>\
@@ -129,7 +122,7 @@ impl Collector for Nat2 {
             roots: &["source-nat-pool-detail-information"],
             items: &[item::<_, Pool>("source-nat-pool-info-entry")],
         },
-        service_sets_query(&[item::<_, ServiceSet>("service-set-cpu-statistics")]),
+        service_sets_query(),
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] =
         &[&STATISTICS, &POOL, &RANGE, &SERVICE_SET];
