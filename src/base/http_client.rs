@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -24,13 +24,13 @@ use crate::base::text::first_line;
 /// `timeout`, the body included. A status is an answer, not an error, and redirects are not
 /// followed: they would carry credentials elsewhere. Fails if the file with the roots of trust
 /// cannot be read, or if the proxy is none.
-pub fn agent(url: &str, timeout: Duration, ca_file: Option<&Path>) -> Result<Agent, String> {
+pub fn agent(url: &str, timeout: Duration, ca_file: &Option<PathBuf>) -> Result<Agent, String> {
     let config = Agent::config_builder()
         .timeout_global(Some(timeout))
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(proxy(url)?)
-        .tls_config(tls(ca_file)?)
+        .tls_config(tls(ca_file.as_deref())?)
         .user_agent(concat!("perijove/", env!("CARGO_PKG_VERSION")));
     Ok(config.build().new_agent())
 }

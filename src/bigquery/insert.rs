@@ -78,8 +78,7 @@ impl Client {
     /// `makes_tables`: ask for the right to do so. Fails if the file with the roots of trust
     /// cannot be read.
     pub fn new(settings: &Settings, makes_tables: bool, stop: &Stop) -> Result<Client, String> {
-        let agent =
-            http_client::agent(&settings.url, settings.timeout, settings.ca_file.as_deref())?;
+        let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
         let scope = if makes_tables { SCOPE_ALL } else { SCOPE_INSERT };
         let tokens = Tokens::new(agent.clone(), settings.credentials.clone(), scope);
         let (settings, made, stop) = (settings.clone(), false, stop.clone());

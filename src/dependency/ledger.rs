@@ -12,7 +12,9 @@ use crate::base::inventory::Inventory;
 use crate::dependency::map::{Dependencies, Direction, Figures, Own};
 use crate::dependency::traffic::{self, Dialect, Traffic};
 use crate::dependency::{Process, Protocol, Socket, State, WHO_TAGS};
-use crate::point::{Definition, Measurement, Points, Schema, counter, gauge};
+use crate::point::{
+    DEPENDENCY_TAGS, Definition, Measurement, Points, Schema, counter, gauge, joined,
+};
 
 /// At most so many rows without a connection are kept, the latest.
 const VANISHED_MAX: usize = 2_000;
@@ -75,21 +77,8 @@ pub struct Ledger {
     peers: BTreeMap<(Option<IpAddr>, IpAddr, traffic::Direction), Peer>,
 }
 
-const TAGS_OF_CONNECTIONS: &[&str] = &[
-    "direction",
-    "local_hostgroup",
-    "local_address",
-    "remote_hostgroup",
-    "remote_address",
-    "port",
-    "protocol",
-    "process_name",
-    WHO_TAGS[0],
-    WHO_TAGS[1],
-    WHO_TAGS[2],
-    WHO_TAGS[3],
-    "state",
-];
+const TAGS_OF_CONNECTIONS: &[&str] =
+    &joined::<13>(&[&["direction"], &DEPENDENCY_TAGS, &WHO_TAGS, &["state"]]);
 
 /// Those of a dependency: of its connections without their state.
 const TAGS: &[&str] = TAGS_OF_CONNECTIONS.split_last().unwrap().1;

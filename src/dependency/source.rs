@@ -275,7 +275,7 @@ struct Answer {
 
 impl Http {
     fn agent(&self) -> Result<Agent, String> {
-        http_client::agent(&self.url, self.timeout, self.ca_file.as_deref())
+        http_client::agent(&self.url, self.timeout, &self.ca_file)
     }
 
     fn get(&self, agent: &Agent, headers: &[(&str, &str)]) -> Result<Answer, String> {

@@ -6,11 +6,10 @@ use std::collections::HashSet;
 use super::ask::{Asking, limit, seen};
 use super::roll_up::RollUp;
 use super::windows::Window;
-use crate::point::{Definition, Measurement, gauge};
+use crate::point::{DEPENDENCY_TAGS, Definition, Measurement, gauge};
 
 /// What one end is told apart by; the process and the reason stand beside it.
-const LABELS: &[&str; 6] =
-    &["local_hostgroup", "local_address", "remote_hostgroup", "remote_address", "port", "protocol"];
+pub const ENDS: &[&str] = DEPENDENCY_TAGS.split_last().unwrap().1;
 
 /// So often it is looked, and so far back: the ends are scraped at different times, and short
 /// connections are not seen at each.
@@ -48,7 +47,7 @@ pub fn ask(window: Window, asking: &Asking) -> Result<(RollUp<8>, u64), String> 
         // By client and server.
         let mut ends = RollUp::<6>::default();
         for (metric, end) in [("planet_upstream", UPSTREAM), ("planet_downstream", DOWNSTREAM)] {
-            series += seen(metric, LABELS, wide, asking, &mut |labels| {
+            series += seen(metric, ENDS, wide, asking, &mut |labels| {
                 let [group, name, remote_group, remote, port, protocol] = labels else {
                     return Ok(());
                 };

@@ -2,10 +2,12 @@
 
 use super::answer::Series;
 use super::ask::{Asking, UPSTREAM_LABELS, join, seen};
+use super::ends::ENDS;
 use super::query::Client;
 use super::settings::Settings;
 use super::windows::Window;
 use crate::picture::graph::{Builder, Dependency, End, Graph, Who};
+use crate::point::joined;
 
 /// A dependency counts if it was seen in this time: many are asked for now and then.
 const RANGE_MS: u64 = 3_600_000;
@@ -63,15 +65,7 @@ fn add(builder: &mut Builder, labels: &[String], end: End, is_now: bool) {
 }
 
 fn add_round_trips(builder: &mut Builder, asking: &Asking, at_ms: u64) -> Result<(), String> {
-    const LABELS: &[&str; 7] = &[
-        "direction",
-        "local_hostgroup",
-        "local_address",
-        "remote_hostgroup",
-        "remote_address",
-        "port",
-        "protocol",
-    ];
+    const LABELS: [&str; 7] = joined(&[&["direction"], ENDS]);
     let expression = format!(
         "avg by ({}) (avg_over_time(perijove_dependency_rtt_seconds{{{}}}[{RANGE_MS}ms]))",
         LABELS.join(","),
@@ -90,7 +84,7 @@ fn add_round_trips(builder: &mut Builder, asking: &Asking, at_ms: u64) -> Result
         }
         Ok(())
     };
-    asking.client.ask(&expression, at_ms, LABELS, &mut each).map(|_| ())
+    asking.client.ask(&expression, at_ms, &LABELS, &mut each).map(|_| ())
 }
 
 fn add_traffic(builder: &mut Builder, asking: &Asking, at_ms: u64) -> Result<(), String> {

@@ -30,8 +30,7 @@ pub struct Client {
 impl Client {
     /// Fails if the file with the roots of trust cannot be read.
     pub fn new(settings: &Settings) -> Result<Client, String> {
-        let agent =
-            http_client::agent(&settings.url, settings.timeout, settings.ca_file.as_deref())?;
+        let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
         Ok(Client { agent, settings: settings.clone() })
     }
 

@@ -7,6 +7,7 @@ use super::ask::{Asking, join, limit};
 use super::growth::{First, Growth, Question};
 use super::roll_up::RollUp;
 use super::windows::Window;
+use crate::dependency::traffic::TAGS;
 
 /// Bytes by direction, service, address, and those of the peer.
 pub struct Found {
@@ -32,15 +33,6 @@ impl Gaps {
         self.unseen_seconds += growth.reset_seconds;
     }
 }
-
-const TRAFFIC_LABELS: &[&str; 6] = &[
-    "direction",
-    "local_hostgroup",
-    "local_domain",
-    "remote_hostgroup",
-    "remote_domain",
-    "remote_ip",
-];
 
 /// Bytes that counters grew by in the window, by all labels but the address of the peer's machine
 /// and what tells one exporter from another. An exporter that two jobs scrape counts once.
@@ -84,7 +76,7 @@ pub fn ask(metric: &str, window: Window, asking: &Asking) -> Result<Found, Strin
         limit(sums.size(), *rows_max)
     };
     let expression = format!("{selector}[{range}ms]");
-    let rest = client.ask(&expression, question.until, TRAFFIC_LABELS, &mut each)?;
+    let rest = client.ask(&expression, question.until, TAGS, &mut each)?;
     drop(seen);
     before_gaps(&selector, question.since, firsts, &mut sums, &mut gaps, asking)?;
     Ok(Found { sums, series: rest.series, gaps })

@@ -24,7 +24,7 @@ impl Fetch {
     pub fn new(list: &List) -> Result<Fetch, String> {
         let agent = match &list.origin {
             Origin::Http { url, timeout, ca_file, .. } => {
-                Some(http_client::agent(url, *timeout, ca_file.as_deref())?)
+                Some(http_client::agent(url, *timeout, ca_file)?)
             }
             Origin::Files { .. } => None,
         };

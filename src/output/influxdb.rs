@@ -125,8 +125,7 @@ impl Influxdb {
                 token.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())))
             }
         };
-        let agent =
-            http_client::agent(&settings.url, settings.timeout, settings.ca_file.as_deref())?;
+        let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
         let (settings, scaled, compressed) = (settings.clone(), Vec::new(), Vec::new());
         Ok(Influxdb { agent, settings, authorization, scaled, compressed })
     }

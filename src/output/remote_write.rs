@@ -220,8 +220,7 @@ pub struct RemoteWrite {
 impl RemoteWrite {
     /// Fails if the file with the roots of trust cannot be read.
     pub fn new(settings: &RemoteWriteConfig) -> Result<RemoteWrite, String> {
-        let agent =
-            http_client::agent(&settings.url, settings.timeout, settings.ca_file.as_deref())?;
+        let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
         Ok(RemoteWrite { agent, settings: settings.clone(), requests: Requests::default() })
     }
 }

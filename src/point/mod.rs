@@ -181,46 +181,48 @@ pub struct Definition<T: 'static> {
 
 /// A measurement without its item's type: what outputs and reference docs see.
 pub trait Schema: Sync {
-    fn name(&self) -> &'static str;
-    fn help(&self) -> &'static str;
-    fn tags(&self) -> &'static [&'static str];
-    fn fields(&self) -> usize;
+    fn about(&self) -> About;
     fn field(&self, index: usize) -> &FieldInfo;
-}
 
-impl<T> Schema for Measurement<T> {
     fn name(&self) -> &'static str {
-        self.name
+        self.about().name
     }
     fn help(&self) -> &'static str {
-        self.help
+        self.about().help
     }
     fn tags(&self) -> &'static [&'static str] {
-        self.tags
+        self.about().tags
     }
     fn fields(&self) -> usize {
-        self.fields.len()
+        self.about().fields
     }
-    fn field(&self, index: usize) -> &FieldInfo {
-        &self.fields[index].info
-    }
+}
+
+/// What is known of a measurement, besides its fields.
+#[derive(Clone, Copy)]
+pub struct About {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub tags: &'static [&'static str],
+    /// How many there are.
+    pub fields: usize,
 }
 
 impl<T> Schema for Definition<T> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn help(&self) -> &'static str {
-        self.help
-    }
-    fn tags(&self) -> &'static [&'static str] {
-        self.tags
-    }
-    fn fields(&self) -> usize {
-        self.fields.len()
+    fn about(&self) -> About {
+        About { name: self.name, help: self.help, tags: self.tags, fields: self.fields.len() }
     }
     fn field(&self, index: usize) -> &FieldInfo {
         &self.fields[index].info
+    }
+}
+
+impl<T> Schema for Measurement<T> {
+    fn about(&self) -> About {
+        Definition::about(self)
+    }
+    fn field(&self, index: usize) -> &FieldInfo {
+        Definition::field(self, index)
     }
 }
 
@@ -703,6 +705,33 @@ impl<'a> Point<'a> {
             (points.fields[at] as usize, info, value)
         })
     }
+}
+
+/// The tags of a dependency of the machine: its two ends, the server's port, and the process here.
+pub const DEPENDENCY_TAGS: [&str; 7] = [
+    "local_hostgroup",
+    "local_address",
+    "remote_hostgroup",
+    "remote_address",
+    "port",
+    "protocol",
+    "process_name",
+];
+
+/// Names of tags from several lists, in one; `N` is how many they are.
+pub const fn joined<const N: usize>(lists: &[&[&'static str]]) -> [&'static str; N] {
+    let mut all = [""; N];
+    let (mut at, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut index = 0;
+        while index < lists[list].len() {
+            all[at] = lists[list][index];
+            (at, index) = (at + 1, index + 1);
+        }
+        list += 1;
+    }
+    assert!(at == N);
+    all
 }
 
 /// What events have in place of a collector, and the name of their measurement.

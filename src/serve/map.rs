@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::output::latest::Poll;
 use crate::picture::graph::{Builder, Dependency, End, Graph, Who};
-use crate::point::{Point, Value};
+use crate::point::{DEPENDENCY_TAGS, Point, Value};
 
 /// What the map is compared with, where perijove has run for so long.
 const SINCE_SECONDS: u64 = 86_400;
@@ -88,16 +88,7 @@ fn figures(point: Point<'_>) -> Option<Figures<'_>> {
 
 /// What tells a dependency from others.
 fn key<'a>(point: &Point<'a>, direction: &'a str) -> [&'a str; 8] {
-    let tags = [
-        "local_hostgroup",
-        "local_address",
-        "remote_hostgroup",
-        "remote_address",
-        "port",
-        "protocol",
-        "process_name",
-    ];
-    let [a, b, c, d, e, f, g] = tags.map(|name| tag(point, name));
+    let [a, b, c, d, e, f, g] = DEPENDENCY_TAGS.map(|name| tag(point, name));
     [direction, a, b, c, d, e, f, g]
 }
 

@@ -8,7 +8,7 @@
 //! around that one.
 
 use super::file::{Number, Shape};
-use crate::point::{FieldInfo, Schema};
+use crate::point::{About, FieldInfo, Schema};
 
 /// A collector's description, compiled.
 pub struct Plan {
@@ -208,17 +208,8 @@ pub struct Described {
 }
 
 impl Schema for Described {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn help(&self) -> &'static str {
-        self.help
-    }
-    fn tags(&self) -> &'static [&'static str] {
-        self.tags
-    }
-    fn fields(&self) -> usize {
-        self.fields.len()
+    fn about(&self) -> About {
+        About { name: self.name, help: self.help, tags: self.tags, fields: self.fields.len() }
     }
     fn field(&self, index: usize) -> &FieldInfo {
         &self.fields[index]

@@ -21,7 +21,7 @@ use std::sync::LazyLock;
 use crate::base::inventory::Inventory;
 use crate::base::prefix::Prefix;
 use crate::dependency::{Endpoint, Process, Protocol, Socket, State, WHO_TAGS};
-use crate::point::{Definition, Measurement, Points, Schema, gauge};
+use crate::point::{DEPENDENCY_TAGS, Definition, Measurement, Points, Schema, gauge, joined};
 
 /// IANA's ephemeral ports; Linux's own range is a setting of the kernel.
 pub const EPHEMERAL: RangeInclusive<u16> = 49152..=65535;
@@ -168,30 +168,18 @@ pub struct Dependencies<'a> {
 pub static UPSTREAM: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_upstream",
     help: "Upstream dependency of this machine",
-    tags: DEPENDENCY_TAGS,
+    tags: TAGS,
     fields: vec![gauge("value", "", "Upstream dependency of this machine", |v| Some(*v))],
 });
 
 pub static DOWNSTREAM: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_downstream",
     help: "Downstream dependency of this machine",
-    tags: DEPENDENCY_TAGS,
+    tags: TAGS,
     fields: vec![gauge("value", "", "Downstream dependency of this machine", |v| Some(*v))],
 });
 
-const DEPENDENCY_TAGS: &[&str] = &[
-    "local_hostgroup",
-    "local_address",
-    "remote_hostgroup",
-    "remote_address",
-    "port",
-    "protocol",
-    "process_name",
-    WHO_TAGS[0],
-    WHO_TAGS[1],
-    WHO_TAGS[2],
-    WHO_TAGS[3],
-];
+const TAGS: &[&str] = &joined::<11>(&[&DEPENDENCY_TAGS, &WHO_TAGS]);
 
 pub static SERVER_PROCESS: Measurement<u64> = Measurement::new(|| Definition {
     name: "planet_server_process",
@@ -205,16 +193,8 @@ pub static SERVER_PROCESS: Measurement<u64> = Measurement::new(|| Definition {
     )],
 });
 
-const SERVER_TAGS: &[&str] = &[
-    "local_hostgroup",
-    "bind",
-    "port",
-    "process_name",
-    WHO_TAGS[0],
-    WHO_TAGS[1],
-    WHO_TAGS[2],
-    WHO_TAGS[3],
-];
+const SERVER_TAGS: &[&str] =
+    &joined::<8>(&[&["local_hostgroup", "bind", "port", "process_name"], &WHO_TAGS]);
 
 /// What sockets give.
 pub const MEASUREMENTS: &[&dyn Schema] = &[&UPSTREAM, &DOWNSTREAM, &SERVER_PROCESS];
