@@ -5,6 +5,8 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use common::influxd::Influxd;
 use common::lines::{Line, Value};
@@ -411,6 +413,14 @@ fn follow_goes_on_with_what_comes() {
         follow.wait_for(shown, |follow| follow.stdout().contains(shown).then_some(()));
     }
     assert_eq!(follow.stdout().lines().count(), 2, "{}", follow.stdout());
+
+    // It ends with its reader, although nothing comes that it could write.
+    let mut command = perijove(&["events", "--follow", "--url", &url]);
+    let mut unread = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(unread.stdout.take().unwrap()).lines();
+    assert!(lines.nth(1).is_some());
+    drop(lines);
+    assert!(unread.wait().unwrap().success());
 }
 
 #[test]

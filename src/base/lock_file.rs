@@ -13,7 +13,8 @@ use crate::base::{own_file, sys};
 /// program, a copy of every open file: a lock that was just let go can be held by it for a moment.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Locks a file or a directory for as long as it is kept open.
+/// Locks a file or a directory for as long as it is kept open. It tries again and again, because
+/// flock(2) knows no time limit: it fails at once or waits for as long as another holds the lock.
 pub fn lock(file: &File) -> Result<(), TryLockError> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,7 +1,6 @@
 //! `perijove events`: what the running perijove has seen change, from its listener.
 
 use std::io::{self, Write};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::command::{Arguments, Exit};
 use super::print;
 use crate::base::http_client::{self, Login};
 use crate::base::secret::Secret;
+use crate::base::sys;
 use crate::base::text::safe;
 use crate::config::{FilePrometheus, Source};
 
@@ -46,12 +46,18 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         if !arguments.flags.follow {
             return Ok(());
         }
-        if io::stdout().flush().is_err() {
+        if io::stdout().flush().is_err() || reader_is_gone_within(PAUSE) {
             return Ok(());
         }
         position = next;
-        thread::sleep(PAUSE);
     }
+}
+
+/// Waits, and ends at once when nobody reads standard output any more, also if there is nothing to
+/// write. A signal needs no care: nothing holds it, and it ends the program.
+fn reader_is_gone_within(time: Duration) -> bool {
+    let mut stdout = [libc::pollfd { fd: libc::STDOUT_FILENO, events: 0, revents: 0 }];
+    sys::poll(&mut stdout, Some(time)).is_ok_and(|gone| gone > 0)
 }
 
 /// The daemon's listener.
@@ -70,7 +76,7 @@ impl Daemon {
         let scheme = if set.cert_file.is_some() { "https" } else { "http" };
         let url = arguments.flags.url.clone();
         let url = url.unwrap_or_else(|| format!("{scheme}://{}", reachable(listen)));
-        let agent = http_client::agent(&url, TIMEOUT, None).map_err(Exit::Usage)?;
+        let agent = http_client::agent(&url, TIMEOUT, &None).map_err(Exit::Usage)?;
         let login = match (&arguments.flags.username, std::env::var(PASSWORD_VARIABLE)) {
             (Some(username), Ok(password)) => {
                 Login::Basic { username: username.clone(), password: Secret::new(&password) }

@@ -115,7 +115,9 @@ pub fn start(child: Child) -> Result<Box<dyn Transport>, Error> {
 impl Local {
     /// Why no more data comes.
     fn ended(&mut self) -> io::Error {
-        // It closes its end a moment before it is gone.
+        // It closes its end a moment before it is gone. It is asked again and again, because
+        // waitpid(2) knows no time limit, and what does (a pidfd, a kqueue) is not on every system.
+        // `END` bounds this, so that a stop is not held up.
         let until = Instant::now() + END;
         loop {
             self.reap(|child| child.try_wait().ok().flatten());
