@@ -1,6 +1,6 @@
 //! What a description may not do beside other collectors: what tests hold the built-in ones to.
 
-use super::compile::Fault;
+use super::faults::Fault;
 use super::plan::{Plan, Template};
 use crate::collector::Entry;
 use crate::point::{FieldInfo, Kind, Schema};

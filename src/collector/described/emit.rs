@@ -1,8 +1,8 @@
 //! Makes the points of an item from the rows that were read of it.
 
-use super::compile::TAGS_MAX;
 use super::file::{Number, Shape};
 use super::plan::{Convert, Field, Item, Source, Tag, Template, Wanted, Words};
+use super::points::TAGS_MAX;
 use super::walk::{Found, Rows};
 use crate::base::text::first_line;
 use crate::collector::only::Only;

@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::compile::Compiler;
+use super::faults::{Compiler, leak, leak_all};
 use super::file::{self, Event, Number};
 use super::plan::Convert;
 use crate::base::changes::{Grade, Rule, Severity, UP_DOWN, Watch};
@@ -30,7 +30,7 @@ impl Compiler {
         let is_state = matches!(convert, Convert::Is { .. });
         let falls = event.falls.unwrap_or(is_state || event.watch == Watch::Presence);
         let grade = match &event.good {
-            Some(good) => Grade::Unless(super::compile::leak_all(good.get_ref().all()), severity),
+            Some(good) => Grade::Unless(leak_all(good.get_ref().all()), severity),
             None if falls && is_number => Grade::Falls(severity),
             None => Grade::Always(severity),
         };
@@ -44,10 +44,10 @@ impl Compiler {
         };
         let (subject, key) = (names(&event.subject), names(&event.key));
         let rule = Rule {
-            kind: super::compile::leak(kind),
+            kind: leak(kind),
             watch: event.watch,
             words: words(convert),
-            gone: event.gone.as_deref().map_or("gone", super::compile::leak),
+            gone: event.gone.as_deref().map_or("gone", leak),
             grade,
             subject,
             key,
@@ -71,7 +71,7 @@ impl Compiler {
         if !is_known && !text.starts_with('=') {
             self.fault(name, format!("the point has no tag and no field `{text}`"));
         }
-        super::compile::leak(text)
+        leak(text)
     }
 }
 

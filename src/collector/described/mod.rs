@@ -1,16 +1,19 @@
 //! Collectors that are described in a file: which RPC, which items, which points.
 //!
-//! A description (`file`) is compiled once (`compile`) into a plan (`plan`). A poll walks each item
-//! once (`walk`) and makes its points (`emit`). What a description may send is decided by
-//! `read_only`. docs/write-a-collector.md says how one is written.
+//! A description (`file`) is compiled once (`compile`, `points`, `tree`) into a plan (`plan`). A
+//! poll walks each item once (`walk`) and makes its points (`emit`). What a description may send is
+//! decided by `read_only`. docs/write-a-collector.md says how one is written.
 
 mod file;
 mod path;
 mod read_only;
 mod plan;
 mod walk;
-mod compile;
+mod faults;
+mod tree;
 mod events;
+mod points;
+mod compile;
 mod checks;
 mod emit;
 
@@ -39,7 +42,7 @@ use crate::point::labels::DescriptionLabels;
 use crate::xml::element::{self, Element};
 use crate::xml::items::Scope;
 
-pub use self::compile::Fault;
+pub use self::faults::Fault;
 pub use self::read_only::check as check_operation;
 
 /// So many points a described collector gives in one poll where its settings say nothing.
