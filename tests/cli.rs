@@ -102,9 +102,11 @@ fn refused(finished: &Finished, words: &[&str]) {
 #[test]
 fn wrong_arguments_are_refused() {
     let cases: &[(&[&str], &[&str])] = &[
-        (&["pol"], &["there is no command `pol`. The commands are: run, once, check"]),
-        (&["onec"], &["there is no command `onec`, did you mean `once`? The commands are: run"]),
+        (&["frobnicate"], &["there is no command `frobnicate`. See `perijove help`"]),
+        (&["onec"], &["there is no command `onec`, did you mean `once`? See `perijove help`"]),
         (&["help", "onec"], &["there is no command `onec`, did you mean `once`?"]),
+        (&["lcap"], &["`lcap`; did you mean the collector `lacp`", "once --collectors lacp"]),
+        (&["lacp"], &["`lacp` is a collector, not a command", "once --collectors lacp"]),
         (&["once", "--colectors", "bgp"], &["--colectors", "--collectors"]),
         (&["once", "--port"], &["--port"]),
         (&["once", "--port", "no"], &["--port", "no"]),

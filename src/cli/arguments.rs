@@ -8,9 +8,10 @@ use super::command::{Arguments, Command, apply};
 use super::flags::Flag;
 use super::{foreign, help};
 use crate::base::sys;
-use crate::config::{File, or_nearest};
+use crate::config::{File, nearer, or_nearest};
 use crate::netconf::libssh2;
 use crate::output::kafka::Kafka;
+use crate::poll::registry;
 
 /// What a command line comes to.
 pub enum Typed {
@@ -110,11 +111,24 @@ fn read_foreign(commands: &'static [Command], arguments: &[OsString]) -> Option<
 pub fn find(commands: &'static [Command], name: &str) -> Result<&'static Command, String> {
     commands.iter().find(|command| command.name == name).ok_or_else(|| {
         let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
-        let nearest = or_nearest(name, &names);
         if LEFT_OUT.contains(&name) {
             return format!("this perijove was built without `{name}`; that of a server has it");
         }
-        format!("there is no command `{name}`{nearest} The commands are: {}", names.join(", "))
+        let collectors: Vec<&str> = registry::collectors().iter().map(|c| c.name).collect();
+        match nearer(name, &names, &collectors) {
+            Some(collector) if collector == name => format!(
+                "`{name}` is a collector, not a command: `perijove once --collectors {name}` polls \
+                 it, and `perijove collectors {name}` says what it has"
+            ),
+            Some(near) => format!(
+                "there is no command `{name}`; did you mean the collector `{near}`, which \
+                 `perijove once --collectors {near}` polls?"
+            ),
+            None => {
+                let nearest = or_nearest(name, &names);
+                format!("there is no command `{name}`{nearest} See `perijove help`")
+            }
+        }
     })
 }
 

@@ -62,7 +62,7 @@ pub use federate::FileFederate;
 pub use influxdb::FileInfluxdb;
 pub use kafka::FileKafka;
 pub use lists::FileRouters;
-pub use nearest::or_nearest;
+pub use nearest::{nearer, or_nearest};
 pub use outputs::{FileOutputs, FileSpool, Format, Output, OutputKind};
 pub use prometheus::FilePrometheus;
 pub use router::{FileLimits, FileRouter, Transport};

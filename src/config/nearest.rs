@@ -11,6 +11,13 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (best.0 <= 1 + name.len() / 3).then_some(best.1)
 }
 
+/// One of the other names, if it differs by a letter at the most and no known one is as near.
+pub fn nearer<'a>(name: &str, known: &[&str], others: &[&'a str]) -> Option<&'a str> {
+    let best = others.iter().map(|other| (distance(name, other), *other)).min()?;
+    let is_nearest = known.iter().all(|known| distance(name, known) > best.0);
+    (best.0 <= 1 && is_nearest).then_some(best.1)
+}
+
 /// How many letters have to be replaced, added, left out or swapped with the next one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
