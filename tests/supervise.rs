@@ -60,7 +60,7 @@ fn whatever_ends_it_it_comes_back_and_says_so() {
         wait_polls(&mut daemon, 2);
         daemon.process.wait_stderr(&format!("(SIG{name})); it starts again in "));
     }
-    daemon.process.wait_stderr("for the 3. time: perijove has ended (signal: 6 (SIGABRT))");
+    daemon.process.wait_stderr("this is restart 3: perijove has ended (signal: 6 (SIGABRT))");
     // A reload reaches the child, and a stop ends both in good order.
     daemon.reload(&polling("r2"));
     daemon

@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         log::warn!("map: Prometheus has no planet_upstream or planet_downstream of the last hour");
     }
     if graph.since.is_none() {
-        log::info!("map: Prometheus knows nothing of a day ago: nothing is said to have begun");
+        log::info!("map: Prometheus has nothing of a day ago: the map does not show what began");
     }
     if graph.dropped > 0 {
         log::warn!("map: {} services and dependencies did not fit", graph.dropped);

@@ -296,7 +296,7 @@ pub fn restarts() -> Option<u64> {
 /// is that the router's configuration names.
 pub fn say_restart() {
     if let Some(Parent { restarts: restarts @ 1.., last_end, .. }) = parent() {
-        log::warn!("started again, for the {restarts}. time: perijove {last_end}");
+        log::warn!("this is restart {restarts}: perijove {last_end}");
     }
 }
 

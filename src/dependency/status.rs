@@ -102,7 +102,7 @@ impl Status {
                     log::warn!("{name}: left out {} that do not fit: {first}", found.rejected);
                 }
                 if state.said_dropped.is_news(found.dropped, now) {
-                    log::warn!("{name}: {} rows are beyond the limit", found.dropped);
+                    log::warn!("{name}: left out {} rows beyond the limit", found.dropped);
                 }
                 for lack in &found.lacks {
                     if !state.found.lacks.iter().any(|known| known.kind == lack.kind) {

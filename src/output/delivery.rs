@@ -167,7 +167,10 @@ pub fn write_all(output: &Output, sink: Box<dyn Sink>) -> bool {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("spool".into()).stack_size(SPOOL_STACK_BYTES);
         if let Err(err) = thread.spawn_scoped(scope, || queue.keep_spool()) {
-            log::error!("{}: the spool is only written at failures, no thread: {err}", output.name);
+            log::error!(
+                "{}: cannot start the spool's thread, the spool is used after failures only: {err}",
+                output.name
+            );
         }
         let _ended = Ended(queue);
         write_chunks(output, sink)

@@ -227,7 +227,8 @@ impl RouterStatus {
                 Outcome::NoData(why) => log::info!("{router}: {name}: no data: {why}"),
                 Outcome::Unsupported(why) => {
                     log::info!(
-                        "{router}: {name}: not known there: {why}; it is asked again each hour"
+                        "{router}: {name}: the router does not know it: {why}; it is asked again \
+                         each hour"
                     );
                 }
                 Outcome::Data if failed_before => log::info!("{router}: {name}: works again"),

@@ -147,8 +147,8 @@ impl Spool {
             } else {
                 let shown = settings.directory.display();
                 log::warn!(
-                    "{shown}: no record ends where {ACKNOWLEDGED} says that it was sent up to: it \
-                     is sent from its start"
+                    "{shown}: the place in {ACKNOWLEDGED} is not the end of a record: the oldest \
+                     file is sent again from its start"
                 );
                 // Differs from any true place, so that the file is written again.
                 spool.acknowledged_saved = at;
