@@ -1,5 +1,6 @@
 //! Optics: temperature, voltage, laser bias and power, and the transceivers themselves.
 
+mod optics;
 mod crossed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,16 +9,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::base::changes::{Grade, Rule, Severity};
 use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
-use crate::point::{
-    Definition, Field, Measurement, Points, Schema, gauge, info, labelled, text, watched,
-};
+use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, DOWN, UP, is};
+use crate::xml::shapes::{DOWN, UP, is};
+use optics::{LASER, LASER_THRESHOLDS, Lane, OPTICS, Optics, TAGS};
 
 /// A transceiver's place: FPC, PIC and port.
 type Place = (u32, u32, u32);
@@ -48,123 +47,6 @@ pub struct InterfaceDiagnostics {
     /// What many transceivers share, once: a large chassis has tens of thousands of them.
     descriptions: BTreeSet<Arc<str>>,
     makes: BTreeSet<Arc<Make>>,
-}
-
-const TAGS: &[&str] = &["name", "if_index"];
-const LANE_TAGS: &[&str] = &["name", "if_index", "lane"];
-
-static CROSSED: Rule = Rule {
-    subject: &["name"],
-    grade: Grade::Unless(&[crossed::NONE], Severity::Warning),
-    ..Rule::of("optics-threshold")
-};
-
-static OPTICS: Measurement<Optics> = Measurement::new(|| Definition {
-    name: "interface_diagnostics",
-    help: "What an optical module measures of itself.",
-    tags: TAGS,
-    fields: vec![
-        gauge("module_voltage", "V", "Voltage.", |o| o.module_voltage),
-        threshold("module_voltage_high_alarm_threshold", "V", |o| {
-            o.module_voltage_high_alarm_threshold
-        }),
-        threshold("module_voltage_low_alarm_threshold", "V", |o| {
-            o.module_voltage_low_alarm_threshold
-        }),
-        threshold("module_voltage_high_warn_threshold", "V", |o| {
-            o.module_voltage_high_warn_threshold
-        }),
-        threshold("module_voltage_low_warn_threshold", "V", |o| {
-            o.module_voltage_low_warn_threshold
-        }),
-        gauge("temp", "°C", "Temperature.", |o| o.module_temperature?.celsius()),
-        threshold("temp_high_alarm_threshold", "°C", |o| {
-            o.module_temperature_high_alarm_threshold?.celsius()
-        }),
-        threshold("temp_low_alarm_threshold", "°C", |o| {
-            o.module_temperature_low_alarm_threshold?.celsius()
-        }),
-        threshold("temp_high_warn_threshold", "°C", |o| {
-            o.module_temperature_high_warn_threshold?.celsius()
-        }),
-        threshold("temp_low_warn_threshold", "°C", |o| {
-            o.module_temperature_low_warn_threshold?.celsius()
-        }),
-        gauge("rx_signal_avg", "mW", "Average power received.", |o| o.rx_signal_avg_optical_power),
-        gauge("rx_signal_avg_dbm", "dBm", "Average power received.", |o| {
-            o.rx_signal_avg_optical_power_dbm
-        }),
-        watched(
-            &CROSSED,
-            text("crossed", "Thresholds that its readings are beyond, or none.", |o: &Optics| {
-                Some(&o.crossed)
-            }),
-        ),
-    ],
-});
-
-static LASER: Measurement<Lane> = Measurement::new(|| Definition {
-    name: "interface_diagnostics_laser",
-    help: "A laser of an optical module, by lane where it has several.",
-    tags: LANE_TAGS,
-    fields: vec![
-        gauge("bias", "mA", "Bias current.", |l| l.laser_bias_current),
-        gauge("output", "mW", "Power sent.", |l| l.laser_output_power),
-        gauge("output_dbm", "dBm", "Power sent.", |l| l.laser_output_power_dbm),
-        gauge("rx", "mW", "Power received.", |l| l.laser_rx_optical_power),
-        gauge("rx_dbm", "dBm", "Power received.", |l| l.laser_rx_optical_power_dbm),
-    ],
-});
-
-/// The module's thresholds hold for each of its lanes.
-static LASER_THRESHOLDS: Measurement<Optics> = Measurement::new(|| Definition {
-    name: "interface_diagnostics_laser",
-    help: "Thresholds of a laser.",
-    tags: LANE_TAGS,
-    fields: vec![
-        threshold("bias_high_alarm_threshold", "mA", |o| o.laser_bias_current_high_alarm_threshold),
-        threshold("bias_low_alarm_threshold", "mA", |o| o.laser_bias_current_low_alarm_threshold),
-        threshold("bias_high_warn_threshold", "mA", |o| o.laser_bias_current_high_warn_threshold),
-        threshold("bias_low_warn_threshold", "mA", |o| o.laser_bias_current_low_warn_threshold),
-        threshold("output_high_alarm_threshold", "mW", |o| o.laser_tx_power_high_alarm_threshold),
-        threshold("output_low_alarm_threshold", "mW", |o| o.laser_tx_power_low_alarm_threshold),
-        threshold("output_high_warn_threshold", "mW", |o| o.laser_tx_power_high_warn_threshold),
-        threshold("output_low_warn_threshold", "mW", |o| o.laser_tx_power_low_warn_threshold),
-        threshold("output_high_alarm_threshold_dbm", "dBm", |o| {
-            o.laser_tx_power_high_alarm_threshold_dbm
-        }),
-        threshold("output_low_alarm_threshold_dbm", "dBm", |o| {
-            o.laser_tx_power_low_alarm_threshold_dbm
-        }),
-        threshold("output_high_warn_threshold_dbm", "dBm", |o| {
-            o.laser_tx_power_high_warn_threshold_dbm
-        }),
-        threshold("output_low_warn_threshold_dbm", "dBm", |o| {
-            o.laser_tx_power_low_warn_threshold_dbm
-        }),
-        threshold("rx_high_alarm_threshold", "mW", |o| o.laser_rx_power_high_alarm_threshold),
-        threshold("rx_low_alarm_threshold", "mW", |o| o.laser_rx_power_low_alarm_threshold),
-        threshold("rx_high_warn_threshold", "mW", |o| o.laser_rx_power_high_warn_threshold),
-        threshold("rx_low_warn_threshold", "mW", |o| o.laser_rx_power_low_warn_threshold),
-        threshold("rx_high_alarm_threshold_dbm", "dBm", |o| {
-            o.laser_rx_power_high_alarm_threshold_dbm
-        }),
-        threshold("rx_low_alarm_threshold_dbm", "dBm", |o| {
-            o.laser_rx_power_low_alarm_threshold_dbm
-        }),
-        threshold("rx_high_warn_threshold_dbm", "dBm", |o| {
-            o.laser_rx_power_high_warn_threshold_dbm
-        }),
-        threshold("rx_low_warn_threshold_dbm", "dBm", |o| o.laser_rx_power_low_warn_threshold_dbm),
-    ],
-});
-
-fn threshold(
-    name: &'static str,
-    unit: &'static str,
-    get: fn(&Optics) -> Option<f64>,
-) -> Field<Optics> {
-    gauge(name, unit, "Beyond it the module reports an alarm or a warning.", get)
 }
 
 static TRANSCEIVER: Measurement<Fitted> = Measurement::new(|| Definition {
@@ -295,82 +177,6 @@ struct Interface {
     #[serde(default)]
     snmp_index: String,
     optics_diagnostics: Option<Optics>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Optics {
-    #[serde(default)]
-    optics_diagnostics_lane_values: Vec<Lane>,
-    laser_bias_current: Option<f64>,
-    laser_output_power: Option<f64>,
-    laser_output_power_dbm: Option<f64>,
-    laser_rx_optical_power: Option<f64>,
-    laser_rx_optical_power_dbm: Option<f64>,
-    rx_signal_avg_optical_power: Option<f64>,
-    rx_signal_avg_optical_power_dbm: Option<f64>,
-    module_temperature: Option<Celsius>,
-    module_voltage: Option<f64>,
-    laser_bias_current_high_alarm_threshold: Option<f64>,
-    laser_bias_current_low_alarm_threshold: Option<f64>,
-    laser_bias_current_high_warn_threshold: Option<f64>,
-    laser_bias_current_low_warn_threshold: Option<f64>,
-    laser_tx_power_high_alarm_threshold: Option<f64>,
-    laser_tx_power_low_alarm_threshold: Option<f64>,
-    laser_tx_power_high_warn_threshold: Option<f64>,
-    laser_tx_power_low_warn_threshold: Option<f64>,
-    laser_tx_power_high_alarm_threshold_dbm: Option<f64>,
-    laser_tx_power_low_alarm_threshold_dbm: Option<f64>,
-    laser_tx_power_high_warn_threshold_dbm: Option<f64>,
-    laser_tx_power_low_warn_threshold_dbm: Option<f64>,
-    module_temperature_high_alarm_threshold: Option<Celsius>,
-    module_temperature_low_alarm_threshold: Option<Celsius>,
-    module_temperature_high_warn_threshold: Option<Celsius>,
-    module_temperature_low_warn_threshold: Option<Celsius>,
-    module_voltage_high_alarm_threshold: Option<f64>,
-    module_voltage_low_alarm_threshold: Option<f64>,
-    module_voltage_high_warn_threshold: Option<f64>,
-    module_voltage_low_warn_threshold: Option<f64>,
-    laser_rx_power_high_alarm_threshold: Option<f64>,
-    laser_rx_power_low_alarm_threshold: Option<f64>,
-    laser_rx_power_high_warn_threshold: Option<f64>,
-    laser_rx_power_low_warn_threshold: Option<f64>,
-    laser_rx_power_high_alarm_threshold_dbm: Option<f64>,
-    laser_rx_power_low_alarm_threshold_dbm: Option<f64>,
-    laser_rx_power_high_warn_threshold_dbm: Option<f64>,
-    laser_rx_power_low_warn_threshold_dbm: Option<f64>,
-    #[serde(skip)]
-    crossed: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Lane {
-    #[serde(default)]
-    lane_index: String,
-    laser_bias_current: Option<f64>,
-    laser_output_power: Option<f64>,
-    laser_output_power_dbm: Option<f64>,
-    laser_rx_optical_power: Option<f64>,
-    laser_rx_optical_power_dbm: Option<f64>,
-}
-
-impl Optics {
-    /// The lane of a module that tells no lanes.
-    fn only_lane(&self) -> Lane {
-        Lane {
-            lane_index: String::new(),
-            laser_bias_current: self.laser_bias_current,
-            laser_output_power: self.laser_output_power,
-            laser_output_power_dbm: self.laser_output_power_dbm,
-            laser_rx_optical_power: self
-                .laser_rx_optical_power
-                .or(self.rx_signal_avg_optical_power),
-            laser_rx_optical_power_dbm: self
-                .laser_rx_optical_power_dbm
-                .or(self.rx_signal_avg_optical_power_dbm),
-        }
-    }
 }
 
 impl Item<InterfaceDiagnostics> for Interface {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
@@ -138,11 +139,8 @@ struct Security {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IpsecConfiguration {
-    vpn: Vec<Vpn>,
+    vpn: Vec<IgnoredAny>,
 }
-
-#[derive(Deserialize)]
-struct Vpn {}
 
 impl Item<Ipsec> for Configuration {
     fn points(self, _: &mut Ipsec, scope: &Scope, points: &mut Points) {

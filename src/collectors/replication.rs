@@ -122,26 +122,17 @@ impl Item<Replication> for TaskReplication {
 #[serde(rename_all = "kebab-case", default)]
 struct Switchover {
     switchover_state: Option<String>,
-    configuration_state: Option<ConfigurationState>,
-    replication_state: Option<ReplicationState>,
-    peer_transition_state: Option<PeerState>,
+    configuration_state: Option<Ready>,
+    replication_state: Option<Ready>,
+    peer_transition_state: Option<Ready>,
 }
 
+/// Each of the states has some of these.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-struct ConfigurationState {
+struct Ready {
     configuration_ready: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct ReplicationState {
     replication_ready: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct PeerState {
     peer_connected: bool,
     peer_in_steady_state: bool,
 }

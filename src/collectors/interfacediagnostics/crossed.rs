@@ -1,9 +1,6 @@
 //! Which thresholds of an optical module its readings are beyond.
 
-use super::{Lane, Optics};
-
-/// No threshold is crossed.
-pub const NONE: &str = "none";
+use super::optics::{Lane, NONE, Optics};
 
 /// Thresholds: high alarm, low alarm, high warning, low warning.
 type Thresholds = [Option<f64>; 4];
