@@ -19,7 +19,7 @@ const LINE_BYTES_MAX: usize = 1024;
 
 /// What is said of it in the metrics.
 #[derive(Clone, Debug, Default)]
-pub struct Status {
+pub struct ConfigurationStatus {
     parameters: u64,
     changes: u64,
     refusals: u64,
@@ -30,7 +30,7 @@ pub struct Status {
     failed: Option<String>,
 }
 
-pub static CONFIGURATION: Measurement<Status> = Measurement::new(|| Definition {
+pub static CONFIGURATION: Measurement<ConfigurationStatus> = Measurement::new(|| Definition {
     name: "perijove_configuration",
     help: "Settings in the router's own configuration.",
     tags: &[],
@@ -52,7 +52,7 @@ pub static CONFIGURATION: Measurement<Status> = Measurement::new(|| Definition {
 });
 
 /// The point about it.
-pub fn points(status: &Status, points: &mut Points) {
+pub fn points(status: &ConfigurationStatus, points: &mut Points) {
     points.push(&CONFIGURATION, &[], status);
 }
 
@@ -60,7 +60,7 @@ pub fn points(status: &Status, points: &mut Points) {
 #[derive(Default)]
 pub struct Configured {
     pub macros: Macros,
-    status: Option<Status>,
+    status: Option<ConfigurationStatus>,
     /// What was found before there was a log.
     unsaid: Vec<(log::Level, String)>,
     /// Keeps the macros that were in use last.
@@ -107,7 +107,7 @@ pub fn start(
 
 impl Configured {
     /// What to tell of it in the metrics, where a router's configuration is looked at.
-    pub fn status(&self) -> Option<&Status> {
+    pub fn status(&self) -> Option<&ConfigurationStatus> {
         self.status.as_ref()
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::configuration::CONFIGURATION;
 use super::parent;
 use crate::base::{panics, sys};
-use crate::dependency::status::{State as SourceState, Status as SourceStatus};
+use crate::dependency::status::{SourceState, SourceStatus};
 use crate::event::watch;
 use crate::federate::status::FEDERATE;
 use crate::fleet;

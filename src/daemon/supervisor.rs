@@ -33,7 +33,7 @@ struct Units {
     /// Routers that scrapes have named and the settings do not.
     visitors: Visitors,
     /// What is known of settings in a router's configuration, where one is looked at.
-    configuration: Mutex<Option<configuration::Status>>,
+    configuration: Mutex<Option<configuration::ConfigurationStatus>>,
     /// Whether everything that is wanted has been started.
     is_complete: AtomicBool,
 }
@@ -83,7 +83,7 @@ impl Supervisor {
     }
 
     /// What is to be said of settings in a router's configuration.
-    pub fn note_configuration(&self, status: Option<&configuration::Status>) {
+    pub fn note_configuration(&self, status: Option<&configuration::ConfigurationStatus>) {
         *lock(&self.units.configuration) = status.cloned();
     }
 

@@ -14,7 +14,7 @@ use crate::base::sandbox::Confine;
 use crate::base::sync::Stop;
 use crate::config::{self, Config, OutputKind};
 use crate::dependency::source::{self, Source};
-use crate::dependency::status::Status;
+use crate::dependency::status::SourceStatus;
 use crate::event;
 use crate::federate;
 use crate::federate::feed::Feed;
@@ -183,11 +183,11 @@ pub enum Part {
         /// Ends when it is dropped.
         listener: Option<Box<Prometheus>>,
     },
-    Source(Arc<Status>),
+    Source(Arc<SourceStatus>),
     List(Arc<ListStatus>),
     Federation(Arc<FederateStatus>),
     Events(Arc<Changes>),
-    Syslog(Arc<syslog::status::Status>, Arc<Bell>),
+    Syslog(Arc<syslog::status::SyslogStatus>, Arc<Bell>),
     /// Dropping all senders tells the thread to end.
     Router(Arc<RouterStatus>, Sender<Ask>),
 }
@@ -385,7 +385,7 @@ fn start_syslog(
     stop: &Stop,
     around: &Surroundings,
 ) -> Result<(Part, Done), String> {
-    let status = Arc::new(syslog::status::Status::default());
+    let status = Arc::new(syslog::status::SyslogStatus::default());
     let mut listener = Listener::new(settings, around.senders.clone(), status.clone())?;
     let bell = listener.bell();
     log::info!("syslog: listening on {}", listener.addresses().join(", "));

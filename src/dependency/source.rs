@@ -27,7 +27,7 @@ use crate::dependency::map::Own;
 use crate::dependency::own_map::{OwnMap, SocketSettings};
 use crate::dependency::sockets;
 use crate::dependency::sockets::reading::Addresses;
-use crate::dependency::status::{Found, Status};
+use crate::dependency::status::{Found, SourceStatus};
 use crate::dependency::traffic::{Bounds, Dialect, Grown, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
 use crate::output::{self, Outputs, Patience};
@@ -106,7 +106,7 @@ pub struct Source {
     interval: Duration,
     settings: Settings,
     inventory: Shared,
-    pub status: Arc<Status>,
+    pub status: Arc<SourceStatus>,
 }
 
 /// How long the first run waits for the inventory's: the machine's first map has names then.
@@ -119,7 +119,7 @@ pub fn sources(settings: &Settings, inventory: &Shared) -> Result<Vec<Source>, S
         interval,
         settings: settings.clone(),
         inventory: inventory.clone(),
-        status: Arc::new(Status::new(source)),
+        status: Arc::new(SourceStatus::new(source)),
     };
     let mut found = Vec::new();
     if let Some(inventory) = &settings.inventory {

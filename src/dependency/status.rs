@@ -33,7 +33,7 @@ pub struct Lack {
 
 /// What is known of a source; its thread writes, the daemon reads.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct SourceState {
     pub runs: u64,
     pub failed_runs: u64,
     pub skipped_ticks: u64,
@@ -67,14 +67,14 @@ impl Said {
     }
 }
 
-pub struct Status {
+pub struct SourceStatus {
     pub source: &'static str,
-    state: Mutex<State>,
+    state: Mutex<SourceState>,
 }
 
-impl Status {
-    pub fn new(source: &'static str) -> Status {
-        Status { source, state: Mutex::default() }
+impl SourceStatus {
+    pub fn new(source: &'static str) -> SourceStatus {
+        SourceStatus { source, state: Mutex::default() }
     }
 
     /// Counts runs that were left out.
@@ -82,7 +82,7 @@ impl Status {
         lock(&self.state).skipped_ticks += ticks;
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SourceState {
         lock(&self.state).clone()
     }
 

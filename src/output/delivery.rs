@@ -15,7 +15,7 @@ use crate::point::Batch;
 
 /// What an output has delivered, for its metrics.
 #[derive(Default)]
-pub struct Status {
+pub struct OutputStatus {
     pub sent: AtomicU64,
     pub rejected: AtomicU64,
     pub clamped: AtomicU64,
@@ -34,7 +34,7 @@ pub struct Output {
     pub queue: Queue,
     /// `Some` for an output that keeps points instead of queueing records.
     pub latest: Option<Arc<Latest>>,
-    pub status: Status,
+    pub status: OutputStatus,
     /// The sink to write to from now on, if it was replaced.
     replacement: Mutex<Option<Box<dyn Sink>>>,
 }
@@ -46,7 +46,7 @@ impl Output {
         queue: Queue,
         latest: Option<Arc<Latest>>,
     ) -> Output {
-        let (status, replacement) = (Status::default(), Mutex::default());
+        let (status, replacement) = (OutputStatus::default(), Mutex::default());
         Output { name, encode, queue, latest, status, replacement }
     }
 
@@ -117,7 +117,7 @@ pub fn push(
 ) {
     for (index, output) in outputs.iter().enumerate() {
         if let Some(latest) = &output.latest {
-            let Status { sent, rejected, .. } = &output.status;
+            let OutputStatus { sent, rejected, .. } = &output.status;
             add(if latest.add(batch) { sent } else { rejected }, batch.points.len() as u64);
             continue;
         }

@@ -10,7 +10,7 @@ use super::listener::Taker;
 use super::settings::Settings;
 use super::sources::{From, Router, Sources};
 use super::stamp::Stamp;
-use super::status::{Status, count};
+use super::status::{SyslogStatus, count};
 use super::table::{self, COMMIT, Is, Said};
 use crate::base::clock::now_ns;
 use crate::base::panics;
@@ -48,7 +48,7 @@ pub type Find = Box<dyn Fn(&str) -> Option<Arc<Watch>> + Send>;
 pub struct Intake {
     settings: Settings,
     outputs: Outputs,
-    status: Arc<Status>,
+    status: Arc<SyslogStatus>,
     find: Find,
     routers: HashMap<String, Known>,
     named: HashSet<IpAddr>,
@@ -78,7 +78,12 @@ static PASSED: Measurement<String> = Measurement::new(|| Definition {
 pub const MEASUREMENTS: &[&dyn Schema] = &[&PASSED];
 
 impl Intake {
-    pub fn new(settings: &Settings, outputs: Outputs, status: Arc<Status>, find: Find) -> Intake {
+    pub fn new(
+        settings: &Settings,
+        outputs: Outputs,
+        status: Arc<SyslogStatus>,
+        find: Find,
+    ) -> Intake {
         let (routers, named, passed, scratch) = Default::default();
         let settings = settings.clone();
         Intake { settings, outputs, status, find, routers, named, passed, scratch }

@@ -14,7 +14,7 @@ use libc::{POLLIN, POLLOUT, pollfd};
 use super::connection::{Acceptor, Connection, Received, Wait};
 use super::settings::{Listen, Settings};
 use super::sources::{From, Routers, Sources};
-use super::status::{Status, count};
+use super::status::{SyslogStatus, count};
 use crate::base::sys;
 
 /// What the kernel keeps while this thread is busy: some seconds of lines.
@@ -129,7 +129,7 @@ pub struct Listener {
     connections: Vec<Connection>,
     tls: Option<Acceptor>,
     sources: Sources,
-    status: Arc<Status>,
+    status: Arc<SyslogStatus>,
     bell: Arc<Bell>,
     sleep: UnixStream,
     accept_at: Instant,
@@ -147,7 +147,7 @@ impl Listener {
     pub fn new(
         settings: &Settings,
         routers: Routers,
-        status: Arc<Status>,
+        status: Arc<SyslogStatus>,
     ) -> Result<Listener, String> {
         let tls = settings.tls.as_ref().map(Acceptor::new).transpose()?;
         let sockets = settings.listen.iter().map(Socket::bind).collect::<Result<_, _>>()?;

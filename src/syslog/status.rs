@@ -6,7 +6,7 @@ use crate::point::{Definition, Measurement, Points, Schema, counter, gauge};
 
 /// Every line that comes is in one of these, but for those that the kernel drops.
 #[derive(Default)]
-pub struct Status {
+pub struct SyslogStatus {
     pub lines: AtomicU64,
     pub events: AtomicU64,
     pub known: AtomicU64,
@@ -32,7 +32,7 @@ fn get(counter: &AtomicU64) -> Option<u64> {
     Some(counter.load(Ordering::Relaxed))
 }
 
-pub static SYSLOG: Measurement<Status> = Measurement::new(|| Definition {
+pub static SYSLOG: Measurement<SyslogStatus> = Measurement::new(|| Definition {
     name: "perijove_syslog",
     help: "Lines of syslog from the routers.",
     tags: &[],
@@ -74,7 +74,7 @@ pub static SYSLOG: Measurement<Status> = Measurement::new(|| Definition {
 
 pub const MEASUREMENTS: &[&dyn Schema] = &[&SYSLOG];
 
-impl Status {
+impl SyslogStatus {
     pub fn points(&self, points: &mut Points) {
         points.push(&SYSLOG, &[], self);
     }
