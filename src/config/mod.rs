@@ -457,7 +457,10 @@ impl Source {
             return None;
         }
         let unsaid = &mut Vec::new();
+        let warnings = self.written.warnings.borrow().len();
         let (routers, _) = self.routers(&self.defaults(unsaid), unsaid);
+        // They come again when the settings are made.
+        self.written.warnings.borrow_mut().truncate(warnings);
         routers.into_iter().find(|router| router.configuration_interval.is_some())
     }
 

@@ -229,6 +229,9 @@ fn an_old_key_is_taken_with_a_warning() {
         format!("FILE:4: dependency.identity: identity {say}"),
     ];
     assert_eq!(config.warnings, expected);
+    let source = source("[[router]]\nidentity = \"a\"\n");
+    source.asked();
+    assert_eq!(source.into_config().unwrap().warnings.len(), 1);
     let both = read("[[router]]\nname = \"a\"\nidentity = \"a\"\n").map(drop);
     let why = "identity is the old key for name, which is set too: remove identity";
     assert_eq!(both, Err(format!("FILE:3: router.identity: {why}")));
