@@ -2,10 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{
-    Counter, ServiceSet, Statistics, field, field_of, service_set, service_sets_query,
-    statistics_query,
-};
+use super::counters::{Counter, field, field_of};
+use super::{ServiceSet, Statistics, service_set, service_sets_query, statistics_query};
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Field, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
