@@ -4,6 +4,7 @@ pub mod units;
 pub mod text;
 pub mod globs;
 pub mod sync;
+pub mod leaked;
 pub mod clock;
 pub mod changes;
 pub mod seen;

@@ -8,6 +8,7 @@ use super::exclusions::Exclusions;
 use super::roll_up::{RollUp, Rows};
 use super::traffic::{self, Gaps};
 use super::windows::Window;
+use crate::base::leaked::leak;
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 
 static INGRESS: Measurement<f64> =
@@ -117,9 +118,6 @@ impl PartialEq for Query {
 impl Query {
     /// For settings, which are read a few times in a program's life.
     pub fn leak(measurement: &str, field: &str, expression: &str) -> Query {
-        fn leak(text: &str) -> &'static str {
-            text.to_string().leak()
-        }
         let name = leak(&format!("{measurement}.{field}"));
         let field = gauge(leak(field), "", "As the settings ask for it.", |v: &f64| Some(*v));
         let measurement = Definition {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use super::faults::{Compiler, Fault, TEXT_BYTES_MAX, leak, leak_all};
+use super::faults::{Compiler, Fault, TEXT_BYTES_MAX};
 use super::file::{self, Description};
 use super::path;
 use super::plan::{Argument, Item, Plan, Query, Template};
 use super::read_only;
+use crate::base::leaked::{leak, leak_all};
 use crate::collector::only;
 use crate::point::Schema;
 

@@ -2,10 +2,11 @@
 
 use toml::Spanned;
 
-use super::faults::{Compiler, leak, leak_all};
+use super::faults::Compiler;
 use super::file::{self, Event, Number};
 use super::plan::Convert;
 use crate::base::changes::{Grade, Rule, Severity, UP_DOWN, Watch};
+use crate::base::leaked::{leak, leak_all};
 
 impl Compiler {
     /// The rule of a field's event; the names in it are those of the point's tags and fields.

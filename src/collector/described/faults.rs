@@ -1,11 +1,8 @@
 //! What is wrong in a description, where it stands, and the checks of its names and texts.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
 use toml::Spanned;
 
-use crate::base::sync::lock;
+use crate::base::leaked::leak;
 
 /// Something wrong at a byte of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,20 +66,4 @@ impl Compiler {
             self.fault(at, format!("it has {count} {what}, and at most {limit} are allowed"));
         }
     }
-}
-
-/// Texts that live as long as the program: each is kept once, for most names stand in a description
-/// several times.
-pub fn leak(text: &str) -> &'static str {
-    static LEAKED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut leaked = lock(&LEAKED);
-    leaked.get(text).copied().unwrap_or_else(|| {
-        let text = text.to_string().leak();
-        leaked.insert(text);
-        text
-    })
-}
-
-pub fn leak_all(texts: &[String]) -> &'static [&'static str] {
-    texts.iter().map(|text| leak(text)).collect::<Vec<_>>().leak()
 }

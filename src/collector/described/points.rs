@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use super::faults::{Compiler, Fault, leak, leak_all};
+use super::faults::{Compiler, Fault};
 use super::file::{self, Number, Shape};
 use super::path;
 use super::plan::{Convert, Described, Field, Item, Source, Tag, Template, Wanted, Words};
 use super::tree::{At, Base, RE_NAME};
+use crate::base::leaked::{leak, leak_all};
 use crate::point::{FieldInfo, Kind, Type};
 
 pub const TAGS_MAX: usize = 16;

@@ -1,8 +1,8 @@
 //! The tree of an item's elements that paths lead to, with the slots for what they hold.
 
-use super::faults::leak;
 use super::path::{self, Path};
 use super::plan::{Item, Level, Node, Place, Records, SlotKind, Source, Tag, Template};
+use crate::base::leaked::leak;
 
 /// The logical system whose reply is read, as a path has it.
 const LOGICAL_SYSTEM: &str = "logical-system";
