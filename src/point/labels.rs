@@ -7,7 +7,7 @@
 use regex_lite::Regex;
 use serde::Deserialize;
 
-use crate::point::Points;
+use crate::point::points::Points;
 
 /// Of one description.
 const LABELS_MAX: usize = 16;

@@ -4,13 +4,40 @@
 //! the router has, and where a name is known only later, `Points` leaves the tag out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{RESERVED_LABELS, Tags};
+use super::field::{Schema, has_name};
 
 /// A router has no more: each is written with each of its points.
 pub const TAGS_MAX: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
 pub const VALUE_BYTES_MAX: usize = 256;
+
+/// What outputs call the router, the collector and the time, what Prometheus reads in names, and
+/// what the inventory says of a peer.
+pub const RESERVED_LABELS: &[&str] = &[
+    "target",
+    "host",
+    "node",
+    "re_name",
+    "remote_domain",
+    "remote_hostgroup",
+    "collector",
+    "measurement",
+    "time",
+    "fields",
+    "tags",
+    "job",
+    "instance",
+    "exported_job",
+    "exported_instance",
+    "le",
+    "quantile",
+];
+
+/// The tags that an operator gave a router, by name. A copy shares them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(Arc<[(String, String)]>);
 
 impl Tags {
     /// These tags. One with an empty value is left out: it removes one that others set.
@@ -24,6 +51,21 @@ impl Tags {
             return Err(format!("{} tags, and a router has {TAGS_MAX} at most", tags.len()));
         }
         Ok(Tags(tags.into_iter().collect()))
+    }
+
+    /// Name and value of each, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.iter().any(|(own, _)| own == name)
+    }
+
+    /// Which of them a point cannot have, a bit for each: the measurement has the name itself.
+    pub fn taken(&self, schema: &dyn Schema) -> u16 {
+        let is_taken = |(at, (name, _))| u16::from(has_name(schema, name)) << at;
+        self.iter().enumerate().map(is_taken).sum()
     }
 }
 
