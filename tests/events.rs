@@ -4,69 +4,18 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::influxd::Influxd;
 use common::lines::{Line, Value};
 use common::needs::skips;
-use common::perijove::{Daemon, FAST, local_router, own, perijove, whole_lines};
+use common::perijove::{Daemon, FAST, own, perijove, whole_lines};
 use common::process::{self, Process};
 use common::schema::Schemas;
+use common::script::Script;
 use common::temporary::Directory;
 use common::{answer, free_port, http_agent, now_ns, wait_for};
-
-/// A router whose replies a test writes.
-struct Script {
-    replies: Directory,
-}
-
-impl Script {
-    fn new() -> Script {
-        Script { replies: Directory::new() }
-    }
-
-    fn router(&self) -> String {
-        local_router("r1", &format!("--replies {}", self.replies.path().display()))
-    }
-
-    /// From now on a request is answered so.
-    fn answer(&self, rpc: &str, text: &str) {
-        // At once, as the router may be reading it.
-        let new = self.replies.write(&format!("{rpc}.new"), text);
-        std::fs::rename(new, self.replies.join(&format!("{rpc}.xml"))).unwrap();
-    }
-
-    /// Ports with their states, the seconds since they flapped, and their carrier transitions.
-    fn ports(&self, ports: &[(&str, &str, u64, u64)]) {
-        let mut text = String::from("<interface-information>\n");
-        for (name, state, flapped, transitions) in ports {
-            let _ = write!(
-                text,
-                "<physical-interface>\n<name>{name}</name>\n<admin-status>up</admin-status>\n\
-                 <oper-status>{state}</oper-status>\n\
-                 <interface-flapped junos:seconds=\"{flapped}\">x</interface-flapped>\n\
-                 <output-error-list>\n<carrier-transitions>{transitions}</carrier-transitions>\n\
-                 </output-error-list>\n</physical-interface>\n"
-            );
-        }
-        self.answer("get-interface-information", &(text + "</interface-information>\n"));
-    }
-
-    fn alarms(&self, alarms: &[&str]) {
-        let mut text = String::from("<alarm-information>\n");
-        for alarm in alarms {
-            let _ = write!(
-                text,
-                "<alarm-detail>\n<alarm-class>Major</alarm-class>\n\
-                 <alarm-description>{alarm}</alarm-description>\n\
-                 <alarm-type>Chassis</alarm-type>\n</alarm-detail>\n"
-            );
-        }
-        self.answer("get-alarm-information", &(text + "</alarm-information>\n"));
-    }
-}
 
 /// perijove in a directory that outlives it, with a file output there.
 struct Run {
@@ -216,13 +165,13 @@ fn what_a_reply_lacks_has_not_gone_away() {
     let both = [("ge-0/0/0", "up", 90_000, 4), ("ge-0/0/1", "up", 90_000, 4)];
     script.ports(&both);
     script.alarms(&["Fan Tray 0 Failure"]);
-    script.answer("get-system-alarm-information", "<alarm-information>\n</alarm-information>\n");
+    script.no_system_alarms();
     let run = Run::new(&script, "\"interfaces\", \"alarm\"", "");
     run.poll("alarms");
     // One is missing, and then the whole reply.
     script.ports(&both[..1]);
     run.poll("interface");
-    script.ports(&[]);
+    script.ports::<u64>(&[]);
     // A router that refuses tells nothing of alarms.
     let denied = "<rpc-error>\n<error-severity>error</error-severity>\n\
                   <error-message>permission denied</error-message>\n</rpc-error>\n";
@@ -337,7 +286,7 @@ fn a_restart_and_a_commit_are_told() {
 fn two_engines_are_told_apart() {
     let script = Script::new();
     script.alarms(&[]);
-    script.answer("get-system-alarm-information", "<alarm-information>\n</alarm-information>\n");
+    script.no_system_alarms();
     let router = script.router().replace("--replies", "--multi-re\", \"re0,re1\", \"--replies");
     let run = Run::of(&router, "\"alarm\"", "");
     run.poll("alarms");

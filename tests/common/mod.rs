@@ -20,6 +20,7 @@ pub mod perijove;
 pub mod process;
 pub mod prometheus;
 pub mod schema;
+pub mod script;
 pub mod sshd;
 pub mod syslog;
 pub mod tcp_proxy;

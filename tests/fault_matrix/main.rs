@@ -7,6 +7,7 @@
 mod common;
 
 mod account;
+mod events;
 mod federation;
 mod flow;
 mod influxdb;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         influxdb::FAULTS,
         kafka::FAULTS,
         perijove::FAULTS,
+        events::FAULTS,
         supervise::FAULTS,
         spool::FAULTS,
         flow::FAULTS,

@@ -47,22 +47,27 @@ fn killed_kafka(_: &Long) -> Account {
 /// Kills it at random moments while its output is down.
 pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<Vec<String>>) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let mut random = u64::try_from(since.as_nanos()).expect("a clock before 2554") | 1;
+    let mut state = u64::try_from(since.as_nanos()).expect("a clock before 2554") | 1;
     let mut in_hand = Vec::new();
     // An output goes to disk with its first failure, or when a batch takes more than a second.
     polling.go_on(Duration::from_millis(2500));
     for _ in 0..times {
         polling.poll(50);
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        polling.go_on(Duration::from_millis(random % 1500));
+        polling.go_on(Duration::from_millis(random(&mut state) % 1500));
         polling = polling.kill_and_start_again(|directory| {
             in_hand.push(newest(&polled(directory)));
         });
     }
     polling.poll(50);
     (polling, in_hand)
+}
+
+/// The next of a series of numbers (xorshift).
+pub fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
 }
 
 /// The records of each measurement's last poll: a kill may come between the hand-over to the

@@ -123,6 +123,10 @@ impl<W: Write + Counted> Writer<'_, W> {
                 self.decimal(celsius * 9 / 5 + 32, range)
             }
             Value::Age(range, form) => self.age(range, *form, hash),
+            Value::Ago { since_ms } => {
+                let now_ms = START_EPOCH_S * 1000 + self.moment.ms;
+                self.number(now_ms.saturating_sub(*since_ms) / 1000)
+            }
             Value::Pick(list) => {
                 let choice = &list[(hash % list.len() as u64) as usize];
                 let number = self.not_numbers && choice.parse::<f64>().is_ok();

@@ -10,6 +10,7 @@
 //!   value between them with every second. `{fixed 20 60}`: one value for good.
 //! * `{age 60 86400}`: seconds since an event that comes back; `{since …}` and `{date …}` are the
 //!   event's time; `{long …}` and `{short …}` are the age in words.
+//! * `{ago 1735689600000}`: whole seconds since that time, which is in milliseconds since 1970.
 //! * `{pick up|up|down}`: one of them for good. `{nth port a|b|c}`: in turn.
 //! * `{ifname port}`, `{mac 7+port}`, `{ipv4 10.0.0.1 peer*4}`, `{hex port+1}`,
 //!   `{fahrenheit 20 60}`: what they say.
@@ -88,6 +89,7 @@ pub enum Value {
     Fixed(Range),
     Fahrenheit(Range),
     Age(Range, AgeForm),
+    Ago { since_ms: u64 },
     Pick(Vec<String>),
     Nth(Sum, Vec<String>),
     InterfaceName(Sum),
@@ -264,6 +266,7 @@ impl Reader<'_> {
             "date" => Value::Age(range(), AgeForm::Date),
             "long" => Value::Age(range(), AgeForm::Long),
             "short" => Value::Age(range(), AgeForm::Short),
+            "ago" => Value::Ago { since_ms: self.number(arguments) },
             "pick" => Value::Pick(choices(arguments)),
             "nth" => {
                 let (sum, list) = arguments.split_once(' ').unwrap_or_else(|| self.fail(arguments));
