@@ -4,8 +4,9 @@ mod common;
 
 use common::broker::{self, Noida, Reader, Record, Relay, TlsBroker};
 use common::needs::{PYTHON, skips};
-use common::perijove::{Daemon, FAST, local_router, run_with};
+use common::perijove::{Daemon, FAST, every, local_router, run_with};
 use common::schema::Schemas;
+use common::script::Script;
 use common::temporary::Directory;
 use common::{lines, wait_for};
 use serde_json::Value as Json;
@@ -80,6 +81,62 @@ fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
         assert_eq!(record.headers["schema"], line.measurement);
         assert_eq!(line.tag("host"), "r1");
         assert_eq!(record.time_ms, line.timestamp / 1_000_000);
+    }
+}
+
+/// Each change is a record of its own topic, once, although the program is started again after each.
+#[test]
+fn events_have_a_topic_and_the_router_as_their_key() {
+    if skips(&[PYTHON]) {
+        return;
+    }
+    let noida = Noida::start();
+    let mut reader = Reader::new(&noida.brokers(), &[]);
+    let script = Script::new();
+    script.ports(&[("ge-0/0/0", "up", 90_000, 4), ("ge-0/0/1", "up", 90_000, 4)]);
+    let output = broker::output(&noida.brokers());
+    let settings = format!(
+        "collectors = [\"interfaces\"]\n{}state_directory = \"DIRECTORY\"\n{}{output}",
+        every("1s"),
+        script.router()
+    );
+    let mut daemon = Daemon::start(&settings);
+    let schemas = Schemas::printed();
+    let times = |reader: &mut Reader| {
+        let records = reader.read().iter().filter(|record| record.topic == "interfaces");
+        records.map(|record| record.time_ms).collect::<std::collections::BTreeSet<_>>()
+    };
+    // What changes before the second poll may be there in the first.
+    wait_for("two polls", || (times(&mut reader).len() > 1).then_some(()));
+    let mut told = Vec::new();
+    for (state, transitions) in [("down", 5), ("up", 6), ("down", 7)] {
+        let ports = [("ge-0/0/0", state, 0, transitions), ("ge-0/0/1", "up", 90_000, 4)];
+        script.ports(&ports);
+        told.push(state);
+        let events = |reader: &mut Reader| -> Vec<Record> {
+            let records = reader.read().iter();
+            records.filter(|record| record.topic == "event").cloned().collect()
+        };
+        wait_for("a record", || (events(&mut reader).len() >= told.len()).then_some(()));
+        let Daemon { process, directory } = daemon;
+        process.signal("TERM");
+        let finished = process.finish();
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        daemon = Daemon::start_in(directory, &settings, &[]);
+        let before = times(&mut reader).len();
+        wait_for("more polls", || (times(&mut reader).len() > before + 2).then_some(()));
+        let events = events(&mut reader);
+        let states: Vec<String> = events
+            .iter()
+            .map(|record| {
+                let value = schemas.check(&record.value);
+                assert_eq!((record.key.as_str(), &value["node"]), ("r1", &Json::from("r1")));
+                assert_eq!(value["tags"]["kind"], "interface-state", "{value}");
+                assert_eq!(value["tags"]["subject"], "ge-0/0/0", "{value}");
+                value["fields"]["to"].as_str().expect("a state").to_string()
+            })
+            .collect();
+        assert_eq!(states, told);
     }
 }
 
