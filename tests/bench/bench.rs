@@ -5,6 +5,7 @@
 //! names of the benchmarks.
 
 mod described;
+mod events;
 mod linear;
 mod outputs;
 
@@ -92,6 +93,7 @@ const BENCHMARKS: &[(&str, Benchmark)] = &[
     ("kafka", outputs::kafka),
     ("spool", outputs::spool),
     ("described", described::described),
+    ("events", events::events),
     ("linear", |_| linear::linear()),
 ];
 
