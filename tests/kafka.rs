@@ -84,7 +84,7 @@ fn a_template_makes_topic_and_key_and_a_value_can_be_line_protocol() {
     }
 }
 
-/// Each change is a record of its own topic, once, although the program is started again after each.
+/// Each change is one record of their topic, although the program is started again after each.
 #[test]
 fn events_have_a_topic_and_the_router_as_their_key() {
     if skips(&[PYTHON]) {
