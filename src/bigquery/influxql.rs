@@ -15,7 +15,7 @@ use crate::base::secret::Secret;
 use crate::base::text::first_line;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct InfluxqlConfig {
     pub url: String,
     /// Of version 2, the name that its bucket is mapped to.
     pub database: String,
@@ -53,16 +53,16 @@ struct AnswerSeries {
     values: Vec<Vec<Json>>,
 }
 
-pub struct Client {
+pub struct InfluxqlClient {
     agent: Agent,
-    settings: Settings,
+    settings: InfluxqlConfig,
 }
 
-impl Client {
+impl InfluxqlClient {
     /// Fails if the file with the roots of trust cannot be read.
-    pub fn new(settings: &Settings) -> Result<Client, String> {
+    pub fn new(settings: &InfluxqlConfig) -> Result<InfluxqlClient, String> {
         let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
-        Ok(Client { agent, settings: settings.clone() })
+        Ok(InfluxqlClient { agent, settings: settings.clone() })
     }
 
     /// Gives each row of a statement's answer to `each`. No series at all is an answer, too.
@@ -71,7 +71,7 @@ impl Client {
         statement: &str,
         each: &mut dyn FnMut(&Series) -> Result<(), String>,
     ) -> Result<(), String> {
-        let Settings { url, database, retention_policy, authorization, .. } = &self.settings;
+        let InfluxqlConfig { url, database, retention_policy, authorization, .. } = &self.settings;
         let fail = |why: String| format!("{url}: {why}");
         let mut request = self.agent.post(format!("{url}/query")).query("db", database);
         request = request.query("epoch", "ns");

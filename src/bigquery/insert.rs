@@ -9,7 +9,7 @@ use ureq::Agent;
 use ureq::http::HeaderMap;
 
 use super::rows::{Row, Table};
-use super::settings::Settings;
+use super::settings::BigqueryConfig;
 use super::token::{NoToken, SCOPE_ALL, SCOPE_INSERT, Tokens};
 use crate::base::clock::{Backoff, RETRY_AFTER_LONGEST};
 use crate::base::http_client;
@@ -19,9 +19,9 @@ use crate::base::text::first_line;
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const RETRY: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
-pub struct Client {
+pub struct BigqueryClient {
     agent: Agent,
-    settings: Settings,
+    settings: BigqueryConfig,
     tokens: Tokens,
     /// A table that was just made may not be known everywhere yet.
     made: bool,
@@ -74,19 +74,23 @@ impl RowError {
     }
 }
 
-impl Client {
+impl BigqueryClient {
     /// `makes_tables`: ask for the right to do so. Fails if the file with the roots of trust
     /// cannot be read.
-    pub fn new(settings: &Settings, makes_tables: bool, stop: &Stop) -> Result<Client, String> {
+    pub fn new(
+        settings: &BigqueryConfig,
+        makes_tables: bool,
+        stop: &Stop,
+    ) -> Result<BigqueryClient, String> {
         let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
         let scope = if makes_tables { SCOPE_ALL } else { SCOPE_INSERT };
         let tokens = Tokens::new(agent.clone(), settings.credentials.clone(), scope);
         let (settings, made, stop) = (settings.clone(), false, stop.clone());
-        Ok(Client { agent, settings, tokens, made, stop })
+        Ok(BigqueryClient { agent, settings, tokens, made, stop })
     }
 
     fn tables(&self) -> String {
-        let Settings { url, project, dataset, .. } = &self.settings;
+        let BigqueryConfig { url, project, dataset, .. } = &self.settings;
         format!("{url}/bigquery/v2/projects/{project}/datasets/{dataset}/tables")
     }
 
@@ -112,7 +116,7 @@ impl Client {
             })
             .collect::<Vec<_>>();
         let id = self.table_id(table).to_string();
-        let Settings { project, dataset, .. } = &self.settings;
+        let BigqueryConfig { project, dataset, .. } = &self.settings;
         let body = json!({
             "tableReference": {"projectId": project, "datasetId": dataset, "tableId": id},
             "schema": {"fields": fields},

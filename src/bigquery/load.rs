@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::rows::{DEPENDENCY, HOUR, Query, Row, TRAFFIC, Table, span_end};
-use super::settings::Settings;
+use super::settings::BigqueryConfig;
 use super::{influxql, insert};
 use crate::base::clock::now_ms;
 use crate::base::sync::Stop;
@@ -31,17 +31,17 @@ const CATCH_UP_MAX_MS: u64 = 7 * 86_400_000;
 const RETRY_INTERVAL_MS: u64 = 60_000;
 
 pub struct Loader {
-    settings: Settings,
+    settings: BigqueryConfig,
     options: Options,
-    influxdb: influxql::Client,
-    bigquery: insert::Client,
+    influxdb: influxql::InfluxqlClient,
+    bigquery: insert::BigqueryClient,
 }
 
 impl Loader {
     /// Fails if a client cannot be made, or a table. What waits for BigQuery fails at `stop`.
-    pub fn new(settings: &Settings, options: Options, stop: &Stop) -> Result<Loader, String> {
-        let influxdb = influxql::Client::new(&settings.influxdb)?;
-        let mut bigquery = insert::Client::new(settings, options.create, stop)?;
+    pub fn new(settings: &BigqueryConfig, options: Options, stop: &Stop) -> Result<Loader, String> {
+        let influxdb = influxql::InfluxqlClient::new(&settings.influxdb)?;
+        let mut bigquery = insert::BigqueryClient::new(settings, options.create, stop)?;
         if options.create && !options.dry_run {
             for table in [&TRAFFIC, &DEPENDENCY] {
                 bigquery.make_table(table)?;
@@ -52,7 +52,7 @@ impl Loader {
 
     /// Both directions of both tables.
     fn loads(&self) -> Vec<(&'static Table, &'static Query, Schedule)> {
-        let Settings { traffic, dependency, .. } = &self.settings;
+        let BigqueryConfig { traffic, dependency, .. } = &self.settings;
         let tables = [(&TRAFFIC, traffic), (&DEPENDENCY, dependency)];
         let of = |(table, schedule): (&'static Table, &Schedule)| {
             let schedule = schedule.clone();
@@ -226,14 +226,14 @@ impl Loader {
 }
 
 /// Whether both sides answer and the tables are there: for `check`.
-pub fn check(settings: &Settings) -> Result<String, String> {
+pub fn check(settings: &BigqueryConfig) -> Result<String, String> {
     let mut measurements = 0;
-    influxql::Client::new(&settings.influxdb)?.ask("SHOW MEASUREMENTS", &mut |_| {
+    influxql::InfluxqlClient::new(&settings.influxdb)?.ask("SHOW MEASUREMENTS", &mut |_| {
         measurements += 1;
         Ok(())
     })?;
     // Seeing a table needs the same permission as making one.
-    let mut bigquery = insert::Client::new(settings, true, &Stop::default())?;
+    let mut bigquery = insert::BigqueryClient::new(settings, true, &Stop::default())?;
     for table in [&TRAFFIC, &DEPENDENCY] {
         bigquery.check(table)?;
     }

@@ -15,4 +15,4 @@ pub mod settings;
 pub mod insert;
 pub mod load;
 
-pub use settings::Settings;
+pub use settings::BigqueryConfig;

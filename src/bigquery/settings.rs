@@ -7,8 +7,8 @@ use super::{influxql, token};
 use crate::federate::windows::Schedule;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub influxdb: influxql::Settings,
+pub struct BigqueryConfig {
+    pub influxdb: influxql::InfluxqlConfig,
     /// Of the service or an emulator, without `/bigquery/v2`.
     pub url: String,
     pub project: String,

@@ -18,7 +18,7 @@ use crate::config::{Config, Level};
 use crate::daemon;
 use crate::dependency::source;
 use crate::dependency::status::Found;
-use crate::federate::query::Client;
+use crate::federate::query::PrometheusClient;
 use crate::fleet;
 use crate::output::spool;
 use crate::poll::configuration::Macros;
@@ -337,7 +337,7 @@ fn check_rest(
         report("federate", Err("this perijove was built without federation and BigQuery".into()))?;
     }
     if let Some(federate) = config.federate.as_ref().filter(|_| is_built_in) {
-        let checked = Client::new(&federate.query).and_then(|client| client.check());
+        let checked = PrometheusClient::new(&federate.query).and_then(|client| client.check());
         report("federate", checked)?;
     }
     if let Some(bigquery) = config.bigquery.as_ref().filter(|_| is_built_in) {

@@ -11,7 +11,7 @@ use crate::base::http_client::Login;
 use crate::base::secret::Secret;
 use crate::base::units::{Time, Timeout, or_seconds};
 use crate::bigquery::token::Credentials;
-use crate::bigquery::{Settings, influxql};
+use crate::bigquery::{BigqueryConfig, influxql};
 use crate::federate::windows::Schedule;
 
 /// An emulator's host and port, as Google's own clients have it.
@@ -54,7 +54,7 @@ pub fn settings(
     written: &Written,
     spanned: &Spanned<FileBigquery>,
     state_directory: &Path,
-) -> Result<Settings, String> {
+) -> Result<BigqueryConfig, String> {
     let file = spanned.get_ref();
     let needs = |what: &str| written.at_value(spanned, format!("needs {what}"));
     let influxdb = file.influxdb.as_ref();
@@ -90,7 +90,7 @@ pub fn settings(
             return Err(written.at_value(spanned, message));
         }
     };
-    Ok(Settings {
+    Ok(BigqueryConfig {
         influxdb: bigquery_source(written, influxdb)?,
         url,
         project: file.project.clone().ok_or_else(|| needs("a project"))?,
@@ -114,7 +114,7 @@ pub fn settings(
 fn bigquery_source(
     written: &Written,
     spanned: &Spanned<FileSource>,
-) -> Result<influxql::Settings, String> {
+) -> Result<influxql::InfluxqlConfig, String> {
     let file = spanned.get_ref();
     let login = FileLogin {
         username: &file.username,
@@ -126,7 +126,7 @@ fn bigquery_source(
         Login::Bearer(token) => Some(Secret::new(format!("Token {}", token.expose()))),
         login => login.header(),
     };
-    Ok(influxql::Settings {
+    Ok(influxql::InfluxqlConfig {
         url: written.base_url(&file.url, spanned)?,
         database: file.database.clone().unwrap_or("perijove".into()),
         retention_policy: file.retention_policy.clone(),

@@ -82,7 +82,7 @@ pub fn settings(
     written: &Written,
     spanned: &Spanned<FileFederate>,
     state_directory: &Path,
-) -> Result<federate::Settings, String> {
+) -> Result<federate::FederateConfig, String> {
     let file = spanned.get_ref();
     let login = FileLogin {
         username: &file.username,
@@ -103,8 +103,8 @@ pub fn settings(
         }
     };
     let ms = |time: std::time::Duration| time.as_millis() as u64;
-    Ok(federate::Settings {
-        query: query::Settings {
+    Ok(federate::FederateConfig {
+        query: query::PrometheusQueryConfig {
             url: written.base_url(&file.url, spanned)?,
             login: written.login(login, spanned)?,
             tenant: file.tenant.clone(),

@@ -152,8 +152,8 @@ pub struct Config {
     pub syslog: Option<crate::syslog::settings::Settings>,
     /// How events are found; `None` if they are not.
     pub events: Option<crate::event::state::Settings>,
-    pub federate: Option<crate::federate::Settings>,
-    pub bigquery: Option<crate::bigquery::Settings>,
+    pub federate: Option<crate::federate::FederateConfig>,
+    pub bigquery: Option<crate::bigquery::BigqueryConfig>,
     pub self_interval: Duration,
     pub drain_timeout: Duration,
     pub state_directory: PathBuf,

@@ -129,11 +129,11 @@ pub fn push_once<T>(
 
 /// Loads into BigQuery what is due until a signal says to stop.
 pub fn bigquery(
-    settings: bigquery::Settings,
+    settings: bigquery::BigqueryConfig,
     sandbox: Option<Files>,
     options: Options,
     hangups: Hangups,
-    reload: &dyn Fn() -> Result<bigquery::Settings, String>,
+    reload: &dyn Fn() -> Result<bigquery::BigqueryConfig, String>,
 ) -> Result<(), String> {
     confine(sandbox)?;
     let stop = Stop::default();

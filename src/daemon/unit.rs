@@ -44,7 +44,7 @@ pub enum Key {
     Source(&'static str, source::Settings),
     List(Box<List>),
     /// With the outputs for which it records how far it got.
-    Federation(federate::Settings, Vec<config::Output>),
+    Federation(federate::FederateConfig, Vec<config::Output>),
     Router {
         router: Router,
         /// Whether it is polled only on request (scrape mode).
@@ -345,7 +345,7 @@ fn start_list(
 }
 
 fn start_federation(
-    settings: &federate::Settings,
+    settings: &federate::FederateConfig,
     stop: &Stop,
     around: &Surroundings,
 ) -> Result<(Part, Done), String> {

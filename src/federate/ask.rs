@@ -2,13 +2,13 @@
 
 use super::answer::Series;
 use super::exclusions::Exclusions;
-use super::query::Client;
+use super::query::PrometheusClient;
 use super::roll_up::Size;
 use super::windows::{Window, Windows};
 
 /// How a job asks.
 pub struct Asking<'a> {
-    pub client: &'a Client,
+    pub client: &'a PrometheusClient,
     pub exclusions: &'a Exclusions,
     /// Label matchers that go into every selector.
     pub matchers: &'a str,

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use super::ask::Asking;
 use super::jobs::Job;
 use super::progress;
-use super::query::Client;
-use super::settings::Settings;
+use super::query::PrometheusClient;
+use super::settings::FederateConfig;
 use super::windows::Window;
 use crate::base::clock::{Backoff, now_ms};
 use crate::base::sync::Stop;
@@ -61,8 +61,8 @@ impl Running {
 }
 
 pub struct Feed {
-    settings: Settings,
-    client: Client,
+    settings: FederateConfig,
+    client: PrometheusClient,
     outputs: Vec<Arc<Output>>,
     status: Arc<FederateStatus>,
     jobs: Vec<Running>,
@@ -74,11 +74,11 @@ pub struct Feed {
 impl Feed {
     /// Goes on where an earlier run left off. Fails if the client cannot be made.
     pub fn new(
-        settings: &Settings,
+        settings: &FederateConfig,
         outputs: Vec<Arc<Output>>,
         status: Arc<FederateStatus>,
     ) -> Result<Feed, String> {
-        let client = Client::new(&settings.query)?;
+        let client = PrometheusClient::new(&settings.query)?;
         let known = progress::load(&settings.progress_file).unwrap_or_else(|err| {
             let shown = settings.progress_file.display();
             log::warn!("federate: cannot read {shown}, starting from the present: {err}");

@@ -28,4 +28,4 @@ pub mod feed;
 #[cfg(feature = "map")]
 pub mod picture;
 
-pub use settings::Settings;
+pub use settings::FederateConfig;

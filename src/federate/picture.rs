@@ -3,8 +3,8 @@
 use super::answer::Series;
 use super::ask::{Asking, UPSTREAM_LABELS, join, seen};
 use super::ends::ENDS;
-use super::query::Client;
-use super::settings::Settings;
+use super::query::PrometheusClient;
+use super::settings::FederateConfig;
 use super::windows::Window;
 use crate::picture::graph::{Builder, Dependency, End, Graph, Who};
 use crate::point::joined;
@@ -19,8 +19,8 @@ const METRICS: [(&str, End); 2] =
     [("planet_upstream", End::Client), ("planet_downstream", End::Server)];
 
 /// The map at a time, in milliseconds since 1970.
-pub fn graph(settings: &Settings, at_ms: u64) -> Result<Graph, String> {
-    let client = Client::new(&settings.query)?;
+pub fn graph(settings: &FederateConfig, at_ms: u64) -> Result<Graph, String> {
+    let client = PrometheusClient::new(&settings.query)?;
     let asking = Asking {
         client: &client,
         exclusions: &settings.exclusions,

@@ -9,7 +9,7 @@ use super::answer::{self, Rest, Series};
 use crate::base::http_client::{self, Login};
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct PrometheusQueryConfig {
     /// Without `/api/v1/query`.
     pub url: String,
     pub login: Login,
@@ -22,16 +22,16 @@ pub struct Settings {
     pub partial: bool,
 }
 
-pub struct Client {
+pub struct PrometheusClient {
     agent: Agent,
-    settings: Settings,
+    settings: PrometheusQueryConfig,
 }
 
-impl Client {
+impl PrometheusClient {
     /// Fails if the file with the roots of trust cannot be read.
-    pub fn new(settings: &Settings) -> Result<Client, String> {
+    pub fn new(settings: &PrometheusQueryConfig) -> Result<PrometheusClient, String> {
         let agent = http_client::agent(&settings.url, settings.timeout, &settings.ca_file)?;
-        Ok(Client { agent, settings: settings.clone() })
+        Ok(PrometheusClient { agent, settings: settings.clone() })
     }
 
     /// Whether it answers: for `check`.
@@ -52,7 +52,7 @@ impl Client {
         wanted: &[&str],
         each: &mut dyn FnMut(&Series) -> Result<(), String>,
     ) -> Result<Rest, String> {
-        let Settings { url, login, tenant, timeout, .. } = &self.settings;
+        let PrometheusQueryConfig { url, login, tenant, timeout, .. } = &self.settings;
         let mut request = self.agent.post(format!("{url}/api/v1/query"));
         if let Some(tenant) = tenant {
             request = request.header("X-Scope-OrgID", tenant);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::{exclusions, jobs, query, windows};
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub query: query::Settings,
+pub struct FederateConfig {
+    pub query: query::PrometheusQueryConfig,
     pub windows: windows::Windows,
     /// Windows end so long ago.
     pub offset_ms: u64,
