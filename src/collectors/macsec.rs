@@ -99,7 +99,7 @@ const PARTS: [Counters; 4] =
     [CHANNEL_SENT, ASSOCIATION_SENT, CHANNEL_RECEIVED, ASSOCIATION_RECEIVED];
 
 fn count(name: &'static str, unit: &'static str, help: &'static str) -> Field<Totals> {
-    named(Kind::Counter, name, unit, help, (name, |totals, name| *totals.get(name)?))
+    named(Kind::Counter, name, unit, help, name, |totals, name| *totals.get(name)?)
 }
 
 impl Collector for Macsec {

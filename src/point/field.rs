@@ -115,7 +115,8 @@ pub fn named<T>(
     name: &'static str,
     unit: &'static str,
     help: &'static str,
-    (element, get): (&'static str, fn(&T, &str) -> Option<u64>),
+    element: &'static str,
+    get: fn(&T, &str) -> Option<u64>,
 ) -> Field<T> {
     Field::new(name, unit, help, kind, Get::Named(get, element))
 }

@@ -280,7 +280,7 @@ fn leaf(written: &'static str, ending: &str) -> Field<Leaves> {
     help[..1].make_ascii_uppercase();
     let name = name.map_or_else(|| words.replace('-', "_"), String::from) + ending;
     let element = element.replace(['(', ')'], "").leak();
-    named(kind, name.leak(), unit, help.leak(), (element, Leaves::integer))
+    named(kind, name.leak(), unit, help.leak(), element, Leaves::integer)
 }
 
 /// The unit that a word in an element's name tells.

@@ -234,7 +234,7 @@ pub type Counter = (&'static str, &'static str, &'static str);
 
 /// junos_exporter calls all of them gauges.
 pub fn field((unit, name, help): &Counter) -> Field<Leaves> {
-    named(Kind::Gauge, name, unit, help, (name, by_name))
+    named(Kind::Gauge, name, unit, help, name, by_name)
 }
 
 /// The field of the counter of that name, among `own` or the common ones.
