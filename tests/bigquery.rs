@@ -715,7 +715,7 @@ fn piece(services: impl Iterator<Item = String>) -> String {
 fn influxdb_has_its_time_to_itself() {
     // The answer is longer than what is read ahead, and BigQuery takes longer than InfluxDB may.
     let google = Google::start(|number, _| {
-        (number == 0).then(|| Reply::Answer(429, &[("Retry-After", "3")], "".into()))
+        (number == 0).then(|| Reply::Answer(429, &[("Retry-After", "18")], "".into()))
     });
     let influxdb = HttpStub::start(move |_, request| {
         let services = |from: usize| (from..from + 1000).map(|number| number.to_string());
@@ -727,9 +727,9 @@ fn influxdb_has_its_time_to_itself() {
             false => Reply::message(200, "{\"results\":[{\"statement_id\":0}]}\n"),
         }
     });
-    let settings = google.settings_for(&influxdb.url(), "")
+    let settings = google.settings_for(&influxdb.url(), "").replace("\"20s\"", "\"50s\"")
         + "retention_policy = \"year\"
-timeout = \"2s\"
+timeout = \"15s\"
 ";
     let finished = google.run(&settings, &["--once", "--create"]);
     assert_eq!(finished.code, 0, "{}", finished.stderr);

@@ -21,7 +21,7 @@ use common::prometheus::{Prometheus, scrape};
 use common::schema::Schemas;
 use common::temporary::Directory;
 use common::victoria_metrics::{Series, VictoriaMetrics};
-use common::{now_ns, wait_for};
+use common::{now_ns, wait_for, wait_for_within};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -780,11 +780,11 @@ fn bad_answers_are_said_write_nothing_and_the_next_window_catches_up() {
                 });
                 let settings = settings(&stub.url(), "")
                     .replace("timeout = \"5s\"", "timeout = \"1s\"\njobs = [\"traffic\"]");
-                let begun = now_ns();
                 let mut federation = Federation::start(&settings);
                 federation.process.wait_stderr(words);
                 // More than one window's time passes.
-                wait_for("more windows' ends", || (now_ns() > begun + 5 * SECOND).then_some(()));
+                let said = now_ns();
+                wait_for("more windows' ends", || (now_ns() > said + 6 * SECOND).then_some(()));
                 assert_eq!(ends(&whole_lines(&federation.process.stdout()), "ingress").len(), 0);
                 is_bad.store(false, Ordering::Relaxed);
                 let found = federation.wait("windows", |lines| {
@@ -792,7 +792,7 @@ fn bad_answers_are_said_write_nothing_and_the_next_window_catches_up() {
                     (found.len() >= 4).then_some(found)
                 });
                 let first = *found.first().expect("a window");
-                assert!(first <= begun, "{words}: a window was left out");
+                assert!(first <= said, "{words}: a window was left out");
                 let finished = federation.stop();
                 assert!(finished.stderr.contains("works again"), "{}", finished.stderr);
             });
@@ -820,9 +820,12 @@ fn an_endless_answer_ends_at_its_limit() {
     let settings = settings(&url, "");
     let settings = settings
         .replace("[federate]\n", "[federate]\nanswer_bytes_max = \"20MB\"\n")
-        .replace("timeout = \"5s\"", "timeout = \"50s\"");
-    let mut federation = Federation::start(&settings);
-    federation.process.wait_stderr("longer than answer_bytes_max");
+        .replace("timeout = \"5s\"", "timeout = \"10m\"");
+    let federation = Federation::start(&settings);
+    // Writer and reader take turns, which takes a busy machine more than a minute.
+    wait_for_within(std::time::Duration::from_secs(600), "a refusal", || {
+        federation.process.stderr().contains("longer than answer_bytes_max").then_some(())
+    });
     let status = std::fs::read_to_string(format!("/proc/{}/status", federation.process.id()));
     let status = status.expect("a process");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
@@ -934,7 +937,8 @@ fn exporter(number: u32, machine: &fleet::Machine, inventory: &str, peer: &str) 
     let here = machine.directory.path().display();
     let inventory = machine.directory.write("inventory.json", inventory);
     let settings = format!(
-        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n[dependency]\n\
+        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\nexpire_intervals = 1000\n\
+         [dependency]\n\
          name = \"m{number}\"\naddress = \"10.9.0.{number}\"\n\
          [dependency.sockets]\nproc = \"{here}/proc\"\ninterval = \"300ms\"\n\
          [dependency.inventory]\nfile = \"{}\"\n\
@@ -993,7 +997,7 @@ fn what_two_exporters_say_of_their_machines_is_rolled_up() {
     let mut federation = Federation::start(&settings(&source.url(), ""));
     federation.wait("windows", |lines| {
         let every = ["ingress", "egress", "upstream", "downstream"];
-        every.iter().all(|name| ends(lines, name).len() >= 3).then_some(())
+        every.iter().all(|name| ends(lines, name).len() >= 7).then_some(())
     });
     let printed = lines::readings(&lines::read(&federation.stop().stdout));
     let rows = |measurement: &str| -> BTreeSet<String> {
@@ -1013,11 +1017,17 @@ fn what_two_exporters_say_of_their_machines_is_rolled_up() {
         expected(&["db-1.example web-1.example web db", "web-1.example db-1.example db web"]);
     assert_eq!(rows("ingress"), found);
     assert_eq!(rows("egress"), found);
-    // Each side sends what its darkstat says of the other, bytes for bytes.
+    // Each side sends what its darkstat says of the other, bytes for bytes: over some windows, as a
+    // machine is not asked at the very end of one.
     let second = *ends(&printed, "ingress").iter().nth(1).expect("windows");
-    let ingress = printed.iter().filter(|line| line.measurement == "ingress");
-    for line in ingress.filter(|line| line.timestamp > second) {
-        let bits = line.number("bandwidth_bps");
-        assert!((bits - 720_000.0).abs() < 200_000.0, "{line:?}");
+    for address in ["db-1.example", "web-1.example"] {
+        let ingress = printed.iter().filter(|line| {
+            line.measurement == "ingress"
+                && line.tag("address") == address
+                && line.timestamp > second
+        });
+        let bits: Vec<f64> = ingress.map(|line| line.number("bandwidth_bps")).collect();
+        let mean = bits.iter().sum::<f64>() / bits.len() as f64;
+        assert!((mean - 720_000.0).abs() < 200_000.0, "{address}: {bits:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::http_stub::{HttpStub, Reply};
 use common::lines::{self, Line};
-use common::perijove::{Daemon, FAST, alarm_polls, dropped, local_router, seen};
+use common::perijove::{Daemon, alarm_polls, dropped, every, local_router, seen};
 use common::process::Finished;
 use common::temporary::Directory;
 
@@ -22,9 +22,11 @@ const SECRET: &str = "t0p-S3cret";
 fn daemon(stub: &HttpStub, output: &str) -> Daemon {
     let directory = Directory::new();
     directory.write_secret("secret", SECRET);
+    // Line by line, a busy machine cannot send several polls in a second.
     let settings = format!(
-        "collectors = [\"alarm\", \"route\"]\n{FAST}drain_timeout = \"50s\"\n{}[output.stdout]\n\
+        "collectors = [\"alarm\", \"route\"]\n{}drain_timeout = \"50s\"\n{}[output.stdout]\n\
          [output.influxdb]\nurl = \"{}\"\n{output}",
+        every("1500ms"),
         local_router("r1", "--tables 20"),
         stub.url()
     );
@@ -152,6 +154,17 @@ fn retry_after_is_honoured() {
     let requests = stub.requests();
     let waited = requests[1].at - requests[0].at;
     assert!(waited >= Duration::from_millis(2_900), "asked again after {waited:?}");
+}
+
+/// A database that is missing is noticed soon once it is there, however long it was missing: waits
+/// that double would come to a minute at the sixth request.
+#[test]
+fn a_missing_database_is_tried_every_second() {
+    let stub = HttpStub::start(|number, _| match number {
+        0..12 => Reply::message(404, "{\"error\":\"database not found: \\\"metrics db\\\"\"}"),
+        _ => Reply::status(204),
+    });
+    nothing_lost(daemon(&stub, LOGIN_V1), &stub);
 }
 
 #[test]

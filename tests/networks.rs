@@ -133,7 +133,7 @@ impl Lab {
         let port = free_port();
         let settings = format!(
             "self_interval = \"200ms\"\n[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
-             [dependency]\nname = \"{host}\"\n\
+             expire_intervals = 1000\n[dependency]\nname = \"{host}\"\n\
              [dependency.sockets]\ninterval = \"300ms\"\n{namespaces}{settings}"
         );
         let file = self.directory.write(&format!("{host}-{port}.toml"), settings);
@@ -353,14 +353,17 @@ print('ready', flush=True)
     lab.python("a", CALL, &[]);
     // Each of them sent 5 bytes and got 3; the kernel acknowledges the beginning of a connection,
     // and its end, as a byte each.
-    let rows = wait_for("all calls", || {
-        let rows = mapped(&map.scrape());
-        let received: u64 = rows.values().map(|row| row.2).sum();
-        (received >= 50 * 3).then_some(rows)
-    });
     let peers: Vec<String> = (21..31).map(|last| format!("10.77.1.{last}")).collect();
+    let key = |peer: &String| ("upstream".into(), peer.clone(), 9100);
+    wait_for("all calls", || {
+        let rows = mapped(&map.scrape());
+        let is_whole = |row: &Figures| row.1 >= 5 * 5 && row.2 >= 5 * 3;
+        peers.iter().all(|peer| rows.get(&key(peer)).is_some_and(is_whole)).then_some(())
+    });
+    map.read_again();
+    let rows = mapped(&map.scrape());
     for peer in &peers {
-        let (_, sent, received, _, _) = rows[&("upstream".into(), peer.clone(), 9100)];
+        let (_, sent, received, _, _) = rows[&key(peer)];
         assert!((5 * 5..=5 * 7).contains(&sent), "{peer} {sent}");
         assert!((5 * 3..=5 * 4).contains(&received), "{peer} {received}");
     }
@@ -410,17 +413,21 @@ signal.pause()
     };
     let all = wait_for("leaks and calls", || {
         let all = map.scrape();
-        let is_there =
-            !of(&all, "9000", "close_wait").is_empty() && !of(&all, "443", "syn_sent").is_empty();
-        is_there.then_some(all)
+        let sum = |found: Vec<(String, f64)>| found.iter().map(|(_, count)| count).sum::<f64>();
+        let counts = (sum(of(&all, "9000", "close_wait")), sum(of(&all, "443", "syn_sent")));
+        (counts == (3.0, 2.0)).then_some(all)
     });
     let text = ss(&lab, "a");
-    let count = |state: &str| text.lines().filter(|line| line.starts_with(state)).count() as f64;
+    let count = |state: &str, port: &str| {
+        let is_it = |line: &&str| line.starts_with(state) && line.contains(&format!(":{port} "));
+        text.lines().filter(is_it).count() as f64
+    };
     let python = all.iter().find(|s| s.label("port") == "443").unwrap().label("process_name");
     assert!(python.starts_with("python"), "{python}");
-    assert_eq!(of(&all, "443", "syn_sent"), [(python.to_string(), count("SYN-SENT"))]);
-    assert_eq!(of(&all, "9000", "close_wait"), [(python.to_string(), count("CLOSE-WAIT"))]);
-    assert_eq!((count("SYN-SENT"), count("CLOSE-WAIT")), (2.0, 3.0));
+    let (calls, leaks) = (count("SYN-SENT", "443"), count("CLOSE-WAIT", "9000"));
+    assert_eq!(of(&all, "443", "syn_sent"), [(python.to_string(), calls)]);
+    assert_eq!(of(&all, "9000", "close_wait"), [(python.to_string(), leaks)]);
+    assert_eq!((calls, leaks), (2.0, 3.0));
     // Whoever never answered is no dependency; it has been tried since some moment.
     assert!(!all.iter().any(|s| s.name == "planet_upstream" && s.label("port") == "443"));
     let seen = |name: &str| {

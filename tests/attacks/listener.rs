@@ -25,7 +25,7 @@ fn start(interfaces: usize, output: &str) -> (Daemon, u16) {
     let router = local_router("r1", &format!("--interfaces {interfaces}"));
     let settings = format!(
         "collectors = [\"interfaces\"]\n{FAST}{router}\
-         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{output}"
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\nexpire_intervals = 1000\n{output}"
     );
     let mut daemon = Daemon::start(&settings);
     let scheme = if output.contains("cert_file") { "https" } else { "http" };

@@ -87,7 +87,8 @@ impl Mapped {
         let inventory = machine.directory.write("inventory.json", inventory);
         let port = free_port();
         let settings = format!(
-            "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{login}[dependency]\n\
+            "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+             expire_intervals = 1000\n{login}[dependency]\n\
              name = \"m1\"\naddress = \"10.9.0.1\"\n[dependency.sockets]\nproc = \"{}/proc\"\n\
              interval = \"300ms\"\n[dependency.inventory]\nfile = \"{}\"\n\
              [dependency.darkstat]\nurl = \"{}\"\ninterval = \"300ms\"\n",
@@ -179,7 +180,8 @@ fn a_machine_shows_round_trips_and_what_began_and_vanished() {
     let port = free_port();
     let directory = Directory::new();
     let settings = format!(
-        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n[dependency]\nname = \"m1\"\n\
+        "[output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n\
+         expire_intervals = 1000\n[dependency]\nname = \"m1\"\n\
          address = \"10.9.0.1\"\n[dependency.sockets]\ninterval = \"300ms\"\nloopback = true\n"
     );
     let file = directory.write("perijove.toml", settings);
