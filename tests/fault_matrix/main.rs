@@ -90,9 +90,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let long = Long(all);
-    let (alone, beside): (Vec<_>, VecDeque<_>) =
+    let (alone, beside): (Vec<&Fault>, Vec<&Fault>) =
         chosen.into_iter().partition(|fault| ALONE.contains(&fault.name));
-    let (queue, failed) = (Mutex::new(beside), Mutex::new(Vec::new()));
+    let (queue, failed) = (Mutex::new(VecDeque::from(beside)), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
