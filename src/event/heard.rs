@@ -29,7 +29,8 @@ pub struct Heard {
 struct Once {
     kind: String,
     user: String,
-    time_ns: u64,
+    /// By the router's clock: ours may be set before the other side says it.
+    router_ns: u64,
     exactness_ns: u64,
     is_told: bool,
 }
@@ -71,17 +72,25 @@ impl Heard {
         said.is_some_and(|(at_ns, said)| said == number && event.seen_ns < at_ns + LONGEST_NS)
     }
 
+    /// Our clock was set.
+    pub fn clock_was_set(&mut self, by_ns: i64) {
+        for (at_ns, _) in self.said.values_mut() {
+            *at_ns = at_ns.saturating_add_signed(by_ns);
+        }
+    }
+
     /// Whether nobody else has said that this happened. `is_told`: a message says it, not a poll.
-    pub fn is_first(&mut self, event: &Event, is_told: bool) -> bool {
+    /// The router's clock is so far ahead of ours.
+    pub fn is_first(&mut self, event: &Event, is_told: bool, ahead_ns: Option<i64>) -> bool {
         if !ONCE.contains(&&*event.kind) {
             return true;
         }
-        let time_ns = event.when.time_ns;
+        let router_ns = event.when.time_ns.saturating_add_signed(ahead_ns.unwrap_or_default());
         let exactness_ns = event.when.exactness_ms.unwrap_or_default().saturating_mul(1_000_000);
         let is_same = |once: &Once| {
             once.is_told != is_told
                 && once.kind == event.kind
-                && once.time_ns.abs_diff(time_ns) < SAME_NS + exactness_ns + once.exactness_ns
+                && once.router_ns.abs_diff(router_ns) < SAME_NS + exactness_ns + once.exactness_ns
                 && (once.user == event.user || once.user.is_empty() || event.user.is_empty())
         };
         if let Some(at) = self.once.iter().position(is_same) {
@@ -92,7 +101,7 @@ impl Heard {
             self.once.pop_front();
         }
         let (kind, user) = (event.kind.to_string(), event.user.clone());
-        self.once.push_back(Once { kind, user, time_ns, exactness_ns, is_told });
+        self.once.push_back(Once { kind, user, router_ns, exactness_ns, is_told });
         true
     }
 }

@@ -109,7 +109,8 @@ impl State {
         let number = row.value as u64;
         self.rows.insert(key, row);
         let is_told = is_news && self.heard.has_said(&event, number);
-        if is_news && !is_silent && !is_told && self.heard.is_first(&event, false) {
+        let is_told = !is_news || is_silent || is_told;
+        if !is_told && self.heard.is_first(&event, false, self.clock_ahead_ns) {
             self.report(key, event);
         }
     }
@@ -134,7 +135,7 @@ impl State {
         let Some(row) = self.rows.remove(&key) else { return };
         if row.words.is_some() && row.value != 0.0 && !is_silent {
             let event = gone_event(row, missed_s, seen_ns);
-            if self.heard.is_first(&event, false) {
+            if self.heard.is_first(&event, false, self.clock_ahead_ns) {
                 self.report(key, event);
             }
         }
@@ -144,7 +145,10 @@ impl State {
 /// A row was missed first at `missed_s`, and again at `seen_ns`.
 fn gone_event(row: Row, missed_s: u32, seen_ns: u64) -> Event {
     let (missed_ns, last_ns) = (nanoseconds(missed_s), nanoseconds(row.seen_s));
-    let mut event = Event::new(row.kind, &row.subject, polled(missed_ns, Some(last_ns)));
+    let mut when = polled(missed_ns, Some(last_ns));
+    // Both are whole seconds.
+    when.exactness_ms = when.exactness_ms.map(|exactness| exactness.max(1000));
+    let mut event = Event::new(row.kind, &row.subject, when);
     event.severity = row.gone;
     (event.from, event.to) = row.words.unwrap_or_default();
     (event.re_name, event.user, event.message) = (row.re_name, row.user, row.message);

@@ -13,6 +13,7 @@ use super::heard::Heard;
 use super::plan::{self, Part, Watched, number, re_name};
 use super::record::{Clock, Event, When};
 use crate::base::changes::{Severity, Watch};
+use crate::base::clock::Steps;
 use crate::base::text::shortened;
 use crate::point::{Point, Value};
 
@@ -151,6 +152,7 @@ pub struct State {
     pub(super) heard: Heard,
     /// How far the router's clock is ahead of ours.
     pub(super) clock_ahead_ns: Option<i64>,
+    pub(super) steps: Steps,
     pub(super) coming: Vec<Coming>,
 }
 
@@ -176,6 +178,7 @@ impl State {
             told: Table::default(),
             heard: Heard::default(),
             clock_ahead_ns: None,
+            steps: Steps::default(),
             coming,
         }
     }
@@ -238,6 +241,16 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Our clock was set: what is to be compared with it moves along. How far the router's is ahead
+    /// is not known until it is asked again.
+    pub fn clock_was_set(&mut self, by_ns: i64) {
+        self.clock_ahead_ns = None;
+        for until_ns in self.told.values_mut() {
+            *until_ns = until_ns.saturating_add_signed(by_ns);
+        }
+        self.heard.clock_was_set(by_ns);
     }
 
     /// The router tells whole seconds, at some moment between the request and now.

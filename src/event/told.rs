@@ -28,7 +28,7 @@ impl State {
         let number = match told {
             Told::State(number) => number,
             Told::Happened => {
-                let is_news = self.heard.is_first(&event, true);
+                let is_news = self.heard.is_first(&event, true, self.clock_ahead_ns);
                 if is_news {
                     let key = self.key(&event.kind, "", &event.subject);
                     self.report(key, event);
@@ -300,6 +300,34 @@ mod tests {
         commits(&mut state, 90, &[11, 50, 70, 71]);
         let seconds: Vec<u64> = events(&state).iter().map(|(second, ..)| *second).collect();
         assert_eq!(seconds, [10, 50, 70, 71]);
+    }
+
+    #[test]
+    fn our_clock_may_be_set_between_a_message_and_a_poll() {
+        const HOUR: u64 = 3600;
+        let mut state = state();
+        port(&mut state, HOUR, 1, 3);
+        commits(&mut state, HOUR, &[]);
+        alarms(&mut state, HOUR, &[]);
+        assert!(link(&mut state, HOUR + 5, 0));
+        let hear = |state: &mut State, kind, subject, told| {
+            state.hear(event(HOUR + 6, kind, subject, "told"), told)
+        };
+        assert!(hear(&mut state, "commit", "configuration", Told::Happened));
+        assert!(hear(&mut state, "alarm", "new", Told::State(1)));
+        // Back by an hour: the router's clock is an hour ahead now.
+        state.clock_was_set(-(HOUR as i64 * SECOND as i64));
+        assert_eq!(state.clock_ahead_ns, None);
+        state.clock_ahead_ns = Some(HOUR as i64 * SECOND as i64);
+        alarms(&mut state, 30, &["new"]);
+        commits(&mut state, 30, &[HOUR + 6]);
+        assert_eq!(state.pending.len(), 3);
+        // What polls say of the port counts again.
+        port(&mut state, 30, 0, 4);
+        port(&mut state, 60, 1, 5);
+        state.pending.retain(|event| event.kind == "port-state");
+        let expected = [(HOUR + 5, "down", Clock::Syslog), (60, "up", Clock::Poll)];
+        assert_eq!(events(&state), expected);
     }
 
     #[test]

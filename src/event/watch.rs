@@ -2,7 +2,8 @@
 //! events.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use super::file;
 use super::plan;
@@ -89,9 +90,18 @@ impl Watch {
         lock(&self.tags).clone()
     }
 
+    /// The state, which knows by then whether our clock was set.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        if let Some(by_ns) = state.steps.look(Instant::now(), now_ns()) {
+            state.clock_was_set(by_ns);
+        }
+        state
+    }
+
     /// Compares the points of a poll that goes on.
     pub fn see(&self, batch: &Batch) {
-        let mut state = lock(&self.state);
+        let mut state = self.state();
         let now_ns = now_ns();
         for point in batch.points.iter() {
             state.see(batch.collector, &point, batch.time_ns, now_ns);
@@ -123,7 +133,7 @@ impl Watch {
 
     /// Takes events that somebody else has seen, such as in syslog.
     pub fn with_state<T>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = lock(&self.state);
+        let mut state = self.state();
         let changed = change(&mut state);
         let has_news = state.is_dirty;
         drop(state);

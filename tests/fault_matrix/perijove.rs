@@ -1,7 +1,7 @@
 //! What can happen to perijove itself, to its clock and to its router.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::account::{
@@ -137,16 +137,9 @@ fn clock_stepped(by: &str) -> Account {
     let mut influxd = Influxd::start();
     influxd.stop();
     let directory = Directory::new();
-    let offset = directory.write("offset", "+0\n");
+    let (environment, offset) = faked_clock(&directory);
     let settings =
         to_influxdb(&influxd, &format!("{SPOOL}age_max = \"10m\"\nbytes_max = \"200KB\"\n"));
-    let environment = [
-        ("LD_PRELOAD", libfaketime()),
-        ("FAKETIME_TIMESTAMP_FILE", offset.display().to_string()),
-        ("FAKETIME_NO_CACHE", "1".into()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-        ("DONT_FAKE_MONOTONIC", "1".into()),
-    ];
     let mut polling = Polling::start_with(directory, &settings, &environment);
     // More than goes into one segment: the others are not written to any more.
     polling.poll(700);
@@ -160,6 +153,19 @@ fn clock_stepped(by: &str) -> Account {
     influxd.start_again();
     polling.settle(&mut &influxd);
     polling.finish(&mut &influxd)
+}
+
+/// The environment of a program whose clock is set by writing to the file, and that file.
+pub fn faked_clock(directory: &Directory) -> (Vec<(&'static str, String)>, PathBuf) {
+    let offset = directory.write("offset", "+0\n");
+    let environment = vec![
+        ("LD_PRELOAD", libfaketime()),
+        ("FAKETIME_TIMESTAMP_FILE", offset.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".into()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ("DONT_FAKE_MONOTONIC", "1".into()),
+    ];
+    (environment, offset)
 }
 
 fn libfaketime() -> String {

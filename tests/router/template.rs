@@ -10,7 +10,8 @@
 //!   value between them with every second. `{fixed 20 60}`: one value for good.
 //! * `{age 60 86400}`: seconds since an event that comes back; `{since …}` and `{date …}` are the
 //!   event's time; `{long …}` and `{short …}` are the age in words.
-//! * `{ago 1735689600000}`: whole seconds since that time, which is in milliseconds since 1970.
+//! * `{ago 1735689600000}`: whole seconds since that time, which is in milliseconds since 1970, as
+//!   `{ago 0}` is the router's time.
 //! * `{pick up|up|down}`: one of them for good. `{nth port a|b|c}`: in turn.
 //! * `{ifname port}`, `{mac 7+port}`, `{ipv4 10.0.0.1 peer*4}`, `{hex port+1}`,
 //!   `{fahrenheit 20 60}`: what they say.
