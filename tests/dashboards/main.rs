@@ -120,7 +120,8 @@ fn settings(options: &str, output: &str) -> String {
     ];
     let routers: String =
         routers.map(|(name, own)| local_router(name, &format!("{own} {options}"))).concat();
-    format!("{FAST}{routers}{output}")
+    let syslog = format!("[events.syslog]\nlisten = [\"udp://127.0.0.1:{}\"]\n", free_port());
+    format!("{FAST}{routers}{syslog}{output}")
 }
 
 /// The output that Prometheus scrapes. Readings stay for a while: a busy machine polls less often
