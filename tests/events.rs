@@ -160,6 +160,52 @@ fn a_time_is_the_router_s_where_it_tells_one_that_fits() {
 }
 
 #[test]
+fn a_session_s_time_is_the_router_s_where_the_summary_tells_it() {
+    let script = Script::new();
+    // Two instances have a peer of the same address: the summary does not say which is which.
+    let peers = [("192.0.2.1+179", ""), ("192.0.2.2", "a"), ("192.0.2.2", "b")];
+    let answer = |rpc: &str, peer: &dyn Fn(&str, &str) -> String| {
+        let peers: String = peers.iter().map(|(ip, instance)| peer(ip, instance)).collect();
+        script.answer(rpc, &format!("<bgp-information>\n{peers}</bgp-information>\n"));
+    };
+    let summary = |elapsed: u64| {
+        answer("get-bgp-summary-information", &|ip, _| {
+            format!(
+                "<bgp-peer>\n<peer-address>{ip}</peer-address>\n\
+                 <elapsed-time junos:seconds=\"{elapsed}\">x</elapsed-time>\n</bgp-peer>\n"
+            )
+        });
+    };
+    let neighbors = |state: &str, flaps: u64| {
+        answer("get-bgp-neighbor-information", &|ip, instance| {
+            format!(
+                "<bgp-peer>\n<peer-address>{ip}</peer-address>\n<peer-as>64512</peer-as>\n\
+                 <peer-cfg-rti>{instance}</peer-cfg-rti>\n<peer-state>{state}</peer-state>\n\
+                 <flap-count>{flaps}</flap-count>\n</bgp-peer>\n"
+            )
+        });
+    };
+    summary(90_000);
+    neighbors("Established", 0);
+    let run = Run::new(&script, "\"bgp\"", "[collector.bgp]\nelapsed = true\n");
+    run.poll("bgp_session");
+    // Before the state, so that no poll has the one without the other.
+    summary(1);
+    run.poll("bgp_session");
+    neighbors("Active", 1);
+    let events = run.wait_events(3);
+    let clocks: BTreeMap<&str, &str> =
+        events.iter().map(|event| (event.tag("subject"), text(event, "clock"))).collect();
+    let expected = [("192.0.2.1", "age"), ("192.0.2.2 a", "poll"), ("192.0.2.2 b", "poll")];
+    assert_eq!(clocks, BTreeMap::from(expected));
+    let first = events.iter().find(|event| text(event, "clock") == "age").unwrap();
+    assert_eq!(shown(first), "warning bgp-session 192.0.2.1: up -> down");
+    // A second before the summary was asked for.
+    let before = first.number("seen") - first.timestamp as f64 / 1e9;
+    assert!((0.9..30.0).contains(&before), "{before} s before: {first:?}");
+}
+
+#[test]
 fn what_a_reply_lacks_has_not_gone_away() {
     let script = Script::new();
     let both = [("ge-0/0/0", "up", 90_000, 4), ("ge-0/0/1", "up", 90_000, 4)];

@@ -12,7 +12,7 @@ use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::labels::DescriptionLabels;
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, text, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{is, is_word, routing_instance, state_number};
+use crate::xml::shapes::{Seconds, is, is_word, routing_instance, state_number};
 
 settings! {
     pub struct BgpSettings {
@@ -23,6 +23,8 @@ settings! {
         description_labels: DescriptionLabels,
         /// Logical systems to ask for besides the router itself.
         logical_systems: LogicalSystems,
+        /// Ask for `show bgp summary`, too: it tells the age of each session.
+        elapsed: bool,
     }
 }
 
@@ -32,6 +34,10 @@ pub struct Bgp {
     /// Group names by logical system and index: a peer's entry may have only its group's index.
     groups: BTreeMap<(String, String), String>,
     labels: DescriptionLabels,
+    wants_elapsed: bool,
+    /// When sessions went up or down by logical system and address, in seconds since 1970; none
+    /// where several peers have the address.
+    flapped: BTreeMap<(String, String), Option<f64>>,
 }
 
 const TAGS: &[&str] = &["asn", "ip", "group", "interface", "logical_system", "instance"];
@@ -43,6 +49,7 @@ const PEER: &[&str] = &["ip", "instance", "logical_system"];
 
 static UP: Rule = Rule {
     subject: PEER,
+    ago: "last_flapped_seconds",
     flaps: "flap_count",
     message: "description",
     ..Rule::up_down("bgp-session")
@@ -71,6 +78,7 @@ static SESSION: Measurement<Peer> = Measurement::new(|| Definition {
         gauge("messages_input_count", "", "Messages received.", |p| p.input_messages),
         gauge("messages_output_count", "", "Messages sent.", |p| p.output_messages),
         gauge("flap_count", "", "Times the session went down.", |p| p.flap_count),
+        gauge("last_flapped_seconds", "s", "Time since it went up or down.", |p| p.flapped_s),
         gauge("metric_out", "", "MED that is sent.", |p| p.bgp_option_information.metric_out),
         gauge("preference", "", "Route preference.", |p| p.bgp_option_information.preference),
         gauge("hold_time_seconds", "s", "Hold time.", |p| p.bgp_option_information.holdtime),
@@ -140,6 +148,8 @@ impl Bgp {
             logical_systems: settings.logical_systems,
             groups: BTreeMap::new(),
             labels: settings.description_labels,
+            wants_elapsed: settings.elapsed,
+            flapped: BTreeMap::new(),
         }
     }
 }
@@ -156,6 +166,15 @@ impl Collector for Bgp {
             command: "show bgp group",
             roots: &["bgp-group-information"],
             items: &[item::<_, Group>("bgp-group")],
+        },
+        Query {
+            rpc: Rpc::Each("<get-bgp-summary-information/>", |bgp| match bgp.wants_elapsed {
+                true => bgp.logical_systems.rpcs("get-bgp-summary-information"),
+                false => Vec::new(),
+            }),
+            command: "show bgp summary",
+            roots: &["bgp-information"],
+            items: &[item::<_, Summary>("bgp-peer")],
         },
         Query {
             rpc: Rpc::Each("<get-bgp-neighbor-information/>", |bgp| {
@@ -184,6 +203,35 @@ impl Item<Bgp> for Group {
     }
 }
 
+/// A peer of the summary, which tells no routing instance.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Summary {
+    peer_address: String,
+    elapsed_time: Option<Seconds>,
+}
+
+impl Item<Bgp> for Summary {
+    fn points(self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
+        let logical_system = bgp.logical_systems.asked_by(points.rpc).to_string();
+        let flapped = self.elapsed_time.and_then(|elapsed| elapsed.seconds);
+        let flapped = flapped.and_then(|elapsed| Some(asked_s(points)? - elapsed as f64));
+        let address = ip(&self.peer_address).to_string();
+        let peer = bgp.flapped.entry((logical_system, address));
+        peer.and_modify(|flapped| *flapped = None).or_insert(flapped);
+    }
+}
+
+/// When the reply was asked for, in seconds since 1970.
+fn asked_s(points: &Points) -> Option<f64> {
+    Some(points.asked_ns? as f64 / 1e9)
+}
+
+/// An established session's address has its TCP port behind a plus sign.
+fn ip(address: &str) -> &str {
+    address.split('+').next().unwrap_or_default()
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Peer {
@@ -205,6 +253,8 @@ struct Peer {
     input_messages: Option<u64>,
     output_messages: Option<u64>,
     flap_count: Option<u64>,
+    #[serde(skip)]
+    flapped_s: Option<f64>,
     #[serde(default)]
     last_state: String,
     #[serde(default)]
@@ -290,13 +340,18 @@ struct Rib {
 }
 
 impl Item<Bgp> for Peer {
-    fn points(self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
-        // An established session's address has its TCP port behind a plus sign.
-        let ip = self.peer_address.split('+').next().unwrap_or_default();
+    fn points(mut self, bgp: &mut Bgp, _: &Scope, points: &mut Points) {
+        let address = self.peer_address.clone();
+        let ip = ip(&address);
         if bgp.only.as_ref().is_some_and(|only| !only.is_match(ip)) {
             return;
         }
         let logical_system = bgp.logical_systems.asked_by(points.rpc);
+        if bgp.wants_elapsed {
+            let flapped = bgp.flapped.get(&(logical_system.to_string(), ip.to_string()));
+            // The summary was asked for a moment before.
+            self.flapped_s = flapped.and_then(|at| Some((asked_s(points)? - (*at)?).max(0.0)));
+        }
         let by_index = || {
             let index = self.peer_group_index.clone()?;
             bgp.groups.get(&(logical_system.to_string(), index))

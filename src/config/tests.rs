@@ -58,7 +58,7 @@ fn errors_name_line_key_and_what_is_allowed() {
             "collector-key",
             "[collector.bgp]\nsatellite = true\n",
             "FILE:2: collector.bgp.satellite: bgp has no setting `satellite`. It has interval, \
-             timeout, only, description_labels, logical_systems",
+             timeout, only, description_labels, logical_systems, elapsed",
         ),
         (
             "collector-value",

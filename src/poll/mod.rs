@@ -548,6 +548,7 @@ impl RouterPoller {
         let deadline = Instant::now() + polled.timeout;
         let indexes: Vec<usize> = readers.iter().map(|(at, _)| work[*at].index).collect();
         let mut taking = take_readers(work, readers);
+        taking.iter_mut().for_each(|reader| reader.points.asked_ns = Some(time_ns));
         let inventory = router.enrich.then(|| self.inventory.get());
         let watch = self.watch.as_ref();
         let mut deliver = |reader: usize, points: &mut Points| {

@@ -299,8 +299,9 @@ fn points(collector: &str, reply: &[u8], deliver: &mut dyn FnMut(&mut Points)) -
 
 fn points_of(entry: &Entry, reply: &[u8], deliver: &mut dyn FnMut(&mut Points)) -> usize {
     let mut poll = entry.poll();
+    // Of two that read the same element, the last one makes the points.
     let query = (0..poll.queries())
-        .find(|query| {
+        .rfind(|query| {
             poll.roots(*query)
                 .iter()
                 .any(|root| memchr::memmem::find(&reply[..4096], root.as_bytes()).is_some())
