@@ -1,9 +1,9 @@
 //! Files that perijove makes: no other user can read them, and what another user put in their place
 //! is not used: a symbolic link, a file of their own, a FIFO that nobody reads.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::base::sys;
@@ -15,12 +15,7 @@ pub fn append(path: &Path) -> io::Result<File> {
     let open = |flags| {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(MODE).custom_flags(libc::O_NOFOLLOW | flags);
-        options.open(path).map_err(|err| match err.raw_os_error() {
-            Some(libc::ELOOP | libc::EMLINK) => {
-                io::Error::new(err.kind(), "it is a symbolic link, which is not followed")
-            }
-            _ => err,
-        })
+        options.open(path).map_err(name_link)
     };
     // Without a wait for whoever reads a FIFO.
     let file = open(libc::O_NONBLOCK)?;
@@ -28,6 +23,46 @@ pub fn append(path: &Path) -> io::Result<File> {
     check(&found, path)?;
     // A device or a FIFO of ours may be waited for.
     if found.is_file() { Ok(file) } else { open(0) }
+}
+
+fn name_link(err: io::Error) -> io::Error {
+    match err.raw_os_error() {
+        Some(libc::ELOOP | libc::EMLINK) => io::Error::new(err.kind(), IS_LINK),
+        _ => err,
+    }
+}
+
+const IS_LINK: &str = "it is a symbolic link, which is not followed";
+
+/// The bytes of such a file; `None` if there is none. A longer one is an error.
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = match options.open(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(name_link)?,
+    };
+    let found = file.metadata()?;
+    check(&found, path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 <= bytes_max {
+        true => Ok(Some(bytes)),
+        false => Err(io::Error::other("it is too large")),
+    }
+}
+
+/// Opens a directory for such files; makes it if there is none. Another user's is refused, and a
+/// link where others may have made one.
+pub fn directory(path: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    check(&fs::symlink_metadata(path)?, path)?;
+    let file = File::open(path)?;
+    check(&file.metadata()?, path)?;
+    Ok(file)
 }
 
 /// Refuses what another user has put in the place of a file: theirs, or one of ours by another
@@ -43,6 +78,9 @@ pub fn check(found: &Metadata, path: &Path) -> io::Result<()> {
     let is_open_to_others = directory.mode() & 0o022 != 0;
     if found.is_file() && found.nlink() > 1 && is_open_to_others {
         return refuse("it has another name (a hard link), which others may have made".into());
+    }
+    if found.is_symlink() && is_open_to_others {
+        return refuse(IS_LINK.into());
     }
     Ok(())
 }
@@ -113,7 +151,29 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
         assert!(made.success());
         refused(&fifo);
+        let unread = |path: &Path| read(path, 4).unwrap_err().to_string();
+        assert!(unread(&fifo).contains("no plain file"));
+        assert!(unread(&hard).contains("another name"));
+        let (link, made) = (directory.join("link"), directory.join("made/within"));
+        symlink("/dev/zero", &link).unwrap();
+        assert!(unread(&link).contains("symbolic link"));
+        assert_eq!(read(&directory.join("none"), 4).unwrap(), None);
+        super::directory(&made).unwrap();
+        let whole = made.join("whole");
+        write_whole(&whole, b"four").unwrap();
+        assert_eq!(read(&whole, 4).unwrap().unwrap(), b"four");
+        assert!(read(&whole, 3).unwrap_err().to_string().contains("too large"));
+        let elsewhere = directory.join("elsewhere");
+        symlink(&made, &elsewhere).unwrap();
+        let no_directory = |path: &Path| super::directory(path).unwrap_err().to_string();
+        assert!(no_directory(&elsewhere).contains("symbolic link"));
+        // Where nobody else can write, it is the operator's.
+        fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
+        super::directory(&elsewhere).unwrap();
+        fs::set_permissions(&directory, PermissionsExt::from_mode(0o1777)).unwrap();
         if sys::user() == 0 {
+            chown(&made, Some(65534), None).unwrap();
+            assert!(no_directory(&made).contains("belongs to the user 65534"));
             let theirs = directory.join("theirs");
             fs::write(&theirs, "").unwrap();
             chown(&theirs, Some(65534), None).unwrap();

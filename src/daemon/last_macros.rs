@@ -1,8 +1,7 @@
 //! The macros that were in use last, in a file: for a start at which the router cannot be asked, or
 //! has wrong ones. A line for each parameter: macro, name and value with tabs in between.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use crate::base::own_file;
@@ -13,14 +12,9 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// What an earlier run left; lines that say nothing are passed over.
 pub fn load(path: &Path) -> Macros {
-    let read = || -> io::Result<String> {
-        let file = File::open(path)?;
-        own_file::check(&file.metadata()?, path)?;
-        let mut text = String::new();
-        file.take(BYTES_MAX).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text = read().unwrap_or_default();
+    let read = own_file::read(path, BYTES_MAX);
+    let text = read.ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.unwrap_or_default();
     let parameter = |line: &str| {
         let mut parts = line.splitn(3, '\t').map(String::from);
         Some(Parameter { of: parts.next()?, name: parts.next()?, value: Some(parts.next()?) })

@@ -5,10 +5,8 @@
 //! the first one is.
 
 use std::borrow::Cow;
-use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::record::{Clock, Event, When};
@@ -47,21 +45,19 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 /// What an earlier run left; `None` if there was none.
 pub fn load(path: &Path, limits: &Limits) -> io::Result<Option<State>> {
-    let too_large = || io::Error::other("it is too large");
-    match fs::metadata(path) {
-        Ok(found) if found.len() > BYTES_MAX => return Err(too_large()),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => own_file::check(&found?, path)?,
-    }
-    let bytes = fs::read(path)?;
+    let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else {
+        return Ok(None);
+    };
+    own_file::directory(directory)?;
+    let Some(bytes) = own_file::read(path, BYTES_MAX)? else { return Ok(None) };
     let state = decode(&bytes, limits);
     state.map(Some).ok_or_else(|| io::Error::other("it is damaged, or of another version"))
 }
 
 /// Replaces the file at once: whenever the program is killed, one of the two is whole.
 pub fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.is_dir()) {
-        fs::DirBuilder::new().mode(0o700).create(directory)?;
+    if let Some(directory) = path.parent() {
+        own_file::directory(directory)?;
     }
     // The new one is called as no router's file: a percent sign has digits behind it there.
     own_file::write_whole(path, bytes)
@@ -312,6 +308,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const LIMITS: Limits = Limits { subjects_max: 10, flaps_max: 3, flaps_window_s: 600 };

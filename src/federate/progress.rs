@@ -8,15 +8,15 @@ use std::path::Path;
 
 use crate::base::own_file;
 
+/// Far more than all pairs have.
+const BYTES_MAX: u64 = 1 << 20;
+
 pub type Progress = BTreeMap<(String, String), u64>;
 
 /// What an earlier run left; nothing if there was none. Lines that say nothing are passed over.
 pub fn load(path: &Path) -> io::Result<Progress> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Progress::new()),
-        Err(err) => return Err(err),
-    };
+    let bytes = own_file::read(path, BYTES_MAX)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let line = |line: &str| {
         let mut words = line.split_ascii_whitespace();
         let key = (words.next()?.to_string(), words.next()?.to_string());

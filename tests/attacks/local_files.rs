@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::common::needs::{ROOT, skips};
 use crate::common::perijove::{Daemon, FAST, local_router, perijove, run_with};
-use crate::common::process::{Process, run};
+use crate::common::process::{Process, peak_bytes, run};
 use crate::common::temporary::Directory;
 use crate::common::wait_for;
 
@@ -100,6 +100,48 @@ fn links_are_not_followed() {
     assert_eq!(fs::read_to_string(&victim).expect("the victim"), "precious");
 }
 
+/// A state directory that others can write to, as one below /tmp: what they put there first is not
+/// used, and holds nothing up.
+#[test]
+fn what_others_put_into_the_state_directory_is_not_used() {
+    if skips(&[ROOT]) {
+        return;
+    }
+    let nobody = |path: &Path| {
+        std::os::unix::fs::lchown(path, Some(65534), None).expect("change the owner");
+    };
+    for what in ["link", "directory", "fifo"] {
+        let directory = Directory::new();
+        let (state, victim) = (directory.join("state"), directory.join("victim"));
+        for path in [&state, &victim] {
+            fs::create_dir(path).expect("mkdir");
+        }
+        fs::set_permissions(&state, PermissionsExt::from_mode(0o1777)).expect("mode");
+        let events = state.join("events");
+        match what {
+            "link" => symlink(&victim, &events).expect("link"),
+            _ => fs::create_dir(&events).expect("mkdir"),
+        }
+        if what == "fifo" {
+            assert_eq!(run(Command::new("mkfifo").arg(events.join("r1"))).code, 0);
+            nobody(&events.join("r1"));
+        }
+        nobody(&events);
+        let mut daemon = Daemon::start(&settings(directory.path()));
+        let points = directory.join("points");
+        wait_for("polls", || points.exists().then_some(()));
+        daemon.process.wait_stderr("events: ");
+        let finished = daemon.stop();
+        assert_eq!(finished.code, 0, "{what}: {}", finished.stderr);
+        let is_said = finished.stderr.contains("belongs to the user 65534");
+        assert!(is_said, "{what}: {}", finished.stderr);
+        assert_eq!(fs::read_dir(&victim).expect("the victim").count(), 0, "{what}");
+        let left = usize::from(what == "fifo");
+        let found = fs::read_dir(&events).expect("what was there").count();
+        assert_eq!(found, left, "{what}");
+    }
+}
+
 #[test]
 fn a_secret_that_others_can_read_is_said() {
     let directory = Directory::new();
@@ -183,8 +225,16 @@ fn a_hangup_in_the_first_moments_ends_nothing() {
     for _ in 0..20 {
         process.signal("HUP");
     }
-    wait_for("polls", || directory.join("points").exists().then_some(()));
+    let polls = || fs::metadata(directory.join("points")).map_or(0, |points| points.len());
+    wait_for("polls", || (polls() > 0).then_some(()));
+    // Later on, too.
+    let flood =
+        format!("i=0; while [ $i -lt 3000 ]; do kill -s HUP {}; i=$((i+1)); done", process.id());
+    assert_eq!(run(Command::new("sh").args(["-c", &flood])).code, 0);
+    let before = polls();
+    wait_for("more polls", || (polls() > before).then_some(()));
     assert!(process.status().is_none());
+    assert!(peak_bytes(process.id()) < 64 << 20);
     process.signal("TERM");
     assert_eq!(process.finish().code, 0);
 }
