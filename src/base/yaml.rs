@@ -1,6 +1,8 @@
 //! YAML as other programs' settings have it, as a tree with lines for errors. The parser is
 //! saphyr-parser; here are its limits, aliases and merge keys.
 
+use std::collections::HashSet;
+
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 /// Deeper nesting is refused, and more nodes, aliases written out.
@@ -139,6 +141,7 @@ impl<'a> Reader<'a> {
     /// What `<<` adds has the least weight.
     fn map(&mut self, depth: usize) -> Result<Value, String> {
         let (mut map, mut merged): (Vec<(String, Node)>, Vec<Node>) = Default::default();
+        let mut known = HashSet::new();
         loop {
             let (event, line) = self.next()?;
             if event == Event::MappingEnd {
@@ -152,7 +155,7 @@ impl<'a> Reader<'a> {
                     Value::List(list) => merged.extend(list),
                     _ => merged.push(value),
                 },
-                _ if map.iter().any(|(known, _)| *known == key) => {
+                _ if !known.insert(key.clone()) => {
                     return Err(format!("line {line}: the key {key} is there twice"));
                 }
                 _ => map.push((key, value)),
@@ -160,7 +163,7 @@ impl<'a> Reader<'a> {
         }
         for node in merged {
             for (key, value) in node.map()? {
-                if !map.iter().any(|(known, _)| known == key) {
+                if known.insert(key.clone()) {
                     map.push((key.clone(), value.clone()));
                 }
             }

@@ -1,12 +1,14 @@
 //! Reads a list from its files or its server.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
 use ureq::Agent;
 
-use super::document::{self, Format, Group};
+use super::document::{self, Format, Group, Keep};
 use super::list::{List, Origin};
 use crate::base::http_client::{self, Login, Redirects};
 use crate::netconf::known_hosts::is_like;
@@ -69,13 +71,14 @@ impl Fetch {
             return Err(format!("{} files, and a list has {FILES_MAX} at most", paths.len()));
         }
         let (mut groups, mut left) = (Vec::new(), self.list.bytes_max);
+        let keep = self.keep();
         for path in paths {
             let failed = |why: String| format!("{}: {why}", path.display());
-            let file = std::fs::File::open(&path).map_err(|err| failed(err.to_string()))?;
+            let file = open(&path).map_err(|err| failed(err.to_string()))?;
             let text = self.read(file, left).map_err(failed)?;
             left -= text.len();
             let format = Format::of(&path.to_string_lossy());
-            groups.extend(document::read(&text, format).map_err(failed)?);
+            groups.extend(document::read(&text, format, &keep).map_err(failed)?);
         }
         Ok(groups)
     }
@@ -101,7 +104,14 @@ impl Fetch {
             true => self.read(GzDecoder::new(body), self.list.bytes_max),
             false => self.read(body, self.list.bytes_max),
         };
-        document::read(&text?, Format::Json)
+        document::read(&text?, Format::Json, &self.keep())
+    }
+
+    /// Half of what the text may take: there is the list that is in use, too.
+    fn keep(&self) -> Keep<'_> {
+        let List { name_label, labels, bytes_max, .. } = &self.list;
+        let labels = labels.iter().map(|(_, label)| label).chain(name_label);
+        Keep::new(labels.map(|label| &**label).collect(), bytes_max / 2)
     }
 
     fn read(&self, from: impl Read, bytes_max: usize) -> Result<Vec<u8>, String> {
@@ -112,5 +122,14 @@ impl Fetch {
             true => Ok(text),
             false => Err(format!("it is longer than {} bytes (bytes_max)", self.list.bytes_max)),
         }
+    }
+}
+
+/// Opens a file, and waits for nobody, as it would to write to a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no plain file")),
     }
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod listener;
+mod lists;
 mod local_files;
 mod router;
 mod sandbox;
