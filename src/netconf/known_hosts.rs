@@ -8,6 +8,8 @@ use openssl::sign::Signer;
 
 /// ssh takes no pattern that is longer.
 const PATTERN_BYTES_MAX: usize = 1023;
+/// ssh takes no salt of another length.
+const SALT_BYTES: usize = 20;
 
 /// What the file says of a host's key. Lines count from 1.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,7 +130,11 @@ pub fn key_type(key: &[u8]) -> Option<&str> {
 fn is_hash_of(hosts: &str, name: &str) -> bool {
     let hash = || -> Option<String> {
         let salt = hosts.strip_prefix("|1|")?.split('|').next()?;
-        let key = PKey::hmac(&base64::decode_block(salt).ok()?).ok()?;
+        let bytes = base64::decode_block(salt).ok()?;
+        if bytes.len() != SALT_BYTES {
+            return None;
+        }
+        let key = PKey::hmac(&bytes).ok()?;
         let mut signer = Signer::new(MessageDigest::sha1(), &key).ok()?;
         let hash = signer.sign_oneshot_to_vec(name.as_bytes()).ok()?;
         Some(format!("|1|{salt}|{}", base64::encode_block(&hash)))
