@@ -15,6 +15,9 @@ use common::sshd::{Sshd, USER, password};
 use common::tcp_proxy::TcpProxy;
 use common::temporary::Directory;
 use common::{DEADLINE, free_port, program, wait_for};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 use perijove::base::secret::{Kept, Secret};
 use perijove::netconf::known_hosts::{self, Verdict};
 use perijove::netconf::{Session, ssh};
@@ -510,7 +513,8 @@ fn secrets_are_nowhere_to_be_seen() {
 }
 
 /// Known-hosts files, with KEY and OTHER for the server's and another's key, PORT for its port,
-/// HASH and HASH22 for its hashed name with and without the port.
+/// HASH and HASH22 for its hashed name with and without the port, SALT and a number for one with
+/// so many bytes of salt.
 const KNOWN_HOSTS: &[&str] = &[
     "",
     "# [localhost]:PORT KEY",
@@ -549,6 +553,9 @@ const KNOWN_HOSTS: &[&str] = &[
     "HASH OTHER",
     "HASH22 KEY",
     "HASH,mx1 KEY",
+    "SALT8 KEY",
+    "SALT20 KEY",
+    "SALT21 KEY",
     "|1|AAAA|BBBB KEY",
     "|2|AAAA|BBBB KEY",
     "@revoked [localhost]:PORT KEY\n[localhost]:PORT KEY",
@@ -602,9 +609,19 @@ fn known_hosts_as_ssh_reads_them() {
     let (hash, hash22) = (hashed(&format!("[localhost]:{port}")), hashed("localhost"));
     let body = key.split(' ').nth(1).expect("a key's body");
     let wire = openssl::base64::decode_block(body).expect("base64");
+    let salted = |bytes: usize| {
+        let salt = vec![b's'; bytes];
+        let salt = PKey::hmac(&salt).map(|key| (key, openssl::base64::encode_block(&salt)));
+        let (key, salt) = salt.expect("a key");
+        let mut signer = Signer::new(MessageDigest::sha1(), &key).expect("HMAC");
+        let hash = signer.sign_oneshot_to_vec(format!("[localhost]:{port}").as_bytes());
+        format!("|1|{salt}|{}", openssl::base64::encode_block(&hash.expect("HMAC")))
+    };
     let mut known = 0;
     for lines in KNOWN_HOSTS.iter().chain([&TAB_BEHIND_REVOKED]) {
         let text = lines.replace("HASH22", &hash22).replace("HASH", &hash).replace("PORT", &port);
+        let salts = [8, 20, 21].map(|bytes| (format!("SALT{bytes}"), salted(bytes)));
+        let text = salts.iter().fold(text, |text, (name, hash)| text.replace(name, hash));
         let text = text.replace("KEY", key).replace("OTHER", other).replace("BODY", body) + "\n";
         let file = sshd.directory.write("table", &text);
         let verdict = known_hosts::check(&text, "localhost", sshd.port, &wire);
@@ -764,7 +781,7 @@ fn flood(first: Vec<u8>, again: Vec<u8>) -> u16 {
 }
 
 /// Floods without a key: each with its port.
-fn floods() -> [(&'static str, u16); 5] {
+fn floods() -> [(&'static str, u16); 9] {
     let banner = || b"SSH-2.0-x\r\n".to_vec();
     let names = |names: &str| {
         let length = u32::try_from(names.len()).expect("a length");
@@ -783,12 +800,19 @@ fn floods() -> [(&'static str, u16); 5] {
     let junk = plain_packet(&[250; 30_000]);
     let small = plain_packet(&[250]).repeat(1000);
     let ignored = plain_packet(&[&[2][..], &[0; 30_000]].concat());
+    let debug = plain_packet(&[4, 1, 0, 0, 0, 0, 0, 0, 0, 0]).repeat(1000);
+    let extensions = [&[7, 0, 0, 0, 1][..], &names("server-sig-algs"), &names(&"a".repeat(30_000))];
+    let extensions = plain_packet(&extensions.concat());
     [
         ("packets of an unknown type", flood(banner(), junk.clone())),
-        ("the same behind the offer of algorithms", flood(keys, junk)),
+        ("the same behind the offer of algorithms", flood(keys.clone(), junk)),
         ("small ones", flood(banner(), small)),
         ("packets to be ignored", flood(banner(), ignored)),
         ("lines before the banner", flood(Vec::new(), b"no banner\n".repeat(1000))),
+        ("a line before the banner", flood(Vec::new(), vec![b'x'; 30_000])),
+        ("returns before the banner", flood(Vec::new(), vec![b'\r'; 30_000])),
+        ("debug messages while keys are exchanged", flood(keys.clone(), debug)),
+        ("extensions while keys are exchanged", flood(keys, extensions)),
     ]
 }
 
@@ -853,14 +877,12 @@ fn hostile_sshd_command() -> std::process::Command {
 /// A server that misbehaves as the user's name says, and all names.
 fn hostile_sshd() -> (Process, u16, Vec<String>) {
     let listed = run(hostile_sshd_command().arg("--list"));
-    let messages: Vec<&str> = listed.stdout.split_ascii_whitespace().collect();
-    assert!(messages.len() > 10, "{listed:?}");
-    let phases = ["login-", "early-", ""];
-    let named = phases.iter().flat_map(|phase| messages.iter().map(move |m| format!("{phase}{m}")));
-    let names = named.chain(["login-silence".to_string(), "early-silence".into()]).collect();
+    let listed: Vec<String> = listed.stdout.split_ascii_whitespace().map(String::from).collect();
+    assert!(listed.len() > 40, "{listed:?}");
+    let names = listed.into_iter().chain(["login-silence".into(), "early-silence".into()]);
     let mut server = Process::start(&mut hostile_sshd_command());
     let port = server.wait_for("its port", |server| server.stdout().trim().parse().ok());
-    (server, port, names)
+    (server, port, names.collect())
 }
 
 #[test]

@@ -45,6 +45,18 @@ MESSAGES = {
     "ends": b"\x60" + CHANNEL,
     "answers": b"\x63" + CHANNEL,
 }
+# Less of the same: tried in one phase each.
+MORE = {
+    "login-prompts": b"\x3c" + string(b"") * 3 + struct.pack(">I", 0),
+    "login-failures": b"\x33" + string(b"password," * 3000) + b"\1",
+    "early-signals": b"\x62" + CHANNEL + string(b"exit-signal") + b"\0" + string(LARGE) + b"\0" + string(b"") * 2,
+    "status": b"\x62" + CHANNEL + string(b"exit-status") + b"\1" + struct.pack(">I", 1),
+    "strangers": b"\x5e" + struct.pack(">I", 77) + string(LARGE),
+    "lies": b"\x5e" + CHANNEL + struct.pack(">I", 1 << 30) + LARGE,
+    "nothing": b"\x5e" + CHANNEL + string(b""),
+    "questions": b"\x50" + string(LARGE) + b"\1",
+}
+MESSAGES.update((name.rpartition("-")[2], message) for name, message in MORE.items())
 
 
 class Server(paramiko.ServerInterface):
@@ -53,7 +65,10 @@ class Server(paramiko.ServerInterface):
         self.phase, self.name = "", "quiet"
 
     def get_allowed_auths(self, username):
-        return "password"
+        return "keyboard-interactive" if username == "login-prompts" else "password"
+
+    def check_auth_interactive(self, username, submethods):
+        return self.check_auth_password(username, "")
 
     def check_auth_password(self, username, password):
         phase, _, self.name = username.rpartition("-")
@@ -105,7 +120,8 @@ def serve(connection, key):
 
 def main():
     if sys.argv[1:] == ["--list"]:
-        print(*MESSAGES)
+        names = MESSAGES.keys() - {name.rpartition("-")[2] for name in MORE}
+        print(*(phase + name for phase in ("login-", "early-", "") for name in sorted(names)), *MORE)
         return
     key = paramiko.ECDSAKey.generate()
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
