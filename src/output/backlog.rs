@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::spool::Part;
+
 /// Records of one source that came together.
 struct Segment {
     source: Arc<str>,
@@ -21,6 +23,14 @@ impl Segment {
     fn records(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
+}
+
+/// A copy of the oldest records, and whose they are.
+#[derive(Debug, PartialEq)]
+pub struct Held {
+    pub bytes: Vec<u8>,
+    pub points: u64,
+    pub parts: Vec<Part>,
 }
 
 #[derive(Default)]
@@ -109,8 +119,9 @@ impl Backlog {
 
     /// A copy of the oldest records, in whole segments: as many as fit and at least one. They are
     /// held until `release` or `forget_held`.
-    pub fn hold(&mut self, bytes_max: usize, points_max: usize) -> Option<(Vec<u8>, u64)> {
+    pub fn hold(&mut self, bytes_max: usize, points_max: usize) -> Option<Held> {
         let (mut bytes, mut points) = (Vec::new(), 0);
+        let mut parts: Vec<Part> = Vec::new();
         for segment in &self.segments {
             let records = segment.records();
             let fits = bytes.len() + records.len() <= bytes_max
@@ -120,9 +131,19 @@ impl Backlog {
             }
             bytes.extend_from_slice(records);
             points += segment.points;
+            match parts.last_mut().filter(|part| part.source == segment.source) {
+                Some(part) => {
+                    part.bytes += records.len();
+                    part.points += segment.points;
+                }
+                None => {
+                    let (source, bytes) = (segment.source.clone(), records.len());
+                    parts.push(Part { source, bytes, points: segment.points });
+                }
+            }
             self.held += 1;
         }
-        (self.held > 0).then_some((bytes, points))
+        (self.held > 0).then_some(Held { bytes, points, parts })
     }
 
     /// What is held stays.
@@ -262,12 +283,14 @@ mod tests {
     #[test]
     fn what_is_held_stays_until_it_is_on_disk() {
         let mut backlog = backlog(&[("a", "1\n"), ("a", "2\n"), ("a", "3\n")]);
-        assert_eq!(backlog.hold(4, 100), Some((b"1\n2\n".to_vec(), 2)));
+        let held = backlog.hold(4, 100).unwrap();
+        assert_eq!((held.bytes, held.points), (b"1\n2\n".to_vec(), 2));
+        assert_eq!(held.parts, [Part { source: "a".into(), bytes: 4, points: 2 }]);
         backlog.add("a", b"4\n".to_vec(), 1);
         assert_eq!(backlog.drop_one(1), Some(1));
         assert_eq!(backlog.drop_one(1), None);
         backlog.release();
-        assert_eq!(backlog.hold(2, 100), Some((b"1\n".to_vec(), 1)));
+        assert_eq!(backlog.hold(2, 100).unwrap().bytes, b"1\n");
         backlog.forget_held();
         assert_eq!(rest(&mut backlog), "2\n4\n");
     }

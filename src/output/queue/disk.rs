@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Bounds, Chunk, Kept, Queue, Reason};
 use crate::base::sync::{self, lock};
+use crate::output::backlog::Held;
 use crate::output::spool::{self, Spool, Taken};
 
 /// An output that takes longer than this for a chunk lags: its queue goes to disk.
@@ -175,12 +176,12 @@ impl Queue {
         // What comes meanwhile is for the next time: the output's thread has its turn before.
         while left > 0
             && failed.is_none()
-            && let Some((bytes, points)) =
+            && let Some(Held { bytes, points, parts }) =
                 { lock(&self.state).backlog.hold(chunk_bytes_max, chunk_points_max) }
         {
             tried = true;
             left = left.saturating_sub(bytes.len());
-            let appended = spool.append(&bytes, points);
+            let appended = spool.append_of(&bytes, points, parts);
             let mut state = lock(&self.state);
             match appended {
                 Ok(()) => state.backlog.forget_held(),
@@ -196,7 +197,9 @@ impl Queue {
         let mut state = lock(&self.state);
         if let Some(dropped) = dropped {
             // What is on its way may still arrive: it is not lost yet.
-            if let Some((_, kept @ Kept::Spool)) = &mut state.in_flight {
+            if !spool.is_on_its_way()
+                && let Some((_, kept @ Kept::Spool)) = &mut state.in_flight
+            {
                 *kept = Kept::Dropped;
             }
             let why = "the spool is over its limit";

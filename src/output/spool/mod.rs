@@ -4,7 +4,8 @@
 //! deleted when all of it was delivered, which is easy on flash. A record is
 //! `magic, length, CRC-32, points` (four bytes each, little endian) and its bytes; one that was
 //! damaged or cut short is passed over by looking for the next that is whole. `acknowledged` says
-//! how far the first segment was delivered, so that a restart repeats little.
+//! how far the first segment was delivered, so that a restart repeats little. A segment is written
+//! anew only to drop the points of a source that holds more than its share (`share`).
 //!
 //! Every segment stays open: if the directory is deleted, its content can still be read, and new
 //! records go to a new directory.
@@ -13,15 +14,18 @@
 //! read the files, whatever the umask, and links are not followed.
 
 use std::collections::VecDeque;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flate2::Crc;
 
 use crate::base::{lock_file, own_file, sys};
+
+mod share;
 
 /// Where and how much may be kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +50,32 @@ const NUMBER_MAX: u64 = 1 << 53;
 /// The error for a spool that another program holds.
 pub const IN_USE: &str = "another perijove uses this spool";
 
+/// Points of one source (a router, or the machine itself) that lie together in a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    pub source: Arc<str>,
+    pub bytes: usize,
+    pub points: u64,
+}
+
+/// A record that this run has written.
+#[derive(Clone)]
+struct Placed {
+    start: u64,
+    parts: Vec<Part>,
+}
+
 struct Segment {
     number: u64,
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// How many of them an earlier run has left.
+    found: u64,
     /// Points in records that were not read yet.
     points: u64,
+    /// The records of this run.
+    records: Vec<Placed>,
     /// Bytes that were passed over.
     damaged: u64,
     /// How old it was when this run found it, by its file's time.
@@ -183,13 +206,23 @@ impl Spool {
         self.points() + self.in_flight
     }
 
+    /// Whether something that was taken is on its way, and still on disk.
+    pub fn is_on_its_way(&self) -> bool {
+        self.in_flight > 0
+    }
+
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// Adds a record at the end. On failure nothing is added.
+    /// Adds a record of which nobody knows the source.
     pub fn append(&mut self, bytes: &[u8], points: u64) -> io::Result<()> {
+        self.append_of(bytes, points, vec![Part { source: "".into(), bytes: bytes.len(), points }])
+    }
+
+    /// Adds a record at the end, of these parts. On failure nothing is added.
+    pub fn append_of(&mut self, bytes: &[u8], points: u64, parts: Vec<Part>) -> io::Result<()> {
         // Limits drop whole segments: several of them must fit.
         let SpoolConfig { bytes_max, age_max, .. } = self.settings;
         let bytes_max = SEGMENT_BYTES.max(bytes_max / SEGMENTS_MAX).min(bytes_max / 4);
@@ -200,17 +233,9 @@ impl Spool {
             self.start_segment()?;
         }
         let Some(segment) = self.segments.back_mut() else { return Ok(()) };
-        let header = [
-            *MAGIC,
-            (bytes.len() as u32).to_le_bytes(),
-            checksum(bytes, points as u32).to_le_bytes(),
-            (points as u32).to_le_bytes(),
-        ];
         let start = segment.bytes;
         // One write: a slow disk takes its time for each.
-        self.record.clear();
-        self.record.extend_from_slice(header.as_flattened());
-        self.record.extend_from_slice(bytes);
+        encode(bytes, points, &mut self.record);
         if let Err(err) = segment.file.write_all_at(&self.record, start) {
             // A full disk may have taken a part of it.
             let _ = segment.file.set_len(start);
@@ -218,6 +243,7 @@ impl Spool {
         }
         segment.bytes = start + self.record.len() as u64;
         segment.points += points;
+        segment.records.push(Placed { start, parts });
         self.unsynced_from.get_or_insert(segment.number);
         Ok(())
     }
@@ -309,8 +335,9 @@ impl Spool {
         self.remove_delivered();
     }
 
-    /// Drops the oldest segments until the limits are kept. If any had to go, how many points that
-    /// were not taken yet went with them; what was taken was in the first.
+    /// Drops the oldest points until the limits are kept: where there is too much, those of sources
+    /// that hold more than their share, and else whole segments. If any had to go, how many
+    /// points that were not taken yet went with them; what was taken was in the first.
     pub fn enforce_limits(&mut self) -> Option<u64> {
         let mut dropped = None;
         loop {
@@ -319,6 +346,10 @@ impl Spool {
             let too_old = self.segments.front().is_some_and(|first| first.age() > age_max);
             if !too_many && !too_old {
                 return dropped;
+            }
+            if !too_old && let Some(points) = self.thin() {
+                *dropped.get_or_insert(0) += points;
+                continue;
             }
             *dropped.get_or_insert(0) += self.segments.front().map_or(0, |first| first.points);
             self.in_flight = 0;
@@ -388,7 +419,8 @@ impl Spool {
 impl Segment {
     fn new(number: u64, path: PathBuf, file: File, bytes: u64, age_found: Duration) -> Segment {
         let (points, damaged, since) = (0, 0, Instant::now());
-        Segment { number, path, file, bytes, points, damaged, age_found, since }
+        let (found, records) = (bytes, Vec::new());
+        Segment { number, path, file, bytes, found, points, records, damaged, age_found, since }
     }
 
     /// How long ago its first record was written. A clock that is stepped makes nothing old.
@@ -420,10 +452,8 @@ fn options() -> OpenOptions {
 /// Makes the directory if need be, and locks it. Whoever may read a directory may lock it, so that
 /// this one is its user's alone, and another user's is refused.
 fn lock_directory(directory: &Path) -> io::Result<File> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let file = File::open(directory)?;
+    let file = own_file::directory(directory)?;
     let found = file.metadata()?;
-    own_file::check(&found, directory)?;
     if found.uid() == sys::user() && found.mode() & 0o077 != 0 {
         file.set_permissions(PermissionsExt::from_mode(0o700))?;
     }
@@ -473,6 +503,19 @@ fn ends_a_record(segment: &Segment, end: u64) -> bool {
 
 fn segment_path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:08}.log"))
+}
+
+/// Makes a record of these bytes.
+fn encode(bytes: &[u8], points: u64, record: &mut Vec<u8>) {
+    let header = [
+        *MAGIC,
+        (bytes.len() as u32).to_le_bytes(),
+        checksum(bytes, points as u32).to_le_bytes(),
+        (points as u32).to_le_bytes(),
+    ];
+    record.clear();
+    record.extend_from_slice(header.as_flattened());
+    record.extend_from_slice(bytes);
 }
 
 fn checksum(bytes: &[u8], points: u32) -> u32 {

@@ -103,6 +103,73 @@ fn limits_drop_the_oldest_segments_and_count() {
 }
 
 #[test]
+fn a_source_that_holds_more_than_its_share_makes_room() {
+    let directory = Directory::new("share");
+    let settings = SpoolConfig { bytes_max: 40_000, ..directory.settings() };
+    let mut spool = Spool::open(&settings).unwrap().0;
+    let part = |source: &str, bytes, points| Part { source: source.into(), bytes, points };
+    let (mut dropped, mut loud) = (0, 0);
+    // A record has a line of each quiet source, and more and more of the loud one.
+    for number in 0..60 {
+        let lines: String = (0..20).map(|line| format!("loud {number} {line:>90}\n")).collect();
+        let (first, last) = (format!("first {number}\n"), format!("last {number}\n"));
+        let parts =
+            [part("a", first.len(), 1), part("loud", lines.len(), 20), part("b", last.len(), 1)];
+        let record = format!("{first}{lines}{last}");
+        spool.append_of(record.as_bytes(), 22, parts.to_vec()).unwrap();
+        dropped += spool.enforce_limits().unwrap_or(0);
+        loud += 20;
+        if number == 30 {
+            // What the one before has left is of a source that nobody knows.
+            drop(spool);
+            spool = Spool::open(&settings).unwrap().0;
+        }
+        if number == 40 {
+            // It is on its way, and stays so.
+            assert!(spool.take(1, 1).points > 0);
+        }
+    }
+    assert!(spool.bytes() <= 40_000, "{}", spool.bytes());
+    assert!(spool.is_on_its_way());
+    let waiting = spool.unacknowledged();
+    assert_eq!(waiting + dropped, loud + 120);
+    drop(spool);
+    // The next run finds it as it was.
+    let (mut spool, damaged) = Spool::open(&settings).unwrap();
+    assert_eq!((spool.points(), damaged), (waiting, 0));
+    let all = take_all(&mut spool);
+    let numbers = |source: &str| -> Vec<u32> {
+        let of = all.lines().filter(|line| line.starts_with(source));
+        of.map(|line| line.split(' ').nth(1).unwrap().parse().unwrap()).collect()
+    };
+    for source in ["first", "last"] {
+        // Nothing of this run is gone, and what there is comes in order.
+        let found = numbers(source);
+        assert!(found.ends_with(&(31..60).collect::<Vec<_>>()), "{source}: {found:?}");
+        assert!(found.is_sorted());
+    }
+    let found = numbers("loud");
+    assert!(found.is_sorted() && found.last() == Some(&59) && found.len() < 400, "{found:?}");
+}
+
+#[test]
+fn one_source_alone_loses_its_oldest() {
+    let directory = Directory::new("alone");
+    let settings = SpoolConfig { bytes_max: 4000, ..directory.settings() };
+    let mut spool = Spool::open(&settings).unwrap().0;
+    let mut dropped = 0;
+    for number in 0..100 {
+        let text = format!("{number:>99}\n");
+        let part = Part { source: "r".into(), bytes: 100, points: 1 };
+        spool.append_of(text.as_bytes(), 1, vec![part]).unwrap();
+        dropped += spool.enforce_limits().unwrap_or(0);
+    }
+    let all = take_all(&mut spool);
+    let numbers: Vec<u64> = all.lines().map(|line| line.trim().parse().unwrap()).collect();
+    assert_eq!(numbers, (dropped..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_too_old_goes_and_a_clock_that_is_stepped_makes_nothing_old() {
     let directory = Directory::new("age");
     let mut spool = directory.open();
