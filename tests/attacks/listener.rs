@@ -18,6 +18,7 @@ const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW
 /// Of a password that nobody knows, at a cost that takes a noticeable time to check.
 const DEAR_HASH: &str = "$2b$08$meEc1rGpo874mgVKwkvrT.ef37A1WEPQ5BZwdiFAqsBS77y5pWnOO";
 const LOGIN: &str = "me:U*U";
+const MEMORY_BYTES_MAX: u64 = 64 << 20;
 
 /// A daemon whose router has so many interfaces, and its port.
 fn start(interfaces: usize, output: &str) -> (Daemon, u16) {
@@ -181,6 +182,62 @@ fn readers_that_read_nothing_take_neither_turns_nor_memory() {
     let more = peak_bytes(daemon.process.id()).saturating_sub(before);
     assert!(more < 64 << 20, "{} MB", more >> 20);
     drop(readers);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// Sixteen ask for everything at once, twice.
+#[test]
+fn many_scrapes_at_once_are_whole_and_share_the_memory() {
+    let patience = "request_timeout = \"60s\"\nresponse_timeout = \"120s\"\n\
+                    expire_intervals = 1000\n";
+    let (daemon, port) = start(4000, &format!("gzip = false\n{patience}"));
+    let whole = || {
+        let scrape = http_agent().get(format!("http://127.0.0.1:{port}/metrics")).call();
+        let (status, text) = scrape.and_then(answer).unwrap_or_default();
+        (status, text.matches("\njunos_interface_up{").count())
+    };
+    for _ in 0..2 {
+        thread::scope(|scope| {
+            let scrapes: Vec<_> = (0..16).map(|_| scope.spawn(whole)).collect();
+            for scrape in scrapes {
+                let (status, ports) = scrape.join().expect("a scrape");
+                assert_eq!(status, 200);
+                assert!(ports >= 4000, "{ports}");
+            }
+        });
+    }
+    let peak = peak_bytes(daemon.process.id());
+    assert!(peak < MEMORY_BYTES_MAX, "{} MB", peak >> 20);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+/// What a client may send before, with and behind a request, without an end.
+#[test]
+fn requests_without_an_end_shut_nobody_out() {
+    let (daemon, port) = start(5, &format!("users = {{ me = {HASH:?} }}\n"));
+    let body = b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let sends: [(&[u8], &[u8]); 6] = [
+        (b"GET / HTTP/1.1\r\n", b"X: y\r\n"),
+        (b"GET /", b"a"),
+        (b"", b"\r\n"),
+        (body, b"1\r\nx\r\n"),
+        (b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (b"", b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ];
+    let turn = AtomicUsize::new(0);
+    let attack = || {
+        let (first, again) = sends[turn.fetch_add(1, Ordering::Relaxed) % sends.len()];
+        let again = again.repeat((64 << 10) / again.len());
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
+        let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
+        let mut sent = stream.write_all(first);
+        for _ in 0..100 {
+            sent = sent.and_then(|()| stream.write_all(&again));
+        }
+    };
+    under_attack(16, attack, || scrapes_go_on(port, "http"));
+    let peak = peak_bytes(daemon.process.id());
+    assert!(peak < MEMORY_BYTES_MAX, "{} MB", peak >> 20);
     assert_eq!(daemon.stop().code, 0);
 }
 

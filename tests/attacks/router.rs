@@ -1,11 +1,16 @@
 //! Attacks by a router: whatever it sends fills no memory, and takes nothing from another router.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::perijove::{Daemon, every, local_router};
+use crate::common::http_stub::{HttpStub, Reply};
+use crate::common::lines::Line;
+use crate::common::perijove::{Daemon, every, local_router, run_with, whole_lines};
 use crate::common::process::peak_bytes;
 use crate::common::temporary::Directory;
-use crate::common::{answer, free_port, http_agent};
+use crate::common::{answer, free_port, http_agent, wait_for};
 
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
 /// What the default limit of an item leaves room for.
@@ -90,5 +95,94 @@ fn no_reply_fills_the_memory_or_takes_from_another_router() {
         let (good, peak) = poll(&reply);
         assert!(peak < MEMORY_BYTES_MAX, "{what}: {} MB", peak >> 20);
         assert!(good.contains("junos_interface_up{target=\"good\""), "{what}: {good}");
+    }
+}
+
+/// While InfluxDB is away, one router has far more to say than there is room for, in memory or on
+/// the disk.
+#[test]
+fn a_loud_router_takes_no_room_of_another() {
+    let often = "interval = \"300ms\"\npoll_share_max = 100\nself_interval = \"1h\"\n";
+    for spool in ["", "[spool]\ndirectory = \"DIRECTORY/spool\"\nbytes_max = \"1MB\"\n"] {
+        let is_up = Arc::new(AtomicBool::new(false));
+        let answers = is_up.clone();
+        let stub = HttpStub::start(move |_, _| match answers.load(Ordering::Relaxed) {
+            true => Reply::status(204),
+            false => Reply::status(503),
+        });
+        let settings = format!(
+            "collectors = [\"interfaces\"]\n{often}{}{}[output.influxdb]\nurl = \"{}\"\n\
+             queue_bytes_max = \"500kB\"\n[output.file]\npath = \"DIRECTORY/points\"\n{spool}",
+            local_router("loud", "--interfaces 1000"),
+            local_router("quiet", "--interfaces 2"),
+            stub.url()
+        );
+        let daemon = Daemon::start(&settings);
+        let path = daemon.directory.join("points");
+        wait_for("many points", || {
+            let length = std::fs::metadata(&path).map_or(0, |data| data.len());
+            (length > 4 << 20).then_some(())
+        });
+        let quiet = |lines: Vec<Line>| -> BTreeSet<String> {
+            lines.iter().filter(|line| line.tag("host") == "quiet").map(Line::key).collect()
+        };
+        let made = std::fs::read_to_string(&path).expect("points");
+        let made = quiet(whole_lines(&made));
+        assert!(made.len() > 10, "{made:?}");
+        is_up.store(true, Ordering::Relaxed);
+        wait_for("all points of the quiet router", || {
+            std::thread::sleep(Duration::from_millis(300));
+            quiet(stub.accepted()).is_superset(&made).then_some(())
+        });
+        assert_eq!(daemon.stop().code, 0);
+    }
+}
+
+/// Wherever a router's words come from, they drive no terminal and begin no line.
+#[test]
+fn what_a_router_says_forges_no_line_of_the_log() {
+    const FORGED: &str =
+        "x\r\nFORGED 2026-01-01 ERROR\u{1b}[31m\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}";
+    let hello =
+        |id: &str| format!("<hello><capabilities/><session-id>{id}</session-id></hello>]]>]]>");
+    let error = |within: &str| {
+        format!("<rpc-error><error-severity>error</error-severity>{within}</rpc-error>")
+    };
+    let reply = |within: &str| format!("{}<rpc-reply>{within}</rpc-reply>]]>]]>", hello("1"));
+    let items =
+        |within: &str| reply(&format!("<interface-information>{within}</interface-information>"));
+    for (what, said) in [
+        ("no hello", format!("{FORGED}\n")),
+        ("a session's number", hello(FORGED)),
+        ("a message", reply(&error(&format!("<error-message>{FORGED}</error-message>")))),
+        ("a tag", reply(&error(&format!("<error-tag>{FORGED}</error-tag>")))),
+        ("a path", reply(&error(&format!("<error-path>{FORGED}</error-path>")))),
+        (
+            "an element's name in an error",
+            reply(&error(&format!("<error-info><bad-element>{FORGED}</bad-element></error-info>"))),
+        ),
+        ("an output", reply(&format!("<output>{FORGED}</output>"))),
+        ("a root", reply(&format!("<{FORGED}/>"))),
+        ("tags", items(&format!("<{FORGED}></y{FORGED}>"))),
+        ("an attribute", items(&format!("<a b='{FORGED}></a>"))),
+        ("a reference", items(&format!("<physical-interface><name>&{FORGED};</name>"))),
+        ("a number", items(&item(&format!("<mtu>{FORGED}</mtu>")))),
+        ("a name", items(&format!("<physical-interface><name>{FORGED}</name>"))),
+    ] {
+        let directory = Directory::new();
+        let file = directory.write("said", said);
+        let script = format!("cat {}; printf '{FORGED}' >&2; exec cat >/dev/null", file.display());
+        let settings = format!(
+            "collectors = [\"interfaces\"]\ntimeout = \"3s\"\n[[router]]\nname = \"bad\"\n\
+             transport = \"local\"\ncommand = [\"sh\", \"-c\", {}]\n",
+            serde_json::to_string(&script).expect("a string")
+        );
+        let finished = run_with(&settings, &["check", "--verbose", "--verbose"]);
+        let all = finished.stdout + &finished.stderr;
+        assert!(all.contains("bad"), "{what}: {all}");
+        let is_forged = |line: &str| line.trim_start().starts_with("FORGED");
+        assert!(!all.lines().any(is_forged), "{what}: {all}");
+        let drives = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!all.contains(drives), "{what}: {all:?}");
     }
 }
