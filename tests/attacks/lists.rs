@@ -38,7 +38,8 @@ fn no_list_fills_the_memory() {
         let stub = HttpStub::start(move |_, _| Reply::message(200, &text));
         let directory = Directory::new();
         let settings = format!(
-            "collectors = [\"alarm\"]\n{FAST}[[routers]]\nhttp = \"{}\"\nrefresh_interval = \"1s\"\n{}",
+            "collectors = [\"alarm\"]\n{FAST}[[routers]]\nhttp = \"{}\"\n\
+             refresh_interval = \"1s\"\n{}",
             stub.url(),
             login(&directory)
         );
