@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{DEADLINE, wait_for};
 
@@ -62,7 +62,7 @@ impl Process {
                 let state = status.map_or("still runs".into(), |s| format!("ended with {s}"));
                 panic!("{what}: not seen; {} {state}\n{}", self.name, self.output());
             }
-            std::thread::sleep(std::time::Duration::from_millis(15));
+            std::thread::sleep(Duration::from_millis(15));
         }
     }
 
@@ -81,14 +81,19 @@ impl Process {
     }
 
     /// Waits until it ends by itself.
-    pub fn finish(mut self) -> Finished {
-        let deadline = Instant::now() + DEADLINE;
+    pub fn finish(self) -> Finished {
+        self.finish_within(DEADLINE)
+    }
+
+    /// The same for what takes longer.
+    pub fn finish_within(mut self, time: Duration) -> Finished {
+        let deadline = Instant::now() + time;
         let status = loop {
             if let Some(status) = self.status() {
                 break status;
             }
             assert!(Instant::now() < deadline, "{} does not end\n{}", self.name, self.output());
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         };
         let code = status.code().unwrap_or(-1);
         Finished { code, stdout: self.stdout(), stderr: self.stderr() }
