@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::needs::{SHARED, skips};
-use common::perijove::{Daemon, FAST, local_router, run_with};
+use common::perijove::{Daemon, FAST, every, local_router, run_with};
 use common::prometheus::{Prometheus, promtool};
 use common::{answer, free_port, http_agent, wait_for};
 use openssl::ssl::{ShutdownState, SslConnector, SslMethod};
@@ -19,11 +19,12 @@ use series::Series;
 /// Settings for all collectors, this address and these routers.
 fn settings(port: u16, output: &str, routers: &str) -> String {
     let names: Vec<&str> = registry::collectors().iter().map(|entry| entry.name).collect();
-    // A busy machine polls so many collectors less often than `FAST` asks.
+    // A busy machine polls so many collectors less often than is asked for.
     let expire = if output.contains("expire_intervals") { "" } else { "expire_intervals = 1000\n" };
     format!(
-        "collectors = {names:?}\n{FAST}{routers}\
-         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{expire}{output}"
+        "collectors = {names:?}\n{}{routers}\
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n{expire}{output}",
+        every("1s")
     )
 }
 
@@ -47,7 +48,7 @@ fn start(port: u16, settings: &str) -> Daemon {
 
 /// All that there is, however long a busy machine takes for the polls that it causes.
 fn metrics(port: u16, query: &str) -> Vec<Series> {
-    let header = [("X-Prometheus-Scrape-Timeout-Seconds", "50")];
+    let header = [("X-Prometheus-Scrape-Timeout-Seconds", "40")];
     let (status, text) = get(port, &format!("/metrics{query}"), &header);
     assert_eq!(status, 200, "{text}");
     series::read(&text)
@@ -399,18 +400,19 @@ fn a_check_beside_perijove_finds_it_and_takes_no_other_server_for_it() {
 fn scrapes_share_a_poll_when_they_cause_it() {
     let port = free_port();
     let polls = |port| own(port, "perijove_collector_polls_total", &[("collector", "alarm")]);
-    let output = "mode = \"scrape\"\nage_min = \"1h\"\n";
+    let output = "mode = \"scrape\"\nage_min = \"1h\"\nresponse_timeout = \"55s\"\n";
     let slow = format!("{STILL} --fault slow --drip-bytes 2000 --drip-ms 5");
     let daemon = start(port, &settings(port, output, &local_router("r1", &slow)));
+    // As many as are written at a time: of more, those that read slowly are cut off.
     let scrapes: Vec<_> =
-        (0..6).map(|_| std::thread::spawn(move || metrics(port, "").len())).collect();
+        (0..4).map(|_| std::thread::spawn(move || metrics(port, "").len())).collect();
     let lengths: Vec<usize> = scrapes.into_iter().map(|scrape| scrape.join().unwrap()).collect();
     assert!(lengths.iter().all(|length| *length > 500), "{lengths:?}");
     assert_eq!(polls(port), Some(1.0));
     daemon.stop();
 
     // Without an age every scrape polls; with less time than that takes it goes without.
-    let output = "mode = \"scrape\"\nage_min = \"0s\"\n";
+    let output = "mode = \"scrape\"\nage_min = \"0s\"\nresponse_timeout = \"55s\"\n";
     let daemon = start(port, &settings(port, output, &local_router("r1", STILL)));
     assert_eq!((polls(port), polls(port)), (Some(1.0), Some(2.0)));
     daemon.stop();
@@ -438,7 +440,7 @@ fn what_is_too_old_is_not_shown() {
          command = [\"sh\", \"-c\", {once:?}]\n\
          [collector.uptime]\ninterval = \"1h\"\n"
     );
-    let daemon = start(port, &settings(port, "expire_intervals = 50\n", &router));
+    let daemon = start(port, &settings(port, "expire_intervals = 15\n", &router));
     let value = |all: &[Series], name: &str| {
         all.iter().find(|series| series.name == name).map(|series| series.value)
     };
