@@ -63,8 +63,9 @@ fn five_hundred_routers_in_one_process() {
     assert_eq!(finished.code, 0, "{}", finished.stderr);
     let lines = whole_lines(&finished.stdout);
     assert_eq!(hosts(&lines).len(), ROUTERS);
-    // Four fifths of the routers, if their phases are spread evenly: 16 s of the interval.
-    assert!(spread(&lines) > Duration::from_secs(12), "{:?}", spread(&lines));
+    // Four fifths of the routers, if their phases are spread evenly: 16 s of the interval. A busy
+    // machine needs some of them for the first sessions.
+    assert!(spread(&lines) > Duration::from_secs(8), "{:?}", spread(&lines));
     wait_for("the children's end", || {
         let gone = |id: &u32| !std::path::Path::new(&format!("/proc/{id}")).exists();
         children.iter().all(gone).then_some(())

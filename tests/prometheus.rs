@@ -85,7 +85,7 @@ fn a_real_prometheus_has_what_once_prints() {
 
     let daemon = start(port, &settings);
     let prometheus = Prometheus::start(port, "");
-    prometheus.wait_scraped(2);
+    prometheus.wait_scraped(1);
     let expected: BTreeMap<_, _> =
         printed.iter().map(|s| ((s.name.clone(), s.labels.clone()), s.value)).collect();
     assert_eq!(expected.len(), printed.len(), "series twice");

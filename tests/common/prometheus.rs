@@ -21,10 +21,10 @@ pub struct Prometheus {
 pub type Sample = (std::collections::BTreeMap<String, String>, f64);
 
 impl Prometheus {
-    /// Scrapes that port every four seconds: a busy machine needs more than one for it. `how` are
+    /// Scrapes that port every eight seconds: a busy machine needs several for it. `how` are
     /// further settings of the scrape, as YAML lines that begin with four blanks.
     pub fn start(target: u16, how: &str) -> Prometheus {
-        let settings = scrape("4s", &[target], how);
+        let settings = scrape("8s", &[target], how);
         Prometheus::start_with(&settings, &[])
     }
 
