@@ -154,3 +154,40 @@ fn the_router_is_asked_for_the_filters_that_are_collected() {
         assert_eq!(found, points(&settings("firewall", other)), "{only}");
     }
 }
+
+/// Names, as `^a$` or `^(a|b)$`, go into the RPCs; the same names written otherwise do not.
+#[test]
+fn the_router_is_asked_for_the_instances_tables_and_paths_that_are_collected() {
+    let bytes = |collector: &str, only: &str| sent(&settings(collector, only)).1;
+    for (collector, tag, first, second) in [
+        ("route", "table", "inet.0", "mpls.0"),
+        ("l2vpn", "routing_instance", "L2VPN-0", "L2VPN-1"),
+        ("evpn", "instance", "EVI-0", "EVI-2"),
+        ("ospfneighbor", "interface", "ge-0/0/0.0", "ge-0/0/1.0"),
+        ("pim", "instance", "master", "CUST-1"),
+        ("lacp", "aggregate", "ae0", "ae1"),
+        ("lacpstatistics", "aggregate", "ae0", "ae1"),
+        ("mplslsp", "lspname", "to-core-0", "to-core-3"),
+    ] {
+        let all = bytes(collector, "");
+        let [first_pattern, second_pattern] = [first, second].map(|name| name.replace('.', "\\."));
+        let one = format!("^{first_pattern}$");
+        let names = |only: &str| -> BTreeSet<String> {
+            let found = points(&settings(collector, only));
+            let tags = found.iter().map(|line| line.tag(tag).to_string());
+            tags.filter(|name| !name.is_empty()).collect()
+        };
+        assert_eq!(names(&one), BTreeSet::from([first.to_string()]), "{collector}");
+        // Whatever else the router has is left out of what it sends.
+        let (some, rest) = (bytes(collector, &one), bytes(collector, "^nothing-like-it$"));
+        assert!(some < all && rest < some || first == "master", "{collector}: {rest} {some} {all}");
+        assert!(rest < all, "{collector}: {rest} of {all}");
+        // The same points where the router is asked for all.
+        let both = format!("^({first_pattern}|{second_pattern})$");
+        let other = format!("({first_pattern}|{second_pattern})$");
+        assert_eq!(bytes(collector, &other), all, "{collector}");
+        let found = points(&settings(collector, &both));
+        assert!(!found.is_empty(), "{collector}");
+        assert_eq!(found, points(&settings(collector, &other)), "{collector}");
+    }
+}

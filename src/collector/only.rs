@@ -100,6 +100,32 @@ pub fn neighbor_rpcs(only: &Option<Only>, name: &str) -> Vec<String> {
     globs.iter().map(of).collect()
 }
 
+/// The names that `only` consists of, for RPCs that take one; none if it is anything else.
+pub fn names(only: &Option<Only>) -> Vec<&str> {
+    let globs = only.as_ref().map_or(&[][..], |only| &only.globs);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
+    // Where Junos takes a regular expression, none may match what another does.
+    let is_alone = |glob: &String| globs.iter().filter(|other| other.contains(glob)).count() == 1;
+    let is_name = |glob: &String| glob.chars().all(is_plain) && !glob.is_empty();
+    if !globs.iter().all(|glob| is_name(glob) && is_alone(glob)) {
+        return Vec::new();
+    }
+    globs.iter().map(String::as_str).collect()
+}
+
+/// The operation for all, or once for each name that `only` consists of, in that argument.
+pub fn name_rpcs(only: &Option<Only>, name: &str, inside: &str, argument: &str) -> Vec<String> {
+    let names = names(only);
+    if names.is_empty() {
+        return match inside {
+            "" => vec![format!("<{name}/>")],
+            _ => vec![format!("<{name}>{inside}</{name}>")],
+        };
+    }
+    let of = |wanted: &&str| format!("<{name}>{inside}<{argument}>{wanted}</{argument}></{name}>");
+    names.iter().map(of).collect()
+}
+
 /// What stands for all names in a regular expression of Junos.
 pub const ALL: &str = ".*";
 
@@ -159,6 +185,19 @@ mod tests {
             assert_eq!(neighbor_rpcs(&only(all), "get"), ["<get/>"], "{all}");
         }
         assert_eq!(neighbor_rpcs(&None, "get"), ["<get/>"]);
+        assert_eq!(names(&only(r"^(edge|c\.ore)$")), ["edge", "c.ore"]);
+        for all in ["", "^edge", "edge", "^(edge|edge1)$", "^edge.*$", "^(a|b|c|d|e|f|g|h|i)$"] {
+            assert!(names(&only(all)).is_empty(), "{all}");
+        }
+        let rpcs = |pattern| name_rpcs(&only(pattern), "get", "<x/>", "name");
+        assert_eq!(
+            rpcs("^(a|b)$"),
+            ["<get><x/><name>a</name></get>", "<get><x/><name>b</name></get>"]
+        );
+        assert_eq!(
+            (rpcs("a"), name_rpcs(&None, "get", "", "n")),
+            (vec!["<get><x/></get>".into()], vec!["<get/>".into()])
+        );
         assert_eq!(regexes(&only(r"^(edge|c\.ore)$")), ["edge", "c\\.ore"]);
         assert_eq!(regexes(&only("^edge")), ["edge.*"]);
         // What may begin elsewhere, what may overlap, and what Junos may read otherwise.

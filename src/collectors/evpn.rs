@@ -2,13 +2,34 @@
 
 use serde::Deserialize;
 
+use crate::collector::only::{self, Only};
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{DOWN, Leaves, UP, is};
 
-#[derive(Default)]
-pub struct Evpn;
+settings! {
+    pub struct EvpnSettings {
+        /// A pattern: only instances whose name matches are collected. The router is asked for no
+        /// more of them where it is up to eight names between `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
+    }
+}
+
+pub struct Evpn {
+    only: Option<Only>,
+}
+
+impl Evpn {
+    pub fn new(settings: EvpnSettings) -> Evpn {
+        Evpn { only: settings.only }
+    }
+
+    fn has(&self, instance: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.is_match(instance))
+    }
+}
 
 static INSTANCE_INFO: Measurement<Instance> = Measurement::new(|| Definition {
     name: "evpn_instance",
@@ -205,8 +226,12 @@ impl Collector for Evpn {
         "300s: the reply has each instance with its neighbours and segments.";
     const QUERIES: &'static [Query<Evpn>] = &[
         Query {
-            rpc: Rpc::Once(
+            rpc: Rpc::Each(
                 "<get-evpn-instance-information><extensive/></get-evpn-instance-information>",
+                |evpn| {
+                    let name = "get-evpn-instance-information";
+                    only::name_rpcs(&evpn.only, name, "<extensive/>", "instance-name")
+                },
             ),
             command: "show evpn instance extensive",
             roots: &["evpn-instance-information"],
@@ -322,8 +347,11 @@ fn tag<'a>(leaves: &'a Leaves, name: &str) -> &'a str {
 }
 
 impl Item<Evpn> for Instance {
-    fn points(self, _: &mut Evpn, _: &Scope, points: &mut Points) {
+    fn points(self, evpn: &mut Evpn, _: &Scope, points: &mut Points) {
         let name = &*self.evpn_instance_name;
+        if !evpn.has(name) {
+            return;
+        }
         points.push(&INSTANCE_INFO, &[name], &self);
         points.push(&INSTANCE, &[name], &self);
         for routes in &self.evpn_neighbor {
@@ -367,12 +395,14 @@ struct InstanceDuplicates {
 struct MacEntry {}
 
 impl Item<Evpn> for Duplicates {
-    fn points(self, _: &mut Evpn, _: &Scope, points: &mut Points) {
+    fn points(self, evpn: &mut Evpn, _: &Scope, points: &mut Points) {
         let mut total = 0;
         for instance in &self.evpn_database_instance {
             let count = instance.mac_entry.len() as u64;
-            points.push(&INSTANCE_DUPLICATES, &[&instance.instance_name], &count);
             total += count;
+            if evpn.has(&instance.instance_name) {
+                points.push(&INSTANCE_DUPLICATES, &[&instance.instance_name], &count);
+            }
         }
         points.push(&DUPLICATES, &[], &total);
     }

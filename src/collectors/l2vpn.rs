@@ -3,13 +3,30 @@
 use serde::Deserialize;
 use time::PrimitiveDateTime;
 
+use crate::collector::only::{self, Only};
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
-#[derive(Default)]
-pub struct L2vpn;
+settings! {
+    pub struct L2vpnSettings {
+        /// A pattern: only routing instances whose name matches are collected. The router is asked
+        /// for no more where it is up to eight names between `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
+    }
+}
+
+pub struct L2vpn {
+    only: Option<Only>,
+}
+
+impl L2vpn {
+    pub fn new(settings: L2vpnSettings) -> L2vpn {
+        L2vpn { only: settings.only }
+    }
+}
 
 static COUNT: Measurement<u64> = Measurement::new(|| Definition {
     name: "l2vpn_connection",
@@ -47,7 +64,10 @@ impl Collector for L2vpn {
     const HELP: &'static str = "Layer 2 VPN connections.";
     const ADVICE: &'static str = "60s: the reply has each connection.";
     const QUERIES: &'static [Query<L2vpn>] = &[Query {
-        rpc: Rpc::Once("<get-l2vpn-connection-information/>"),
+        rpc: Rpc::Each("<get-l2vpn-connection-information/>", |l2vpn| {
+            let name = "get-l2vpn-connection-information";
+            only::name_rpcs(&l2vpn.only, name, "", "instance")
+        }),
         command: "show l2vpn connections",
         roots: &["l2vpn-connection-information"],
         items: &[item::<_, Instance>("instance")],
@@ -94,7 +114,10 @@ struct LocalInterface {
 }
 
 impl Item<L2vpn> for Instance {
-    fn points(self, _: &mut L2vpn, _: &Scope, points: &mut Points) {
+    fn points(self, l2vpn: &mut L2vpn, _: &Scope, points: &mut Points) {
+        if l2vpn.only.as_ref().is_some_and(|only| !only.is_match(&self.instance_name)) {
+            return;
+        }
         let count = self.reference_site.iter().map(|site| site.connection.len() as u64).sum();
         points.push(&COUNT, &[&self.instance_name], &count);
         // Connections of different local sites may have the same number.

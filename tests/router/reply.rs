@@ -179,9 +179,10 @@ impl Text<'_> {
             output.write_all(payload.unwrap_or_else(|words| error(&words)).as_bytes())
         } else {
             let huge = self.effects.has(Kind::Huge);
-            let asked = FILTERS
-                .iter()
-                .find_map(|filter| Some((filter, self.request.text_of(filter.argument)?)));
+            let asked = FILTERS.iter().find_map(|filter| {
+                let is_its = self.request.operation.name.starts_with(filter.operation);
+                Some((filter, self.request.text_of(filter.argument)?)).filter(|_| is_its)
+            });
             if let Some((filter, wanted)) = asked {
                 let mut whole = Whole::default();
                 template.write(moment, false, &mut whole)?;
@@ -225,6 +226,8 @@ impl Counted for Whole {
 
 /// An argument of requests that chooses items of the reply by a name in them.
 struct Filter {
+    /// How the request's element begins.
+    operation: &'static str,
     argument: &'static str,
     item: &'static str,
     name: &'static str,
@@ -233,8 +236,43 @@ struct Filter {
     missing: Option<&'static str>,
 }
 
-const FILTERS: &[Filter] = &[
+/// A name alone, and an empty reply where there is no such thing.
+const fn named(
+    operation: &'static str,
+    argument: &'static str,
+    item: &'static str,
+    name: &'static str,
+) -> Filter {
     Filter {
+        operation,
+        argument,
+        item,
+        name,
+        is_like: |name, wanted| name == wanted,
+        missing: None,
+    }
+}
+
+const FILTERS: &[Filter] = &[
+    named("get-route-summary", "table", "route-table", "table-name"),
+    named("get-l2vpn", "instance", "instance", "instance-name"),
+    named("get-evpn-instance", "instance-name", "evpn-instance", "evpn-instance-name"),
+    named("get-ospf-neighbor", "interface", "ospf-neighbor", "interface-name"),
+    named("get-ospf3-neighbor", "interface", "ospf3-neighbor", "interface-name"),
+    named("get-lacp-interface-i", "interface-name", "lacp-interface-information", "aggregate-name"),
+    named("get-lacp-interface-s", "interface-name", "lacp-interface-statistics", "aggregate-name"),
+    // A regular expression, of which this is enough.
+    named("get-mpls-lsp", "regex", "rsvp-session", "name"),
+    Filter {
+        is_like: |name, wanted| name.strip_prefix("PIM.") == Some(wanted),
+        ..named("get-pim-interfaces", "instance", "pim-interfaces-information", "pim-instance")
+    },
+    Filter {
+        is_like: |name, wanted| name.strip_prefix("PIM.") == Some(wanted),
+        ..named("get-pim-neighbors", "instance", "pim-neighbors-information", "pim-instance")
+    },
+    Filter {
+        operation: "get-interface",
         argument: "interface-name",
         item: "physical-interface",
         name: "name",
@@ -242,6 +280,7 @@ const FILTERS: &[Filter] = &[
         missing: Some("device"),
     },
     Filter {
+        operation: "get-bgp",
         argument: "neighbor-address",
         item: "bgp-peer",
         name: "peer-address",
@@ -250,6 +289,7 @@ const FILTERS: &[Filter] = &[
         missing: None,
     },
     Filter {
+        operation: "get-firewall",
         argument: "filtername",
         item: "filter-information",
         name: "filter-name",
@@ -266,8 +306,19 @@ fn only(payload: &[u8], filter: &Filter, is_wanted: impl Fn(&str) -> bool) -> Op
     let name_start = format!("<{}>", filter.name);
     let at =
         |bytes: &[u8], part: &str| bytes.windows(part.len()).position(|w| w == part.as_bytes());
+    // The item's element, with attributes or without, and none whose name is longer.
+    let at_start = |bytes: &[u8]| {
+        let mut from = 0;
+        loop {
+            let start_at = from + at(&bytes[from..], &start)?;
+            from = start_at + start.len();
+            if matches!(bytes.get(from), Some(b'>' | b' ')) {
+                return Some(start_at);
+            }
+        }
+    };
     let (mut kept, mut rest, mut any) = (Vec::new(), payload, filter.missing.is_none());
-    while let Some(start) = at(rest, &start) {
+    while let Some(start) = at_start(rest) {
         let (before, item) = rest.split_at(start);
         let (item, behind) = item.split_at(at(item, &end)? + end.len());
         let name = &item[at(item, &name_start)? + name_start.len()..];

@@ -59,7 +59,7 @@ impl Compiler {
             replaces: description.replaces,
             measurements,
             logical_systems: queries.iter().any(|query| query.logical_systems),
-            has_only: only.is_some(),
+            only_tag: only.map(|only| leak(only.get_ref())),
             has_labels: templates().any(|template| !template.labels.is_empty()),
             arguments,
             queries,
@@ -107,16 +107,26 @@ impl Compiler {
         let rpc = query.rpc.get_ref();
         let by_default = arguments.iter().map(|argument| (argument.name, &*argument.default));
         let all = only.map(|_| ("only", only::ALL));
-        let checked = super::filled(rpc, by_default.chain(all)).and_then(|filled| {
-            read_only::check(&filled)?;
-            // What it may be set to later must not matter.
-            let any = arguments.iter().map(|argument| (argument.name, read_only::ANY_WORD));
-            let any = any.chain(only.map(|_| ("only", read_only::ANY_WORD)));
-            read_only::check(&super::filled(rpc, any)?).map_err(|_| {
+        // What it may be set to later must not matter.
+        let any = arguments.iter().map(|argument| (argument.name, read_only::ANY_WORD));
+        let any = any.chain(only.map(|_| ("only", read_only::ANY_WORD)));
+        let check_any = |rpc: &str| {
+            read_only::check(&super::filled(rpc, any.clone())?).map_err(|_| {
                 "an argument stands in an element's text, or in a command behind `show`".into()
             })
+        };
+        let checked = super::filled(rpc, by_default.chain(all)).and_then(|filled| {
+            read_only::check(&filled)?;
+            check_any(rpc)
         });
         self.or_fault(&query.rpc, checked);
+        if let Some(only_rpc) = &query.only_rpc {
+            let checked = match only_rpc.get_ref().contains("{only}") {
+                true => check_any(only_rpc.get_ref()),
+                false => Err("it has `{only}` where the name stands".into()),
+            };
+            self.or_fault(only_rpc, checked);
+        }
         if query.logical_systems && rpc.starts_with("<command") {
             self.fault(&query.rpc, "a command takes no <logical-system>");
         }
@@ -151,6 +161,7 @@ impl Compiler {
         }
         Query {
             rpc: leak(rpc),
+            only_rpc: query.only_rpc.as_ref().map(|rpc| leak(rpc.get_ref())),
             shown: leak(&rpc.replace("{only}", only::ALL)),
             command: leak(command),
             roots: leak_all(query.roots.get_ref()),

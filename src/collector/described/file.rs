@@ -41,6 +41,8 @@ pub struct Argument {
 #[serde(deny_unknown_fields)]
 pub struct Query {
     pub rpc: Spanned<String>,
+    /// What is sent in its place for each name that the setting `only` consists of.
+    pub only_rpc: Option<Spanned<String>>,
     pub command: Spanned<String>,
     pub roots: Spanned<Vec<String>>,
     /// The RPC is sent once more for each logical system that is set.

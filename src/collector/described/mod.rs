@@ -159,16 +159,19 @@ fn start(plan: &'static Plan, own: Arc<Own>) -> Start {
 /// The keys of the settings that a described collector has.
 fn keys(plan: &Plan) -> &'static [Key] {
     let mut keys = Vec::new();
-    if plan.has_only {
-        let help = match plan.queries.iter().any(plan::Query::asks_for_only) {
-            true => {
-                "A pattern: only what has a name that matches is collected. The router is asked \
-                 for no more where it is names between `^` and `$`, or one beginning of names \
-                 behind `^`."
-            }
-            false => "A pattern: only what has a name that matches is collected.",
+    if let Some(tag) = plan.only_tag {
+        let any = |has: fn(&plan::Query) -> bool| plan.queries.iter().any(has);
+        let more = if any(plan::Query::asks_for_only) {
+            " The router is asked for no more where it is names between `^` and `$`, or one \
+             beginning of names behind `^`."
+        } else if any(|query| query.only_rpc.is_some()) {
+            " The router is asked for no more where it is up to eight names between `^` and `$`, \
+             with `\\.` for a dot."
+        } else {
+            ""
         };
-        keys.push(Key { name: "only", help });
+        let help = format!("A pattern: only what has a `{tag}` that matches is collected.{more}");
+        keys.push(Key { name: "only", help: help.leak() });
     }
     if plan.has_labels {
         let help = "What in a description is a label: `brackets`, a pattern, or none.";
@@ -213,20 +216,25 @@ fn rpcs(
     set: &BTreeMap<&str, String>,
     only: &Option<Only>,
 ) -> Vec<Vec<Cow<'static, str>>> {
-    let names = only::regexes(only);
-    let rpc = |query: &'static plan::Query, only: &str| {
-        if !query.rpc.contains('{') {
-            return Cow::Borrowed(query.rpc);
+    let (names, regexes) = (only::names(only), only::regexes(only));
+    let rpc = |rpc: &'static str, only: &str| {
+        if !rpc.contains('{') {
+            return Cow::Borrowed(rpc);
         }
         let values = plan.arguments.iter().map(|argument| {
             let value = set.get(argument.name).unwrap_or(&argument.default);
             (argument.name, value.as_str())
         });
-        Cow::Owned(filled(query.rpc, values.chain([("only", only)])).unwrap_or_default())
+        Cow::Owned(filled(rpc, values.chain([("only", only)])).unwrap_or_default())
     };
-    let rpcs = |query: &'static plan::Query| {
-        let names = if query.asks_for_only() { &names[..] } else { &names[..1] };
-        names.iter().map(|name| rpc(query, name)).collect()
+    let rpcs = |query: &'static plan::Query| match query.only_rpc {
+        Some(only_rpc) if !names.is_empty() => {
+            names.iter().map(|name| rpc(only_rpc, name)).collect()
+        }
+        _ => {
+            let names = if query.asks_for_only() { &regexes[..] } else { &regexes[..1] };
+            names.iter().map(|name| rpc(query.rpc, name)).collect()
+        }
     };
     plan.queries.iter().map(rpcs).collect()
 }

@@ -24,7 +24,8 @@ pub struct Plan {
     pub measurements: Vec<&'static dyn Schema>,
     /// Whether one of the queries is sent for each logical system too.
     pub logical_systems: bool,
-    pub has_only: bool,
+    /// The tag that the setting `only` looks at.
+    pub only_tag: Option<&'static str>,
     /// Whether a point's tags may stand in a description.
     pub has_labels: bool,
 }
@@ -39,7 +40,9 @@ pub struct Argument {
 
 pub struct Query {
     pub rpc: &'static str,
-    /// The same without the setting `only`.
+    /// What is sent in its place for each name that the setting `only` consists of.
+    pub only_rpc: Option<&'static str>,
+    /// The first without the setting `only`.
     pub shown: &'static str,
     pub command: &'static str,
     pub roots: &'static [&'static str],
@@ -48,7 +51,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Whether what the setting `only` names goes into the RPC.
+    /// Whether what the setting `only` names goes into the RPC, as a regular expression.
     pub fn asks_for_only(&self) -> bool {
         self.rpc.contains("{only}")
     }
