@@ -7,7 +7,7 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -949,12 +949,6 @@ fn a_router_has_a_map_too() {
     assert_eq!(peers(&once(&settings(false))), 0);
 }
 
-/// darkstat since 3.0.720 has /metrics; where the system's is older, tests/install unpacks another.
-fn darkstat() -> PathBuf {
-    let unpacked = common::target_directory().join("test-darkstat/darkstat");
-    if unpacked.is_file() { unpacked } else { program("darkstat") }
-}
-
 /// A real darkstat, and traffic of which every byte is known to the kernel that counts it.
 #[test]
 fn bytes_of_a_real_darkstat_agree() {
@@ -962,7 +956,7 @@ fn bytes_of_a_real_darkstat_agree() {
         return;
     }
     let (port, service) = (free_port(), free_port());
-    let mut command = Command::new(darkstat());
+    let mut command = Command::new(common::darkstat());
     command.args(["-i", "lo", "-f", &format!("port {service}"), "-p", &port.to_string()]);
     command.args(["-b", "127.0.0.1", "--no-daemon", "--no-dns", "--no-promisc"]);
     let mut process = Process::start(&mut command);

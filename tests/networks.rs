@@ -593,3 +593,134 @@ fn sockets_without_a_name_are_counted_and_explained() {
     });
     assert_eq!(map.process.stderr().matches("sockets have no process name").count(), 1);
 }
+
+/// darkstat counts packets, with their headers; the kernel counts what the connections carried.
+#[test]
+fn darkstat_and_the_kernel_agree() {
+    if skips(&[NEEDS, &["darkstat"]].concat()) {
+        return;
+    }
+    let lab = Lab::start("darkstat");
+    let port = free_port().to_string();
+    let darkstat = common::darkstat();
+    let listens = [darkstat.to_str().unwrap(), "-i", "eth0", "-p", &port, "-b", "127.0.0.1"];
+    let how = ["-f", "port 9000", "--no-daemon", "--no-dns", "--no-promisc"];
+    let _darkstat = Process::start(&mut lab.command("a", &[&listens[..], &how].concat()));
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    let ask = || run(&mut lab.command("a", &["curl", "-s", &url])).stdout;
+    wait_for("darkstat", || ask().contains("host_bytes_total").then_some(()));
+    // Bytes that `a` has sent to `b`, and got from it.
+    let counted = || {
+        let all = series::read(&ask());
+        ["in", "out"].map(|way| {
+            let is_it = |s: &&Series| {
+                s.name == "host_bytes_total"
+                    && s.label("ip") == "10.77.1.2"
+                    && s.label("dir") == way
+            };
+            all.iter().find(is_it).map_or(0.0, |series| series.value)
+        })
+    };
+    let map = lab.perijove("a", "traffic = true\n");
+    let kernel = || {
+        let all = map.scrape();
+        ["egress", "ingress"].map(|way| {
+            let is_it = |s: &&Series| {
+                s.name == "planet_traffic_bytes_total"
+                    && s.label("remote_ip") == "10.77.1.2"
+                    && s.label("direction") == way
+            };
+            all.iter().find(is_it).map_or(0.0, |series| series.value)
+        })
+    };
+    let _server = lab.python("b", SERVER, &["9000"]);
+    let _client = lab.python("a", CLIENT, &["10.77.1.2", "9000", "8000000", "12000000", "3"]);
+    // darkstat gets packets by blocks of half a second: its last figures are those that stay.
+    let (by_darkstat, by_kernel) = wait_for("all bytes", || {
+        let before = (counted(), kernel());
+        map.read_again();
+        map.read_again();
+        let after = (counted(), kernel());
+        let is_all = after.0[0] >= 24e6 && after.0[1] >= 36e6 && after.1[1] >= 36e6;
+        (before == after && is_all).then_some(after)
+    });
+    for (darkstat, kernel) in by_darkstat.into_iter().zip(by_kernel) {
+        let of = darkstat / kernel;
+        assert!((0.98..1.02).contains(&of), "{of}: {by_darkstat:?} and {by_kernel:?}");
+    }
+}
+
+/// `e` asks `a` from behind the address of `d`: each of the two reports an end that the other does
+/// not know. What `b` and `d` ask for themselves is known at both ends.
+#[cfg(feature = "federation")]
+#[test]
+fn an_address_in_between_makes_two_ends_one_sided() {
+    if skips(&[NEEDS, &["prometheus", "promtool"]].concat()) {
+        return;
+    }
+    let lab = Lab::start("ends");
+    let inventory = lab.directory.write(
+        "inventory.json",
+        [("10.77.1.1", "web"), ("10.77.1.2", "db"), ("10.77.1.4", "gate"), ("10.77.2.2", "inner")]
+            .map(|(address, group)| {
+                format!(
+                    "{{\"ip_address\":\"{address}\",\"domain\":\"{group}.example\",\
+                     \"hostgroup\":\"{group}\"}}\n"
+                )
+            })
+            .concat(),
+    );
+    let more = format!("[dependency.inventory]\nfile = {inventory:?}\nformat = \"ndjson\"\n");
+    let maps = ["a", "b", "d", "e"].map(|host| lab.perijove(host, &more));
+    let _servers = ["a", "b"].map(|host| lab.python(host, SERVER, &["9000"]));
+    let _clients = [("e", "10.77.1.1"), ("b", "10.77.1.1"), ("d", "10.77.1.2")]
+        .map(|(host, to)| lab.python(host, CLIENT, &[to, "9000", "1", "1", "1"]));
+    let ends = ["planet_upstream{", "planet_downstream{"];
+    let named = |map: &Mapped| -> Vec<String> {
+        let url = format!("http://127.0.0.1:{}/metrics", map.port);
+        let text = run(&mut lab.command(&map.host, &["curl", "-s", &url])).stdout;
+        let is_named = |line: &&str| {
+            ends.iter().any(|end| line.starts_with(end))
+                && line.contains("port=\"9000\"")
+                && !line.contains("hostgroup=\"\"")
+        };
+        text.lines().filter(is_named).map(str::to_string).collect()
+    };
+    // `a` is asked by two; `b` asks and is asked.
+    let found = wait_for("both ends of each", || {
+        let found = maps.each_ref().map(named);
+        let counts = found.each_ref().map(Vec::len);
+        (counts == [2, 2, 1, 1]).then_some(found)
+    });
+    // Ten minutes of them.
+    let end = common::now_ns() / 1_000_000_000 / 300 * 300 - 300;
+    let mut text = String::new();
+    for name in ends {
+        text += &format!("# TYPE {} gauge\n", name.trim_end_matches('{'));
+        for time in (end - 600..=end).step_by(60) {
+            for line in found.iter().flatten().filter(|line| line.starts_with(name)) {
+                text += &format!("{line} {time}\n");
+            }
+        }
+    }
+    let source = common::prometheus::Prometheus::with_history(&(text + "# EOF\n"));
+    let path = lab.directory.path().to_str().unwrap();
+    let progress = format!("one_sided stdout {}\n", (end - 90) * 1000);
+    std::fs::create_dir_all(lab.directory.join("state")).unwrap();
+    lab.directory.write("state/federate.progress", progress);
+    let settings = format!(
+        "state_directory = \"{path}/state\"\n[output.stdout]\n[federate]\nurl = \"{}\"\n\
+         every = \"30s\"\noffset = \"75s\"\n",
+        source.url()
+    );
+    let settings = lab.directory.write("federate.toml", settings);
+    let once = run(perijove(&["federate", "--once", "--config"]).arg(settings));
+    assert_eq!(once.code, 0, "{once:?}");
+    let printed = common::lines::read(&once.stdout);
+    let tags = ["service", "remote_service", "port", "end", "reason"];
+    let of_ends = printed.iter().filter(|line| line.measurement == "one_sided");
+    let rows: std::collections::BTreeSet<String> =
+        of_ends.map(|line| tags.map(|tag| line.tag(tag)).join(" ")).collect();
+    let expected = ["inner web 9000 upstream not_seen", "web gate 9000 downstream not_seen"];
+    assert_eq!(rows, expected.map(String::from).into(), "{found:?}");
+}

@@ -84,6 +84,12 @@ pub fn target_directory() -> PathBuf {
 }
 
 /// Nanoseconds since 1970, for points that a test writes itself.
+/// darkstat since 3.0.720 has /metrics; where the system's is older, tests/install unpacks another.
+pub fn darkstat() -> PathBuf {
+    let unpacked = target_directory().join("test-darkstat/darkstat");
+    if unpacked.is_file() { unpacked } else { program("darkstat") }
+}
+
 pub fn now_ns() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(now.expect("a clock after 1970").as_nanos()).expect("a clock before 2262")
