@@ -534,7 +534,9 @@ fn check_says_what_works() {
     let directory = Directory::new();
     let spool = |place: &str| format!("[spool]\ndirectory = \"{place}\"\n");
     let place = directory.join("to be made");
-    let settings = local_router("r1", "") + &output;
+    let file = directory.join("points");
+    let file = format!("[output.file]\npath = {file:?}\n");
+    let settings = local_router("r1", "") + &output + &file;
     let works = run_with(&(settings.clone() + &spool(place.to_str().unwrap())), &["check"]);
     assert_eq!(works.code, 0, "{works:?}");
     let said = works.stdout + &works.stderr;
@@ -591,6 +593,25 @@ fn check_polls_each_collector_of_each_router() {
     assert!(of_route("good")["bytes"].as_u64() > Some(100), "{document}");
     assert_eq!(of_route("bad")["verdict"], "failed");
     assert_eq!(of_route("old")["verdict"], "unsupported");
+
+    // What is not there is no failure, and has no points.
+    let replies = Directory::new();
+    let empty = "<vrrp-information>\n</vrrp-information>\n";
+    replies.write("get-vrrp-information.xml", empty);
+    let options = format!("--replies {}", replies.path().display());
+    let nothing = local_router("r1", &options) + "[output.stdout]\n";
+    let nothing = run_with(&nothing, &["check", "--collectors", "vrrp"]);
+    assert_eq!(nothing.code, 0, "{nothing:?}");
+    assert!(nothing.stdout.contains("no data     r1 vrrp: "), "{nothing:?}");
+    assert!(nothing.stdout.contains("router r1: 1 no data; "), "{nothing:?}");
+    let stopped = "<output>vrrp subsystem not running - not needed by configuration.</output>\n";
+    replies.write("get-vrrp-information.xml", stopped);
+    let nothing = run_with(
+        &(local_router("r1", &options) + "[output.stdout]\n"),
+        &["check", "--collectors", "vrrp"],
+    );
+    let said = "no data     r1 vrrp: vrrp subsystem not running - not needed by configuration.";
+    assert!(nothing.code == 0 && nothing.stdout.contains(said), "{nothing:?}");
 
     // A session is all that is tried.
     let connected = run_with(&settings, &["check", "--connect"]);

@@ -257,6 +257,9 @@ fn judge(
                 format!("{figures}: set interval = \"{interval}s\" in [collector.{name}]"),
             )
         }
+        Outcome::Data if points == 0 => {
+            (Verdict::NoData, format!("{figures}: the reply has nothing of it"))
+        }
         Outcome::Data => (Verdict::Ok, figures),
         Outcome::NoData(why) => (Verdict::NoData, why),
         Outcome::Unsupported(why) => (Verdict::Unsupported, why),

@@ -185,19 +185,6 @@ mod tests {
             assert_eq!(neighbor_rpcs(&only(all), "get"), ["<get/>"], "{all}");
         }
         assert_eq!(neighbor_rpcs(&None, "get"), ["<get/>"]);
-        assert_eq!(names(&only(r"^(edge|c\.ore)$")), ["edge", "c.ore"]);
-        for all in ["", "^edge", "edge", "^(edge|edge1)$", "^edge.*$", "^(a|b|c|d|e|f|g|h|i)$"] {
-            assert!(names(&only(all)).is_empty(), "{all}");
-        }
-        let rpcs = |pattern| name_rpcs(&only(pattern), "get", "<x/>", "name");
-        assert_eq!(
-            rpcs("^(a|b)$"),
-            ["<get><x/><name>a</name></get>", "<get><x/><name>b</name></get>"]
-        );
-        assert_eq!(
-            (rpcs("a"), name_rpcs(&None, "get", "", "n")),
-            (vec!["<get><x/></get>".into()], vec!["<get/>".into()])
-        );
         assert_eq!(regexes(&only(r"^(edge|c\.ore)$")), ["edge", "c\\.ore"]);
         assert_eq!(regexes(&only("^edge")), ["edge.*"]);
         // What may begin elsewhere, what may overlap, and what Junos may read otherwise.
@@ -205,5 +192,16 @@ mod tests {
             assert_eq!(regexes(&only(all)), [ALL], "{all}");
         }
         assert_eq!(regexes(&None), [ALL]);
+    }
+
+    #[test]
+    fn names_go_into_an_argument_and_patterns_do_not() {
+        let rpcs = |pattern| name_rpcs(&only(pattern), "get", "<x/>", "name");
+        let of = |name| format!("<get><x/><name>{name}</name></get>");
+        assert_eq!(rpcs(r"^(edge|c\.ore)$"), [of("edge"), of("c.ore")]);
+        for all in ["", "^edge", "edge", "^(edge|edge1)$", "^edge.*$", "^(a|b|c|d|e|f|g|h|i)$"] {
+            assert_eq!(rpcs(all), ["<get><x/></get>"], "{all}");
+        }
+        assert_eq!(name_rpcs(&None, "get", "", "name"), ["<get/>"]);
     }
 }

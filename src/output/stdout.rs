@@ -50,7 +50,12 @@ impl Sink for File {
 
     fn check(&mut self) -> Result<String, String> {
         let shown = self.path.display();
+        let is_new = !self.path.exists();
         self.append(b"").map_err(|err| format!("cannot write {shown}: {err}"))?;
+        // Nothing is left behind.
+        if is_new && self.path.metadata().is_ok_and(|file| file.len() == 0) {
+            let _ = std::fs::remove_file(&self.path);
+        }
         Ok(format!("{shown} can be written"))
     }
 }

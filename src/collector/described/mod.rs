@@ -170,7 +170,8 @@ fn keys(plan: &Plan) -> &'static [Key] {
         } else {
             ""
         };
-        let help = format!("A pattern: only what has a `{tag}` that matches is collected.{more}");
+        let help =
+            format!("A pattern: only what has a tag `{tag}` that matches is collected.{more}");
         keys.push(Key { name: "only", help: help.leak() });
     }
     if plan.has_labels {
