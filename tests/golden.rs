@@ -79,6 +79,7 @@ fn read(entry: &Entry, fixture: &[u8], schemas: &Schemas) -> (String, String) {
     let mut poll = entry.poll();
     let mut points = Points::default();
     points.asked_ns = Some(TIME_NS);
+    points.keep_first();
     let mut line = String::new();
     let parts = parts(fixture);
     let mut answered = Answered::default();

@@ -95,6 +95,15 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         collector: "interfaces",
+        title: "An interface that is as it is meant to be has no error",
+        metrics: &["junos_interface_error_status"],
+        explains: |theirs, ours| {
+            let same = |our: &&Series| our.name == theirs.name && our.labels == theirs.labels;
+            theirs.value == 1.0 && ours.iter().find(same).is_none_or(|our| our.value == 0.0)
+        },
+    },
+    Difference {
+        collector: "interfaces",
         title: "An interface that reports no FEC mode has none",
         metrics: &["junos_interface_fec_mode"],
         explains: |theirs, ours| {
@@ -463,6 +472,15 @@ const NAMES: &[&str] = &[
     "/adv-ip-route-status",
 ];
 
+/// Replies that have a thing twice: where the first is written otherwise, the second counts too.
+const TWICE: &[&str] = &[
+    "a-file-system-twice",
+    "an-adjacency-twice",
+    "an-interface-twice",
+    "capitals-and-an-address-twice",
+    "two-sessions-of-one-peer",
+];
+
 /// Words are compared and numbers read as people write them.
 #[test]
 fn a_text_that_is_written_otherwise_says_the_same() {
@@ -482,6 +500,9 @@ fn a_text_that_is_written_otherwise_says_the_same() {
         };
         for path in paths {
             let fixture = path.file_stem().unwrap().to_str().unwrap();
+            if TWICE.contains(&fixture) {
+                continue;
+            }
             let reply = std::fs::read(&path).unwrap();
             let reply = items::to_text(&reply);
             let before = read(&reply);

@@ -4,7 +4,7 @@
 mod common;
 mod said;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use perijove::collector::Entry;
 use perijove::collector::outcome::Outcome;
 use perijove::output::exposition;
 use perijove::output::line_protocol::LineProtocol;
-use perijove::point::{Batch, Points};
+use perijove::point::{Batch, Kind, Points};
 use perijove::poll::router::{Link, Polled, Router};
 use perijove::poll::status::RouterStatus;
 use perijove::poll::{RouterPoller, mastership, registry};
@@ -36,6 +36,8 @@ const DENIED: &str = "<rpc-error><error-severity>error</error-severity><error-me
 const WARNING: &str = "<rpc-error><error-severity>warning</error-severity><error-message>\n\
     snmp subsystem not running - not needed by configuration.\n</error-message></rpc-error>";
 const WARNING_WORDS: &str = "snmp subsystem not running - not needed by configuration.";
+const UNPRIVILEGED: &str = "<rpc-error><error-severity>warning</error-severity><error-message>\n\
+    user &quot;un1&quot; does not have access privileges.\n</error-message></rpc-error>";
 const BACKUP: &str = "<route-engine-information><route-engine><mastership-state> Backup (default) \
     </mastership-state></route-engine></route-engine-information>";
 
@@ -49,11 +51,17 @@ struct Case {
 fn cases() -> Vec<Case> {
     let words = "<output>\nthe database is locked by pid 4711\n</output>";
     let aborted = "Aborted! This command can only be used on the master routing engine.";
+    let stale = "Warning: what is shown may be stale";
+    let silent = "error: the snmp subsystem is not responding to management requests";
+    let silent_words = format!("<output>\n{silent}\n</output>");
+    let none = "<output>No alarms currently active</output>";
+    let banner = |role| format!("<cli><banner>{{{role}}}</banner></cli>");
     let case = |name, answer: String, outcome| Case { name, answer, outcome };
     let no_data = |why: &str| Outcome::NoData(why.into());
     let failed = |why: &str| Outcome::Failed(why.into());
     let unsupported = || Outcome::Unsupported("syntax error".into());
     let denied = || Outcome::Denied("permission denied".into());
+    let unprivileged = || Outcome::Denied("user \"un1\" does not have access privileges.".into());
     vec![
         case("daemon down", DOWN.into(), failed(DOWN_WORDS)),
         case("not configured", NOT_CONFIGURED.into(), no_data(DOWN_WORDS)),
@@ -62,6 +70,17 @@ fn cases() -> Vec<Case> {
         case("words", words.into(), failed("the database is locked by pid 4711")),
         case("on the backup", format!("<output>{aborted}</output>"), no_data(aborted)),
         case("a warning", WARNING.into(), no_data(WARNING_WORDS)),
+        case("a warning in words", format!("<output>{stale}</output>"), no_data(stale)),
+        case("a warning that denies", WARNING.repeat(30) + UNPRIVILEGED, unprivileged()),
+        case("not responding", format!("<output>{silent}</output>"), failed(silent)),
+        case(
+            "a secondary node",
+            format!("{DOWN}{}", banner("SECONDARY:node1")),
+            no_data(DOWN_WORDS),
+        ),
+        case("a line card", format!("{DOWN}{}", banner("linecard:2")), no_data(DOWN_WORDS)),
+        case("one engine of two", engines(&["", &silent_words]), failed(silent)),
+        case("none and a silent one", engines(&[none, &silent_words]), failed(silent)),
         case("30 warnings", WARNING.repeat(30), no_data(WARNING_WORDS)),
         case("30 warnings, an error", WARNING.repeat(30) + DENIED, denied()),
         case("an error, 30 warnings", DENIED.to_string() + &WARNING.repeat(30), denied()),
@@ -69,6 +88,18 @@ fn cases() -> Vec<Case> {
         case("nothing", String::new(), no_data("an empty reply")),
         case("no root", "<others/>".into(), failed("<others> is not its reply, which is <")),
     ]
+}
+
+/// The answers of several Routing Engines.
+fn engines(answers: &[&str]) -> String {
+    let item = |(number, answer)| {
+        format!(
+            "<multi-routing-engine-item><re-name>re{number}</re-name>{answer}\
+             </multi-routing-engine-item>"
+        )
+    };
+    let items: String = answers.iter().enumerate().map(item).collect();
+    format!("<multi-routing-engine-results>{items}</multi-routing-engine-results>")
 }
 
 /// A router with all collectors that answers as it is told: by operation, else with `""`.
@@ -319,5 +350,59 @@ fn a_warning_beside_data_changes_no_point() {
         }
     }
     println!("{tried} replies tried");
-    assert!(tried > 100 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(tried > 200 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The series that a reply gives, and the readings that it gives as lines: what each is, and of
+/// what. Sums are left out: of two of a thing there are two.
+fn readings(entry: &Entry, reply: &str) -> (Vec<String>, Vec<String>) {
+    let mut points = Points::default();
+    points.keep_first();
+    let (_, _) =
+        said::listen(|| cli::parse_reply(&mut *entry.poll(), reply.as_bytes(), &mut points));
+    let series = text(&points);
+    let series = series.lines().filter(|line| !line.starts_with('#'));
+    let series = series.map(|line| line.rsplit_once(' ').unwrap().0.to_string()).collect();
+    let mut readings = Vec::new();
+    for point in points.iter() {
+        let tags: Vec<_> = point.tags().collect();
+        for (_, field, _) in point.fields() {
+            let is_reading = !matches!(field.kind, Kind::Info);
+            readings.extend(
+                is_reading.then(|| format!("{} {tags:?} {}", point.schema.name(), field.name)),
+            );
+        }
+    }
+    (series, readings)
+}
+
+#[test]
+fn what_comes_twice_in_a_reply_is_one_reading_everywhere() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for entry in registry::collectors() {
+        let Ok(entries) = std::fs::read_dir(fixtures.join(entry.name)) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            let is_reply = path.extension().is_some_and(|extension| extension == "xml");
+            let Some(reply) = std::fs::read(&path).ok().filter(|_| is_reply) else { continue };
+            let Ok(reply) = String::from_utf8(reply) else { continue };
+            let start =
+                reply.find("<rpc-reply").and_then(|at| Some(at + reply[at..].find('>')? + 1));
+            let (Some(start), Some(end)) = (start, reply.rfind("</rpc-reply>")) else { continue };
+            let (once, _) = readings(entry, &reply);
+            if once.is_empty() || reply.matches("<rpc-reply").count() > 1 {
+                continue;
+            }
+            tried += 1;
+            let (head, body, tail) = (&reply[..start], &reply[start..end], &reply[end..]);
+            let (twice, lines) = readings(entry, &format!("{head}{body}{body}{tail}"));
+            let distinct: BTreeSet<&String> = lines.iter().collect();
+            if twice != once || distinct.len() != lines.len() {
+                let name = path.display();
+                wrong.push(format!("{name}: {} {} {}", once.len(), twice.len(), lines.len()));
+            }
+        }
+    }
+    println!("{tried} replies tried");
+    assert!(tried > 60 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

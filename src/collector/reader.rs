@@ -106,12 +106,14 @@ impl Reply {
     /// Why there is no data in it, and what that means; `None` where there is, or where the
     /// router answered with an empty reply or an empty list.
     pub fn refusal(&self) -> Option<(Meaning, String)> {
-        // One node of a cluster may have no data, or fewer daemons, while the other has data: that
-        // is no refusal.
+        // One node of a cluster may have no data, or fewer daemons, while the other has data, or an
+        // empty list: that is no refusal.
+        let is_one_of_several =
+            |error: &&RpcError| !error.re_name.is_empty() && self.first_root().is_some();
         let refused = self.errors.iter().filter(|error| match error.meaning() {
-            _ if self.items == 0 => true,
-            Meaning::NotRunning => error.re_name.is_empty(),
-            meaning => meaning.is_failure(),
+            Meaning::NotRunning if is_one_of_several(error) => false,
+            meaning if self.items > 0 || is_one_of_several(error) => meaning.is_failure(),
+            _ => true,
         });
         // Of several that say as much, the first.
         if let Some(error) = refused.rev().max_by_key(|e| e.meaning()) {
@@ -125,8 +127,17 @@ impl Reply {
         }
         // A warning beside an empty list hides nothing; alone, it says why there is no data.
         let alone = self.first_root().is_none();
+        let denies =
+            |warning: &&RpcError| meaning_of(&warning.error_message) == Some(Meaning::Denied);
+        if let Some(denied) = self.warnings.iter().find(denies).filter(|_| alone) {
+            return Some((Meaning::Denied, denied.to_string()));
+        }
         let warning = self.warnings.first().filter(|_| alone)?;
         Some((Meaning::NoData, warning.to_string()))
+    }
+
+    fn is_without_failure(&self) -> bool {
+        self.refusal().is_none_or(|(meaning, _)| !meaning.is_failure())
     }
 
     /// Whether one of these elements was seen: the router answered the query, if only with an
@@ -141,10 +152,14 @@ impl Reply {
     }
 }
 
+/// What the CLI's banner says of an engine or a member that is not the master.
+const NOT_MASTERS: &[&str] = &["backup", "secondary", "linecard"];
 /// A reply's other elements: what a router answers instead of data, and what its CLI adds.
 const ANSWERS: &[&str] = &["rpc-error", "error", "warning", "output", "cli"];
 /// So many errors, and so many warnings, are kept.
 const ERRORS_MAX: usize = 16;
+/// So many empty lists wait for the reply's end.
+const EMPTY_LISTS_MAX: usize = 64;
 /// So much is kept of the words of one.
 const ERROR_TEXT_BYTES_MAX: usize = 512;
 
@@ -166,6 +181,7 @@ pub fn read_reply(
     names.extend(ANSWERS);
     let mut items = Items::new(input, &names, limits);
     let mut reply = Reply::default();
+    let mut empty = Vec::new();
     let result = loop {
         match items.next_item() {
             Ok(Some(item)) if item < wanted => {
@@ -174,8 +190,14 @@ pub fn read_reply(
                     reader.poll.roots(reader.query).contains(&names[item])
                         && names[item] != "output"
                 };
-                if readers.iter().any(is_root) && fails_within(&items, limits, &mut reply) {
-                    continue;
+                if readers.iter().any(is_root) {
+                    if fails_within(&items, limits, &mut reply) {
+                        continue;
+                    }
+                    if is_empty_list(items.item()) && empty.len() < EMPTY_LISTS_MAX {
+                        empty.push(alone(&items));
+                        continue;
+                    }
                 }
                 read_item_for_all(&mut items, named, readers, limits, &mut reply)?;
                 for (index, reader) in readers.iter_mut().enumerate() {
@@ -191,11 +213,20 @@ pub fn read_reply(
             Err(err) => break Err(err),
         }
     };
-    for reader in readers {
+    for reader in readers.iter_mut() {
         reader.tally.bytes += items.bytes();
     }
     reply.roots = items.roots().to_vec();
     result?;
+    for list in &empty {
+        if !reply.is_without_failure() {
+            break;
+        }
+        let mut items = Items::new(&list[..], &names, limits);
+        while let Some(item) = items.next_item()? {
+            read_item_for_all(&mut items, (item, names[item]), readers, limits, &mut reply)?;
+        }
+    }
     match reply.malformed.take() {
         Some((at, expected)) => Err(items::Error::Malformed { at, expected }),
         None => Ok(reply),
@@ -206,21 +237,40 @@ pub fn read_reply(
 /// not counted. What the errors and warnings in it say is noted.
 fn fails_within<R: Read>(items: &Items<R>, limits: &Limits, reply: &mut Reply) -> bool {
     let text = items.item();
-    if memchr::memmem::find(text, b"error>").is_none() {
+    if [&b"error>"[..], b"output>"].iter().all(|tag| memchr::memmem::find(text, tag).is_none()) {
         return false;
     }
-    let names = ["rpc-error", "error"];
+    let names = ["rpc-error", "error", "output"];
     let mut within = Items::new(text, &names, limits);
-    let mut fails = false;
+    let errors = reply.errors.len();
     while let Ok(Some(item)) = within.next_item() {
         let text = within.item();
-        if text.starts_with(b"<rpc-error") || text.starts_with(b"<xnm:error") {
-            let errors = reply.errors.len();
+        if names[item] == "output" {
+            let words: String = Element::new(text, limits.depth_max).read().unwrap_or_default();
+            if begins(&words, "error:") {
+                note_words(words, items.scope(), reply);
+            }
+        } else if text.starts_with(b"<rpc-error") || text.starts_with(b"<xnm:error") {
             note_answer(names[item], text, items.scope(), limits, reply);
-            fails |= reply.errors[errors..].iter().any(|error| error.meaning().is_failure());
         }
     }
-    fails
+    reply.errors[errors..].iter().any(|error| error.meaning().is_failure())
+}
+
+/// An empty list that is read as one item. What is counted in it counts only if no failure is
+/// told beside it, so that it is read when the reply is at its end.
+fn is_empty_list(text: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'>', text) else { return false };
+    let rest = text[end + 1..].trim_ascii();
+    rest.is_empty() || rest.starts_with(b"</")
+}
+
+/// The list alone, in what says whose it is.
+fn alone<R: Read>(items: &Items<R>) -> Vec<u8> {
+    let re_name = items.scope().get("re-name");
+    let re_name =
+        re_name.map(|name| format!("<re-name>{}</re-name>", quick_xml::escape::escape(name)));
+    [b"<item>", re_name.unwrap_or_default().as_bytes(), items.item(), b"</item>"].concat()
 }
 
 /// Gives the item that was cut to every reader whose root it stands in.
@@ -289,14 +339,12 @@ fn note_answer(name: &str, text: &[u8], scope: &Scope, limits: &Limits, reply: &
     let mut element = Element::new(text, limits.depth_max);
     if name == "cli" {
         let banner = element.read::<Leaves>().unwrap_or_default();
-        reply.is_backup |= banner.text("banner").is_some_and(|words| words.contains("backup"));
+        let words = banner.text("banner").unwrap_or_default().to_ascii_lowercase();
+        reply.is_backup |= NOT_MASTERS.iter().any(|role| words.contains(role));
         return;
     }
     if name == "output" {
-        let words: String = element.read().unwrap_or_default();
-        if !words.is_empty() {
-            reply.output.get_or_insert_with(|| cut(words));
-        }
+        note_words(element.read().unwrap_or_default(), scope, reply);
         return;
     }
     let mut error: RpcError = element.read().unwrap_or_default();
@@ -306,10 +354,42 @@ fn note_answer(name: &str, text: &[u8], scope: &Scope, limits: &Limits, reply: &
     if error.error_message.is_empty() {
         error.error_message = Element::new(text, limits.depth_max).read().unwrap_or_default();
     }
+    note_error(error, scope, reply);
+}
+
+/// Words in place of data. Those that call themselves an error or a warning, and those of one of
+/// several Routing Engines, may stand beside data, as an `<rpc-error>` may.
+fn note_words(words: String, scope: &Scope, reply: &mut Reply) {
+    let error_severity = match () {
+        () if words.is_empty() => return,
+        () if begins(&words, "warning:") => "warning".to_string(),
+        () if begins(&words, "error:") || scope.get("re-name").is_some() => String::new(),
+        () => {
+            reply.output.get_or_insert_with(|| cut(words));
+            return;
+        }
+    };
+    note_error(
+        RpcError { error_severity, error_message: words, ..RpcError::default() },
+        scope,
+        reply,
+    );
+}
+
+fn begins(words: &str, with: &str) -> bool {
+    words.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+fn note_error(mut error: RpcError, scope: &Scope, reply: &mut Reply) {
     let meaning = error.meaning();
     let kept = if meaning == Meaning::Warning { &mut reply.warnings } else { &mut reply.errors };
-    // A failure is not hidden behind however many errors that say less.
-    let says_more = meaning.is_failure() && kept.iter().all(|error| error.meaning() < meaning);
+    // A failure is not hidden behind however many errors or warnings that say less.
+    let rank = |error: &RpcError| match error.meaning() {
+        Meaning::Warning => meaning_of(&error.error_message).filter(|m| *m == Meaning::Denied),
+        meaning => Some(meaning).filter(|meaning| meaning.is_failure()),
+    };
+    let own = rank(&error);
+    let says_more = own.is_some() && kept.iter().all(|kept| rank(kept) < own);
     if kept.len() < ERRORS_MAX || says_more {
         error.error_severity = cut(error.error_severity);
         error.error_tag = cut(error.error_tag);

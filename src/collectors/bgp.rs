@@ -70,7 +70,7 @@ static SESSION: Measurement<Peer> = Measurement::new(|| Definition {
         watched(
             &UP,
             gauge("up", "", "1 if the session is established.", |p| {
-                is(p.state(), &["Established", "Establ"], NOT_ESTABLISHED)
+                is(p.state(), &["Established"], NOT_ESTABLISHED)
             }),
         ),
         watched(&ADMIN, gauge("admin_up", "", "0 if it is shut down on purpose.", Peer::admin_up)),
@@ -270,12 +270,14 @@ struct Peer {
 }
 
 impl Peer {
+    /// Its state; the summary's short form of one counts as the whole word.
     fn state(&self) -> Option<&str> {
-        self.peer_state.as_deref()
+        let state = self.peer_state.as_deref()?;
+        Some(if is_word(state, "Establ") { "Established" } else { state })
     }
 
     /// `Shutdown` is one of the options; which element has it depends on the release. Without
-    /// options the state is unknown.
+    /// options it is unknown, unless the state itself says so.
     fn admin_up(&self) -> Option<u64> {
         let set = &self.bgp_option_information;
         let lists = [
@@ -287,8 +289,9 @@ impl Peer {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let mut options = lists.into_iter().flat_map(|list| list.split(|c| !is_part(c)));
         let is_known = lists.iter().any(|list| !list.is_empty());
-        let is_shut = options.any(|option| option.eq_ignore_ascii_case("shutdown"));
-        is_known.then_some(u64::from(!is_shut))
+        let is_shut = options.any(|option| option.eq_ignore_ascii_case("shutdown"))
+            || self.state().is_some_and(|state| is_word(state, "Shutdown"));
+        (is_known || is_shut).then_some(u64::from(!is_shut))
     }
 
     /// The session's AS number, or else the router's. Older releases report only `local_as`.

@@ -6,7 +6,7 @@ use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled, text};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, Quantity, STATUS, state_number};
+use crate::xml::shapes::{Celsius, Degrees, Quantity, STATUS, state_number};
 
 settings! {
     pub struct EnvironmentSettings {
@@ -319,13 +319,13 @@ impl Item<Environment> for Component {
 #[serde(rename_all = "kebab-case")]
 struct Threshold {
     name: String,
-    fan_normal_speed: Option<Quantity>,
-    fan_high_speed: Option<Quantity>,
-    yellow_alarm: Option<Quantity>,
-    bad_fan_yellow_alarm: Option<Quantity>,
-    red_alarm: Option<Quantity>,
-    bad_fan_red_alarm: Option<Quantity>,
-    fire_shutdown: Option<Quantity>,
+    fan_normal_speed: Option<Degrees>,
+    fan_high_speed: Option<Degrees>,
+    yellow_alarm: Option<Degrees>,
+    bad_fan_yellow_alarm: Option<Degrees>,
+    red_alarm: Option<Degrees>,
+    bad_fan_red_alarm: Option<Degrees>,
+    fire_shutdown: Option<Degrees>,
 }
 
 impl Item<Environment> for Threshold {

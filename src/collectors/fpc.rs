@@ -8,7 +8,7 @@ use crate::base::changes::Rule;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, NOT_ONLINE, ONLINE, Quantity, Seconds, is, is_word};
+use crate::xml::shapes::{Celsius, Mebibytes, NOT_ONLINE, ONLINE, Quantity, Seconds, is, is_word};
 
 #[derive(Default)]
 pub struct Fpc {
@@ -133,11 +133,11 @@ struct Detail {
     temperature: Option<Celsius>,
     up_time: Option<Seconds>,
     max_power_consumption: Option<Quantity>,
-    memory_sram_size: Option<Quantity>,
-    memory_dram_size: Option<Quantity>,
-    memory_ddr_dram_size: Option<Quantity>,
-    memory_sdram_size: Option<Quantity>,
-    memory_rldram_size: Option<Quantity>,
+    memory_sram_size: Option<Mebibytes>,
+    memory_dram_size: Option<Mebibytes>,
+    memory_ddr_dram_size: Option<Mebibytes>,
+    memory_sdram_size: Option<Mebibytes>,
+    memory_rldram_size: Option<Mebibytes>,
 }
 
 impl Item<Fpc> for Detail {
@@ -154,7 +154,7 @@ impl Item<Fpc> for Detail {
             ("rl-dram", self.memory_rldram_size),
         ] {
             // Junos reports memory in MiB, and 0 for a type that the FPC lacks.
-            if let Some(Quantity(mebibytes)) = size.filter(|size| size.0 > 0.0) {
+            if let Some(Mebibytes(mebibytes)) = size.filter(|size| size.0 > 0.0) {
                 let tags = [scope.re_name(), &self.slot, memory_type];
                 points.push(&MEMORY, &tags, &((mebibytes * 1_048_576.0) as u64));
             }

@@ -11,7 +11,7 @@ use crate::point::labels::DescriptionLabels;
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
 use crate::xml::numbers;
-use crate::xml::shapes::{BitRate, DOWN, UP, is, is_word, state_number};
+use crate::xml::shapes::{BitRate, DOWN, UP, is, is_good, is_word, state_number};
 
 settings! {
     pub struct InterfacesSettings {
@@ -114,7 +114,11 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
         ),
         gauge("error_status", "", "1 if it is not in the state it is meant to be in.", |i| {
             let (meant, state) = (i.admin_status.as_ref()?, i.oper_status.as_ref()?);
-            Some(u64::from(!is_word(meant, state) && !is_word(state, meant)))
+            // Of words that are not known, only that they are the same is.
+            let same = is_word(meant, state) || is_word(state, meant);
+            let known = is_good(meant, ENABLED, DOWN).zip(is_good(state, UP, DOWN));
+            let differs = known.map(|(enabled, up)| enabled != up);
+            if same { Some(0) } else { differs.map(u64::from) }
         }),
         gauge("error_bpdublock", "", "1 if a BPDU has blocked it.", |i| {
             is(i.bpdu_error.as_deref(), &["detected"], &["none"]).filter(|blocked| *blocked == 1)
@@ -170,8 +174,10 @@ static INTERFACE: Measurement<Interface> = Measurement::new(|| Definition {
 const FEC_MODES: &str = "none 0, fec74 2, fec91 3, fec108 4, other 1.";
 
 /// Some releases write `Enabled`, which others have only in an attribute.
+const ENABLED: &[&str] = &["Up", "Enabled"];
+
 fn is_enabled(interface: &Interface) -> Option<u64> {
-    is(interface.admin_status.as_deref(), &["up", "Enabled"], DOWN)
+    is(interface.admin_status.as_deref(), ENABLED, DOWN)
 }
 
 impl Interfaces {

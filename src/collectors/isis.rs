@@ -17,6 +17,8 @@ use crate::xml::shapes::{is_word, routing_instance, state_number};
 pub struct Isis {
     /// Adjacencies that are up, and all, by the Routing Engine that told of them.
     adjacencies: BTreeMap<String, [u64; 2]>,
+    /// Numbers of those that were counted: one that comes twice is one.
+    counted: HashSet<u64>,
     /// Numbers of the backup paths that were pushed: a node may stand in the results of several
     /// levels. The keys are random, so that nobody can choose paths that share a number.
     paths: HashSet<u64>,
@@ -174,6 +176,9 @@ impl Isis {
         let tags = [&*of.interface_name, &of.system_name, &of.level, instance, igp_instance];
         points.push(&ADJACENCY, &tags, of);
         let re_name = scope.get("re-name").unwrap_or_default();
+        if !self.counted.insert(self.keys.hash_one((re_name, tags))) {
+            return;
+        }
         let [up, total] = self.adjacencies.entry(re_name.to_string()).or_default();
         let is_up = of.adjacency_state.as_deref().is_some_and(|state| is_word(state, "Up"));
         *up += u64::from(is_up);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, state_number};
+use crate::xml::shapes::{Leaves, Quantity, state_number};
 
 #[derive(Default)]
 pub struct Power {
@@ -18,9 +18,11 @@ static SYSTEM: Measurement<System> = Measurement::new(|| Definition {
     help: "Power of the chassis.",
     tags: &["re_name"],
     fields: vec![
-        gauge("actual_usage", "W", "Capacity that is there.", |s| s.capacity_sys_actual),
-        gauge("max", "W", "The most capacity there may be.", |s| s.capacity_sys_max),
-        gauge("remaining", "W", "Capacity that is not allocated.", |s| s.capacity_sys_remaining),
+        gauge("actual_usage", "W", "Capacity that is there.", |s| Some(s.capacity_sys_actual?.0)),
+        gauge("max", "W", "The most capacity there may be.", |s| Some(s.capacity_sys_max?.0)),
+        gauge("remaining", "W", "Capacity that is not allocated.", |s| {
+            Some(s.capacity_sys_remaining?.0)
+        }),
     ],
 });
 
@@ -157,9 +159,9 @@ impl Item<Power> for Module {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct System {
-    capacity_sys_actual: Option<f64>,
-    capacity_sys_max: Option<f64>,
-    capacity_sys_remaining: Option<f64>,
+    capacity_sys_actual: Option<Quantity>,
+    capacity_sys_max: Option<Quantity>,
+    capacity_sys_remaining: Option<Quantity>,
     #[serde(default)]
     power_usage_zone_information: Vec<Leaves>,
 }

@@ -8,7 +8,9 @@ use crate::point::{
     Definition, Load, Measurement, Points, Schema, counter, gauge, info, labelled, watched,
 };
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, Quantity, STATUS, Seconds, known_state, state_number};
+use crate::xml::shapes::{
+    Celsius, Mebibytes, Quantity, STATUS, Seconds, known_state, state_number,
+};
 
 #[derive(Default)]
 pub struct RoutingEngine;
@@ -112,8 +114,8 @@ static MASTERSHIP_PRIORITY: Measurement<RouteEngine> = Measurement::new(|| Defin
 });
 
 /// Junos reports memory in MiB.
-fn bytes(mebibytes: Option<Quantity>) -> Option<u64> {
-    let Quantity(mebibytes) = mebibytes.filter(|quantity| quantity.0 >= 0.0)?;
+fn bytes(mebibytes: Option<Mebibytes>) -> Option<u64> {
+    let Mebibytes(mebibytes) = mebibytes.filter(|quantity| quantity.0 >= 0.0)?;
     Some((mebibytes * 1_048_576.0) as u64)
 }
 
@@ -154,12 +156,12 @@ struct RouteEngine {
     mastership_priority: Option<String>,
     temperature: Option<Celsius>,
     cpu_temperature: Option<Celsius>,
-    memory_system_total: Option<Quantity>,
-    memory_system_total_used: Option<Quantity>,
-    memory_control_plane: Option<Quantity>,
-    memory_control_plane_used: Option<Quantity>,
-    memory_data_plane: Option<Quantity>,
-    memory_data_plane_used: Option<Quantity>,
+    memory_system_total: Option<Mebibytes>,
+    memory_system_total_used: Option<Mebibytes>,
+    memory_control_plane: Option<Mebibytes>,
+    memory_control_plane_used: Option<Mebibytes>,
+    memory_data_plane: Option<Mebibytes>,
+    memory_data_plane_used: Option<Mebibytes>,
     memory_buffer_utilization: Option<Quantity>,
     cpu_user: Option<f64>,
     cpu_background: Option<f64>,

@@ -102,7 +102,7 @@ impl Item<Ufd> for Group {
         points.push(&GROUP, &[group], &self);
         let mut push = |measurement, link: &str| {
             let name = link.strip_suffix('*');
-            points.push(measurement, &[group, name.unwrap_or(link)], &name.is_some());
+            points.push(measurement, &[group, name.unwrap_or(link).trim_end()], &name.is_some());
         };
         self.uplinks().for_each(|link| push(&UPLINK, link));
         self.downlinks().for_each(|link| push(&DOWNLINK, link));

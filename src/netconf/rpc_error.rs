@@ -120,6 +120,9 @@ const PHRASES: &[(Meaning, &[&str])] = &[
             // RFC 6241, appendix A: the tag `access-denied` and its usual words.
             "access denied",
             "access-denied",
+            // A user of the class `unauthorized`: a warning, and the error behind it.
+            "does not have access privileges",
+            "restricted user session",
         ],
     ),
     (

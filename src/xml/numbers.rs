@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, `12%`, and where decimals are
-/// wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
+/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, `12%`, `12 percent`, and where
+/// decimals are wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
 pub fn number<T: FromStr>(text: &str) -> Option<T> {
-    let text = text.strip_suffix('%').map_or(text, str::trim_end);
+    let text = ["%", "percent"].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
+    let text = text.trim_end();
     if let Ok(number) = text.parse() {
         return Some(number);
     }
@@ -15,9 +16,53 @@ pub fn number<T: FromStr>(text: &str) -> Option<T> {
     ungrouped(text)?.parse().ok()
 }
 
-/// A number with its unit behind it: `16330 MB`, `100%`, `15.4W`, `-12.3 dBm`, `- Inf dBm`,
-/// `36 degrees C / 96 degrees F`.
+/// A number with decimals, which may have the unit behind it that its reading has without one.
+pub fn decimal(text: &str) -> Option<f64> {
+    const OWN: &[&str] = &["mA", "mW", "dBm", "V"];
+    let own = |text| with_unit(text).filter(|(_, unit)| OWN.contains(unit));
+    number(text).or_else(|| own(text).map(|(number, _)| number))
+}
+
+/// A number with its unit behind it: `100%`, `15.4W`, `1.5 kW`, `5,430 RPM`, `-12.3 dBm`,
+/// `- Inf dBm`. It is in watts, volts or amperes where the text has thousands or thousandths of
+/// them.
 pub fn quantity(text: &str) -> Option<f64> {
+    let (number, unit) = with_unit(text)?;
+    let prefix = unit.strip_suffix(['W', 'V', 'A']).unwrap_or_default();
+    let scale = match prefix {
+        "M" => 1e6,
+        "k" | "K" => 1e3,
+        "m" => 1e-3,
+        "u" | "µ" => 1e-6,
+        _ => 1.0,
+    };
+    Some(number * scale)
+}
+
+/// A temperature in degrees Celsius: `36 degrees C / 96 degrees F`, `36°C`, `96 degrees F`, `36`.
+pub fn celsius(text: &str) -> Option<f64> {
+    let (number, unit) = with_unit(text)?;
+    let unit = unit.trim_start_matches("degrees").trim_start_matches('°').trim_start();
+    let is_fahrenheit = unit.starts_with(['F', 'f']);
+    Some(if is_fahrenheit { (number - 32.0) / 1.8 } else { number })
+}
+
+/// Memory in MiB: `16330 MB`, `16 GB`, `2,048 MB (2048 MB installed)`, and `16330` alone.
+pub fn mebibytes(text: &str) -> Option<f64> {
+    let (number, unit) = with_unit(text)?;
+    let scale = match unit.bytes().next().map(|byte| byte.to_ascii_lowercase()) {
+        Some(b't') => 1024.0 * 1024.0,
+        Some(b'g') => 1024.0,
+        Some(b'k') => 1.0 / 1024.0,
+        Some(b'b') => 1.0 / 1024.0 / 1024.0,
+        Some(b'm') | None => 1.0,
+        Some(_) => return None,
+    };
+    Some(number * scale)
+}
+
+/// A number and what stands behind it: words, a percent sign or nothing.
+fn with_unit(text: &str) -> Option<(f64, &str)> {
     let (number, unit) = match infinity(text) {
         Some(unit) => ("-inf", unit),
         None => {
@@ -25,10 +70,11 @@ pub fn quantity(text: &str) -> Option<f64> {
             text.split_at(end.unwrap_or(text.len()))
         }
     };
-    // "10.3.2" and "5a7" are no numbers; a unit is words, a percent sign or nothing.
+    // "10.3.2" and "5a7" are no numbers.
     let unit = unit.trim_start();
-    let is_unit = unit.is_empty() || unit.starts_with(|c: char| c.is_alphabetic() || c == '%');
-    if is_unit { self::number(number) } else { None }
+    let is_unit =
+        unit.is_empty() || unit.starts_with(|c: char| c.is_alphabetic() || "%°".contains(c));
+    if is_unit { Some((self::number(number)?, unit)) } else { None }
 }
 
 /// A span of time, in seconds: `1:02:03`, `2d 03:04`, `1w2d 03:04:05`, `34 days, 18 hours`.
@@ -122,6 +168,56 @@ mod tests {
         assert_eq!(number::<f64>("1.234,567"), None);
         assert_eq!(number::<u64>("18,446,744,073,709,551,615"), Some(u64::MAX));
         assert_eq!(number::<u64>("18,446,744,073,709,551,616"), None);
+    }
+
+    #[test]
+    fn a_unit_says_how_much_a_number_is() {
+        for (text, expected) in [
+            ("1.5 kW", Some(1500.0)),
+            ("250 mV", Some(0.25)),
+            ("10A", Some(10.0)),
+            ("1,200 W", Some(1200.0)),
+            ("100 Watts", Some(100.0)),
+            ("5,430 RPM", Some(5430.0)),
+            ("4 %", Some(4.0)),
+            ("12 percent", Some(12.0)),
+            ("- RPM", None),
+            ("10.3.2", None),
+        ] {
+            assert_eq!(quantity(text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("36 degrees C / 96 degrees F", Some(36.0)),
+            ("36°C", Some(36.0)),
+            ("36", Some(36.0)),
+            ("212 degrees F", Some(100.0)),
+            ("212°F", Some(100.0)),
+            ("Absent", None),
+        ] {
+            assert_eq!(celsius(text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("16330 MB", Some(16330.0)),
+            ("16,330", Some(16330.0)),
+            ("16 GB", Some(16384.0)),
+            ("2048KB", Some(2.0)),
+            ("1048576 bytes", Some(1.0)),
+            ("2048 MB (2048 MB installed)", Some(2048.0)),
+            ("20 furlongs", None),
+        ] {
+            assert_eq!(mebibytes(text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("33.490 mA", Some(33.49)),
+            ("0.6980 mW", Some(0.698)),
+            ("- Inf dBm", Some(f64::NEG_INFINITY)),
+            ("3.2 V", Some(3.2)),
+            ("7.5", Some(7.5)),
+            ("0.7 W", None),
+            ("0.7 uW", None),
+        ] {
+            assert_eq!(decimal(text), expected, "{text}");
+        }
     }
 
     #[test]

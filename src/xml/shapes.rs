@@ -46,7 +46,7 @@ pub struct Celsius {
     #[serde(rename = "@celsius")]
     attribute: Option<f64>,
     #[serde(rename = "$text")]
-    text: Option<Quantity>,
+    text: Option<Degrees>,
 }
 
 impl Celsius {
@@ -55,16 +55,30 @@ impl Celsius {
     }
 }
 
-/// A number with its unit behind it: `16330 MB`, `100%`, `15.4W`, `5430 RPM`, `-12.3 dBm`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantity(pub f64);
+/// A number that has its unit behind it, and how its text is read.
+macro_rules! with_unit {
+    ($(#[$doc:meta] $name:ident $read:path),* $(,)?) => { $(
+        #[$doc]
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $name(pub f64);
 
-impl<'de> Deserialize<'de> for Quantity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let wrong = || serde::de::Error::custom(format!("`{}` is not a number", first_line(&text)));
-        numbers::quantity(&text).map(Quantity).ok_or_else(wrong)
-    }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                let wrong = || format!("`{}` is not a number", first_line(&text));
+                $read(&text).map($name).ok_or_else(|| serde::de::Error::custom(wrong()))
+            }
+        }
+    )* };
+}
+
+with_unit! {
+    /// A number with its unit behind it: `100%`, `15.4W`, `5430 RPM`, `-12.3 dBm`.
+    Quantity numbers::quantity,
+    /// Memory in MiB: `16330 MB`, `16 GB`, and `16330` alone.
+    Mebibytes numbers::mebibytes,
+    /// A temperature without an attribute, in degrees Celsius.
+    Degrees numbers::celsius,
 }
 
 /// A bandwidth in bit/s, of a text such as `10Gbps`, `1000 Mbps`, `9.5Gbps,`, `1000mbps`, `10g`,
@@ -226,7 +240,7 @@ impl Leaves {
         self.number(name, numbers::number, "a whole number")
     }
     pub fn decimal(&self, name: &str) -> Option<f64> {
-        self.number(name, numbers::number, "a number")
+        self.number(name, numbers::decimal, "a number")
     }
     /// A number that may have its unit behind it, as `Quantity` has.
     pub fn quantity(&self, name: &str) -> Option<f64> {
@@ -323,6 +337,9 @@ pub const DOWN: &[&str] = &[
     "Dn",
     "AdminDown",
     "Admin down",
+    "Administratively down",
+    "Link down",
+    "Hardware down",
     "Disabled",
     "Failing",
     "Failed",
@@ -355,6 +372,12 @@ pub const NOT_ONLINE: &[&str] = &[
     "Diagnostics",
     "Announce online",
     "Announce offline",
+    "Onlining",
+    "Offlining",
+    "Restarting",
+    "Unresponsive",
+    "Dead",
+    "Diag",
     "Probed",
     "Probe wait",
     "Power off",
@@ -364,15 +387,17 @@ pub const NOT_ONLINE: &[&str] = &[
 /// that is neither, which is counted as a value that does not fit.
 pub fn is(state: Option<&str>, good: &[&str], bad: &[&str]) -> Option<u64> {
     let state = state.filter(|state| !state.is_empty())?;
+    let known = is_good(state, good, bad);
+    if known.is_none() {
+        misfits::count(|| format!("`{}` is no state that is known", first_line(state)));
+    }
+    known.map(u64::from)
+}
+
+/// Whether a state is good; `None` for one that is neither good nor bad.
+pub fn is_good(state: &str, good: &[&str], bad: &[&str]) -> Option<bool> {
     let among = |words: &[&str]| words.iter().any(|word| is_word(state, word));
-    if among(good) {
-        return Some(1);
-    }
-    if among(bad) {
-        return Some(0);
-    }
-    misfits::count(|| format!("`{}` is no state that is known", first_line(state)));
-    None
+    if among(good) { Some(true) } else { among(bad).then_some(false) }
 }
 
 /// The number that junos_exporter gives to a state, as the field's help says it: `Online 1, Present

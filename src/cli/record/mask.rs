@@ -53,8 +53,7 @@ impl Mask {
             Some(hide) if text.contains([' ', '\n']) => {
                 file.write_all(hide.addresses(&secrets::masked(&text)).as_bytes())
             }
-            _ if !is_element => file.write_all(secrets::masked(&text).as_bytes()),
-            _ => file.write_all(text.as_bytes()),
+            _ => file.write_all(secrets::masked(&text).as_bytes()),
         }
     }
 

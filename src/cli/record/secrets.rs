@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex_lite::{Captures, Regex};
+use regex_lite::Regex;
 
 /// What stands in place of a secret.
 pub const MASKED: &str = "masked";
@@ -44,7 +44,7 @@ static MARKED: LazyLock<Regex> =
 static AFTER_WORD: LazyLock<Regex> = LazyLock::new(|| {
     const WORD: &str = "(password|passphrase|secret|community|authentication-key|encryption-key|\
                         private-key|ascii-text|hexadecimal)";
-    const VALUE: &str = r#"("[^"]*"|[^\s"<>;:={}\[\]#][^\s"<>;{}\[\]#]*)"#;
+    const VALUE: &str = r#"("[^"]*"|&quot;[^<>]*?&quot;|[^\s"<>;:={}\[\]#][^\s"<>;{}\[\]#]*)"#;
     regex(&format!(r"(?i){WORD}([ \t]*[:=][ \t]*|[ \t]+){VALUE}"))
 });
 /// A BGP community is no secret.
@@ -75,20 +75,34 @@ pub fn masked_whole(text: &str) -> String {
 /// A text without the secrets that can be told by their form or by the word before them.
 pub fn masked(text: &str) -> String {
     // Most texts are short words and numbers.
-    if !text.contains(['$', ' ', '=', ':']) && text.len() < 34 {
+    if !text.contains(['$', ' ', '\t', '=', ':']) && text.len() < 34 {
         return text.into();
     }
     let text = MARKED.replace_all(text, format!("{MASKED}$2"));
     let text = FORM.replace_all(&text, MASKED);
     let text = IN_URL.replace_all(&text, format!("$1:{MASKED}@"));
     let text = PUBLIC_KEY.replace_all(&text, MASKED);
-    let after_word = |found: &Captures| {
-        let value = &found[3];
-        let is_none = COMMUNITY.is_match(value) || is_element(&value.to_ascii_lowercase());
-        let value = if is_none { value } else { MASKED };
-        format!("{}{}{value}", &found[1], &found[2])
-    };
-    AFTER_WORD.replace_all(&text, after_word).into_owned()
+    after_words(&text)
+}
+
+/// A text without what is set behind words that name a secret.
+fn after_words(text: &str) -> String {
+    let (mut out, mut at) = (String::new(), 0);
+    while let Some(found) = AFTER_WORD.captures_at(text, at) {
+        let Some(value) = found.get(3) else { break };
+        out += &text[at..value.start()];
+        let word = value.as_str();
+        if COMMUNITY.is_match(word) || is_element(&word.to_ascii_lowercase()) {
+            // What stands behind such a word is looked at next.
+            at = value.start();
+            continue;
+        }
+        // The value of an attribute keeps its quotes.
+        let quote = if &found[2] == "=" && word.starts_with('"') { "\"" } else { "" };
+        out += &format!("{quote}{MASKED}{quote}");
+        at = value.end();
+    }
+    out + &text[at..]
 }
 
 /// What stands around a key or a certificate as text (RFC 7468).
@@ -111,9 +125,12 @@ impl Pem {
             let word = if self.is_within { PEM_END } else { PEM_BEGIN };
             let Some(at) = rest.find(word) else { break };
             if self.is_within {
-                let end = rest[at + PEM_END.len()..].find("-----");
-                let end = end.map_or(rest.len(), |end| at + PEM_END.len() + end + 5);
-                rest = &rest[end..];
+                let label = &rest[at + PEM_END.len()..];
+                let end = label.find("-----").unwrap_or(label.len());
+                // What begins there is the next one.
+                let next = label[end..].starts_with(PEM_BEGIN);
+                rest = &label[end..];
+                rest = if next { rest } else { rest.get(5..).unwrap_or_default() };
             } else {
                 out += &rest[..at];
                 out += MASKED;
@@ -154,6 +171,10 @@ mod tests {
             ("Password: hunter2", "Password: masked"),
             ("community 65000:100 and target:1:2", "community 65000:100 and target:1:2"),
             ("password=a b", "password=masked b"),
+            ("<a password=\"a b\" c=\"d\">", "<a password=\"masked\" c=\"d\">"),
+            ("community &quot;a b&quot;;", "community masked;"),
+            ("secret password hunter2", "secret password masked"),
+            ("password\thunter2", "password\tmasked"),
             ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDZ7d/x you@host", "ssh-rsa masked you@host"),
             ("costs $5 or $6, US$9", "costs $5 or $6, US$9"),
             ("Uplink to core-1 [backbone]", "Uplink to core-1 [backbone]"),

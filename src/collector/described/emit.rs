@@ -234,7 +234,7 @@ const NOT_WHOLE: &str = "is not a whole number";
 
 fn shaped(text: &str, shape: Option<Shape>) -> Result<f64, &'static str> {
     let (number, why) = match shape {
-        None => (numbers::number(text), "is not a number"),
+        None => (numbers::decimal(text), "is not a number"),
         Some(Shape::Quantity) => (numbers::quantity(text), "is not a number"),
         Some(Shape::BitRate) => (BitRate::of(text).map(|rate| rate.0), "is not a bandwidth"),
         Some(Shape::Duration) => (seconds(text), "is not a duration"),

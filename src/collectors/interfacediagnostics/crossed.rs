@@ -16,8 +16,13 @@ pub fn crossed(optics: &Optics, lanes: &[Lane]) -> String {
     for lane in lanes {
         let number = lane.lane_index.as_str();
         found.push(beyond("bias", lane.laser_bias_current, biases(optics), number));
-        found.push(beyond("output", lane.laser_output_power, outputs(optics), number));
-        found.push(beyond("rx", lane.laser_rx_optical_power, received(optics), number));
+        // The power in mW, or else in dBm.
+        let output = beyond("output", lane.laser_output_power, outputs(optics), number);
+        let dbm = || beyond("output", lane.laser_output_power_dbm, outputs_dbm(optics), number);
+        found.push(output.or_else(dbm));
+        let rx = beyond("rx", lane.laser_rx_optical_power, received(optics), number);
+        let dbm = || beyond("rx", lane.laser_rx_optical_power_dbm, received_dbm(optics), number);
+        found.push(rx.or_else(dbm));
     }
     let known = found.into_iter().flatten();
     let words: Vec<String> = known.collect();
@@ -93,5 +98,23 @@ fn received(o: &Optics) -> Thresholds {
         o.laser_rx_power_low_alarm_threshold,
         o.laser_rx_power_high_warn_threshold,
         o.laser_rx_power_low_warn_threshold,
+    ]
+}
+
+fn outputs_dbm(o: &Optics) -> Thresholds {
+    [
+        o.laser_tx_power_high_alarm_threshold_dbm,
+        o.laser_tx_power_low_alarm_threshold_dbm,
+        o.laser_tx_power_high_warn_threshold_dbm,
+        o.laser_tx_power_low_warn_threshold_dbm,
+    ]
+}
+
+fn received_dbm(o: &Optics) -> Thresholds {
+    [
+        o.laser_rx_power_high_alarm_threshold_dbm,
+        o.laser_rx_power_low_alarm_threshold_dbm,
+        o.laser_rx_power_high_warn_threshold_dbm,
+        o.laser_rx_power_low_warn_threshold_dbm,
     ]
 }

@@ -17,10 +17,16 @@ use crate::xml::numbers;
 /// A number, or why the text is none; the text is quoted, shortened, for the log.
 #[inline(never)]
 fn number<T: std::str::FromStr>(text: Cow<str>, what: &str) -> Result<T> {
-    numbers::number(&text).ok_or_else(|| {
-        let shown: String = first_line(&text).chars().take(40).collect();
-        Error::Value(format!("`{shown}` is not {what}").into())
-    })
+    numbers::number(&text).ok_or_else(|| no_number(&text, what))
+}
+
+fn decimal(text: Cow<str>) -> Result<f64> {
+    numbers::decimal(&text).ok_or_else(|| no_number(&text, "a number"))
+}
+
+fn no_number(text: &str, what: &str) -> Error {
+    let shown: String = first_line(text).chars().take(40).collect();
+    Error::Value(format!("`{shown}` is not {what}").into())
 }
 
 /// `Text` in the forms that serde asks for.
@@ -44,7 +50,9 @@ macro_rules! scalar {
             deserialize_u8 visit_u8 "a whole number",
             deserialize_i64 visit_i64 "a whole number",
             deserialize_i32 visit_i32 "a whole number",
-            deserialize_f64 visit_f64 "a number",
+        }
+        fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            visitor.visit_f64(decimal(self.scalar()?)?)
         }
         fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             match self.scalar()? {
