@@ -7,9 +7,10 @@ use serde::Deserialize;
 use crate::base::changes::{Grade, Rule, Severity, Watch};
 use crate::collector::outcome::Answered;
 use crate::collector::settings::{Pattern, settings};
-use crate::collector::{Collector, Item, Query, Rpc, item};
+use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
 use crate::xml::items::Scope;
+use crate::xml::misfits;
 use crate::xml::shapes::{Seconds, is_word};
 
 settings! {
@@ -25,6 +26,9 @@ pub struct Alarm {
     yellow: BTreeSet<String>,
     red: BTreeSet<String>,
     seen: BTreeSet<[String; 4]>,
+    /// How many alarms the replies say that there are, and how many they have.
+    told: u64,
+    read: u64,
 }
 
 static COUNTS: Measurement<Alarm> = Measurement::new(|| Definition {
@@ -62,9 +66,12 @@ static SET: Measurement<AlarmDetail> = Measurement::new(|| Definition {
 impl Alarm {
     pub fn new(settings: AlarmSettings) -> Alarm {
         let (yellow, red, seen) = Default::default();
-        Alarm { ignore: settings.ignore, yellow, red, seen }
+        Alarm { ignore: settings.ignore, yellow, red, seen, told: 0, read: 0 }
     }
 }
+
+const ITEMS: &[ItemOf<Alarm>] =
+    &[item::<_, Summary>("alarm-summary"), item::<_, AlarmDetail>("alarm-detail")];
 
 impl Collector for Alarm {
     const NAME: &'static str = "alarm";
@@ -74,19 +81,35 @@ impl Collector for Alarm {
             rpc: Rpc::Once("<get-system-alarm-information/>"),
             command: "show system alarms",
             roots: &["alarm-information"],
-            items: &[item::<_, AlarmDetail>("alarm-detail")],
+            items: ITEMS,
         },
         Query {
             rpc: Rpc::Once("<get-alarm-information/>"),
             command: "show chassis alarms",
             roots: &["alarm-information"],
-            items: &[item::<_, AlarmDetail>("alarm-detail")],
+            items: ITEMS,
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];
 
     fn finish(&mut self, _: Answered, points: &mut Points) {
+        let Alarm { told, read, .. } = *self;
+        if read < told {
+            return misfits::count(|| format!("of {told} alarms, the reply has {read}"));
+        }
         points.push(&COUNTS, &[], self);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Summary {
+    active_alarm_count: Option<u64>,
+}
+
+impl Item<Alarm> for Summary {
+    fn points(self, alarm: &mut Alarm, _: &Scope, _: &mut Points) {
+        alarm.told = alarm.told.saturating_add(self.active_alarm_count.unwrap_or(0));
     }
 }
 
@@ -104,6 +127,7 @@ struct AlarmDetail {
 
 impl Item<Alarm> for AlarmDetail {
     fn points(self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
+        alarm.read += 1;
         let re_name = scope.get("re-name").unwrap_or_default();
         let [class, ty, description] =
             [&self.alarm_class, &self.alarm_type, &self.alarm_description].map(String::clone);
