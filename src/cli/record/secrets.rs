@@ -44,7 +44,7 @@ static MARKED: LazyLock<Regex> =
 static AFTER_WORD: LazyLock<Regex> = LazyLock::new(|| {
     const WORD: &str = "(password|passphrase|secret|community|authentication-key|encryption-key|\
                         private-key|ascii-text|hexadecimal)";
-    const VALUE: &str = r#"("[^"]*"|&quot;[^<>]*?&quot;|[^\s"<>;:={}\[\]#][^\s"<>;{}\[\]#]*)"#;
+    const VALUE: &str = r#"("|&quot;|[^\s"<>;:={}\[\]#][^\s"<>;{}\[\]]*)"#;
     regex(&format!(r"(?i){WORD}([ \t]*[:=][ \t]*|[ \t]+){VALUE}"))
 });
 /// A BGP community is no secret.
@@ -78,11 +78,12 @@ pub fn masked(text: &str) -> String {
     if !text.contains(['$', ' ', '\t', '=', ':']) && text.len() < 34 {
         return text.into();
     }
-    let text = MARKED.replace_all(text, format!("{MASKED}$2"));
+    // First, while quotes are still in pairs.
+    let text = after_words(text);
+    let text = MARKED.replace_all(&text, format!("{MASKED}$2"));
     let text = FORM.replace_all(&text, MASKED);
     let text = IN_URL.replace_all(&text, format!("$1:{MASKED}@"));
-    let text = PUBLIC_KEY.replace_all(&text, MASKED);
-    after_words(&text)
+    PUBLIC_KEY.replace_all(&text, MASKED).into_owned()
 }
 
 /// A text without what is set behind words that name a secret.
@@ -92,17 +93,34 @@ fn after_words(text: &str) -> String {
         let Some(value) = found.get(3) else { break };
         out += &text[at..value.start()];
         let word = value.as_str();
-        if COMMUNITY.is_match(word) || is_element(&word.to_ascii_lowercase()) {
-            // What stands behind such a word is looked at next.
-            at = value.start();
-            continue;
-        }
+        at = match word {
+            "\"" | "&quot;" => quoted_end(text, value.start(), word),
+            _ if COMMUNITY.is_match(word) || is_element(&word.to_ascii_lowercase()) => {
+                // What stands behind such a word is looked at next.
+                at = value.start();
+                continue;
+            }
+            _ => value.end(),
+        };
         // The value of an attribute keeps its quotes.
-        let quote = if &found[2] == "=" && word.starts_with('"') { "\"" } else { "" };
+        let quote = if word == "\"" && is_tag(text) { word } else { "" };
         out += &format!("{quote}{MASKED}{quote}");
-        at = value.end();
     }
     out + &text[at..]
+}
+
+fn is_tag(text: &str) -> bool {
+    text.starts_with('<')
+}
+
+/// Where what begins with a quote ends: rather too late than too early, for quotes may be missing.
+/// At the last quote of the line, or else of the text, or else with the line.
+fn quoted_end(text: &str, start: usize, quote: &str) -> usize {
+    let from = start + quote.len();
+    let rest = &text[from..];
+    let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+    let end = if is_tag(text) { rest.find(quote) } else { line.rfind(quote).or(rest.rfind(quote)) };
+    from + end.map_or(line.len(), |end| end + quote.len())
 }
 
 /// What stands around a key or a certificate as text (RFC 7468).
@@ -127,10 +145,10 @@ impl Pem {
             if self.is_within {
                 let label = &rest[at + PEM_END.len()..];
                 let end = label.find("-----").unwrap_or(label.len());
-                // What begins there is the next one.
-                let next = label[end..].starts_with(PEM_BEGIN);
                 rest = &label[end..];
-                rest = if next { rest } else { rest.get(5..).unwrap_or_default() };
+                // The dashes may be those with which the next one begins.
+                let next = rest.find(PEM_BEGIN).unwrap_or(rest.len()).min("-----".len());
+                rest = rest.get(next..).unwrap_or_default();
             } else {
                 out += &rest[..at];
                 out += MASKED;
@@ -203,5 +221,7 @@ mod tests {
         assert_eq!(pem.masked("MIIEvQ").as_deref(), Some(""));
         assert_eq!(pem.masked("Q==\n-----END PRIVATE KEY-----\nz").as_deref(), Some("\nz"));
         assert_eq!(pem.masked("z"), None);
+        let next = "-----BEGIN X-----MII-----END X------BEGIN X-----MIIEvQ-----END X-----z";
+        assert_eq!(pem.masked(next).as_deref(), Some("maskedmaskedz"));
     }
 }
