@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::lines::Line;
 use common::perijove::{Daemon, FAST, alarm_polls, local_router, own};
 use common::temporary::Directory;
+use common::{answer, free_port, http_agent, wait_for};
 
 /// The figure of the session with the router, as it was told last.
 fn session(lines: &[Line], field: &str) -> Option<f64> {
@@ -18,14 +21,17 @@ fn wait_busy(daemon: &mut Daemon, value: f64) {
     });
 }
 
+/// Says how busy the master is: CPU idle and memory in use. The other engine is a backup, whose
+/// load is its own.
+fn write_engines(directory: &Directory, idle: u32, memory: u32) {
+    let text = format!("engine Master {idle} {memory}\nengine Backup 0 99\n");
+    std::fs::rename(directory.write("new", text), directory.join("state")).expect("rename");
+}
+
 #[test]
 fn a_busy_routing_engine_is_polled_at_one_of_four_ticks() {
     let directory = Directory::new();
-    // Master, CPU idle and memory in use; the other engine is a backup, whose load is its own.
-    let engines = |idle: u32, memory: u32| {
-        let text = format!("engine Master {idle} {memory}\nengine Backup 0 99\n");
-        std::fs::rename(directory.write("new", text), directory.join("state")).expect("rename");
-    };
+    let engines = |idle, memory| write_engines(&directory, idle, memory);
     engines(50, 50);
     let options = format!("--configuration {}", directory.join("state").display());
     let settings = |more: &str| {
@@ -70,4 +76,53 @@ fn a_busy_routing_engine_is_polled_at_one_of_four_ticks() {
     assert_eq!(said("r1: the Routing Engine is busy (CPU 95 %, memory 50 %): until"), 1);
     assert_eq!(said("r1: the Routing Engine is busy (CPU 50 %, memory 96 %): until"), 1);
     assert_eq!(said("r1: the Routing Engine is no longer busy (CPU 70 %, memory 50 %)"), 1);
+}
+
+/// Where scrapes cause the polls: a busy router rests for three intervals after each, and what is
+/// kept of it is shown meanwhile.
+#[test]
+fn scrapes_of_a_busy_routing_engine_poll_it_at_one_of_four_intervals() {
+    let directory = Directory::new();
+    write_engines(&directory, 50, 50);
+    let options = format!("--configuration {}", directory.join("state").display());
+    let port = free_port();
+    let mut daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\", \"routingengine\"]\ninterval = \"1s\"\npoll_share_max = 100\n{}\
+         [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\nmode = \"scrape\"\nage_min = \"0s\"\n\
+         expire_intervals = 100\n",
+        local_router("r1", &options)
+    ));
+    daemon.process.wait_stderr("serves http://");
+    // The polls so far, whether it is busy, and the polls that were left out, as a scrape tells.
+    let scrape = || {
+        let request = http_agent().get(format!("http://127.0.0.1:{port}/metrics"));
+        let (status, text) = request.call().and_then(answer).expect("an answer");
+        assert_eq!(status, 200, "{text}");
+        let value = |name: &str, label: &str| {
+            let mut series = text.lines().filter(|line| line.starts_with(name));
+            let line = series.find(|line| line.contains(label))?;
+            line.rsplit_once(' ')?.1.parse::<f64>().ok()
+        };
+        assert!(value("junos_alarms_red_count", "").is_some(), "{text}");
+        let polls = value("perijove_collector_polls_total", "alarm").expect("polls");
+        let busy = value("perijove_session_busy", "").expect("whether it is busy");
+        (polls, busy, value("perijove_session_spared_polls_total", "").unwrap_or(0.0))
+    };
+    let (polls, busy, spared) = scrape();
+    assert_eq!((busy, spared), (0.0, 0.0));
+    assert_eq!(scrape(), (polls + 1.0, 0.0, 0.0));
+    write_engines(&directory, 5, 50);
+    let since = Instant::now();
+    assert_eq!(scrape(), (polls + 2.0, 1.0, 0.0));
+    let (_, _, spared) =
+        wait_for("the next poll", || Some(scrape()).filter(|(so_far, _, _)| *so_far > polls + 2.0));
+    assert!(since.elapsed() >= Duration::from_secs(3), "{:?}", since.elapsed());
+    assert!(spared > 0.0);
+    write_engines(&directory, 50, 50);
+    wait_for("a poll that finds it less busy", || {
+        Some(scrape()).filter(|(_, busy, _)| *busy == 0.0)
+    });
+    let (polls, ..) = scrape();
+    assert_eq!(scrape().0, polls + 1.0);
+    assert_eq!(daemon.stop().code, 0);
 }

@@ -12,7 +12,7 @@ use common::http_stub::{HttpStub, Reply};
 use common::lines::{self, Line};
 use common::needs::{ROOT, skips};
 use common::perijove::{
-    Daemon, FAST, alarm_polls, every, hosts, local_router, perijove, router_program, run_with,
+    Daemon, FAST, alarm_polls, every, hosts, local_router, own, perijove, router_program, run_with,
 };
 use common::process::{Process, descendants, run};
 use common::syslog::{wait_syslog, with_syslog};
@@ -134,6 +134,86 @@ fn settings_follow_commits_and_queues_keep_what_they_hold() {
         wanted.is_subset(&got).then_some(())
     });
     assert_eq!(daemon.stop().code, 0);
+}
+
+/// Two Routing Engines with one configuration, each with a perijove of its own.
+#[test]
+fn after_a_switch_of_mastership_the_other_engine_goes_on_with_the_same_settings() {
+    let takes = Arc::new(AtomicBool::new(false));
+    let says = takes.clone();
+    let stub = HttpStub::start(move |_, _| {
+        Reply::status(if says.load(Ordering::Relaxed) { 204 } else { 503 })
+    });
+    let url = format!("http://127.0.0.1:{}", stub.port);
+    // `commit synchronize`: the macros are on both engines, the role is each one's own.
+    let both = |of: &str, roles: [&str; 2]| {
+        let macros = site(of) + &set("output.influxdb.url", &url);
+        roles.map(|role| format!("{macros}engine {role} 50 50\n"))
+    };
+    let mut routers = [Router::new(), Router::new()];
+    let commit = |routers: &mut [Router; 2], of: &str, roles: [&str; 2]| {
+        routers.iter_mut().zip(both(of, roles)).for_each(|(router, lines)| router.commit(&lines));
+    };
+    commit(&mut routers, "north", ["Master", "Backup"]);
+    let mut engines = routers.each_ref().map(|router| {
+        Daemon::start(&format!("master_only = true\n{}[output.stdout]\n", router.often("")))
+    });
+    wait_site(&mut engines[0], "north");
+    commit(&mut routers, "south", ["Master", "Backup"]);
+    wait_site(&mut engines[0], "south");
+    let changes = engines.each_mut().map(|engine| {
+        wait_figure(engine, "parameters", 2.0);
+        engine.wait_lines("the commit on either engine", |lines| {
+            let own = |line: &&Line| line.measurement.starts_with("perijove_");
+            lines.iter().filter(own).find(|line| line.tag("site") == "south")?;
+            configuration(lines, "changes_total")
+        })
+    });
+    let stands_by = |engine: &mut Daemon| {
+        engine.wait_lines("it stands by", |lines| {
+            (own(lines, ("collector", "alarm"), "no_data") == Some(1.0)).then_some(())
+        });
+    };
+    stands_by(&mut engines[1]);
+    let lines = common::perijove::whole_lines(&engines[1].process.stdout());
+    assert_eq!(alarm_polls(&lines), 0, "the backup was polled");
+
+    commit(&mut routers, "south", ["Backup", "Master"]);
+    wait_site(&mut engines[1], "south");
+    stands_by(&mut engines[0]);
+    // What was due while it stood by is not made up for: it polls at its interval.
+    let times = engines[1].wait_lines("polls by the new master", |lines| {
+        let polls = lines.iter().filter(|line| line.fields.contains_key("red_count"));
+        let times: Vec<i64> = polls.map(|line| line.timestamp).collect();
+        (times.len() >= 8).then_some(times)
+    });
+    let span_ms = (times[times.len() - 1] - times[0]) / 1_000_000;
+    assert!(times.len() as i64 <= span_ms / 300 + 2, "{} polls in {span_ms} ms", times.len());
+    let lines = common::perijove::whole_lines(&engines[1].process.stdout());
+    let new = lines.iter().filter(|line| line.fields.contains_key("red_count"));
+    let sites: BTreeSet<&str> = new.map(|line| line.tag("site")).collect();
+    assert_eq!(sites, BTreeSet::from(["south"]));
+
+    // What both had queued arrives, from the old master too.
+    takes.store(true, Ordering::Relaxed);
+    for (engine, changes) in engines.iter_mut().zip(changes) {
+        wait_figure(engine, "changes_total", changes);
+        wait_figure(engine, "refused", 0.0);
+        let before = engine.process.stdout();
+        let (before, _) = before.rsplit_once('\n').expect("lines");
+        let key = |line: &Line| format!("{} {:?}", line.key(), line.fields);
+        let readings = lines::readings(&lines::read(before));
+        let wanted: BTreeSet<String> = readings.iter().map(key).collect();
+        assert!(wanted.len() > 6, "{wanted:?}");
+        wait_for("all that was queued", || {
+            let got: BTreeSet<String> = stub.accepted().iter().map(key).collect();
+            wanted.is_subset(&got).then_some(())
+        });
+    }
+    for engine in engines {
+        let finished = engine.stop();
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+    }
 }
 
 #[test]
