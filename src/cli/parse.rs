@@ -112,6 +112,11 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
         log::warn!("no data: {why}");
     }
     poll.finish(answered, points);
+    let mut tally = Tally::default();
+    tally.take_left_out(points);
+    if let Some(why) = tally.first_misfit {
+        log::info!("{} values were left out, first {why}", tally.misfits);
+    }
     Ok(())
 }
 
