@@ -188,8 +188,7 @@ fn readers_that_read_nothing_take_neither_turns_nor_memory() {
 /// Sixteen ask for everything at once, twice.
 #[test]
 fn many_scrapes_at_once_are_whole_and_share_the_memory() {
-    let patience = "request_timeout = \"60s\"\nresponse_timeout = \"120s\"\n\
-                    expire_intervals = 1000\n";
+    let patience = "request_timeout = \"60s\"\nresponse_timeout = \"120s\"\n";
     let (daemon, port) = start(4000, &format!("gzip = false\n{patience}"));
     let whole = || {
         let scrape = http_agent().get(format!("http://127.0.0.1:{port}/metrics")).call();
