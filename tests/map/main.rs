@@ -26,6 +26,8 @@ use common::{answer, free_port, http_agent, now_ns, target_directory, wait_for};
 const DAY: i64 = 86_400;
 /// Scrapes, one a minute: an hour, and a little more.
 const STEPS: i64 = 62;
+/// Those that are still to come.
+const AHEAD: i64 = 5;
 
 fn now() -> i64 {
     now_ns() / 1_000_000_000
@@ -223,7 +225,8 @@ fn who_may_not_scrape_sees_no_map() {
     machine.stop();
 }
 
-/// Samples of a fleet: an hour until now, and the same hour of yesterday.
+/// Samples of a fleet: an hour until now and a little more, for a busy machine asks late, and the
+/// same hour of yesterday.
 #[derive(Default)]
 struct Fleet {
     families: std::collections::BTreeMap<&'static str, String>,
@@ -245,11 +248,11 @@ impl Fleet {
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let labels = labels.join(",");
         let text = self.families.entry(name).or_default();
-        let end = now() / 60 * 60;
+        let start = now() / 60 * 60 - STEPS * 60;
         for day in days.iter().rev() {
-            for step in (0..STEPS).rev() {
-                let time = end - day * DAY - step * 60;
-                let _ = writeln!(text, "{name}{{{labels}}} {} {time}", value(STEPS - step));
+            for step in 1..=STEPS + AHEAD {
+                let time = start - day * DAY + step * 60;
+                let _ = writeln!(text, "{name}{{{labels}}} {} {time}", value(step));
             }
         }
     }
