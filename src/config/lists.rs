@@ -79,7 +79,7 @@ pub fn list(
         origin,
         refresh_interval: or_seconds(file.refresh_interval, 60),
         bytes_max: file.bytes_max.map_or(16 << 20, |bytes| bytes.0),
-        targets_max: file.targets_max.unwrap_or(10_000),
+        targets_max: file.targets_max.unwrap_or(1_000),
         template,
         name_label: file.name_label.clone(),
         labels: labels.into_iter().collect(),
