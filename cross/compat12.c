@@ -6,7 +6,8 @@
  * define both), register the runtime linker's cleanup, run main. The runtime linker has already
  * run the constructors of a dynamically linked program. pthread_setname_np came with 13.0.
  *
- * And what librdkafka calls in the place of its cluster for tests, which is left out: there is none.
+ * And what librdkafka calls in the place of what is left out: its cluster for tests, and groups of
+ * consumers with the ways to share partitions among them. There are none.
  */
 #include <pthread.h>
 #include <pthread_np.h>
@@ -51,5 +52,29 @@ perijove_no_mock_cluster(void *client, int brokers)
 {
 	(void)client;
 	(void)brokers;
+	return (NULL);
+}
+
+int	 perijove_no_assignors(void *, char *, size_t);
+
+int
+perijove_no_assignors(void *client, char *error, size_t error_size)
+{
+	(void)client;
+	(void)error;
+	(void)error_size;
+	return (0);
+}
+
+/* Called for a consumer only. */
+void	*perijove_no_consumer_group(void *, int, const void *, const void *);
+
+void *
+perijove_no_consumer_group(void *client, int protocol, const void *group, const void *id)
+{
+	(void)client;
+	(void)protocol;
+	(void)group;
+	(void)id;
 	return (NULL);
 }

@@ -313,8 +313,12 @@ impl Watching {
         self.daemon = Some(daemon);
     }
 
+    /// InfluxDB shows a point's fields one by one while it takes them.
     fn told(&self) -> Vec<Line> {
-        self.influxd.points_of("event")
+        wait_for("the same events twice", || {
+            let events = self.influxd.points_of("event");
+            (self.influxd.points_of("event") == events).then_some(events)
+        })
     }
 
     /// Waits until every change so far was told.
