@@ -322,10 +322,19 @@ fn parse(entry: &Entry, reply: &str) -> String {
     text(&points)
 }
 
-#[test]
-fn a_warning_beside_data_changes_no_point() {
+/// A fixture of one reply, and its parts: up to the reply's open tag, what stands in it, the rest.
+struct Fixture {
+    entry: &'static Entry,
+    path: String,
+    reply: String,
+    head: String,
+    body: String,
+    tail: String,
+}
+
+fn fixtures() -> Vec<Fixture> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let (mut tried, mut wrong) = (0, Vec::new());
+    let mut found = Vec::new();
     for entry in registry::collectors() {
         let Ok(entries) = std::fs::read_dir(fixtures.join(entry.name)) else { continue };
         for path in entries.map(|entry| entry.unwrap().path()) {
@@ -335,17 +344,31 @@ fn a_warning_beside_data_changes_no_point() {
             let start =
                 reply.find("<rpc-reply").and_then(|at| Some(at + reply[at..].find('>')? + 1));
             let (Some(start), Some(end)) = (start, reply.rfind("</rpc-reply>")) else { continue };
-            let expected = parse(entry, &reply);
-            if expected.is_empty() || reply.matches("<rpc-reply").count() > 1 {
+            if reply.matches("<rpc-reply").count() > 1 {
                 continue;
             }
-            for (before, after) in [(1, 0), (0, 1), (30, 30)] {
-                tried += 1;
-                let (before, after) = (WARNING.repeat(before), WARNING.repeat(after));
-                let (head, body, tail) = (&reply[..start], &reply[start..end], &reply[end..]);
-                if parse(entry, &format!("{head}{before}{body}{after}{tail}")) != expected {
-                    wrong.push(format!("{}", path.display()));
-                }
+            let [head, body, tail] =
+                [&reply[..start], &reply[start..end], &reply[end..]].map(String::from);
+            let path = path.display().to_string();
+            found.push(Fixture { entry, path, reply, head, body, tail });
+        }
+    }
+    found
+}
+
+#[test]
+fn a_warning_beside_data_changes_no_point() {
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for Fixture { entry, path, reply, head, body, tail } in fixtures() {
+        let expected = parse(entry, &reply);
+        if expected.is_empty() {
+            continue;
+        }
+        for (before, after) in [(1, 0), (0, 1), (30, 30)] {
+            tried += 1;
+            let (before, after) = (WARNING.repeat(before), WARNING.repeat(after));
+            if parse(entry, &format!("{head}{before}{body}{after}{tail}")) != expected {
+                wrong.push(path.clone());
             }
         }
     }
@@ -378,29 +401,17 @@ fn readings(entry: &Entry, reply: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn what_comes_twice_in_a_reply_is_one_reading_everywhere() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let (mut tried, mut wrong) = (0, Vec::new());
-    for entry in registry::collectors() {
-        let Ok(entries) = std::fs::read_dir(fixtures.join(entry.name)) else { continue };
-        for path in entries.map(|entry| entry.unwrap().path()) {
-            let is_reply = path.extension().is_some_and(|extension| extension == "xml");
-            let Some(reply) = std::fs::read(&path).ok().filter(|_| is_reply) else { continue };
-            let Ok(reply) = String::from_utf8(reply) else { continue };
-            let start =
-                reply.find("<rpc-reply").and_then(|at| Some(at + reply[at..].find('>')? + 1));
-            let (Some(start), Some(end)) = (start, reply.rfind("</rpc-reply>")) else { continue };
-            let (once, _) = readings(entry, &reply);
-            if once.is_empty() || reply.matches("<rpc-reply").count() > 1 {
-                continue;
-            }
-            tried += 1;
-            let (head, body, tail) = (&reply[..start], &reply[start..end], &reply[end..]);
-            let (twice, lines) = readings(entry, &format!("{head}{body}{body}{tail}"));
-            let distinct: BTreeSet<&String> = lines.iter().collect();
-            if twice != once || distinct.len() != lines.len() {
-                let name = path.display();
-                wrong.push(format!("{name}: {} {} {}", once.len(), twice.len(), lines.len()));
-            }
+    for Fixture { entry, path, reply, head, body, tail } in fixtures() {
+        let (once, _) = readings(entry, &reply);
+        if once.is_empty() {
+            continue;
+        }
+        tried += 1;
+        let (twice, lines) = readings(entry, &format!("{head}{body}{body}{tail}"));
+        let distinct: BTreeSet<&String> = lines.iter().collect();
+        if twice != once || distinct.len() != lines.len() {
+            wrong.push(format!("{path}: {} {} {}", once.len(), twice.len(), lines.len()));
         }
     }
     println!("{tried} replies tried");
