@@ -385,23 +385,28 @@ const SERIES_OF_A_LEAF: usize = 8;
 const SIDE_BY_SIDE: &[&str] =
     &["objects-side-by-side", "several-clients-of-a-port", "lists-side-by-side"];
 
+/// A collector's recorded replies that the project has.
+fn fixtures_of(entry: &Entry) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(entry.name);
+    let mut paths = Vec::new();
+    if directory.is_dir() {
+        files(&directory, "xml", &mut paths);
+    }
+    paths
+}
+
 /// What a struct does not expect costs itself, and nothing beside it.
 #[test]
 fn a_changed_element_costs_no_other_series() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let (mut tried, mut wrong) = (0, Vec::new());
     for entry in registry::collectors() {
-        let mut paths = Vec::new();
-        if fixtures.join(entry.name).is_dir() {
-            files(&fixtures.join(entry.name), "xml", &mut paths);
-        }
         let read = |reply: &str| -> BTreeMap<String, Series> {
             let ((points, _), _) = said::listen(|| parse(entry, reply.as_bytes()));
             let (series, _) = exposition(entry, &points);
             let id = |series: &Series| format!("{} {:?}", series.name, series.labels);
             series.into_iter().map(|series| (id(&series), series)).collect()
         };
-        for path in paths {
+        for path in fixtures_of(entry) {
             let fixture = path.file_stem().unwrap().to_str().unwrap();
             let reply = std::fs::read(&path).unwrap();
             let reply = items::to_text(&reply);
@@ -484,13 +489,8 @@ const TWICE: &[&str] = &[
 /// Words are compared and numbers read as people write them.
 #[test]
 fn a_text_that_is_written_otherwise_says_the_same() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let (mut tried, mut wrong) = (0, Vec::new());
     for entry in registry::collectors() {
-        let mut paths = Vec::new();
-        if fixtures.join(entry.name).is_dir() {
-            files(&fixtures.join(entry.name), "xml", &mut paths);
-        }
         let read = |reply: &str| -> BTreeMap<String, f64> {
             let ((points, _), _) = said::listen(|| parse(entry, reply.as_bytes()));
             let (series, _) = exposition(entry, &points);
@@ -498,7 +498,7 @@ fn a_text_that_is_written_otherwise_says_the_same() {
             let id = |series: &Series| plain(&format!("{} {:?}", series.name, series.labels));
             series.iter().map(|series| (id(series), series.value)).collect()
         };
-        for path in paths {
+        for path in fixtures_of(entry) {
             let fixture = path.file_stem().unwrap().to_str().unwrap();
             if TWICE.contains(&fixture) {
                 continue;
