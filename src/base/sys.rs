@@ -8,8 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The machine's name; empty if it has none.
 pub fn hostname() -> String {
@@ -204,6 +205,74 @@ pub fn tame_allocator() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
     }
+}
+
+/// Lets go of memory that nobody uses: what the allocator holds for later, and those pages of the
+/// program and its libraries that can only be read. What is used again comes back from the system's
+/// cache, as it came the first time; what only the start needed does not.
+pub fn let_go() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes a number; the function takes what it is called with, and is not kept.
+    unsafe {
+        libc::malloc_trim(0);
+        libc::dl_iterate_phdr(Some(let_go_of_object), std::ptr::null_mut());
+    }
+    #[cfg(target_os = "freebsd")]
+    // SAFETY: the name ends with a zero, and nothing goes in or out: 4096 stands for all arenas.
+    unsafe {
+        let none = std::ptr::null_mut;
+        libc::mallctl(c"arena.4096.purge".as_ptr(), none(), none().cast(), none(), 0);
+    }
+}
+
+/// The same at the end of some work, which may come more often than that is of use.
+pub fn let_go_now_and_then() {
+    const PAUSE_SECONDS: u64 = 30;
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    // Never 0, which stands for the first time.
+    let now = START.elapsed().as_secs() + 1;
+    let is_due = |last: u64| (last == 0 || now >= last + PAUSE_SECONDS).then_some(now);
+    if LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok() {
+        let_go();
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+unsafe extern "C" fn let_go_of_object(
+    object: *mut libc::dl_phdr_info,
+    _: libc::size_t,
+    _: *mut libc::c_void,
+) -> libc::c_int {
+    const PF_W: u32 = 2;
+    const DT_TEXTREL: usize = 22;
+    // SAFETY: the object and its tables live as long as the call, and are as long as they say. A
+    // segment that cannot be written holds what is in its file and nothing else, unless the object
+    // has relocations in its code.
+    unsafe {
+        let object = &*object;
+        let base = object.dlpi_addr as usize;
+        let segments = std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into());
+        let dynamic = segments.iter().filter(|segment| segment.p_type == libc::PT_DYNAMIC);
+        let mut entries = dynamic.flat_map(|segment| {
+            let entries = (base + segment.p_vaddr as usize) as *const [usize; 2];
+            let count = segment.p_memsz as usize / size_of::<[usize; 2]>();
+            std::slice::from_raw_parts(entries, count)
+        });
+        if entries.any(|[tag, _]| *tag == DT_TEXTREL) {
+            return 0;
+        }
+        let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
+        for segment in segments {
+            if segment.p_type == libc::PT_LOAD && segment.p_flags & PF_W == 0 {
+                let start = base + segment.p_vaddr as usize;
+                let within = start % page;
+                let bytes = within + segment.p_memsz as usize;
+                libc::madvise((start - within) as *mut libc::c_void, bytes, libc::MADV_DONTNEED);
+            }
+        }
+    }
+    0
 }
 
 /// Protects the files and the memory of the process from other users: only its own user can read
@@ -482,4 +551,33 @@ fn grown(
         }
     }
     Err(std::io::Error::from_raw_os_error(libc::ENOMEM))
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use std::process::Command;
+
+    /// In a process of its own: other tests would fetch the pages again meanwhile.
+    #[test]
+    fn pages_that_only_the_start_needed_are_let_go() {
+        const ALONE: &str = "PERIJOVE_TEST_LET_GO";
+        if std::env::var_os(ALONE).is_some() {
+            let resident = || {
+                let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+                let line = status.lines().find_map(|line| line.strip_prefix("RssFile:"));
+                let size = line.and_then(|line| line.trim().strip_suffix(" kB"));
+                size.and_then(|size| size.parse::<u64>().ok()).expect("a size")
+            };
+            let before = resident();
+            super::let_go();
+            let after = resident();
+            assert!(after * 4 < before * 3, "{before} kB before, {after} kB after");
+            return;
+        }
+        let name = "base::sys::tests::pages_that_only_the_start_needed_are_let_go";
+        let mut alone = Command::new(std::env::current_exe().expect("the program"));
+        let output = alone.args(["--exact", name]).env(ALONE, "1").output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
 }

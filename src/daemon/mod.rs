@@ -55,6 +55,7 @@ pub fn run(
     supervisor.allow(&config.on_demand);
     supervisor.go_over(supervisor.plan(&config)?, config.drain_timeout)?;
     let mut daemon = Daemon { config, configured, supervisor, events };
+    sys::let_go();
     let ended = daemon.serve(&wait, reload);
     log::info!("stopping");
     parent::promise(daemon.sign_of_life());

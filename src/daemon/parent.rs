@@ -145,6 +145,7 @@ struct Watched {
 impl Watched {
     /// Passes signals on until the child has ended; says how, and whether it was told to stop.
     fn wait(mut self) -> (End, bool) {
+        sys::let_go();
         let mut is_stopping = false;
         let mut pulse = Pulse::new(Instant::now());
         loop {

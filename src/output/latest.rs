@@ -1,8 +1,9 @@
 //! The latest poll of each collector of each router, kept for scrapes.
 //!
 //! Polls are kept as their points, a few flat lists for each batch, not as text: a series takes
-//! little more than its value. A poll's batches wait aside until it has ended and then replace
-//! the one before at once. Whoever reads holds what it reads; pollers never wait for a reader.
+//! little more than its value, and texts of a batch that are the same are there once. A poll's
+//! batches wait aside until it has ended and then replace the one before at once. Whoever reads
+//! holds what it reads; pollers never wait for a reader.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -146,8 +147,7 @@ impl Latest {
 
     /// Takes a batch of a poll that goes on; false if there is no room for it.
     pub fn add(&self, batch: &Batch) -> bool {
-        // A copy has no spare room.
-        let (time_ns, points) = (batch.time_ns, batch.points.clone());
+        let (time_ns, points) = (batch.time_ns, batch.points.kept());
         let bytes = points.bytes();
         let mut state = lock(&self.state);
         let own = state.bytes_of(batch.node) + bytes;

@@ -1,5 +1,6 @@
 //! A batch of points, and the view of one of them.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::field::{Definition, FieldInfo, Get, Kind, Schema, Type, has_name};
@@ -24,6 +25,13 @@ pub enum Value<'a> {
 struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    /// Of a text that is a value.
+    fn of(bits: u64) -> Span {
+        Span { start: (bits >> 32) as u32, end: bits as u32 }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -55,6 +63,8 @@ pub struct Points {
     fields: Vec<u16>,
     /// A field's bits: the number itself, an f64's bits, or a span's two halves.
     values: Vec<u64>,
+    /// The values of a batch that is kept, in place of these.
+    packed: Option<Packed>,
     strings: String,
     /// Goes into every point that is pushed while it is set.
     re_name: String,
@@ -74,6 +84,39 @@ pub struct Points {
     pub misfits: u64,
     pub first_misfit: Option<String>,
     seen: Seen,
+}
+
+/// Values in as few bytes as they need. How many that are stands in the highest bits of `fields`.
+#[derive(Clone, Default)]
+struct Packed {
+    bytes: Vec<u8>,
+    /// Where each point's begin.
+    starts: Vec<u32>,
+}
+
+/// The bits of an entry of `fields` that are a field's index.
+const FIELD: u16 = 0x0fff;
+const WIDTH_SHIFT: u32 = FIELD.count_ones();
+/// A text's length in the lowest bits of its packed value.
+const LENGTH_SHIFT: u32 = TEXT_BYTES_MAX.ilog2() + 1;
+
+impl Packed {
+    /// Adds a value; how many bytes it takes.
+    fn push(&mut self, bits: u64) -> u16 {
+        let width = u64::BITS.div_ceil(8) - bits.leading_zeros() / 8;
+        self.bytes.extend_from_slice(&bits.to_le_bytes()[..width as usize]);
+        width as u16
+    }
+
+    /// The value behind the others of its point, by their entries and its own.
+    fn get(&self, point: usize, before: &[u16], field: u16) -> u64 {
+        let skipped: u16 = before.iter().map(|field| field >> WIDTH_SHIFT).sum();
+        let start = self.starts[point] as usize + usize::from(skipped);
+        let width = usize::from(field >> WIDTH_SHIFT);
+        let mut bits = [0; 8];
+        bits[..width].copy_from_slice(&self.bytes[start..start + width]);
+        u64::from_le_bytes(bits)
+    }
 }
 
 /// The series that these points have had, also before `clear`; a copy knows of none.
@@ -120,6 +163,7 @@ impl Points {
         mut value: impl FnMut(usize) -> Option<Value<'v>>,
     ) -> bool {
         debug_assert_eq!(tags.len(), schema.tags().len(), "{}", schema.name());
+        debug_assert!(self.packed.is_none() && schema.fields() <= usize::from(FIELD) + 1);
         let head = self.next_head(schema);
         let strings = self.strings.len();
         for tag in tags {
@@ -271,6 +315,49 @@ impl Points {
         (self.own, self.compared) = (tags.clone(), None);
     }
 
+    /// A copy that takes little room, to be kept for long: what it holds cannot be changed.
+    pub fn kept(&self) -> Points {
+        let mut kept =
+            Points { heads: self.heads.clone(), own: self.own.clone(), ..Points::default() };
+        let mut packed = Packed::default();
+        let mut known = HashMap::new();
+        let mut strings = String::new();
+        // Most texts come again: a port's name with each of its queues.
+        let mut keep = |span: Span| {
+            let text = self.string(span);
+            *known.entry(text).or_insert_with(|| {
+                let start = strings.len() as u32;
+                strings.push_str(text);
+                Span { start, end: strings.len() as u32 }
+            })
+        };
+        kept.tags = self.tags.iter().map(|tag| keep(*tag)).collect();
+        kept.labels = self.labels.iter().map(|(name, value)| (keep(*name), keep(*value))).collect();
+        kept.fields.reserve_exact(self.fields.len());
+        for point in self.iter() {
+            packed.starts.push(packed.bytes.len() as u32);
+            for at in point.fields.clone() {
+                let (field, bits) = (self.fields[at], self.values[at]);
+                let bits = match point.schema.field(field.into()).ty {
+                    Type::Integer => bits,
+                    // What is short as a decimal has its zeros at the end.
+                    Type::Decimal => bits.swap_bytes(),
+                    Type::Text => {
+                        let span = keep(Span::of(bits));
+                        u64::from(span.start) << LENGTH_SHIFT | u64::from(span.end - span.start)
+                    }
+                };
+                kept.fields.push(field | packed.push(bits) << WIDTH_SHIFT);
+            }
+        }
+        drop(known);
+        packed.bytes.shrink_to_fit();
+        packed.starts.shrink_to_fit();
+        strings.shrink_to_fit();
+        (kept.strings, kept.packed) = (strings, Some(packed));
+        kept
+    }
+
     pub fn len(&self) -> usize {
         self.heads.len()
     }
@@ -284,7 +371,9 @@ impl Points {
         self.heads.len() * size_of::<Head>()
             + self.tags.len() * size_of::<Span>()
             + self.labels.len() * size_of::<(Span, Span)>()
-            + self.values.len() * (size_of::<u64>() + size_of::<u16>())
+            + self.fields.len() * size_of::<u16>()
+            + self.values.len() * size_of::<u64>()
+            + self.packed.as_ref().map_or(0, |packed| packed.bytes.len() + packed.starts.len() * 4)
             + self.strings.len()
     }
 
@@ -303,6 +392,7 @@ impl Points {
         self.labels.clear();
         self.fields.clear();
         self.values.clear();
+        self.packed = None;
         self.strings.clear();
     }
 
@@ -319,25 +409,13 @@ impl Points {
         let tags = head.tags as usize;
         Point {
             points: self,
+            index,
             schema: head.schema,
             tags: &self.tags[tags..tags + head.schema.tags().len()],
             labels: &self.labels[head.labels as usize..labels],
             fields: head.fields as usize..fields,
             taken: head.taken,
         }
-    }
-
-    fn value(&self, schema: &'static dyn Schema, at: usize) -> (&'static FieldInfo, Value<'_>) {
-        let (info, bits) = (schema.field(self.fields[at] as usize), self.values[at]);
-        let value = match info.ty {
-            Type::Integer => Value::Integer(bits),
-            Type::Decimal => Value::Decimal(f64::from_bits(bits)),
-            Type::Text => {
-                let span = Span { start: (bits >> 32) as u32, end: bits as u32 };
-                Value::Text(self.string(span))
-            }
-        };
-        (info, value)
     }
 
     fn next_head(&mut self, schema: &'static dyn Schema) -> Head {
@@ -373,8 +451,10 @@ impl Points {
 }
 
 /// A view of one point of a batch.
+#[derive(Clone)]
 pub struct Point<'a> {
     points: &'a Points,
+    index: usize,
     pub schema: &'static dyn Schema,
     tags: &'a [Span],
     labels: &'a [(Span, Span)],
@@ -425,16 +505,42 @@ impl<'a> Point<'a> {
 
     /// The value of the schema's field at `index`, if it is there.
     pub fn field(&self, index: usize) -> Option<Value<'a>> {
-        let at = self.points.fields[self.fields.clone()].binary_search(&(index as u16)).ok()?;
-        Some(self.points.value(self.schema, self.fields.start + at).1)
+        let fields = &self.points.fields[self.fields.clone()];
+        let at = fields.binary_search_by_key(&(index as u16), |field| field & FIELD).ok()?;
+        Some(self.value(at).2)
     }
 
     /// Index into the schema and value of each field that is there.
     pub fn fields(&self) -> impl Iterator<Item = (usize, &'static FieldInfo, Value<'a>)> + use<'a> {
-        let (points, schema) = (self.points, self.schema);
-        self.fields.clone().map(move |at| {
-            let (info, value) = points.value(schema, at);
-            (points.fields[at] as usize, info, value)
-        })
+        let point = self.clone();
+        (0..self.fields.len()).map(move |at| point.value(at))
+    }
+
+    /// The same of the field at that place in the point.
+    fn value(&self, at: usize) -> (usize, &'static FieldInfo, Value<'a>) {
+        let points = self.points;
+        let fields = &points.fields[self.fields.clone()];
+        let index = usize::from(fields[at] & FIELD);
+        let info = self.schema.field(index);
+        let bits = match &points.packed {
+            None => points.values[self.fields.start + at],
+            Some(packed) => {
+                let bits = packed.get(self.index, &fields[..at], fields[at]);
+                match info.ty {
+                    Type::Integer => bits,
+                    Type::Decimal => bits.swap_bytes(),
+                    Type::Text => {
+                        let start = bits >> LENGTH_SHIFT;
+                        start << 32 | (start + (bits & ((1 << LENGTH_SHIFT) - 1)))
+                    }
+                }
+            }
+        };
+        let value = match info.ty {
+            Type::Integer => Value::Integer(bits),
+            Type::Decimal => Value::Decimal(f64::from_bits(bits)),
+            Type::Text => Value::Text(points.string(Span::of(bits))),
+        };
+        (index, info, value)
     }
 }

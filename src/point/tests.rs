@@ -42,6 +42,39 @@ fn a_long_text_is_cut_and_counted() {
     assert_eq!(points.misfits, 2);
 }
 
+/// Everything that a batch says of its points, as text.
+fn said(points: &Points) -> Vec<String> {
+    let all = points.iter().map(|point| {
+        let fields: Vec<_> = point.fields().map(|(index, info, v)| (index, info.name, v)).collect();
+        let each: Vec<_> = (0..point.schema.fields()).map(|index| point.field(index)).collect();
+        let tags: Vec<_> = point.tags().collect();
+        format!("{} {tags:?} {} {fields:?} {each:?}", point.schema.name(), point.tag(0))
+    });
+    all.collect()
+}
+
+#[test]
+fn what_is_kept_says_the_same_in_less_room() {
+    let mut points = Points::default();
+    points.set_re_name("re0");
+    let numbers = [0, 1, 255, 256, u64::from(u32::MAX), 1 << 55, 1 << 56, u64::MAX];
+    let decimals = [0.0, -0.0, 0.5, -3.21, f64::INFINITY, f64::MIN_POSITIVE, 1e300, f64::NAN];
+    for (at, (bytes, dbm)) in numbers.into_iter().zip(decimals).enumerate() {
+        for lane in ["0", "1", ""] {
+            let description = ["", "to fra", &"é".repeat(TEXT_BYTES_MAX / 2)][at % 3].into();
+            let bytes = (at != 3).then_some(bytes);
+            let port = Port { bytes, dbm: Some(dbm), description };
+            points.push(&PORT, &["ge-0/0/0", lane], &port);
+            points.label("site", lane);
+        }
+    }
+    let kept = points.kept();
+    assert_eq!(said(&kept), said(&points));
+    assert_eq!(said(&kept.clone()), said(&points));
+    assert!(kept.bytes() * 2 < points.bytes(), "{} of {}", kept.bytes(), points.bytes());
+    assert_eq!(Points::default().kept().len(), 0);
+}
+
 #[test]
 fn labels_are_added_to_points_that_are_there() {
     let mut points = Points::default();
