@@ -242,3 +242,48 @@ fn no_dependency_brings_an_async_runtime() {
         assert!(!runtimes.contains(&name), "{line}");
     }
 }
+
+/// Documents speak of files by their path, or by its end (`poll/schedule.rs`).
+#[test]
+fn files_that_documents_name_are_there() {
+    let files = ["src", "tests"].map(sources).concat();
+    let ends_one = |name: &str| files.iter().any(|(path, _)| path.ends_with(name));
+    let mut documents = Vec::new();
+    for folder in ["", "docs"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            // Other projects' files are called likewise.
+            if name.ends_with(".md") && !name.starts_with("upstream-") {
+                documents.push(path);
+            }
+        }
+    }
+    let is_path = |text: &str| {
+        let in_path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/._-".contains(c);
+        text.contains('/') && text.replace("README", "").chars().all(in_path)
+    };
+    let mut wrong = Vec::new();
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let on_floors = document.ends_with("ARCHITECTURE.md");
+        for name in text.split('`').skip(1).step_by(2) {
+            let first = name.split('/').next().unwrap_or("");
+            let is_there = match name {
+                _ if !is_path(name) => {
+                    !name.ends_with(".rs") || name.contains('/') || ends_one(name)
+                }
+                _ if ["src", "tests", "packaging", "cross"].contains(&first) => {
+                    root().join(name).exists()
+                }
+                _ if name.ends_with(".rs") => ends_one(name),
+                _ if on_floors && FLOORS.contains(&first) => root().join("src").join(name).exists(),
+                _ => true,
+            };
+            if !is_there {
+                wrong.push(format!("{}: {name}", document.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these files are not there:\n{}", wrong.join("\n"));
+}
