@@ -146,6 +146,8 @@ pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Durat
 
 const RETRY: Backoff =
     Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) };
+/// After so many panics in a row, it is a record that the sink cannot write, and not the moment.
+const PANICS_MAX: u32 = 2;
 /// Between tries to write into something that is missing.
 const MISSING_PAUSE: Duration = Duration::from_secs(1);
 const SPOOL_STACK_BYTES: usize = 256 << 10;
@@ -225,6 +227,7 @@ impl Writer<'_> {
             output.queue.has_time() && lock(&output.replacement).is_none()
         };
         let mut parts = vec![(0..chunk.bytes.len(), chunk.points)];
+        let mut panics_in_a_row = 0;
         while let Some((range, points)) = parts.pop() {
             let replacement = lock(&self.output.replacement).take();
             if let Some(sink) = replacement {
@@ -233,10 +236,16 @@ impl Writer<'_> {
             stalls.set((Instant::now(), 0));
             let records = &chunk.bytes[range.clone()];
             let write = || self.sink.write(records, points, &has_time);
-            let written = panics::caught(write);
-            let written = written.unwrap_or_else(|why| Err(Failure::Retry { after: None, why }));
+            let written = panics::caught(write).unwrap_or_else(|why| {
+                panics_in_a_row += 1;
+                Err(match panics_in_a_row {
+                    ..=PANICS_MAX => Failure::Retry { after: None, why },
+                    _ => Failure::Suspect { why },
+                })
+            });
             let failure = match written {
                 Ok(()) => {
+                    panics_in_a_row = 0;
                     add(&status.sent, points);
                     self.recovered();
                     continue;
@@ -482,6 +491,36 @@ mod tests {
         assert!(write_all(&output, Box::new(Clumsy { tries: 0 })));
         assert_eq!(output.status.sent.load(Ordering::Relaxed), 1);
         assert_eq!(output.dropped(), 0);
+    }
+
+    /// Panics at one record.
+    struct Stumbling {
+        got: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Sink for Stumbling {
+        fn write(&mut self, records: &[u8], _: u64, _: &dyn Fn() -> bool) -> Result<(), Failure> {
+            let records = String::from_utf8(records.to_vec()).expect("text");
+            assert!(!records.contains('b'), "no such record");
+            lock(&self.got).push(records);
+            Ok(())
+        }
+        fn check(&mut self) -> Result<String, String> {
+            Ok(String::new())
+        }
+    }
+
+    #[test]
+    fn a_bug_in_a_sink_that_stays_costs_a_record() {
+        let output = output();
+        for record in ["a\n", "b\n", "c\n", "d\n"] {
+            output.queue.push("r", record.as_bytes(), Duration::ZERO);
+        }
+        output.queue.close(Instant::now() + Duration::from_secs(60));
+        let got = Arc::new(Mutex::default());
+        assert!(write_all(&output, Box::new(Stumbling { got: got.clone() })));
+        assert_eq!(lock(&got).concat(), "a\nc\nd\n");
+        assert_eq!((output.status.sent.load(Ordering::Relaxed), output.dropped()), (3, 1));
     }
 
     /// Cannot write, and asks for another one to be put in its place.
