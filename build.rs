@@ -1,5 +1,6 @@
 //! Asks the linker for the short form of relocations (DT_RELR), where the program can be loaded
-//! with it: 0.9 MB less to read at each start, and to keep in memory.
+//! with it: 0.9 MB less to read at each start, and to keep in memory. And warns where the flags of
+//! `.cargo/config.toml` are missing, which libssh2 takes from the environment alone.
 
 use std::process::Command;
 
@@ -8,12 +9,19 @@ const GLIBC: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=CFLAGS");
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let is_glibc = variable("CARGO_CFG_TARGET_OS") == "linux"
         && variable("CARGO_CFG_TARGET_ENV") == "gnu"
         && variable("HOST") == variable("TARGET");
     if is_glibc && glibc() >= Some(GLIBC) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+    if !variable("CFLAGS").contains("LIBSSH2_RSA_SHA1_ENABLE") {
+        println!(
+            "cargo::warning=CFLAGS lacks the flags of .cargo/config.toml, which `cargo install \
+             --git` does not read: legacy_algorithms will be refused (CONTRIBUTING.md has a way)"
+        );
     }
 }
 
