@@ -225,9 +225,9 @@ pub fn let_go() {
     }
 }
 
-/// The same at the end of some work, which may come more often than that is of use.
+/// The same, but not more often than it is of use.
 pub fn let_go_now_and_then() {
-    const PAUSE_SECONDS: u64 = 30;
+    const PAUSE_SECONDS: u64 = 10;
     static LAST: AtomicU64 = AtomicU64::new(0);
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     // Never 0, which stands for the first time.

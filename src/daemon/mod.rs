@@ -246,6 +246,7 @@ impl Daemon {
                 Err(RecvTimeoutError::Timeout) => {
                     // A bug there costs one report.
                     let _ = panics::caught(|| self.supervisor.report(&mut scratch));
+                    sys::let_go_now_and_then();
                     report_at = Instant::now() + self.config.self_interval;
                 }
             }

@@ -177,7 +177,6 @@ impl Source {
                 output::end(&outputs, node, name, self.interval, failed);
             }
             drop(outputs);
-            sys::let_go_now_and_then();
             due += self.interval;
             let late = Instant::now().saturating_duration_since(due);
             if !late.is_zero() {

@@ -23,7 +23,7 @@ use self::schedule::{BUSY_PACE, Schedule, Start, phase};
 use self::status::{NOT_MASTER, RouterStatus};
 use crate::base::clock::{Backoff, now_ns, since_1970};
 use crate::base::inventory::Shared;
-use crate::base::{panics, sys};
+use crate::base::panics;
 use crate::collector::Poll;
 use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
@@ -202,7 +202,6 @@ impl RouterPoller {
                 continue;
             }
             let waited = self.poll_or_stand_by(&due);
-            sys::let_go_now_and_then();
             let end = Instant::now();
             let spent = (end - now).saturating_sub(waited);
             let mut rest = schedule::rest(spent, self.router.poll_share_max);
@@ -277,7 +276,6 @@ impl RouterPoller {
                 self.status.spared(due.spared);
             }
             let waited = self.poll_or_stand_by(&indexes);
-            sys::let_go_now_and_then();
             schedule.rest(now.elapsed().saturating_sub(waited), Instant::now());
         }
         self.close();
