@@ -168,6 +168,12 @@ fn the_router_is_asked_for_the_instances_tables_and_paths_that_are_collected() {
         ("lacp", "aggregate", "ae0", "ae1"),
         ("lacpstatistics", "aggregate", "ae0", "ae1"),
         ("mplslsp", "lspname", "to-core-0", "to-core-3"),
+        ("vpws", "vpwsinstance", "VPWS-0", "VPWS-1"),
+        ("bfd", "neighbor", "10.128.0.1", "10.128.0.9"),
+        ("ldp", "neighbor", "192.0.2.10", "192.0.2.13"),
+        ("l2circuit", "address", "192.0.2.10", "192.0.2.11"),
+        ("rsvp", "name", "lsp-0-0", "lsp-1-3"),
+        ("isis", "interface_name", "ge-0/0/0.0", "ge-0/0/1.0"),
     ] {
         let all = bytes(collector, "");
         let [first_pattern, second_pattern] = [first, second].map(|name| name.replace('.', "\\."));
@@ -190,4 +196,75 @@ fn the_router_is_asked_for_the_instances_tables_and_paths_that_are_collected() {
         assert!(!found.is_empty(), "{collector}");
         assert_eq!(found, points(&settings(collector, &other)), "{collector}");
     }
+}
+
+/// What counts all would count a part: it is left out, whether the router is asked for less or not.
+#[test]
+fn totals_are_left_out_where_a_part_is_collected() {
+    let fields = |collector: &str, only: &str| -> BTreeSet<String> {
+        let found = points(&settings(collector, only));
+        let of = |line: &Line| {
+            let names: Vec<_> =
+                line.fields.keys().map(|name| format!("{} {name}", line.measurement)).collect();
+            names
+        };
+        found.iter().flat_map(of).collect()
+    };
+    for (collector, total, kept, name) in [
+        ("ldp", "ldp session_count", "ldp neighbor_count", "192.0.2.10"),
+        ("l2circuit", "l2circuit_connection count", "l2circuit_connection status", "192.0.2.10"),
+        ("rsvp", "rsvp_sessions all", "rsvp_session all", "lsp-0-0"),
+        ("ospf", "ospf up", "ospf neighbors_count", "master"),
+        ("ospf", "ospf3 up", "ospf3 neighbors_count", "master"),
+    ] {
+        let all = fields(collector, "");
+        assert!(all.contains(total) && all.contains(kept), "{collector}: {all:?}");
+        let name = name.replace('.', "\\.");
+        for only in [format!("^{name}$"), format!("(^{name}$)")] {
+            let some = fields(collector, &only);
+            assert!(!some.contains(total) && some.contains(kept), "{collector}: {some:?}");
+        }
+    }
+    // Adjacencies are asked for whole, and counted so.
+    let counts = |only: &str| {
+        let found = points(&settings("isis", only));
+        found.into_iter().filter(|line| line.fields.contains_key("total_count")).collect::<Vec<_>>()
+    };
+    assert_eq!(counts("").len(), 1);
+    assert_eq!(counts("^ge-0/0/0\\.0$"), counts(""));
+}
+
+/// Each instance that is named is asked for in each logical system.
+#[test]
+fn instances_are_asked_for_in_each_logical_system() {
+    let settings = |only: &str| settings("ospf", only) + "logical_systems = [\"LS1\"]\n";
+    let systems = |only: &str| -> BTreeSet<String> {
+        let found = points(&settings(only));
+        found.iter().map(|line| line.tag("logical_system").to_string()).collect()
+    };
+    let both = BTreeSet::from([String::new(), "LS1".to_string()]);
+    assert_eq!(systems(""), both);
+    assert_eq!(systems("^(CUST-1|master)$"), both);
+    assert!(sent(&settings("^CUST-1$")).1 < sent(&settings("")).1);
+    assert!(systems("^CUST-1$").is_empty());
+}
+
+/// The list in docs/fleet.md against the reference, which the collectors' settings give.
+#[test]
+fn the_page_names_the_collectors_that_ask_for_less() {
+    let reference = include_str!("../docs/collectors.md");
+    let mut asked = BTreeSet::new();
+    for section in reference.split("\n## ").skip(1) {
+        let name = section.lines().next().expect("a heading").trim();
+        let is_only = |line: &str| line.contains("Setting `only`") && line.contains("is asked for");
+        if section.lines().any(is_only) {
+            asked.insert(name.to_string());
+        }
+    }
+    let page = include_str!("../docs/fleet.md");
+    let list = page.split("These collectors do so:").nth(1).expect("the list");
+    let list = list.split("[collectors.md]").next().expect("its end");
+    let named: BTreeSet<String> = list.split('`').skip(1).step_by(2).map(String::from).collect();
+    assert_eq!(named, asked);
+    assert!(named.len() > 10);
 }

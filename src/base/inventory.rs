@@ -10,19 +10,39 @@ use std::time::Duration;
 
 use super::prefix::{Prefix, Ranges};
 use super::sync::{lock, wait};
+use super::text::safe;
+
+/// So many fields that nothing is made of are noted, with so much of the name of each.
+const UNUSED_FIELDS_MAX: usize = 8;
+const UNUSED_FIELD_BYTES_MAX: usize = 64;
 
 /// What is known of an address; empty where the inventory says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Host<'a> {
     pub domain: &'a str,
     pub hostgroup: &'a str,
+    /// The values of the inventory's labels; `Inventory::labels` tells them apart.
+    pub labels: &'a str,
 }
+
+/// A field of the entries that is kept as a label, and what the label is called at either end of a
+/// dependency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub field: String,
+    pub local: String,
+    pub remote: String,
+}
+
+/// Ends each value of an entry's labels; no value has it.
+const LABEL_END: char = '\u{1f}';
 
 /// Where an entry's texts are in `Inventory::text`.
 #[derive(Clone, Copy)]
 struct Words {
     start: u32,
     middle: u32,
+    labels: u32,
     end: u32,
 }
 
@@ -32,11 +52,14 @@ pub struct Inventory {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
     words: Vec<Words>,
-    /// Domain and hostgroup of each entry, one after the other.
+    /// Domain, hostgroup and labels of each entry, one after the other.
     text: String,
+    labels: Arc<[Label]>,
     /// Entries that did not fit and were left out, and the first of them with its line.
     pub rejected: u64,
     pub first_rejected: Option<String>,
+    /// Fields of entries that nothing is made of, as many as a message has room for.
+    pub unused_fields: Vec<String>,
 }
 
 impl fmt::Debug for Inventory {
@@ -57,11 +80,26 @@ impl Inventory {
             IpAddr::V4(address) => self.v4.find(address.to_bits()),
             IpAddr::V6(address) => self.v6.find(address.to_bits()),
         }?;
-        let Words { start, middle, end } = self.words[entry as usize];
+        let Words { start, middle, labels, end } = self.words[entry as usize];
         Some(Host {
             domain: &self.text[start as usize..middle as usize],
-            hostgroup: &self.text[middle as usize..end as usize],
+            hostgroup: &self.text[middle as usize..labels as usize],
+            labels: &self.text[labels as usize..end as usize],
         })
+    }
+
+    /// The labels of a dependency with these ends: `Host::labels` of each, or nothing.
+    pub fn labels<'a>(&'a self, local: &'a str, remote: &'a str) -> Vec<(&'a str, &'a str)> {
+        let mut found = Vec::new();
+        for (values, is_local) in [(local, true), (remote, false)] {
+            for (label, value) in self.labels.iter().zip(values.split(LABEL_END)) {
+                let name = if is_local { &label.local } else { &label.remote };
+                if !value.is_empty() {
+                    found.push((&**name, value));
+                }
+            }
+        }
+        found
     }
 
     /// The same; nothing is known of an address that is not there.
@@ -88,17 +126,22 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Builder {
-        let (v4, v6, inventory) = (Vec::new(), Vec::new(), Inventory::default());
-        let mut builder = Builder { v4, v6, inventory };
-        builder.add_loopback(&LOOPBACK[..2]);
-        builder
+        Builder::new(Arc::default())
     }
 }
 
 impl Builder {
+    /// Of entries that have these labels.
+    pub fn new(labels: Arc<[Label]>) -> Builder {
+        let inventory = Inventory { labels, ..Inventory::default() };
+        let mut builder = Builder { v4: Vec::new(), v6: Vec::new(), inventory };
+        builder.add_loopback(&LOOPBACK[..2]);
+        builder
+    }
+
     fn add_loopback(&mut self, addresses: &[&str]) {
         for address in addresses.iter().filter_map(|address| address.parse().ok()) {
-            self.add(address, LOCALHOST, LOCALHOST);
+            self.add(address, LOCALHOST, LOCALHOST, &[]);
         }
     }
 
@@ -121,14 +164,32 @@ impl Builder {
         (self.inventory.rejected, self.inventory.first_rejected.as_deref())
     }
 
-    pub fn add(&mut self, prefix: Prefix, domain: &str, hostgroup: &str) {
+    /// Notes a field that nothing is made of.
+    pub fn unused(&mut self, field: &str) {
+        let fields = &mut self.inventory.unused_fields;
+        if fields.len() < UNUSED_FIELDS_MAX {
+            let field = safe(field, UNUSED_FIELD_BYTES_MAX);
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+    }
+
+    /// `labels` are the values of the inventory's labels in their order, or none at all.
+    pub fn add(&mut self, prefix: Prefix, domain: &str, hostgroup: &str, labels: &[String]) {
         let index = self.inventory.words.len() as u32;
         let text = &mut self.inventory.text;
         let start = text.len() as u32;
         text.push_str(domain);
         let middle = text.len() as u32;
         text.push_str(hostgroup);
-        self.inventory.words.push(Words { start, middle, end: text.len() as u32 });
+        let labels_start = text.len() as u32;
+        for label in labels {
+            text.push_str(label);
+            text.push(LABEL_END);
+        }
+        let end = text.len() as u32;
+        self.inventory.words.push(Words { start, middle, labels: labels_start, end });
         match prefix.range() {
             (IpAddr::V4(first), IpAddr::V4(last)) => {
                 self.v4.push((first.to_bits(), last.to_bits(), index));

@@ -6,15 +6,27 @@ use std::hash::{BuildHasher, RandomState};
 use serde::Deserialize;
 
 use crate::base::changes::{Grade, Rule, Severity, Watch};
+use crate::collector::only::{self, Only};
 use crate::collector::outcome::Answered;
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
 use crate::xml::numbers;
 use crate::xml::shapes::{is_word, routing_instance, state_number};
 
+settings! {
+    pub struct IsisSettings {
+        /// A pattern: only interfaces whose name matches are collected, with their adjacencies;
+        /// adjacencies are counted all the same. The router is asked for no more interfaces where
+        /// it is up to eight names between `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
+    }
+}
+
 #[derive(Default)]
 pub struct Isis {
+    only: Option<Only>,
     /// Adjacencies that are up, and all, by the Routing Engine that told of them.
     adjacencies: BTreeMap<String, [u64; 2]>,
     /// Numbers of those that were counted: one that comes twice is one.
@@ -136,8 +148,12 @@ impl Collector for Isis {
             ],
         },
         Query {
-            rpc: Rpc::Once(
+            rpc: Rpc::Each(
                 "<get-isis-interface-information><extensive/></get-isis-interface-information>",
+                |isis| {
+                    let name = "get-isis-interface-information";
+                    only::name_rpcs(&isis.only, name, "<extensive/>", "interface-name")
+                },
             ),
             command: "show isis interface extensive",
             roots: &["isis-interface-information"],
@@ -171,10 +187,20 @@ impl Collector for Isis {
 }
 
 impl Isis {
+    pub fn new(settings: IsisSettings) -> Isis {
+        Isis { only: settings.only, ..Isis::default() }
+    }
+
+    fn has(&self, interface: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.is_match(interface))
+    }
+
     fn adjacency(&mut self, of: &Adjacency, within: [&str; 2], scope: &Scope, points: &mut Points) {
         let [instance, igp_instance] = within.map(routing_instance);
         let tags = [&*of.interface_name, &of.system_name, &of.level, instance, igp_instance];
-        points.push(&ADJACENCY, &tags, of);
+        if self.has(&of.interface_name) {
+            points.push(&ADJACENCY, &tags, of);
+        }
         let re_name = scope.get("re-name").unwrap_or_default();
         if !self.counted.insert(self.keys.hash_one((re_name, tags))) {
             return;
@@ -249,7 +275,10 @@ struct Level {
 }
 
 impl Item<Isis> for Interface {
-    fn points(mut self, _: &mut Isis, _: &Scope, points: &mut Points) {
+    fn points(mut self, isis: &mut Isis, _: &Scope, points: &mut Points) {
+        if !isis.has(&self.interface_name) {
+            return;
+        }
         let passive =
             |level: &Level| level.passive.as_ref().is_some_and(|word| is_word(word, "passive"));
         self.interface_level_data.retain(|level| !passive(level));

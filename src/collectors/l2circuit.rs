@@ -4,14 +4,25 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::only::{self, Only};
 use crate::collector::outcome::Answered;
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
-#[derive(Default)]
+settings! {
+    pub struct L2circuitSettings {
+        /// A pattern: only circuits whose neighbour's address matches are collected, and they are
+        /// not counted. The router is asked for no more where it is up to eight addresses between
+        /// `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
+    }
+}
+
 pub struct L2circuit {
+    only: Option<Only>,
     /// Address and virtual circuit of every circuit, by Routing Engine.
     circuits: BTreeMap<String, Vec<(String, String)>>,
 }
@@ -38,13 +49,23 @@ const STATES: &str = "EI 0, MM 1, EM 2, CM 3, VM 4, OL 5, NC 6, BK 7, CB 8, LD 9
                       NP 12, Dn 13, VC-Dn 14, Up 15, CF 16, IB 17, TM 18, ST 19, SP 20, RS 21, \
                       HS 22, other 0.";
 
+impl L2circuit {
+    pub fn new(settings: L2circuitSettings) -> L2circuit {
+        L2circuit { only: settings.only, circuits: BTreeMap::new() }
+    }
+}
+
 impl Collector for L2circuit {
     const NAME: &'static str = "l2circuit";
     const HELP: &'static str = "Layer 2 circuits.";
     const ADVICE: &'static str = "60s: the reply has each circuit.";
     const QUERIES: &'static [Query<L2circuit>] = &[Query {
-        rpc: Rpc::Once(
+        rpc: Rpc::Each(
             "<get-l2ckt-connection-information><brief/></get-l2ckt-connection-information>",
+            |l2circuit| {
+                let name = "get-l2ckt-connection-information";
+                only::name_rpcs(&l2circuit.only, name, "<brief/>", "neighbor")
+            },
         ),
         command: "show l2circuit connections brief",
         roots: &["l2circuit-connection-information"],
@@ -88,12 +109,17 @@ impl Connection {
 
 impl Item<L2circuit> for Neighbor {
     fn points(self, l2circuit: &mut L2circuit, scope: &Scope, points: &mut Points) {
+        if l2circuit.only.as_ref().is_some_and(|only| !only.is_match(&self.neighbor_address)) {
+            return;
+        }
         let re_name = scope.get("re-name").unwrap_or_default().to_string();
         let circuits = l2circuit.circuits.entry(re_name).or_default();
         for connection in &self.connection {
             let vcid = connection.vcid();
             points.push(&STATUS, &[&self.neighbor_address, vcid], connection);
-            circuits.push((self.neighbor_address.clone(), vcid.to_string()));
+            if l2circuit.only.is_none() {
+                circuits.push((self.neighbor_address.clone(), vcid.to_string()));
+            }
         }
     }
 }

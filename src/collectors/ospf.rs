@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::base::changes::{Grade, Rule, Severity};
 use crate::collector::logical_systems::LogicalSystems;
+use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
@@ -14,11 +15,16 @@ settings! {
     pub struct OspfSettings {
         /// Logical systems to ask for besides the router itself.
         logical_systems: LogicalSystems,
+        /// A pattern: only routing instances whose name matches are collected (the router's own is
+        /// `master`), and not whether there is an area at all. The router is asked for no more
+        /// where it is up to eight names between `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
     }
 }
 
 pub struct Ospf {
     logical_systems: LogicalSystems,
+    only: Option<Only>,
 }
 
 static OSPF: Measurement<bool> = Measurement::new(|| up("ospf", "OSPF."));
@@ -47,7 +53,13 @@ fn area(name: &'static str, help: &'static str, rule: &'static Rule) -> Definiti
 
 impl Ospf {
     pub fn new(settings: OspfSettings) -> Ospf {
-        Ospf { logical_systems: settings.logical_systems }
+        Ospf { logical_systems: settings.logical_systems, only: settings.only }
+    }
+
+    /// The operation for each instance that is named, and each logical system.
+    fn rpcs(&self, name: &str) -> Vec<String> {
+        let operations = only::name_rpcs(&self.only, name, "", "instance");
+        operations.iter().flat_map(|operation| self.logical_systems.rpcs_of(operation)).collect()
     }
 }
 
@@ -57,7 +69,7 @@ impl Collector for Ospf {
     const QUERIES: &'static [Query<Ospf>] = &[
         Query {
             rpc: Rpc::Each("<get-ospf-overview-information/>", |ospf| {
-                ospf.logical_systems.rpcs("get-ospf-overview-information")
+                ospf.rpcs("get-ospf-overview-information")
             }),
             command: "show ospf overview",
             roots: &["ospf-overview-information", "output"],
@@ -68,7 +80,7 @@ impl Collector for Ospf {
         },
         Query {
             rpc: Rpc::Each("<get-ospf3-overview-information/>", |ospf| {
-                ospf.logical_systems.rpcs("get-ospf3-overview-information")
+                ospf.rpcs("get-ospf3-overview-information")
             }),
             command: "show ospf3 overview",
             roots: &["ospf3-overview-information", "output"],
@@ -117,8 +129,18 @@ impl<const VERSION: u8> Item<Ospf> for Overview<VERSION> {
         let (up, area) = if VERSION == 3 { (&OSPF3, &AREA3) } else { (&OSPF, &AREA) };
         let runs = self.ospf_overview.iter().any(|i| !i.ospf_area_overview.is_empty());
         let logical_system = ospf.logical_systems.asked_by(points.rpc);
-        points.push(up, &[logical_system], &runs);
-        for instance in &self.ospf_overview {
+        if ospf.only.is_none() {
+            points.push(up, &[logical_system], &runs);
+        }
+        let is_wanted = |instance: &&Instance| {
+            // Some releases leave the name of the router's own out.
+            let name = match &*instance.instance_name {
+                "" => "master",
+                name => name,
+            };
+            ospf.only.as_ref().is_none_or(|only| only.is_match(name))
+        };
+        for instance in self.ospf_overview.iter().filter(is_wanted) {
             let name = routing_instance(&instance.instance_name);
             for overview in &instance.ospf_area_overview {
                 points.push(area, &[logical_system, name, &overview.ospf_area], overview);
@@ -145,6 +167,8 @@ impl<const VERSION: u8> TryFrom<String> for Words<VERSION> {
 impl<const VERSION: u8> Item<Ospf> for Words<VERSION> {
     fn points(self, ospf: &mut Ospf, _: &Scope, points: &mut Points) {
         let up = if VERSION == 3 { &OSPF3 } else { &OSPF };
-        points.push(up, &[ospf.logical_systems.asked_by(points.rpc)], &false);
+        if ospf.only.is_none() {
+            points.push(up, &[ospf.logical_systems.asked_by(points.rpc)], &false);
+        }
     }
 }

@@ -5,13 +5,31 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::base::changes::Rule;
+use crate::collector::only::{self, Only};
+use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, watched};
 use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, DOWN, Seconds, UP, is};
 
-#[derive(Default)]
-pub struct Rsvp;
+settings! {
+    pub struct RsvpSettings {
+        /// A pattern: only sessions whose name matches are collected, and they are not counted;
+        /// neighbours and interfaces are collected all the same. The router is asked for no more
+        /// sessions where it is up to eight names between `^` and `$`, with `\.` for a dot.
+        only: Option<Only>,
+    }
+}
+
+pub struct Rsvp {
+    only: Option<Only>,
+}
+
+impl Rsvp {
+    pub fn new(settings: RsvpSettings) -> Rsvp {
+        Rsvp { only: settings.only }
+    }
+}
 
 static SESSIONS: Measurement<SessionData> = Measurement::new(|| Definition {
     name: "rsvp_sessions",
@@ -98,7 +116,9 @@ impl Collector for Rsvp {
     const HELP: &'static str = "RSVP: sessions, neighbours and interfaces.";
     const QUERIES: &'static [Query<Rsvp>] = &[
         Query {
-            rpc: Rpc::Once("<get-rsvp-session-information/>"),
+            rpc: Rpc::Each("<get-rsvp-session-information/>", |rsvp| {
+                only::name_rpcs(&rsvp.only, "get-rsvp-session-information", "", "session-name")
+            }),
             command: "show rsvp session",
             roots: &["rsvp-session-information"],
             items: &[item::<_, SessionData>("rsvp-session-data")],
@@ -149,11 +169,15 @@ struct Lsp {
 }
 
 impl Item<Rsvp> for SessionData {
-    fn points(self, _: &mut Rsvp, _: &Scope, points: &mut Points) {
+    fn points(self, rsvp: &mut Rsvp, _: &Scope, points: &mut Points) {
         let ty = &*self.session_type;
-        points.push(&SESSIONS, &[ty], &self);
+        if rsvp.only.is_none() {
+            points.push(&SESSIONS, &[ty], &self);
+        }
         let mut lsps: BTreeMap<[&str; 4], Lsp> = BTreeMap::new();
-        for session in &self.rsvp_session {
+        let is_wanted =
+            |session: &&Session| rsvp.only.as_ref().is_none_or(|only| only.is_match(&session.name));
+        for session in self.rsvp_session.iter().filter(is_wanted) {
             let tags = [ty, &session.name, &session.source_address, &session.destination_address];
             let lsp = lsps.entry(tags).or_insert(Lsp { count: 0, up: Some(0) });
             lsp.count += 1;

@@ -1,7 +1,9 @@
 //! `[dependency]`: what the machine itself talks to.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,6 +11,7 @@ use toml::Spanned;
 
 use super::place::Written;
 use super::values::{FileLogin, named_file};
+use crate::base::inventory::Label;
 use crate::base::prefix::Prefix;
 use crate::base::sys;
 use crate::base::units::{Bytes, Interval, Timeout, or_seconds};
@@ -17,7 +20,8 @@ use crate::dependency::ledger;
 use crate::dependency::own_map::SocketSettings;
 use crate::dependency::sockets::reading::Ask;
 use crate::dependency::source::{Http, InventorySettings, Origin, ScrapeSettings, Settings};
-use crate::dependency::traffic;
+use crate::dependency::{map, traffic};
+use crate::point::tags;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -74,6 +78,7 @@ pub struct FileInventory {
     pub password_file: Option<Spanned<PathBuf>>,
     pub token_file: Option<Spanned<PathBuf>>,
     pub ca_file: Option<PathBuf>,
+    pub labels: Option<Spanned<BTreeMap<String, String>>>,
     pub enrich: bool,
 }
 
@@ -192,8 +197,39 @@ fn inventory(
             bytes_max: file.bytes_max.map_or(bounds.bytes_max, |bytes| bytes.0),
             entries_max: file.entries_max.unwrap_or(bounds.entries_max),
         },
+        labels: file.labels.as_ref().map_or(Ok(Arc::default()), |of| labels(written, of))?,
         enrich: file.enrich,
     })
+}
+
+/// Each is written with most series of the map.
+const LABELS_MAX: usize = 8;
+
+/// The fields that are kept as labels, none of which has the name of a label that the map has.
+fn labels(
+    written: &Written,
+    spanned: &Spanned<BTreeMap<String, String>>,
+) -> Result<Arc<[Label]>, String> {
+    let fail = |why: String| written.at_value(spanned, why);
+    let labels = spanned.get_ref();
+    if labels.len() > LABELS_MAX {
+        return Err(fail(format!("{} labels, and there are {LABELS_MAX} at most", labels.len())));
+    }
+    let mut all = Vec::new();
+    for (name, field) in labels {
+        let (local, remote) = (format!("local_{name}"), format!("remote_{name}"));
+        let is_taken = |tags: &[&str]| tags.iter().any(|tag| *tag == local || *tag == remote);
+        let schemas = map::MEASUREMENTS.iter().map(|schema| schema.tags());
+        if name.is_empty() || schemas.chain([traffic::TAGS]).any(is_taken) {
+            return Err(fail(format!("`{name}` cannot be a label: the map has one so called")));
+        }
+        if inventory::FIELDS.contains(&&**field) {
+            return Err(fail(format!("`{field}` is in the map already: name another field")));
+        }
+        tags::check_name(&remote).map_err(fail)?;
+        all.push(Label { field: field.clone(), local, remote });
+    }
+    Ok(all.into())
 }
 
 fn scrape(
@@ -222,4 +258,42 @@ fn scrape(
             peers_max: file.peers_max.unwrap_or(10_000),
         },
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::read;
+
+    #[test]
+    fn labels_have_names_that_the_map_does_not_have() {
+        let labels = |written: &str| {
+            let text = format!("[dependency.inventory]\nfile = \"a\"\nlabels = {written}\n");
+            let config = read(&text)?;
+            let inventory = config.dependency.and_then(|settings| settings.inventory);
+            let labels = inventory.expect("an inventory").labels;
+            let of = |label: &crate::base::inventory::Label| {
+                format!("{} {} {}", label.field, label.local, label.remote)
+            };
+            Ok::<_, String>(labels.iter().map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(labels("{}"), Ok(Vec::new()));
+        let both = ["Data Center local_dc remote_dc", "env local_env remote_env"];
+        assert_eq!(labels("{ dc = \"Data Center\", env = \"env\" }").unwrap(), both);
+        for name in ["address", "domain", "hostgroup", "ip", "\"\""] {
+            let said = labels(&format!("{{ {name} = \"x\" }}")).unwrap_err();
+            assert!(said.contains("cannot be a label: the map has one so called"), "{said}");
+        }
+        for (written, why) in [
+            ("{ Site = \"x\" }", "FILE:3: dependency.inventory.labels: a tag's name is made of"),
+            ("{ site = \"domain\" }", "`domain` is in the map already"),
+            ("{ site = 7 }", "FILE:3: dependency.inventory.labels.site"),
+        ] {
+            let said = labels(written).unwrap_err();
+            assert!(said.contains(why), "{written}: {said}");
+        }
+        let many: Vec<_> = (0..9).map(|n| format!("l{n} = \"x\"")).collect();
+        let said = labels(&format!("{{ {} }}", many.join(", "))).unwrap_err();
+        assert!(said.contains("9 labels, and there are 8 at most"), "{said}");
+        assert!(labels(&format!("{{ {} }}", many[1..].join(", "))).is_ok());
+    }
 }

@@ -206,8 +206,9 @@ impl Item<Connections> for Text {
         for socket in &mut table.sockets {
             socket.process = connections.daemon(socket, running);
         }
+        let inventory = connections.inventory.get();
         let rules = Rules {
-            inventory: &connections.inventory.get(),
+            inventory: &inventory,
             own: &Own::default(),
             udp: connections.udp,
             loopback: false,
@@ -219,6 +220,6 @@ impl Item<Connections> for Text {
         let found = map::map(&table.sockets, &rules);
         points.leave_out(table.rejected, || table.first_rejected.unwrap_or_default());
         points.leave_out(found.dropped, || format!("a row beyond {ROWS_MAX}"));
-        found.points(points, &mut |_| ());
+        found.points(&inventory, points, &mut |_| ());
     }
 }

@@ -1,4 +1,4 @@
-//! What the inventory knows of the peers that collectors report: two more tags for their points.
+//! What the inventory knows of the peers that collectors report: more tags for their points.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,8 @@ const PEERS: &[(&str, &str)] = &[
     ("security_ike", "remote_address"),
 ];
 
-/// Adds `remote_domain` and `remote_hostgroup` to points of a peer that the inventory knows.
+/// Adds `remote_domain`, `remote_hostgroup` and the inventory's labels to points of a peer that the
+/// inventory knows.
 pub fn enrich(points: &mut Points, inventory: &Inventory) {
     let is_peers = |point: &Point| PEERS.iter().any(|(name, _)| *name == point.schema.name());
     if inventory.is_empty() || !points.iter().any(|point| is_peers(&point)) {
@@ -31,7 +32,8 @@ pub fn enrich(points: &mut Points, inventory: &Inventory) {
         let Some(host) = address.and_then(|address| inventory.find(address)) else {
             return Vec::new();
         };
-        let labels = [("remote_domain", host.domain), ("remote_hostgroup", host.hostgroup)];
-        labels.map(|(name, value)| (name, value.to_string())).to_vec()
+        let names = [("remote_domain", host.domain), ("remote_hostgroup", host.hostgroup)];
+        let labels = inventory.labels("", host.labels);
+        names.into_iter().chain(labels).map(|(n, v)| (n.to_string(), v.to_string())).collect()
     });
 }

@@ -96,7 +96,14 @@ mod tests {
             local: end(50000),
             remote: end(443),
             process: process.map(Process::named),
-            tcp: Some(Tcp { cookie, sent, received: 2 * sent, rtt_us: 9, retransmits: sent / 10 }),
+            tcp: Some(Tcp {
+                cookie,
+                has_bytes: true,
+                sent,
+                received: 2 * sent,
+                rtt_us: 9,
+                retransmits: sent / 10,
+            }),
         }
     }
 

@@ -7,14 +7,17 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::base::inventory::{Builder, Inventory};
+use crate::base::inventory::{Builder, Inventory, Label};
 use crate::base::prefix::Prefix;
+use crate::point::tags;
 
 /// What an inventory is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -40,13 +43,86 @@ impl Default for Bounds {
     }
 }
 
-/// One entry as it is written. Every field may be missing or null; any other is a mistake.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// The fields that every entry may have.
+pub const FIELDS: &[&str] = &["ip_address", "domain", "hostgroup"];
+
+/// One entry as it is written. Every field may be missing or null.
+#[derive(Default)]
 struct Entry {
     ip_address: Option<String>,
     domain: Option<String>,
     hostgroup: Option<String>,
+    /// The labels' values in their order, and what of them does not fit.
+    labels: Vec<String>,
+    misfits: Vec<String>,
+    /// Fields that nothing is made of.
+    unused: Vec<String>,
+}
+
+/// Reads an entry with these labels.
+struct Entries<'a>(&'a [Label]);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = Entry;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Entry, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an entry")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Entry, A::Error> {
+        let mut entry = Entry { labels: vec![String::new(); self.0.len()], ..Entry::default() };
+        let mut seen = Vec::new();
+        while let Some(key) = from.next_key::<String>()? {
+            let known = match &*key {
+                "ip_address" => Some((&mut entry.ip_address, "ip_address")),
+                "domain" => Some((&mut entry.domain, "domain")),
+                "hostgroup" => Some((&mut entry.hostgroup, "hostgroup")),
+                _ => None,
+            };
+            if let Some((field, name)) = known {
+                if seen.contains(&name) {
+                    return Err(A::Error::duplicate_field(name));
+                }
+                seen.push(name);
+                *field = from.next_value()?;
+            } else if self.0.iter().any(|label| label.field == key) {
+                let value = label_value(from.next_value()?).unwrap_or_else(|why| {
+                    entry.misfits.push(format!("`{key}`: {why}"));
+                    String::new()
+                });
+                for (label, kept) in self.0.iter().zip(&mut entry.labels) {
+                    if label.field == key {
+                        kept.clone_from(&value);
+                    }
+                }
+            } else {
+                from.next_value::<IgnoredAny>()?;
+                entry.unused.push(key);
+            }
+        }
+        Ok(entry)
+    }
+}
+
+/// A label's value: a text, a number, `true` or `false`; null is none.
+fn label_value(value: Value) -> Result<String, String> {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        _ => return Err("neither a text nor a number".into()),
+    };
+    if text.contains(char::is_control) {
+        return Err("a label has no control characters".into());
+    }
+    tags::check_value(&text).map(|()| text)
 }
 
 /// An entry is as long at most; a longer one is rejected.
@@ -58,6 +134,16 @@ const ELEMENT_BYTES_MAX: usize = 1 << 20;
 /// Reads a whole document, compressed with gzip or not: some servers compress unasked. Fails if it
 /// is malformed, is not complete, is too large, or has entries of which none fits.
 pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventory, String> {
+    read_labelled(input, format, bounds, &Arc::default())
+}
+
+/// The same, with fields that are kept as labels.
+pub fn read_labelled(
+    input: impl Read,
+    format: Format,
+    bounds: Bounds,
+    labels: &Arc<[Label]>,
+) -> Result<Inventory, String> {
     let place = Place { bytes: Cell::new(0), element_bytes: Cell::new(0), line: Cell::new(1) };
     let mut input = BufReader::with_capacity(64 << 10, input);
     let start = input.fill_buf().map_err(|err| format!("reading it failed: {err}"))?;
@@ -71,7 +157,8 @@ pub fn read(input: impl Read, format: Format, bounds: Bounds) -> Result<Inventor
         input.consume(BYTE_ORDER_MARK.len());
     }
     let input = Document { input, bytes_max: bounds.bytes_max, place: &place };
-    let mut reading = Reading { bounds, place: &place, good: 0, builder: Builder::default() };
+    let builder = Builder::new(labels.clone());
+    let mut reading = Reading { bounds, place: &place, good: 0, labels, builder };
     match format {
         Format::ArrayJson => reading.array(input)?,
         Format::NdJson => reading.lines(input)?,
@@ -125,6 +212,7 @@ struct Reading<'a> {
     bounds: Bounds,
     place: &'a Place,
     good: u64,
+    labels: &'a [Label],
     builder: Builder,
 }
 
@@ -184,33 +272,39 @@ impl Reading<'_> {
     }
 
     fn take_json(&mut self, line: u64, json: &[u8]) {
-        if let Err(why) = self.take(json) {
+        if let Err(why) = self.take(line, json) {
             self.builder.reject(line, why);
         }
     }
 
     /// Takes one entry; an error says why it is rejected.
-    fn take(&mut self, json: &[u8]) -> Result<(), String> {
+    fn take(&mut self, line: u64, json: &[u8]) -> Result<(), String> {
         if json.len() > ENTRY_BYTES_MAX {
             return Err(format!("longer than {ENTRY_BYTES_MAX} bytes"));
         }
         if !json.starts_with(b"{") {
-            // serde would take an array for the fields in their order.
             return Err("not an object".into());
         }
-        let entry = serde_json::from_slice::<Entry>(json).map_err(|err| without_place(&err))?;
+        let mut json = serde_json::Deserializer::from_slice(json);
+        let entry = Entries(self.labels).deserialize(&mut json);
+        let entry = entry.map_err(|err| without_place(&err))?;
         let prefix: Prefix = entry.ip_address.as_deref().unwrap_or_default().parse()?;
         let domain = entry.domain.as_deref().unwrap_or_default();
         let hostgroup = entry.hostgroup.as_deref().unwrap_or_default();
         self.good += 1;
-        if domain.is_empty() && hostgroup.is_empty() {
+        entry.unused.iter().for_each(|field| self.builder.unused(field));
+        // Without a label that does not fit, the rest of the entry is good.
+        entry.misfits.iter().for_each(|why| self.builder.reject(line, why));
+        let has_label = entry.labels.iter().any(|value| !value.is_empty());
+        if domain.is_empty() && hostgroup.is_empty() && !has_label {
             // It names nothing, and hides no wider prefix that does.
             return Ok(());
         }
         if self.builder.len() >= self.bounds.entries_max {
             return Err(format!("one more than {} entries (entries_max)", self.bounds.entries_max));
         }
-        self.builder.add(prefix, domain, hostgroup);
+        let labels = if has_label { &entry.labels[..] } else { &[] };
+        self.builder.add(prefix, domain, hostgroup, labels);
         Ok(())
     }
 
@@ -243,7 +337,7 @@ mod tests {
     }
 
     fn of<'a>(inventory: &'a Inventory, address: &str) -> (&'a str, &'a str) {
-        let Host { domain, hostgroup } = inventory.host(address.parse().unwrap());
+        let Host { domain, hostgroup, .. } = inventory.host(address.parse().unwrap());
         (domain, hostgroup)
     }
 
@@ -290,7 +384,7 @@ mod tests {
         let good = |n: u32| format!(r#"{{"ip_address":"10.0.0.{n}","domain":"d{n}"}}"#);
         for (bad, why) in [
             (r#"{"ip_address":"10.0.0.9","domain":7}"#, "invalid type: integer `7`"),
-            (r#"{"ip_address":"10.0.0.9","extra":{"a":[1]}}"#, "unknown field `extra`"),
+            (r#"{"ip_address":"10.0.0.9","domain":"a","domain":"b"}"#, "duplicate field `domain`"),
             (r#"{"ip_address":"10.0.0.999","domain":"x"}"#, "`10.0.0.999` is neither"),
             (r#"{"ip_address":"10.0.0.9/33","domain":"x"}"#, "`10.0.0.9/33` is neither"),
             (r#"{"domain":"x"}"#, "`` is neither"),
@@ -330,6 +424,51 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_the_operator_s_own_are_kept_where_they_are_named() {
+        let label = |name: &str, field: &str| Label {
+            field: field.into(),
+            local: format!("local_{name}"),
+            remote: format!("remote_{name}"),
+        };
+        let labels: Arc<[Label]> = [label("site", "Data Center"), label("rack", "rack")].into();
+        let long = "x".repeat(tags::VALUE_BYTES_MAX + 1);
+        let text = format!(
+            r#"[{{"ip_address":"10.0.0.1","domain":"a","Data Center":"fra1","rack":7}},
+            {{"ip_address":"10.0.0.2","hostgrop":"b","rack":true}},
+            {{"ip_address":"10.0.0.3","domain":"c","rack":null,"owner":{{"team":["x"]}}}},
+            {{"ip_address":"10.0.0.4","domain":"d","rack":[1],"Data Center":"x\u001fy"}},
+            {{"ip_address":"10.0.0.5","domain":"e","rack":"{long}","Data Center":"fra2"}},
+            {{"domain":"f","rack":"no address","nonsense":1}}]"#
+        );
+        let inventory =
+            read_labelled(text.as_bytes(), Format::ArrayJson, Bounds::default(), &labels).unwrap();
+        let of = |n: u8| {
+            let host = inventory.host([10, 0, 0, n].into());
+            let labels = inventory.labels(host.labels, host.labels);
+            let labels: Vec<_> = labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            format!("{} {}", host.domain, labels.join(" "))
+        };
+        let both = "local_site=fra1 local_rack=7 remote_site=fra1 remote_rack=7";
+        assert_eq!(of(1), format!("a {both}"));
+        assert_eq!(of(2), " local_rack=true remote_rack=true");
+        assert_eq!((of(3), of(4)), ("c ".into(), "d ".into()));
+        assert_eq!(of(5), "e local_site=fra2 remote_site=fra2");
+        assert!(inventory.labels("", "").is_empty());
+        // Two values and a value, each of its label alone; and the entry without an address.
+        assert_eq!((inventory.len(), inventory.rejected), (5, 4));
+        let first = inventory.first_rejected.as_deref().unwrap();
+        assert_eq!(first, "line 4: `rack`: neither a text nor a number");
+        assert_eq!(inventory.unused_fields, ["hostgrop", "owner"]);
+        // Without a label, the fields are but noted, as many as a message has room for.
+        let many: Vec<String> = (0..100).map(|n| format!("\"f{n}\\u001b\":1")).collect();
+        let text = format!(r#"[{{"ip_address":"10.0.0.1","domain":"a",{}}}]"#, many.join(","));
+        let inventory = read(Format::ArrayJson, &text).unwrap();
+        assert_eq!((inventory.len(), inventory.rejected), (1, 0));
+        assert_eq!(inventory.unused_fields.len(), 8);
+        assert_eq!(inventory.unused_fields[0], "f0\\u{1b}");
+    }
+
+    #[test]
     fn a_malformed_array_is_refused() {
         let good = |n: u32| format!(r#"{{"ip_address":"10.0.0.{n}","domain":"d{n}"}}"#);
         for (bad, why) in [
@@ -354,7 +493,8 @@ mod tests {
                     {\"ip_address\":\"10.0.1.4\",\"extra\":1} {\"ip_address\":\"10.0.1.5\",\
                     \"domain\":\"c\"}{\"ip_address\":\"10.0.1.6\",\"domain\":\"d\"}";
         let inventory = read(Format::NdJson, text).unwrap();
-        assert_eq!(inventory.rejected, 2);
+        assert_eq!(inventory.rejected, 1);
+        assert_eq!(inventory.unused_fields, ["extra"]);
         assert!(
             inventory.first_rejected.as_ref().unwrap().starts_with("line 2: key must be a string")
         );
@@ -396,7 +536,7 @@ mod tests {
                 r#"[{"ip_address":"10.0.0.1","domain":"x"}"#,
                 "it is not a JSON array of entries: EOF while parsing a list",
             ),
-            (r#"[{"error":"busy"}]"#, "none of its 1 entries is good: line 1: unknown field"),
+            (r#"[{"error":"busy"}]"#, "none of its 1 entries is good: line 1: `` is neither"),
         ] {
             let err = read(Format::ArrayJson, text).unwrap_err();
             assert!(err.starts_with(why), "{text}: {err}");

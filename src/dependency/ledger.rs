@@ -30,6 +30,9 @@ struct Identity {
     local_address: Box<str>,
     remote_hostgroup: Box<str>,
     remote_address: Box<str>,
+    /// `Host::labels` of the two ends.
+    local_labels: Box<str>,
+    remote_labels: Box<str>,
     port: u16,
     protocol: Protocol,
     process: Process,
@@ -47,6 +50,8 @@ struct Row {
 struct Totals {
     /// Whether the kernel counts what its connections carry.
     is_counted: bool,
+    /// And which segments it sends again.
+    has_segments: bool,
     sent: u64,
     received: u64,
     retransmits: u64,
@@ -100,7 +105,7 @@ static FIGURES: Measurement<Totals> = Measurement::new(|| Definition {
             t.is_counted.then_some(t.received)
         }),
         counter("retransmits_total", "", "Segments that were sent again.", |t| {
-            t.is_counted.then_some(t.retransmits)
+            t.has_segments.then_some(t.retransmits)
         }),
         gauge("rtt_seconds", "s", "Mean of the connections' smoothed round-trip times.", |t| {
             t.rtt_seconds
@@ -143,6 +148,8 @@ impl Ledger {
                     local_address: (*key.local.address).into(),
                     remote_hostgroup: key.remote.hostgroup.into(),
                     remote_address: (*key.remote.address).into(),
+                    local_labels: key.local.labels.into(),
+                    remote_labels: key.remote.labels.into(),
                     port: key.port,
                     protocol: key.protocol,
                     process: (*process).clone(),
@@ -209,8 +216,14 @@ impl Ledger {
     }
 
     /// Makes points of all rows; `full` may take them after each.
-    pub fn points(&self, points: &mut Points, full: &mut dyn FnMut(&mut Points)) {
+    pub fn points(
+        &self,
+        inventory: &Inventory,
+        points: &mut Points,
+        full: &mut dyn FnMut(&mut Points),
+    ) {
         for (identity, row) in &self.rows {
+            let labels = inventory.labels(&identity.local_labels, &identity.remote_labels);
             let port = identity.port.to_string();
             let [unit, container_id, container_name, pod_uid] = identity.process.who.labels();
             let mut tags = [
@@ -228,11 +241,11 @@ impl Ledger {
                 pod_uid,
                 "",
             ];
-            points.push(&FIGURES, &tags[..TAGS.len()], &row.totals);
+            points.push_labelled(&FIGURES, &tags[..TAGS.len()], &labels, &row.totals);
             for (state, number) in State::ALL.into_iter().zip(row.now.states) {
                 if number > 0 && state != State::Ended {
                     tags[TAGS.len()] = state.name();
-                    points.push(&CONNECTIONS, &tags, &u64::from(number));
+                    points.push_labelled(&CONNECTIONS, &tags, &labels, &u64::from(number));
                 }
             }
             full(points);
@@ -263,6 +276,7 @@ impl Row {
         self.now.join(figures);
         let totals = &mut self.totals;
         totals.is_counted |= figures.counted > 0;
+        totals.has_segments |= figures.with_segments > 0;
         totals.sent = totals.sent.saturating_add(figures.sent);
         totals.received = totals.received.saturating_add(figures.received);
         totals.retransmits = totals.retransmits.saturating_add(figures.retransmits);
@@ -288,7 +302,8 @@ mod tests {
 
     /// A reading of one row for each of these ports, whose connections sent so much.
     fn reading(ports: impl IntoIterator<Item = u16>, sent: u64) -> Dependencies<'static> {
-        let label = |address: &'static str| Label { hostgroup: "", address: address.into() };
+        let label =
+            |address: &'static str| Label { hostgroup: "", address: address.into(), labels: "" };
         let mut states = [0; State::ALL.len()];
         states[State::Connected as usize] = 2;
         let figures =
@@ -306,7 +321,7 @@ mod tests {
         ledger.begin();
         assert_eq!(ledger.add(found, now_ns, BOUNDS), 0);
         ledger.forget(now_ns, BOUNDS);
-        shown(|points| ledger.points(points, &mut |_| ()))
+        shown(|points| ledger.points(&Inventory::default(), points, &mut |_| ()))
     }
 
     fn shown(make: impl FnOnce(&mut Points)) -> Vec<String> {
@@ -354,6 +369,19 @@ mod tests {
         assert_eq!(run(&mut ledger, &reading([], 0), 3625 * SECOND).len(), 0);
     }
 
+    /// As FreeBSD has it.
+    #[test]
+    fn segments_may_be_counted_where_bytes_are_not() {
+        let mut ledger = Ledger::default();
+        let mut found = reading([443], 0);
+        for figures in found.rows.values_mut().flat_map(|row| row.values_mut()) {
+            *figures = Figures { counted: 0, with_segments: 2, retransmits: 3, ..figures.clone() };
+            (figures.rtt_us, figures.rtts) = (0, 0);
+        }
+        let rows = run(&mut ledger, &found, 10 * SECOND);
+        assert!(rows[0].starts_with("443  retransmits_total=3 first_seen"), "{rows:?}");
+    }
+
     #[test]
     fn rows_that_come_and_go_all_the_time_are_bounded() {
         let mut ledger = Ledger::default();
@@ -377,7 +405,8 @@ mod tests {
         let carried = |peer: &str, sent, received| {
             let end = |address: &str| Endpoint::new(address.parse().unwrap(), 443);
             let (local, remote) = (end("10.0.0.2"), end(peer));
-            let tcp = Tcp { cookie: 1, sent, received, rtt_us: 0, retransmits: 0 };
+            let (cookie, has_bytes) = (1, true);
+            let tcp = Tcp { cookie, has_bytes, sent, received, rtt_us: 0, retransmits: 0 };
             let (protocol, state) = (Protocol::Tcp, State::FinWait2);
             Socket { protocol, state, local, remote, process: None, tcp: Some(tcp) }
         };

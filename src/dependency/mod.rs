@@ -166,11 +166,13 @@ impl Who {
     }
 }
 
-/// What the kernel counts of a TCP connection: `tcp_info`.
+/// What the kernel counts of a TCP connection: on Linux `tcp_info`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tcp {
     /// Its number, which no other connection gets.
     pub cookie: u64,
+    /// Whether it says the bytes: FreeBSD's records have the segments that were sent again alone.
+    pub has_bytes: bool,
     /// Bytes that the other end has acknowledged, and those that came from it, without headers.
     pub sent: u64,
     pub received: u64,

@@ -84,7 +84,7 @@ impl OwnMap {
                 rows_max: bounds.rows_max,
             };
             let dependencies = map::map(&read.sockets, &rules);
-            dependencies.points(points, full);
+            dependencies.points(inventory, points, full);
             found.items += read.sockets.len() as u64;
             found.dropped += dependencies.dropped;
             if settings.figures {
@@ -95,7 +95,7 @@ impl OwnMap {
             }
         }
         ledger.forget(now_ns, bounds);
-        ledger.points(points, full);
+        ledger.points(inventory, points, full);
         if settings.traffic {
             ledger.byte_points(as_gauge, inventory, points, full);
         }

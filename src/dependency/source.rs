@@ -16,7 +16,7 @@ use ureq::http::header::{ETAG, HeaderMap, LAST_MODIFIED};
 
 use crate::base::clock::now_ns;
 use crate::base::http_client::{self, Redirects};
-use crate::base::inventory::{Inventory, Shared};
+use crate::base::inventory::{Inventory, Label, Shared};
 use crate::base::panics;
 use crate::base::secret::Secret;
 use crate::base::sync::Stop;
@@ -27,7 +27,7 @@ use crate::dependency::map::Own;
 use crate::dependency::own_map::{OwnMap, SocketSettings};
 use crate::dependency::sockets;
 use crate::dependency::sockets::reading::Addresses;
-use crate::dependency::status::{Found, SourceStatus};
+use crate::dependency::status::{Found, Lack, SourceStatus};
 use crate::dependency::traffic::{Bounds, Dialect, Grown, Traffic};
 use crate::dependency::{DARKSTAT, EBPF, HOST, INVENTORY, SOCKETS};
 use crate::output::{self, Outputs, Patience};
@@ -55,6 +55,8 @@ pub struct InventorySettings {
     pub from: Origin,
     pub format: Format,
     pub bounds: inventory::Bounds,
+    /// Fields of its entries that are kept as labels.
+    pub labels: Arc<[Label]>,
     /// Whether collectors' points of a peer get its domain and hostgroup.
     pub enrich: bool,
 }
@@ -223,7 +225,7 @@ impl Source {
                 let host = own.primary.map(|address| inventory.host(address)).unwrap_or_default();
                 let address = own.primary.map(|address| address.to_string()).unwrap_or_default();
                 let tags = [host.hostgroup, &sys::hostname(), host.domain, &address];
-                points.push(&HOSTNAME, &tags, &1);
+                points.push_labelled(&HOSTNAME, &tags, &inventory.labels(host.labels, ""), &1);
                 Ok(Found { items: own.addresses.len() as u64, ..Found::default() })
             }
             Work::Sockets(own_map) => {
@@ -299,6 +301,17 @@ impl Http {
     }
 }
 
+/// What is said of fields that nothing is made of: one of them may be a known one, mistyped.
+fn unused(fields: &[String]) -> Option<Lack> {
+    let names: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+    let names = names.join(", ");
+    let why = format!(
+        "its entries have fields that are not used: {names}; [dependency.inventory] labels \
+         would keep them"
+    );
+    (!fields.is_empty()).then(|| Lack { kind: names.into(), why })
+}
+
 /// Gets the inventory, if it has changed.
 struct Fetch {
     settings: InventorySettings,
@@ -360,6 +373,7 @@ impl Fetch {
             items: read.len() as u64,
             rejected: read.rejected,
             first_rejected: read.first_rejected.take(),
+            lacks: unused(&read.unused_fields).into_iter().collect(),
             ..Found::default()
         };
         inventory.set(read);
@@ -369,7 +383,8 @@ impl Fetch {
     /// Lines of which there are none may be the rest of a document; an array without an entry says
     /// so.
     fn read(&self, input: impl Read, in_use: &Shared) -> Result<Inventory, String> {
-        let read = inventory::read(input, self.settings.format, self.settings.bounds)?;
+        let InventorySettings { format, bounds, labels, .. } = &self.settings;
+        let read = inventory::read_labelled(input, *format, *bounds, labels)?;
         let known = in_use.get().len();
         if read.is_empty() && known > 0 && self.settings.format == Format::NdJson {
             return Err(format!("it has no entry, and the one in use has {known}"));

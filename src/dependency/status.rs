@@ -1,5 +1,6 @@
 //! What is known of a source of the dependency map, and what of it is logged.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lack {
     /// It is logged when one of its kind was not there before.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     pub why: String,
 }
 

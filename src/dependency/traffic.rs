@@ -63,7 +63,7 @@ impl Dialect {
                  ipv4_send_bytes, ipv6_recv_bytes or ipv6_send_bytes"
             }
         };
-        Lack { kind: "rows", why: why.into() }
+        Lack { kind: "rows".into(), why: why.into() }
     }
 }
 
@@ -280,6 +280,7 @@ impl Traffic {
         let local_domain = if local.domain.is_empty() { &address } else { local.domain };
         for ((peer, direction), bytes) in &self.bytes {
             let remote = inventory.host(*peer);
+            let labels = inventory.labels(local.labels, remote.labels);
             let remote_ip = peer.to_string();
             let tags = [
                 direction.name(),
@@ -289,7 +290,7 @@ impl Traffic {
                 remote.domain,
                 &*remote_ip,
             ];
-            points.push(measurement, &tags, bytes);
+            points.push_labelled(measurement, &tags, &labels, bytes);
             full(points);
         }
     }

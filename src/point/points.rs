@@ -147,7 +147,19 @@ impl Points {
         tags: &[&str],
         item: &T,
     ) -> bool {
-        self.push_values(measurement, tags, |index| match measurement.fields[index].get {
+        self.push_labelled(measurement, tags, &[], item)
+    }
+
+    /// The same, and gives the point more tags, whose names others chose. One whose name is taken
+    /// is left out and counted.
+    pub fn push_labelled<T>(
+        &mut self,
+        measurement: &'static Definition<T>,
+        tags: &[&str],
+        labels: &[(&str, &str)],
+        item: &T,
+    ) -> bool {
+        self.push_point(measurement, tags, labels, |index| match measurement.fields[index].get {
             Get::Integer(get) => get(item).map(Value::Integer),
             Get::Named(get, element) => get(item, element).map(Value::Integer),
             Get::Decimal(get) => get(item).map(Value::Decimal),
@@ -160,6 +172,16 @@ impl Points {
         &mut self,
         schema: &'static S,
         tags: &[&str],
+        value: impl FnMut(usize) -> Option<Value<'v>>,
+    ) -> bool {
+        self.push_point(schema, tags, &[], value)
+    }
+
+    fn push_point<'v, S: Schema>(
+        &mut self,
+        schema: &'static S,
+        tags: &[&str],
+        labels: &[(&str, &str)],
         mut value: impl FnMut(usize) -> Option<Value<'v>>,
     ) -> bool {
         debug_assert_eq!(tags.len(), schema.tags().len(), "{}", schema.name());
@@ -185,7 +207,7 @@ impl Points {
             self.fields.push(index as u16);
             self.values.push(bits);
         }
-        let again = self.leave_out_again(&head, tags);
+        let again = self.leave_out_again(&head, tags, labels);
         if again > 0 {
             readings -= again;
             let name = schema.name();
@@ -208,6 +230,11 @@ impl Points {
             self.label("re_name", &re_name);
             self.re_name = re_name;
         }
+        for (name, value) in labels {
+            if !self.free_label(name, value) {
+                self.leave_out(1, || format!("a second label `{name}`"));
+            }
+        }
         true
     }
 
@@ -218,11 +245,12 @@ impl Points {
     }
 
     /// Takes the readings out of the point that is being pushed whose series came before; how many.
-    fn leave_out_again(&mut self, head: &Head, tags: &[&str]) -> usize {
+    fn leave_out_again(&mut self, head: &Head, tags: &[&str], labels: &[(&str, &str)]) -> usize {
         let Some(Series { keys, fields: seen }) = self.seen.0.as_deref_mut() else { return 0 };
         let mut hasher = keys.build_hasher();
         hasher.write_usize(std::ptr::from_ref(head.schema).addr());
-        for tag in tags.iter().copied().chain([&*self.re_name]) {
+        let labels = labels.iter().flat_map(|(name, value)| [*name, *value]);
+        for tag in tags.iter().copied().chain([&*self.re_name]).chain(labels) {
             hasher.write(tag.as_bytes());
             hasher.write_u8(0xff);
         }
@@ -283,7 +311,7 @@ impl Points {
 
     /// Gives points more tags, named at run time: `labels` is asked for each point. Those that a
     /// point has already are left out and counted.
-    pub fn add_labels(&mut self, labels: impl Fn(&Point) -> Vec<(&'static str, String)>) {
+    pub fn add_labels(&mut self, labels: impl Fn(&Point) -> Vec<(String, String)>) {
         let more: Vec<_> = self.iter().map(|point| labels(&point)).collect();
         let old = std::mem::take(&mut self.labels);
         let ends = self.heads.iter().skip(1).map(|head| head.labels as usize);
@@ -295,10 +323,10 @@ impl Points {
             start = end;
             for (name, value) in more {
                 let Head { schema, labels, .. } = self.heads[index];
-                if self.is_taken(schema, &self.labels[labels as usize..], name) {
+                if self.is_taken(schema, &self.labels[labels as usize..], &name) {
                     self.leave_out(1, || format!("a second label `{name}`"));
                 } else {
-                    self.label(name, &value);
+                    self.label(&name, &value);
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Tags {
 
 /// Whether a tag may have the name: one that every output takes as it is, and none that outputs
 /// or receivers use.
-fn check_name(name: &str) -> Result<(), String> {
+pub fn check_name(name: &str) -> Result<(), String> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let fits = name.len() <= NAME_BYTES_MAX && name.starts_with(|c: char| c.is_ascii_lowercase());
     if !fits || !name.chars().all(is_plain) {

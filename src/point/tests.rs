@@ -85,7 +85,10 @@ fn labels_are_added_to_points_that_are_there() {
     }
     points.add_labels(|point| {
         let name = point.tags().next().unwrap().1;
-        if name == "b" { Vec::new() } else { vec![("x", format!("{name}x")), ("y", "1".into())] }
+        if name == "b" {
+            return Vec::new();
+        }
+        vec![("x".into(), format!("{name}x")), ("y".into(), "1".into())]
     });
     let tags = |points: &Points, at: usize| {
         let tags: Vec<_> = points.get(at).tags().map(|(n, v)| format!("{n}={v}")).collect();
@@ -95,7 +98,8 @@ fn labels_are_added_to_points_that_are_there() {
     assert_eq!(tags(&points, 1), "name=b re_name=re0");
     assert_eq!(tags(&points, 2), "name=c re_name=re0 x=cx y=1");
     // One that is there already is left out, and no point has two of one name.
-    points.add_labels(|_| vec![("y", "2".into()), ("lane", "3".into()), ("z", "4".into())]);
+    let more = [("y", "2"), ("lane", "3"), ("z", "4")];
+    points.add_labels(|_| more.map(|(name, value)| (name.into(), value.into())).to_vec());
     assert_eq!(tags(&points, 0), "name=a re_name=re0 x=ax y=1 z=4");
     assert_eq!(tags(&points, 1), "name=b re_name=re0 y=2 z=4");
     assert_eq!(points.misfits, 5);

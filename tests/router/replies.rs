@@ -82,6 +82,8 @@ const REPLIES: &[Reply] = &[
     reply("get-arp-table-information", &[], "show arp no-resolve", include_str!("replies/arp.xml")),
     reply("get-bfd-session-information", &[], "show bfd session extensive",
         include_str!("replies/bfd.xml")),
+    reply("get-bfd-session-address", &[], "show bfd session address extensive",
+        include_str!("replies/bfd.xml")),
     reply("get-chassis-cluster-status", &[], "show chassis cluster status",
         include_str!("replies/cluster-status.xml")).single(),
     // connections

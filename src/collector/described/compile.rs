@@ -140,6 +140,7 @@ impl Compiler {
         }
         self.count(spanned, "points", query.point.len(), POINTS_MAX);
         let mut items: Vec<Item> = Vec::new();
+        let asks_for_less = query.only_rpc.is_some() || rpc.contains("{only}");
         for point in &query.point {
             let element = point.get_ref().item.get_ref();
             self.or_fault(&point.get_ref().item, path::element(element));
@@ -149,7 +150,7 @@ impl Compiler {
                 items.len() - 1
             });
             let item = &mut items[at];
-            let template = self.point(point, item, query.logical_systems, only);
+            let template = self.point(point, item, query.logical_systems, only, asks_for_less);
             item.templates.extend(template);
             if item.levels.len() > LEVELS_MAX {
                 self.fault(point, format!("more than {LEVELS_MAX} lists in one item"));

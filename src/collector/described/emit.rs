@@ -103,6 +103,9 @@ impl<'a> Emit<'a> {
             template.fields.iter().for_each(|field| _ = self.value(field));
             return;
         }
+        if template.is_total && self.only.is_some() {
+            return;
+        }
         let mut tags = [""; TAGS_MAX];
         for (value, tag) in tags.iter_mut().zip(&template.tags) {
             match self.tag(tag) {

@@ -170,8 +170,16 @@ fn keys(plan: &Plan) -> &'static [Key] {
         } else {
             ""
         };
-        let help =
-            format!("A pattern: only what has a tag `{tag}` that matches is collected.{more}");
+        let mut templates =
+            plan.queries.iter().flat_map(|query| &query.items).flat_map(|item| &item.templates);
+        let totals = if templates.any(|template| template.is_total) {
+            " What counts all of them is left out then."
+        } else {
+            ""
+        };
+        let help = format!(
+            "A pattern: only what has a tag `{tag}` that matches is collected.{more}{totals}"
+        );
         keys.push(Key { name: "only", help: help.leak() });
     }
     if plan.has_labels {

@@ -131,6 +131,8 @@ pub struct Template {
     pub fields: Vec<Field>,
     /// The tag that the setting `only` looks at.
     pub only: Option<usize>,
+    /// It is about all that a query gives, which `only` makes less of.
+    pub is_total: bool,
     /// The Routing Engine's name is a tag already, by another name.
     pub names_engine: bool,
     /// What a row is called that lacks a tag.

@@ -26,6 +26,7 @@ impl Compiler {
         item: &mut Item,
         logical_systems: bool,
         only: Option<&str>,
+        asks_for_less: bool,
     ) -> Option<Template> {
         let point = spanned.get_ref();
         let base = self.base(point, item)?;
@@ -64,6 +65,7 @@ impl Compiler {
             tags: tag_names.clone().leak(),
             fields: infos,
         };
+        let only = only.and_then(|only| tag_names.iter().position(|name| *name == only));
         Some(Template {
             schema: Box::leak(Box::new(schema)),
             order: spanned.span().start,
@@ -73,7 +75,8 @@ impl Compiler {
             tags,
             labels: labels.unwrap_or_default(),
             fields,
-            only: only.and_then(|only| tag_names.iter().position(|name| *name == only)),
+            only,
+            is_total: only.is_none() && asks_for_less,
             names_engine,
             element: leak(base_name(point)),
         })

@@ -115,7 +115,9 @@ fn name<'a>(tag: &'a BytesStart) -> &'a str {
 /// An element at that depth, and its attributes.
 fn element(tag: &BytesStart, depth: usize) -> Result<(), String> {
     let name = name(tag);
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    // Some arguments of Junos have an underscore: `session_addr`.
+    let is_joint = |c: char| c == '-' || depth > 0 && c == '_';
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || is_joint(c);
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain);
     if !is_name {
         return Err(format!("<{name}> is not in lower case and without a prefix"));
@@ -129,7 +131,7 @@ fn element(tag: &BytesStart, depth: usize) -> Result<(), String> {
         _ => {
             let is = |operation: &&&str| {
                 name.strip_prefix(**operation)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
             };
             if OPERATIONS.iter().any(|operation| is(&operation)) {
                 return Err(format!("<{name}> within it may do more than read"));
@@ -191,6 +193,7 @@ mod tests {
             "<command>show krt queue</command>",
             "<command format=\"xml\">show interfaces ge-0/0/0 Extensive</command>",
             "<command>show lacp interfaces | display xml | no-more</command>",
+            "<get-x><y_z>1</y_z></get-x>",
         ] {
             assert_eq!(check(operation), Ok(()), "{operation}");
         }
@@ -230,6 +233,8 @@ mod tests {
             "<get-x><a><edit-config><b/></edit-config></a></get-x>",
             "<get-x><request-system-reboot/></get-x>",
             "<get-x><clear/></get-x>",
+            "<get-x><request_system_reboot/></get-x>",
+            "<get_x/>",
             "<get-x><command>request system reboot</command></get-x>",
             "<get-x><save>/x</save></get-x>",
             "<get-x><destination-file>/x</destination-file></get-x>",

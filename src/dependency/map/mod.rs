@@ -96,6 +96,8 @@ pub struct Label<'a> {
     pub hostgroup: &'a str,
     /// The domain, or the address itself where it has none.
     pub address: Cow<'a, str>,
+    /// `Host::labels` of it.
+    pub labels: &'a str,
 }
 
 impl<'a> Label<'a> {
@@ -105,7 +107,7 @@ impl<'a> Label<'a> {
             "" => address.to_string().into(),
             domain => domain.into(),
         };
-        Label { hostgroup: host.hostgroup, address: name }
+        Label { hostgroup: host.hostgroup, address: name, labels: host.labels }
     }
 }
 
@@ -114,8 +116,9 @@ impl<'a> Label<'a> {
 pub struct Figures {
     /// How many there are, by the place of their state in `State::ALL`.
     pub states: [u32; State::ALL.len()],
-    /// How many of them the kernel counts bytes of.
+    /// How many of them the kernel counts bytes of, and of how many the segments sent again.
     pub counted: u32,
+    pub with_segments: u32,
     /// Bytes and segments since the reading before.
     pub sent: u64,
     pub received: u64,
@@ -129,7 +132,8 @@ impl Figures {
     fn add(&mut self, socket: &Socket) {
         self.states[socket.state as usize] += 1;
         let Some(tcp) = &socket.tcp else { return };
-        self.counted += 1;
+        self.counted += u32::from(tcp.has_bytes);
+        self.with_segments += 1;
         self.sent += tcp.sent;
         self.received += tcp.received;
         self.retransmits += tcp.retransmits;
@@ -140,6 +144,7 @@ impl Figures {
     pub fn join(&mut self, other: &Figures) {
         self.states.iter_mut().zip(other.states).for_each(|(sum, more)| *sum += more);
         self.counted += other.counted;
+        self.with_segments += other.with_segments;
         self.sent += other.sent;
         self.received += other.received;
         self.retransmits += other.retransmits;
@@ -159,8 +164,8 @@ impl Figures {
 pub struct Dependencies<'a> {
     /// And the processes of each.
     pub rows: BTreeMap<Key<'a>, BTreeMap<&'a Process, Figures>>,
-    /// Hostgroup, address and port, and who listens there.
-    pub servers: BTreeMap<(&'a str, Endpoint), BTreeSet<&'a Process>>,
+    /// Hostgroup and labels, address and port, and who listens there.
+    pub servers: BTreeMap<(&'a str, &'a str, Endpoint), BTreeSet<&'a Process>>,
     /// Rows beyond `rows_max`.
     pub dropped: u64,
 }
@@ -371,8 +376,8 @@ impl<'a> Dependencies<'a> {
         let address = socket.local.address;
         let is_named = !address.is_unspecified() && !address.is_loopback();
         let of = if is_named { Some(address) } else { rules.own.primary };
-        let hostgroup = of.map_or("", |of| rules.inventory.host(of).hostgroup);
-        let key = (hostgroup, socket.local);
+        let host = of.map(|of| rules.inventory.host(of)).unwrap_or_default();
+        let key = (host.hostgroup, host.labels, socket.local);
         if self.servers.len() >= rules.rows_max && !self.servers.contains_key(&key) {
             self.dropped += 1;
             return;
@@ -390,8 +395,14 @@ impl<'a> Dependencies<'a> {
     }
 
     /// Makes points of all rows; `full` may take them after each.
-    pub fn points(&self, points: &mut Points, full: &mut dyn FnMut(&mut Points)) {
+    pub fn points(
+        &self,
+        inventory: &Inventory,
+        points: &mut Points,
+        full: &mut dyn FnMut(&mut Points),
+    ) {
         for (key, processes) in &self.rows {
+            let labels = inventory.labels(key.local.labels, key.remote.labels);
             let measurement = match key.direction {
                 Direction::Upstream => &UPSTREAM,
                 Direction::Downstream => &DOWNSTREAM,
@@ -413,18 +424,19 @@ impl<'a> Dependencies<'a> {
                     container_name,
                     pod_uid,
                 ];
-                points.push(measurement, &tags, &1);
+                points.push_labelled(measurement, &tags, &labels, &1);
                 full(points);
             }
         }
-        for ((hostgroup, end), processes) in &self.servers {
+        for ((hostgroup, labels, end), processes) in &self.servers {
+            let labels = inventory.labels(labels, "");
             let bind = format!("{}:{}", end.address, end.port);
             let port = end.port.to_string();
             for process in named(processes) {
                 let [unit, container_id, container_name, pod_uid] = process.who.labels();
                 let server = [hostgroup, &*bind, &port, &process.name];
                 let who = [unit, container_id, container_name, pod_uid];
-                points.push(&SERVER_PROCESS, &[server, who].concat(), &1);
+                points.push_labelled(&SERVER_PROCESS, &[server, who].concat(), &labels, &1);
                 full(points);
             }
         }

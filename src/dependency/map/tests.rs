@@ -47,7 +47,7 @@ fn rows(sockets: &[Socket], change: impl Fn(&mut Rules)) -> Vec<String> {
     let mut rules = rules(&inventory, &own);
     change(&mut rules);
     let mut points = Points::default();
-    map(sockets, &rules).points(&mut points, &mut |_| ());
+    map(sockets, &rules).points(&inventory, &mut points, &mut |_| ());
     let show = |point: crate::point::Point| {
         let tags: Vec<_> = point.tags().map(|(_, value)| value).collect();
         let name = point.schema.name().trim_start_matches("planet_");
@@ -213,7 +213,14 @@ fn a_udp_port_that_does_not_stay_is_no_server() {
 fn figures_are_summed_by_row_and_what_only_opens_is_no_dependency() {
     let tcp =
         |state, ends, process, tcp| Socket { tcp: Some(tcp), ..socket(Tcp, state, ends, process) };
-    let of = |sent, rtt_us| Tcp_ { cookie: 1, sent, received: 1, rtt_us, retransmits: 2 };
+    let of = |sent, rtt_us| Tcp_ {
+        cookie: 1,
+        has_bytes: true,
+        sent,
+        received: 1,
+        rtt_us,
+        retransmits: 2,
+    };
     let sockets = [
         socket(Tcp, Listening, "0.0.0.0:80", "nginx"),
         tcp(State::SynReceived, "192.0.2.2:80>10.2.0.9:50000", "", of(0, 0)),

@@ -155,10 +155,12 @@ fn tcp(mut attributes: &[u8], cookie: u64) -> Option<Tcp> {
         let attribute = attributes.get(..length).filter(|it| it.len() >= 4)?;
         if u16_at(attribute, 2) == Some(INET_DIAG_INFO) {
             let info = &attribute[4..];
+            let bytes = |at| u64_at(info, at);
             return Some(Tcp {
                 cookie,
-                sent: u64_at(info, TCPI_BYTES_ACKED).unwrap_or(0),
-                received: u64_at(info, TCPI_BYTES_RECEIVED).unwrap_or(0),
+                has_bytes: bytes(TCPI_BYTES_RECEIVED).is_some(),
+                sent: bytes(TCPI_BYTES_ACKED).unwrap_or(0),
+                received: bytes(TCPI_BYTES_RECEIVED).unwrap_or(0),
                 rtt_us: u32_at(info, TCPI_RTT).unwrap_or(0),
                 retransmits: u32_at(info, TCPI_TOTAL_RETRANS).unwrap_or(0).into(),
             });
@@ -252,11 +254,15 @@ mod tests {
         assert_eq!((socket.state, socket.protocol), (State::Connected, Protocol::Tcp));
         assert_eq!((socket.local, socket.remote), (end("10.0.0.2", 50000), end("10.0.0.9", 443)));
         let cookie = 1 << 32 | 7;
-        let whole = Tcp { cookie, sent: 1000, received: 2000, rtt_us: 42, retransmits: 3 };
+        let (sent, received, has_bytes) = (1000, 2000, true);
+        let whole = Tcp { cookie, has_bytes, sent, received, rtt_us: 42, retransmits: 3 };
         assert_eq!(socket.tcp, Some(whole));
         // Kernels before 4.1 do not count bytes.
         let socket = only_row(&row(1, [50000, 443], 104), Protocol::Tcp).unwrap().socket;
-        assert_eq!(socket.tcp, Some(Tcp { sent: 0, received: 0, retransmits: 0, ..whole }));
+        assert_eq!(
+            socket.tcp,
+            Some(Tcp { has_bytes: false, sent: 0, received: 0, retransmits: 0, ..whole })
+        );
         let waiting = only_row(&row(6, [50000, 443], 0), Protocol::Tcp).unwrap().socket;
         assert_eq!((waiting.state, waiting.tcp), (State::Waiting, None));
         let server = only_row(&row(10, [80, 0], 280), Protocol::Tcp).unwrap().socket;

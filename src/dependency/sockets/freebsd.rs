@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::dependency::{Endpoint, Protocol, Socket, State};
+use crate::dependency::{Endpoint, Protocol, Socket, State, Tcp};
 
 /// A record's length stands in its first 8 bytes.
 const LENGTH_BYTES: usize = 8;
@@ -26,12 +26,15 @@ const INC_ADDRESSES: usize = 8;
 const IN_CONNINFO_BYTES: usize = 44;
 /// `struct xinpcb` of that length: which families its addresses may be of.
 const XINPCB_BYTES: usize = 400;
+const INP_GENCNT: usize = 296;
 const INP_VFLAG: usize = 392;
 const INP_IPV4: u8 = 1;
 const INP_IPV6: u8 = 2;
 /// `struct xtcpcb`: the state stands so far behind the inner `struct xinpcb`.
 const T_STATE_BEHIND: usize = 160;
 const T_STATE_MAX: u32 = 10;
+/// `t_sndrexmitpack`, behind the state, the flags and `t_sndzerowin`: segments that were sent again.
+const T_SNDREXMITPACK_BEHIND: usize = T_STATE_BEHIND + 12;
 /// netinet/tcp_fsm.h, from CLOSED on, which has no dependency.
 const STATES: [State; 10] = [
     State::Listening,
@@ -156,9 +159,21 @@ fn socket(record: &[u8], protocol: Protocol) -> Option<Option<Found>> {
     }
     let remote = if state == State::Listening { Endpoint::NONE } else { remote };
     Some(Some((
-        Socket { protocol, state, local, remote, process: None, tcp: None },
+        Socket { protocol, state, local, remote, process: None, tcp: tcp(record, inner, state) },
         kernel_address,
     )))
+}
+
+/// What the kernel counts of a connection. In TIME_WAIT there is nothing more in the record.
+fn tcp(record: &[u8], inner: &[u8], state: State) -> Option<Tcp> {
+    let counts = inner.len() == XINPCB_BYTES
+        && record.len() > inner.len() + T_STATE_BEHIND
+        && !matches!(state, State::Listening | State::Waiting);
+    let at = LENGTH_BYTES + inner.len() + T_SNDREXMITPACK_BEHIND;
+    let retransmits = u32_at(record, at).filter(|_| counts)?.into();
+    // The number of the control block, of which each new one gets the next.
+    let cookie = u64_at(inner, INP_GENCNT)?;
+    Some(Tcp { cookie, has_bytes: false, sent: 0, received: 0, rtt_us: 0, retransmits })
 }
 
 /// Whether the addresses are of IPv4, which stand at the end of the room for those of IPv6. A
@@ -368,6 +383,7 @@ mod tests {
             put(&mut record, 16, &kernel.to_ne_bytes());
             put(&mut record, 8 + 100, &family.to_ne_bytes());
         }
+        put(&mut record, 296, &(kernel + 1).to_ne_bytes());
         put(&mut record, INP_VFLAG, &[flags]);
         for (at, (address, port)) in ends.iter().enumerate() {
             put(&mut record, 252 + 2 * at, &port.to_be_bytes());
@@ -381,6 +397,10 @@ mod tests {
         put(&mut record, 0, &(XTCPCB_BYTES as u64).to_ne_bytes());
         put(&mut record, 8, inner);
         put(&mut record, 8 + inner.len() + 160, &state.to_ne_bytes());
+        // Flags and other counts stand before and behind what was sent again.
+        put(&mut record, 8 + inner.len() + 164, &[0xff; 8]);
+        put(&mut record, 8 + inner.len() + 172, &(state * 100).to_ne_bytes());
+        put(&mut record, 8 + inner.len() + 176, &[0xff; 8]);
         record
     }
 
@@ -414,6 +434,11 @@ mod tests {
             (State::CloseWait, end("10.0.0.2", 50003), end("10.0.0.9", 443), 0x124),
         ];
         assert_eq!(ends, expected);
+        let tcp = |socket: &Socket| socket.tcp.map(|tcp| (tcp.cookie, tcp.retransmits));
+        let counted: Vec<_> = found.iter().map(|(socket, _)| tcp(socket)).collect();
+        let [first, second, third] = [(0xabd, 400), (0x124, 400), (0x125, 500)].map(Some);
+        assert_eq!(counted, [first, None, None, second, third]);
+        assert!(found.iter().all(|(socket, _)| socket.tcp.is_none_or(|tcp| !tcp.has_bytes)));
         let bytes = list(&[
             xinpcb(1, (17, AF_INET, INP_IPV4), [(&[], 0), (&own, 123)]),
             xinpcb(2, (17, AF_INET, INP_IPV4), [(&remote, 53), (&own, 50000)]),

@@ -62,7 +62,7 @@ impl Linux {
         let names = self.owners.name(&wanted);
         reading.nameless = (wanted.len() - names.len()) as u64;
         if let Some(why) = self.owners.nameless(reading.nameless) {
-            reading.lacks.push(Lack { kind: "names", why });
+            reading.lacks.push(Lack { kind: "names".into(), why });
         }
         let named = |mut row: Row| {
             row.socket.process = names.get(&row.inode).cloned();
@@ -112,7 +112,7 @@ impl Linux {
                 }
                 Err(why) => {
                     let why = format!("a network namespace is not read: {why}");
-                    reading.lacks.push(Lack { kind: "namespace", why });
+                    reading.lacks.push(Lack { kind: "namespace".into(), why });
                 }
             }
         }
@@ -143,7 +143,7 @@ impl Linux {
                     "the kernel does not tell which connections end ({err}): those that live \
                      between two readings are missing"
                 );
-                self.refused.push(Lack { kind: "ends", why });
+                self.refused.push(Lack { kind: "ends".into(), why });
             }
         }
     }
@@ -153,7 +153,7 @@ impl Linux {
             "netlink (NETLINK_SOCK_DIAG) is refused ({why}): /proc/net is read instead, without \
              bytes, round-trip times and connections that live between two readings"
         );
-        self.refused.push(Lack { kind: "netlink", why });
+        self.refused.push(Lack { kind: "netlink".into(), why });
         (self.netlink, self.events) = (None, None);
     }
 

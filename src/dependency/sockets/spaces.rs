@@ -87,7 +87,7 @@ impl Spaces {
                  leaves them out",
                 refused.len()
             );
-            self.lack = Some(Lack { kind: "namespaces", why });
+            self.lack = Some(Lack { kind: "namespaces".into(), why });
         }
     }
 }
