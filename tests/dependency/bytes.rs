@@ -10,8 +10,8 @@ use crate::common::http_stub::{HttpStub, Reply};
 use crate::common::needs::skips;
 use crate::common::perijove::{Daemon, run_with};
 use crate::common::process::{Process, peak_bytes};
-use crate::common::{answer, free_port, http_agent, wait_for, wait_for_within};
-use crate::{common, get, named, of_source, once, once_finished, scrape, series, served};
+use crate::common::{free_port, http_agent, wait_for, wait_for_within};
+use crate::{common, get, named, of_source, once, once_finished, scrape, served};
 
 /// Defects 3 and 4: any of the families will do, and a peer's rows are added up.
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::common::needs::{ROOT, skips};
 use crate::common::process::{Process, run};
 use crate::common::temporary::Directory;
-use crate::common::{free_port, lines, program, wait_for};
+use crate::common::{free_port, program, wait_for};
 use crate::series::{self, Series};
 use crate::{named, once};
 

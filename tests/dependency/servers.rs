@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::common::http_stub::{HttpStub, Reply};
 use crate::common::needs::skips;
-use crate::common::perijove::{Daemon, perijove, run_with};
+use crate::common::perijove::{Daemon, perijove};
 use crate::common::process::{peak_bytes, run};
 use crate::common::temporary::Directory;
-use crate::common::{answer, free_port, wait_for, wait_for_within};
+use crate::common::{free_port, wait_for, wait_for_within};
 use crate::series::{self, Series};
 use crate::{DARKSTAT, named, of_source, once, once_finished, scrape, served};
 

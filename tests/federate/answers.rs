@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::http_stub::{HttpStub, Reply};
 use crate::common::perijove::{run_with, whole_lines};
-use crate::common::{lines, now_ns, wait_for, wait_for_within};
+use crate::common::{now_ns, wait_for, wait_for_within};
 use crate::{Federation, SECOND, ends, settings};
 
 #[test]

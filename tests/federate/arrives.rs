@@ -1,4 +1,4 @@
-//! What a fleet says arrives in every output, under planet-federator's names, and nothing else does.
+//! What a fleet says arrives in every output, under planet-federator's names, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::common::influxd::Influxd;
 use crate::common::lines::Line;
 use crate::common::needs::{PYTHON, skips};
 use crate::common::perijove::perijove;
-use crate::common::process::{Process, run};
+use crate::common::process::Process;
 use crate::common::prometheus::{Prometheus, scrape};
 use crate::common::schema::Schemas;
 use crate::common::victoria_metrics::{Series, VictoriaMetrics};
 use crate::common::{broker, fleet, free_port, lines, wait_for};
-use crate::{Federation, SECOND, ends, has_windows, rows_are_right, settings, sums_agree, write};
+use crate::{Federation, SECOND, ends, has_windows, rows_are_right, settings, sums_agree};
 
 #[test]
 fn a_fleet_arrives_everywhere_and_the_sums_agree_with_the_raw_series() {

@@ -10,7 +10,6 @@ mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::lines;
 use common::lines::Line;
 use common::perijove::{perijove, whole_lines};
 use common::process::{Finished, Process};

@@ -10,7 +10,7 @@ use crate::common::needs::skips;
 use crate::common::perijove::whole_lines;
 use crate::common::prometheus::{Prometheus, scrape};
 use crate::common::temporary::Directory;
-use crate::common::{fleet, lines, wait_for};
+use crate::common::{fleet, wait_for};
 use crate::{Federation, SECOND, ends, has_windows, settings};
 
 #[test]

@@ -30,7 +30,7 @@ const OPERATIONS: &[&str] = &[
     "commit",
     "copy",
     "delete",
-    "destination",
+    "destination-file",
     "discard",
     "edit",
     "kill",
@@ -194,6 +194,7 @@ mod tests {
             "<command format=\"xml\">show interfaces ge-0/0/0 Extensive</command>",
             "<command>show lacp interfaces | display xml | no-more</command>",
             "<get-x><y_z>1</y_z></get-x>",
+            "<get-route-information><destination>192.0.2.1</destination></get-route-information>",
         ] {
             assert_eq!(check(operation), Ok(()), "{operation}");
         }

@@ -33,7 +33,7 @@ const INP_IPV6: u8 = 2;
 /// `struct xtcpcb`: the state stands so far behind the inner `struct xinpcb`.
 const T_STATE_BEHIND: usize = 160;
 const T_STATE_MAX: u32 = 10;
-/// `t_sndrexmitpack`, behind the state, the flags and `t_sndzerowin`: segments that were sent again.
+/// `t_sndrexmitpack` behind the state, the flags and `t_sndzerowin`: segments sent again.
 const T_SNDREXMITPACK_BEHIND: usize = T_STATE_BEHIND + 12;
 /// netinet/tcp_fsm.h, from CLOSED on, which has no dependency.
 const STATES: [State; 10] = [
