@@ -286,7 +286,7 @@ mod tests {
         for (written, why) in [
             ("{ Site = \"x\" }", "FILE:3: dependency.inventory.labels: a tag's name is made of"),
             ("{ site = \"domain\" }", "`domain` is in the map already"),
-            ("{ site = 7 }", "FILE:3: dependency.inventory.labels.site"),
+            ("{ site = 7 }", "FILE:3: dependency.inventory.labels: invalid type"),
         ] {
             let said = labels(written).unwrap_err();
             assert!(said.contains(why), "{written}: {said}");
