@@ -10,12 +10,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::record::{Clock, Event, When};
-use super::state::{Damping, Last, Limits, Polls, Row, Slot, State};
+use super::state::{Damping, Last, Limits, Polls, Row, Slot, State, TEXT_BYTES};
 use crate::base::changes::Severity;
 use crate::base::own_file;
 
 /// The magic number and the version.
-const HEAD: &[u8; 8] = b"pjevent1";
+const HEAD: &[u8; 8] = b"pjevent2";
 /// A larger file is not read.
 const BYTES_MAX: u64 = 256 << 20;
 /// What a file's name keeps of a router's.
@@ -189,11 +189,15 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Option<State> {
     }
     for _ in 0..from.short()? {
         let key = from.number()?;
-        state.texts.insert(key, from.text()?.into());
+        let text = from.text()?;
+        state.words_bytes += TEXT_BYTES + text.len();
+        state.texts.insert(key, text.into());
     }
     for _ in 0..from.short()? {
         let key = from.number()?;
-        state.rows.insert(key, from.row()?);
+        let row = from.row()?;
+        state.words_bytes += row.bytes();
+        state.rows.insert(key, row);
     }
     for _ in 0..from.short()? {
         let collector = from.text()?;

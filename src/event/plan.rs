@@ -1,11 +1,37 @@
 //! Which fields of a measurement are watched, found once for each measurement.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{LazyLock, Mutex};
 
 use crate::base::changes::{Rule, Watch};
 use crate::base::sync::lock;
 use crate::point::{Point, Schema, Value};
+
+/// The keys are hashes already.
+#[derive(Default)]
+pub struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers")
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+pub type Table<T> = HashMap<u64, T, BuildHasherDefault<Identity>>;
+
+/// What of a measurement is watched.
+pub struct Plan {
+    pub fields: Vec<Watched>,
+    /// The tag with the Routing Engine, if it is one of the measurement's own.
+    re_name: Option<usize>,
+}
 
 /// A watched field of a measurement.
 pub struct Watched {
@@ -13,6 +39,10 @@ pub struct Watched {
     pub field: usize,
     pub subject: Vec<Part>,
     pub key: Vec<Part>,
+    /// The key is made of the same parts as that of the field before.
+    pub has_same_key: bool,
+    /// What the kind adds to the key.
+    pub kind_key: u64,
     pub ago: Option<usize>,
     pub at: Option<usize>,
     pub flaps: Option<usize>,
@@ -27,15 +57,37 @@ pub enum Part {
 }
 
 /// Plans live as long as the measurements, which is as long as the program.
-static PLANS: LazyLock<Mutex<HashMap<usize, &'static [Watched]>>> = LazyLock::new(Mutex::default);
+static PLANS: LazyLock<Mutex<Table<&'static Plan>>> = LazyLock::new(Mutex::default);
 
-/// The watched fields of a measurement.
-pub fn plan(schema: &'static dyn Schema) -> &'static [Watched] {
-    let key = std::ptr::from_ref(schema).addr();
-    lock(&PLANS).entry(key).or_insert_with(|| make(schema).leak())
+/// The plan of a measurement.
+pub fn plan(schema: &'static dyn Schema) -> &'static Plan {
+    lock(&PLANS).entry(number_of(schema)).or_insert_with(|| Box::leak(Box::new(make(schema))))
 }
 
-fn make(schema: &'static dyn Schema) -> Vec<Watched> {
+/// Plans that a router has asked for, so that it need not wait for the others.
+#[derive(Default)]
+pub struct Plans(Table<&'static Plan>);
+
+impl Plans {
+    pub fn of(&mut self, schema: &'static dyn Schema) -> &'static Plan {
+        self.0.entry(number_of(schema)).or_insert_with(|| plan(schema))
+    }
+}
+
+/// A number for a measurement whose bits are mixed.
+fn number_of(schema: &'static dyn Schema) -> u64 {
+    let address = std::ptr::from_ref(schema).addr() as u64;
+    address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes()
+}
+
+/// What a kind adds to the keys of its subjects (FNV-1a). Only bits in the upper half: a table then
+/// keeps the states of one subject near one another.
+pub fn kind_key(kind: &str) -> u64 {
+    let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    kind.bytes().fold(0xcbf2_9ce4_8422_2325, fold) << 32
+}
+
+fn make(schema: &'static dyn Schema) -> Plan {
     let field = |name: &str| (0..schema.fields()).find(|at| schema.field(*at).name == name);
     let part = |name: &&'static str| match name.strip_prefix('=') {
         Some(word) => Part::Word(word),
@@ -61,9 +113,22 @@ fn make(schema: &'static dyn Schema) -> Vec<Watched> {
             names => names.iter().map(part).collect(),
         };
         let [ago, at_time, flaps] = [rule.ago, rule.at, rule.flaps].map(field);
-        Some(Watched { rule, field: at, subject, key, ago, at: at_time, flaps })
+        let (has_same_key, kind_key) = (false, kind_key(rule.kind));
+        let (field, at) = (at, at_time);
+        Some(Watched { rule, field, subject, key, has_same_key, kind_key, ago, at, flaps })
     };
-    (0..schema.fields()).filter_map(watched).collect()
+    let mut fields: Vec<Watched> = (0..schema.fields()).filter_map(watched).collect();
+    for at in 1..fields.len() {
+        fields[at].has_same_key = fields[at].key == fields[at - 1].key;
+    }
+    Plan { fields, re_name: schema.tags().iter().position(|tag| *tag == "re_name") }
+}
+
+impl Plan {
+    pub fn re_name<'a>(&self, point: &Point<'a>) -> &'a str {
+        let name = self.re_name.map_or_else(|| point.label("re_name"), |tag| point.tag(tag));
+        if name == "N/A" { "" } else { name }
+    }
 }
 
 impl Watched {
@@ -133,7 +198,5 @@ pub fn number(point: &Point, field: Option<usize>) -> Option<f64> {
 
 /// The Routing Engine or node that a point is from; empty where the reply names none.
 pub fn re_name<'a>(point: &Point<'a>) -> &'a str {
-    let tag = point.schema.tags().iter().position(|tag| *tag == "re_name");
-    let name = tag.map_or_else(|| point.label("re_name"), |tag| point.tag(tag));
-    if name == "N/A" { "" } else { name }
+    plan(point.schema).re_name(point)
 }

@@ -1,10 +1,10 @@
 //! Rows: points that come and go, such as alarms.
 
-use std::collections::HashSet;
-
-use super::plan::{Watched, number, re_name};
+use super::plan::{Table, Watched, number};
 use super::record::Event;
-use super::state::{Coming, Old, Polls, Row, State, nanoseconds, polled, seconds};
+use super::state::{
+    Changed, Coming, Old, Polls, Row, State, VALUE_BYTES, nanoseconds, polled, seconds,
+};
 use crate::base::changes::Watch;
 use crate::point::Point;
 
@@ -17,14 +17,10 @@ impl State {
         collector: &str,
         watched: &Watched,
         point: &Point,
-        seen_ns: u64,
+        key: u64,
+        (seen_ns, now_ns): (u64, u64),
     ) {
         let Some(value) = number(point, Some(watched.field)) else { return };
-        if self.coming.len() >= self.limits.subjects_max {
-            self.dropped += 1;
-            return;
-        }
-        let key = self.key_of(watched, point, re_name(point));
         let is_outdated = self.told.get(&key).is_some_and(|told| *told > seen_ns);
         let outdated = self.rows.get_mut(&key).filter(|_| is_outdated);
         if let Some(row) = outdated {
@@ -32,9 +28,12 @@ impl State {
             return;
         }
         self.told.remove(&key);
+        if self.rows.get(&key).is_some_and(|row| row.value == value) {
+            return self.comes(collector, key, None);
+        }
         let prior = self.polls.get(collector).map(|polls| polls.last_s);
         let old = self.rows.get(&key).map_or(0.0, |row| row.value);
-        let times = (seen_ns, seen_ns);
+        let times = (seen_ns, now_ns);
         let mut event = self.event(watched, point, times, prior, Old::Number(old));
         if value < old {
             // What the point tells is the time of something that began.
@@ -55,31 +54,66 @@ impl State {
             user: event.user.clone(),
             message: event.message.clone(),
         };
-        self.coming.push(Coming { key, row, event, is_presence });
+        let bytes = row.bytes();
+        let is_new = !self.rows.contains_key(&key);
+        let is_too_much = self.coming_bytes + bytes > self.limits.subjects_max * VALUE_BYTES;
+        if is_too_much || is_new && !self.has_room(self.coming_bytes + bytes) {
+            self.dropped += 1;
+            return;
+        }
+        self.coming_bytes += bytes;
+        self.comes(collector, key, Some(Box::new(Changed { row, event, is_presence })));
+    }
+
+    /// Each collector has its own, as one reply may be read by several.
+    fn comes(&mut self, collector: &str, key: u64, changed: Option<Box<Changed>>) {
+        let row = Coming { key, changed };
+        match self.coming.get_mut(collector) {
+            // So many are not kept: some are there twice.
+            Some(coming) if coming.len() >= self.limits.subjects_max => self.dropped += 1,
+            Some(coming) => coming.push(row),
+            None => drop(self.coming.insert(collector.into(), vec![row])),
+        }
+    }
+
+    /// What has come of a collector.
+    fn take_coming(&mut self, collector: &str) -> Vec<Coming> {
+        let coming = self.coming.remove(collector).unwrap_or_default();
+        let changed = coming.iter().filter_map(|coming| coming.changed.as_ref());
+        self.coming_bytes -= changed.map(|changed| changed.row.bytes()).sum::<usize>();
+        coming
     }
 
     /// A poll of a collector has failed: its rows say nothing.
-    pub fn failed(&mut self) {
-        self.coming.clear();
+    pub fn failed(&mut self, collector: &str) {
+        self.take_coming(collector);
     }
 
     /// A poll of a collector that has rows has ended well; `answered` are the queries that the
     /// router answered.
     pub fn ended(&mut self, collector: &str, answered: u64, seen_ns: u64) {
-        let coming = std::mem::take(&mut self.coming);
+        let coming = self.take_coming(collector);
         let before = self.polls.get(collector).copied();
         // With other queries answered than before, what comes or goes says nothing.
         let is_silent = before.is_none_or(|before| before.answered != answered);
-        let mut here = HashSet::new();
-        for coming in coming {
+        let seen_s = seconds(seen_ns);
+        let mut here: Table<()> = Table::default();
+        for Coming { key, changed } in coming {
             // Of two rows of one poll, the first holds.
-            if here.insert(coming.key) {
-                self.end_row(coming, is_silent);
+            if here.insert(key, ()).is_some() {
+                continue;
+            }
+            match (changed, self.rows.get_mut(&key)) {
+                (Some(changed), _) => self.end_row(key, *changed, is_silent),
+                (None, Some(row)) => {
+                    row.seen_s = seen_s;
+                    self.is_dirty |= row.missed_s.take().is_some();
+                }
+                (None, None) => {}
             }
         }
-        let seen_s = seconds(seen_ns);
         let is_missing =
-            |(key, row): &(&u64, &Row)| row.collector == collector && !here.contains(key);
+            |(key, row): &(&u64, &Row)| row.collector == collector && !here.contains_key(key);
         let missing: Vec<u64> = self.rows.iter().filter(is_missing).map(|(key, _)| *key).collect();
         for key in missing {
             self.miss(key, seen_ns, is_silent);
@@ -89,10 +123,10 @@ impl State {
         self.polls.insert(collector.into(), Polls { answered, last_s: seen_s });
     }
 
-    pub(super) fn end_row(&mut self, coming: Coming, is_silent: bool) {
-        let Coming { key, row, mut event, is_presence } = coming;
-        let kept = self.rows.get(&key);
-        if kept.is_none() && self.slots.len() + self.rows.len() >= self.limits.subjects_max {
+    fn end_row(&mut self, key: u64, changed: Changed, is_silent: bool) {
+        let Changed { row, mut event, is_presence } = changed;
+        let (kept, bytes) = (self.rows.get(&key), row.bytes());
+        if kept.is_none() && !self.has_room(bytes) {
             self.dropped += 1;
             return;
         }
@@ -107,12 +141,19 @@ impl State {
         self.is_dirty |= is_news || kept.is_none_or(|kept| kept.missed_s.is_some());
         self.totals.entry(row.kind.clone()).or_default();
         let number = row.value as u64;
-        self.rows.insert(key, row);
+        let old = self.rows.insert(key, row);
+        self.free(old.map_or(0, |row| row.bytes()));
+        self.words_bytes += bytes;
         let is_told = is_news && self.heard.has_said(&event, number);
         let is_told = !is_news || is_silent || is_told;
         if !is_told && self.heard.is_first(&event, false, self.clock_ahead_ns) {
             self.report(key, event);
         }
+    }
+
+    /// A message may have made words longer since they were counted.
+    fn free(&mut self, bytes: usize) {
+        self.words_bytes = self.words_bytes.saturating_sub(bytes);
     }
 
     /// A whole reply lacks a row.
@@ -133,6 +174,7 @@ impl State {
         };
         self.is_dirty = true;
         let Some(row) = self.rows.remove(&key) else { return };
+        self.free(row.bytes());
         if row.words.is_some() && row.value != 0.0 && !is_silent {
             let event = gone_event(row, missed_s, seen_ns);
             if self.heard.is_first(&event, false, self.clock_ahead_ns) {

@@ -6,11 +6,11 @@
 //! it has its words, because what goes is in no reply.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
 
 use super::heard::Heard;
-use super::plan::{self, Part, Watched, number, re_name};
+use super::plan::{self, Part, Plans, Table, Watched, number, re_name};
 use super::record::{Clock, Event, When};
 use crate::base::changes::{Severity, Watch};
 use crate::base::clock::Steps;
@@ -20,12 +20,20 @@ use crate::point::{Point, Value};
 /// How much is kept, and how often one thing may be reported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Values and rows of a router; what is beyond is not watched, and is counted.
+    /// Values of a router, of 60 bytes each; a text and a row count as so many values as they are
+    /// larger. What is beyond is not watched, and is counted.
     pub subjects_max: usize,
     /// Events of one value within `flaps_window_s`; more are damped.
     pub flaps_max: u32,
     pub flaps_window_s: u32,
 }
+
+/// A value takes at most so much, in a table that has just grown.
+pub(super) const VALUE_BYTES: usize = 60;
+/// A row takes so much in such a table, besides its words.
+const ROW_BYTES: usize = size_of::<(u64, Row)>() / size_of::<(u64, Slot)>() * VALUE_BYTES;
+/// A text takes so much there, besides itself.
+pub(super) const TEXT_BYTES: usize = VALUE_BYTES;
 
 /// What the settings say of events.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,26 +49,12 @@ pub const PENDING_MAX: usize = 10_000;
 pub const LAST_MAX: usize = 1000;
 /// So much of a text is kept, and shown as the state before.
 pub(super) const TEXT_BYTES_MAX: usize = 256;
+/// Between the parts of a key; XML has no such character.
+const SEPARATOR: &str = "\0";
+/// By the key of a value and this, what its counter of changes was is found.
+pub(super) const FLAPS: u64 = 1 << 63;
 /// An age that the router tells may miss the poll before by so much.
 const SLACK_NS: u64 = 3_000_000_000;
-
-/// The keys are hashes already.
-#[derive(Default)]
-pub struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers")
-    }
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-}
-
-pub type Table<T> = HashMap<u64, T, BuildHasherDefault<Identity>>;
 
 /// What a field last was.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,9 +112,24 @@ pub struct Last {
 /// A row of the poll that goes on.
 pub(super) struct Coming {
     pub key: u64,
+    /// What is new about it; nothing where it is as it was.
+    pub changed: Option<Box<Changed>>,
+}
+
+pub(super) struct Changed {
     pub row: Row,
     pub event: Event,
     pub is_presence: bool,
+}
+
+impl Row {
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let Row { collector, subject, re_name, user, message, words, .. } = self;
+        let (now, gone) = words.as_ref().map_or(("", ""), |(now, gone)| (now, gone));
+        let texts = [collector, subject, re_name, user, message, now, gone];
+        ROW_BYTES + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
 }
 
 pub struct State {
@@ -130,6 +139,8 @@ pub struct State {
     pub slots: Table<Slot>,
     pub texts: Table<Box<str>>,
     pub rows: Table<Row>,
+    /// What texts and rows take in memory.
+    pub words_bytes: usize,
     pub polls: BTreeMap<String, Polls>,
     pub damping: Table<Damping>,
     /// By kind and subject.
@@ -153,7 +164,12 @@ pub struct State {
     /// How far the router's clock is ahead of ours.
     pub(super) clock_ahead_ns: Option<i64>,
     pub(super) steps: Steps,
-    pub(super) coming: Vec<Coming>,
+    pub(super) coming: BTreeMap<String, Vec<Coming>>,
+    /// What the rows in it take.
+    pub(super) coming_bytes: usize,
+    plans: Plans,
+    /// Room for what a key is made of.
+    room: String,
 }
 
 impl State {
@@ -166,6 +182,7 @@ impl State {
             slots,
             texts,
             rows,
+            words_bytes: 0,
             polls,
             damping,
             last,
@@ -180,50 +197,47 @@ impl State {
             clock_ahead_ns: None,
             steps: Steps::default(),
             coming,
+            coming_bytes: 0,
+            plans: Plans::default(),
+            room: String::new(),
         }
     }
 
-    fn hasher(&self) -> DefaultHasher {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.secret);
-        hasher
+    /// Whether a value more, or words that take so much, still fit.
+    pub(super) fn has_room(&self, words_bytes: usize) -> bool {
+        let words = (self.words_bytes + words_bytes).div_ceil(VALUE_BYTES);
+        self.slots.len() + words < self.limits.subjects_max
     }
 
     /// What a value of that kind and subject is found by.
     pub fn key(&self, kind: &str, re_name: &str, subject: &str) -> u64 {
-        let mut hasher = self.hasher();
-        for part in [kind, re_name, subject] {
-            hasher.write(part.as_bytes());
-            hasher.write_u8(0xff);
-        }
-        hasher.finish()
+        let words = [re_name, subject, ""].join(SEPARATOR);
+        self.hash(&words) ^ plan::kind_key(kind)
     }
 
-    /// The same of a point, without a text of the subject.
-    pub(super) fn key_of(&self, watched: &Watched, point: &Point, re_name: &str) -> u64 {
-        let mut hasher = self.hasher();
-        for part in [watched.rule.kind, re_name] {
-            hasher.write(part.as_bytes());
-            hasher.write_u8(0xff);
-        }
-        let mut is_first = true;
-        let mut room = String::new();
-        for part in &watched.key {
+    /// The same of a point, without its kind: of the parts that tell it from others.
+    fn key_of(&mut self, parts: &[Part], point: &Point, re_name: &str) -> u64 {
+        let mut words = std::mem::take(&mut self.room);
+        words.clear();
+        words += re_name;
+        words += SEPARATOR;
+        let (start, mut room) = (words.len(), String::new());
+        for part in parts {
             let text = plan::text(point, *part, &mut room);
-            if text.is_empty() {
-                continue;
+            if words.len() > start && !text.is_empty() {
+                words.push(' ');
             }
-            if !std::mem::take(&mut is_first) {
-                hasher.write_u8(b' ');
-            }
-            hasher.write(text.as_bytes());
+            words += text;
         }
-        hasher.write_u8(0xff);
-        hasher.finish()
+        words += SEPARATOR;
+        let key = self.hash(&words);
+        self.room = words;
+        key
     }
 
     pub(super) fn hash(&self, text: &str) -> u64 {
-        let mut hasher = self.hasher();
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.secret);
         hasher.write(text.as_bytes());
         hasher.finish()
     }
@@ -231,13 +245,21 @@ impl State {
     /// Compares a point with what is kept. `seen_ns` is when its reply was asked for, and `now_ns`
     /// when it was read.
     pub fn see(&mut self, collector: &str, point: &Point, seen_ns: u64, now_ns: u64) {
-        for watched in plan::plan(point.schema) {
+        let plan = self.plans.of(point.schema);
+        let mut key = 0;
+        for watched in &plan.fields {
+            if !watched.has_same_key {
+                let re_name = plan.re_name(point);
+                self.heard.see_name(re_name);
+                key = self.key_of(&watched.key, point, re_name);
+            }
+            let found_by = key ^ watched.kind_key;
             match watched.rule.watch {
                 Watch::Clock => self.see_clock(watched, point, seen_ns, now_ns),
-                Watch::Change => self.see_value(watched, point, seen_ns, now_ns),
-                Watch::Restart => self.see_uptime(watched, point, seen_ns, now_ns),
+                Watch::Change => self.see_value(watched, point, found_by, (seen_ns, now_ns)),
+                Watch::Restart => self.see_uptime(watched, point, found_by, (seen_ns, now_ns)),
                 Watch::Presence | Watch::Appearance => {
-                    self.see_row(collector, watched, point, seen_ns);
+                    self.see_row(collector, watched, point, found_by, (seen_ns, now_ns));
                 }
             }
         }
@@ -320,10 +342,12 @@ impl State {
         }
         let at = number(point, watched.at).filter(|at| *at > 0.0);
         let at = at.map(|at| self.router_time((at * 1e9) as u64));
-        // One that is older is of another change, unless the clocks differ.
+        // One that is older is of another change, unless the clocks differ; one that is to come is
+        // by a clock that was set since.
         let fits = |when: &When| {
-            when.clock == Clock::RouterAlone
-                || prior_ns.is_none_or(|prior| prior > seen_ns || when.time_ns + SLACK_NS >= prior)
+            let is_new =
+                prior_ns.is_none_or(|prior| prior > seen_ns || when.time_ns + SLACK_NS >= prior);
+            when.clock == Clock::RouterAlone || is_new && when.time_ns <= now_ns + SLACK_NS
         };
         at.filter(fits).unwrap_or_else(|| polled(seen_ns, prior_ns))
     }

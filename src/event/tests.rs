@@ -1,7 +1,8 @@
 //! What polls that follow one another make of the state.
 
+use super::plan::Table;
 use super::record::{Clock, Event, When};
-use super::state::{Limits, State};
+use super::state::{Limits, Row, State};
 use crate::base::changes::{Grade, Rule};
 use crate::base::changes::{Severity, Watch};
 use crate::point::{Definition, Measurement, Points, counter, gauge, info, watched};
@@ -162,12 +163,92 @@ fn what_flaps_often_is_damped_and_no_change_is_lost() {
 
 #[test]
 fn there_is_a_limit_and_what_is_beyond_is_counted() {
-    let mut state = State::new(Limits { subjects_max: 4, ..LIMITS }, 1);
+    // A state, its counter and an uptime; a description takes more than there is.
+    let mut state = State::new(Limits { subjects_max: 3, ..LIMITS }, 1);
     poll(&mut state, 1000, &[("a", port(1, 1.0, 0)), ("b", port(1, 1.0, 0))]);
-    assert_eq!((state.slots.len(), state.dropped), (4, 4));
+    assert_eq!((state.slots.len(), state.dropped), (3, 5));
     let events = poll(&mut state, 1030, &[("a", port(0, 1.0, 1)), ("b", port(0, 1.0, 1))]);
     assert_eq!(events.len(), 1);
-    assert_eq!(state.slots.len(), 4);
+    assert_eq!(state.slots.len(), 3);
+}
+
+/// What the tables of a state take: places for a power of two, of which an eighth stays free, each
+/// with a byte of the table's own; and what the words in them take.
+fn bytes(state: &State) -> usize {
+    fn table<T>(table: &Table<T>) -> usize {
+        table.capacity().div_ceil(7) * 8 * (size_of::<(u64, T)>() + 1)
+    }
+    let rows = state.rows.values().map(|row| {
+        let Row { collector, subject, re_name, user, message, words, .. } = row;
+        let (now, gone) = words.clone().unwrap_or_default();
+        [collector, subject, re_name, user, message, &now, &gone].map(String::capacity)
+    });
+    let texts: usize = state.texts.values().map(|text| text.len()).sum();
+    table(&state.slots)
+        + table(&state.texts)
+        + table(&state.rows)
+        + texts
+        + rows.flatten().sum::<usize>()
+}
+
+#[test]
+fn memory_is_bounded_by_the_setting_whatever_subjects_are_like() {
+    let long = "x".repeat(4000);
+    for max in [100, 5000, 57_400] {
+        let limits = Limits { subjects_max: max, ..LIMITS };
+        let mut values = State::new(limits.clone(), 1);
+        let mut rows = State::new(limits.clone(), 1);
+        let mut words = State::new(limits, 1);
+        for number in 0..max + 100 {
+            let name = number.to_string();
+            poll(&mut values, 1000, &[(&name, port(1, 1.0, 0))]);
+            if number % 50 == 0 {
+                let alarms: Vec<String> = (0..50)
+                    .map(|more| format!("{more} {name} {}", &long[..number % 300]))
+                    .collect();
+                let alarms: Vec<&str> = alarms.iter().map(String::as_str).collect();
+                let mut points = Points::default();
+                alarms.iter().for_each(|what| _ = points.push(&ALARMS, &["Major", what], &()));
+                points.iter().for_each(|point| rows.see("alarm", &point, SECOND, SECOND));
+            }
+            let leaked: &'static str = [LONGEST, ""][number % 2];
+            let described = Port { description: leaked, ..port(1, 1.0, 0) };
+            poll(&mut words, 1000, &[(&name, described)]);
+        }
+        rows.ended("alarm", 1, SECOND);
+        for (what, state) in [("values", &values), ("rows", &rows), ("words", &words)] {
+            let kept = state.slots.len() + state.rows.len();
+            let bytes = bytes(state);
+            println!("{what}: of {max}, {kept} kept, in {bytes} bytes, {} each", bytes / kept);
+            assert!(state.dropped > 0 && bytes <= max * 60 + 4096, "{what} of {max}: {bytes}");
+        }
+    }
+}
+
+/// As much as is kept of a text.
+const LONGEST: &str = match str::from_utf8(&[b'x'; 256]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+#[test]
+fn one_reply_may_be_read_by_two_collectors() {
+    let state = &mut state();
+    assert_eq!(alarms(state, 1000, 1, &["Fan"]), [""; 0]);
+    // The other one ends before, well or not, and its rows are others.
+    for (at, what) in [(1030, "Fan"), (1060, "Fan"), (1090, "PEM")] {
+        let mut points = Points::default();
+        points.push(&ALARMS, &["Major", what], &());
+        let at_ns = at * SECOND;
+        points.iter().for_each(|point| state.see("alarm", &point, at_ns, at_ns));
+        match at {
+            1030 => state.failed("other"),
+            _ => state.ended("other", 1, at_ns),
+        }
+        state.ended("alarm", 1, at_ns);
+    }
+    assert_eq!(shown(state.pending.make_contiguous()), ["error alarm PEM: cleared -> set"]);
+    assert_eq!(alarms(state, 1120, 1, &["PEM"]), ["info alarm Fan: set -> cleared"]);
 }
 
 /// One poll of alarms that ended well.
@@ -195,7 +276,7 @@ fn alarms_are_set_and_cleared_where_whole_replies_say_so() {
     assert_eq!(gone.when.time_ns, 1120 * SECOND);
     assert_eq!(gone.when.exactness_ms, Some(30_000));
     // A poll that failed says nothing, nor one that another query answered.
-    state.failed();
+    state.failed("alarm");
     assert_eq!(alarms(state, 1180, 3, &["Other"]), [""; 0]);
     assert_eq!(alarms(state, 1210, 3, &["Other"]), [""; 0]);
     assert_eq!(alarms(state, 1240, 3, &["Other", "New"]), ["error alarm New: cleared -> set"]);

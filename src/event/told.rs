@@ -7,7 +7,7 @@
 
 use super::heard::begins;
 use super::record::Event;
-use super::state::{Row, State};
+use super::state::{FLAPS, Row, State};
 
 /// What a message says of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl State {
             return false;
         }
         // The router counts this change too; over a restart, only this says so.
-        if let Some(flaps) = self.slots.get_mut(&!key) {
+        if let Some(flaps) = self.slots.get_mut(&(key ^ FLAPS)) {
             flaps.value += 1;
         }
         self.is_dirty = true;

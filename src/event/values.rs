@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::plan::{Watched, number, re_name};
-use super::state::{Old, Slot, State, TEXT_BYTES_MAX, age, seconds};
+use super::plan::{Watched, number};
+use super::state::{FLAPS, Old, Slot, State, TEXT_BYTES, TEXT_BYTES_MAX, age, seconds};
 use crate::base::text::shortened;
 use crate::point::{Point, Value};
 
@@ -17,30 +17,28 @@ impl State {
         &mut self,
         watched: &Watched,
         point: &Point,
-        seen_ns: u64,
-        now_ns: u64,
+        key: u64,
+        (seen_ns, now_ns): (u64, u64),
     ) {
         let Some(value) = point.field(watched.field) else { return };
-        let re_name = re_name(point);
-        self.heard.see_name(re_name);
-        let key = self.key_of(watched, point, re_name);
         let bits = match value {
             Value::Integer(number) => number,
             Value::Decimal(number) => number.to_bits(),
             Value::Text(text) => self.hash(text),
         };
         let seen_s = seconds(seen_ns);
-        let slot = Slot { value: bits, seen_s };
-        let Some(before) = self.slots.get(&key).copied() else {
-            self.watch_value(watched.rule.kind, key, slot, value);
+        let now = Slot { value: bits, seen_s };
+        let Some(slot) = self.slots.get_mut(&key) else {
+            self.watch_value(watched.rule.kind, key, now, value);
             self.see_flaps(watched, point, key, seen_s);
             return;
         };
+        let before = *slot;
         if before.seen_s == seen_s || self.told.get(&key).is_some_and(|told| *told > seen_ns) {
             // Two points of one poll: the first holds.
             return;
         }
-        self.slots.insert(key, slot);
+        *slot = now;
         let flaps = self.see_flaps(watched, point, key, seen_s);
         // What the counter has grown by was told already.
         let flaps = if self.told.remove(&key).is_some() { 0 } else { flaps };
@@ -52,8 +50,11 @@ impl State {
             Value::Decimal(_) => Old::Number(f64::from_bits(before.value)),
             Value::Text(text) if before.value == bits => Old::Text(text.into()),
             Value::Text(text) => {
-                let text = shortened(text, TEXT_BYTES_MAX).into();
-                Old::Text(self.texts.insert(key, text).unwrap_or_default())
+                let before = self.texts.get(&key).map_or(0, |text| text.len());
+                let room = if self.has_room(TEXT_BYTES_MAX) { TEXT_BYTES_MAX } else { before };
+                let text = shortened(text, room);
+                self.words_bytes = (self.words_bytes + text.len()).saturating_sub(before);
+                Old::Text(self.texts.insert(key, text.into()).unwrap_or_default())
             }
         };
         self.is_dirty = true;
@@ -68,13 +69,19 @@ impl State {
     }
 
     pub(super) fn watch_value(&mut self, kind: &'static str, key: u64, slot: Slot, value: Value) {
-        if self.slots.len() + self.rows.len() >= self.limits.subjects_max {
+        let text = match value {
+            Value::Text(text) => Some(shortened(text, TEXT_BYTES_MAX)),
+            _ => None,
+        };
+        let bytes = text.map_or(0, |text| TEXT_BYTES + text.len());
+        if !self.has_room(bytes) {
             self.dropped += 1;
             return;
         }
         self.slots.insert(key, slot);
-        if let Value::Text(text) = value {
-            self.texts.insert(key, shortened(text, TEXT_BYTES_MAX).into());
+        if let Some(text) = text {
+            self.texts.insert(key, text.into());
+            self.words_bytes += bytes;
         }
         // So that the counter is there before the first event.
         self.totals.entry(Cow::Borrowed(kind)).or_default();
@@ -90,7 +97,7 @@ impl State {
         seen_s: u32,
     ) -> u64 {
         let Some(counter) = number(point, watched.flaps) else { return 0 };
-        let (key, value) = (!key, counter as u64);
+        let (key, value) = (key ^ FLAPS, counter as u64);
         match self.slots.get_mut(&key) {
             Some(slot) => {
                 let before = std::mem::replace(slot, Slot { value, seen_s });
@@ -111,11 +118,10 @@ impl State {
         &mut self,
         watched: &Watched,
         point: &Point,
-        seen_ns: u64,
-        now_ns: u64,
+        key: u64,
+        (seen_ns, now_ns): (u64, u64),
     ) {
         let Some(uptime) = number(point, Some(watched.field)) else { return };
-        let key = self.key_of(watched, point, re_name(point));
         let seen_s = seconds(seen_ns);
         let slot = Slot { value: uptime.to_bits(), seen_s };
         let Some(before) = self.slots.get(&key).copied() else {

@@ -90,19 +90,19 @@ impl Watch {
         lock(&self.tags).clone()
     }
 
-    /// The state, which knows by then whether our clock was set.
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// The state, which knows by then whether our clock was set, and the time.
+    fn state(&self) -> (MutexGuard<'_, State>, u64) {
         let mut state = lock(&self.state);
-        if let Some(by_ns) = state.steps.look(Instant::now(), now_ns()) {
+        let now_ns = now_ns();
+        if let Some(by_ns) = state.steps.look(Instant::now(), now_ns) {
             state.clock_was_set(by_ns);
         }
-        state
+        (state, now_ns)
     }
 
     /// Compares the points of a poll that goes on.
     pub fn see(&self, batch: &Batch) {
-        let mut state = self.state();
-        let now_ns = now_ns();
+        let (mut state, now_ns) = self.state();
         for point in batch.points.iter() {
             state.see(batch.collector, &point, batch.time_ns, now_ns);
         }
@@ -118,11 +118,13 @@ impl Watch {
         asked_ns: u64,
     ) {
         let mut state = lock(&self.state);
-        let has_rows =
-            measurements.iter().any(|schema| plan::plan(*schema).iter().any(plan::Watched::is_row));
+        let is_rows = |schema: &&'static dyn Schema| {
+            plan::plan(*schema).fields.iter().any(plan::Watched::is_row)
+        };
+        let has_rows = measurements.iter().any(is_rows);
         match whole {
             Some(answered) if has_rows => state.ended(collector, answered, asked_ns),
-            _ => state.failed(),
+            _ => state.failed(collector),
         }
         let has_news = state.is_dirty || !state.pending.is_empty();
         drop(state);
@@ -133,7 +135,7 @@ impl Watch {
 
     /// Takes events that somebody else has seen, such as in syslog.
     pub fn with_state<T>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.state();
+        let (mut state, _) = self.state();
         let changed = change(&mut state);
         let has_news = state.is_dirty;
         drop(state);
