@@ -3,100 +3,20 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::influxd::Influxd;
-use common::lines::{Line, Value};
+use common::lines::Line;
 use common::needs::skips;
-use common::perijove::{Daemon, FAST, own, perijove, whole_lines};
+use common::perijove::{own, perijove, router};
 use common::process::{self, Process};
+use common::run::{Run, shown, text};
 use common::schema::Schemas;
 use common::script::Script;
 use common::temporary::Directory;
 use common::{answer, free_port, http_agent, now_ns, wait_for};
-
-/// perijove in a directory that outlives it, with a file output there.
-struct Run {
-    directory: Option<Directory>,
-    daemon: Option<Daemon>,
-    settings: String,
-}
-
-impl Run {
-    fn new(script: &Script, collectors: &str, more: &str) -> Run {
-        Run::of(&script.router(), collectors, more)
-    }
-
-    fn of(router: &str, collectors: &str, more: &str) -> Run {
-        let settings = format!(
-            "collectors = [{collectors}]\n{FAST}state_directory = \"DIRECTORY\"\n{router}\
-             [output.file]\npath = \"DIRECTORY/points\"\n{more}"
-        );
-        let settings = settings.replace("interval = \"300ms\"", "interval = \"1s\"");
-        let mut run = Run { directory: Some(Directory::new()), daemon: None, settings };
-        run.start();
-        run
-    }
-
-    fn start(&mut self) {
-        let directory = self.directory.take().unwrap();
-        self.daemon = Some(Daemon::start_in(directory, &self.settings, &[]));
-    }
-
-    fn lines(&self) -> Vec<Line> {
-        let daemon = self.daemon.as_ref().unwrap();
-        whole_lines(&std::fs::read_to_string(daemon.directory.join("points")).unwrap_or_default())
-    }
-
-    /// The different events so far, in the order of their times: a record that comes twice is one.
-    fn events(&self) -> Vec<Line> {
-        let events = self.lines().into_iter().filter(|line| line.measurement == "event");
-        let events: BTreeMap<_, _> =
-            events.map(|line| ((line.timestamp, line.key()), line)).collect();
-        events.into_values().collect()
-    }
-
-    /// Waits for two more polls of a measurement that begin after now.
-    fn poll(&self, measurement: &str) {
-        let from = now_ns();
-        wait_for("two more polls", || {
-            let lines = self.lines();
-            let times = lines.iter().filter(|line| line.measurement == measurement);
-            let times: std::collections::BTreeSet<_> = times.map(|line| line.timestamp).collect();
-            (times.range(from..).count() >= 2).then_some(())
-        });
-    }
-
-    /// Kills it, once what the first poll has shown is on the disk.
-    fn kill(&mut self) {
-        let daemon = self.daemon.take().unwrap();
-        let kept = daemon.directory.join("events/r1");
-        wait_for("the states", || kept.exists().then_some(()));
-        // Stopped first: a write that is killed in its middle would leave half a line.
-        let Daemon { process, directory } = daemon;
-        drop(process);
-        self.directory = Some(directory);
-    }
-
-    fn wait_events(&self, count: usize) -> Vec<Line> {
-        wait_for("events", || Some(self.events()).filter(|events| events.len() >= count))
-    }
-}
-
-fn text<'a>(line: &'a Line, field: &str) -> &'a str {
-    match line.fields.get(field) {
-        Some(Value::Text(text)) => text,
-        _ => "",
-    }
-}
-
-/// Kind, subject, severity, from, to.
-fn shown(line: &Line) -> String {
-    let [kind, subject, severity] = ["kind", "subject", "severity"].map(|tag| line.tag(tag));
-    format!("{severity} {kind} {subject}: {} -> {}", text(line, "from"), text(line, "to"))
-}
 
 /// The event was so many seconds before a poll that began between then and now, give or take two.
 fn assert_ago(event: &Line, seconds: i64, then_ns: i64) {
@@ -419,6 +339,182 @@ fn follow_goes_on_with_what_comes() {
 }
 
 #[test]
+fn each_event_is_a_line_of_the_log_where_that_is_wanted() {
+    let script = Script::new();
+    script.ports(&[("ge-0/0/0", "up", 90_000, 4)]);
+    let mut run = Run::new(&script, "\"interfaces\"", "[events]\nlog = true\n");
+    run.poll("interface");
+    script.ports(&[("ge-0/0/0", "down", 1, 7)]);
+    let line = "r1: interface-state ge-0/0/0: up -> down, 3 changes";
+    run.daemon.as_mut().unwrap().process.wait_stderr(line);
+    run.poll("interface");
+    let log = run.daemon.as_ref().unwrap().process.stderr();
+    assert_eq!(log.matches("interface-state").count(), 1, "{log}");
+}
+
+#[test]
+fn commits_that_may_not_be_read_are_said_once() {
+    let script = Script::new();
+    let denied = "<rpc-error>\n<error-severity>error</error-severity>\n\
+                  <error-message>permission denied</error-message>\n</rpc-error>\n";
+    let commits = |list: &str| {
+        let list = list.split_whitespace().enumerate().map(|(number, seconds)| {
+            format!(
+                "<commit-history>\n<sequence-number>{number}</sequence-number>\n<user>anna</user>\n<client>cli</client>\n\
+                 <date-time junos:seconds=\"{seconds}\">x</date-time>\n</commit-history>\n"
+            )
+        });
+        format!("<commit-information>\n{}</commit-information>\n", list.collect::<String>())
+    };
+    script.answer("get-commit-information", denied);
+    let mut run = Run::new(&script, "\"commits\"", "");
+    run.wait_polls(&["commits"]);
+    let log = run.daemon.as_ref().unwrap().process.stderr();
+    assert_eq!(log.matches("permission denied").count(), 1, "{log}");
+    assert!(log.contains("view-configuration"), "{log}");
+    // Once they may be read, what is there is no news; what comes then is.
+    script.answer("get-commit-information", &commits("1700000000"));
+    run.daemon.as_mut().unwrap().process.wait_stderr("commits: works again");
+    run.wait_polls(&["commits"]);
+    assert_eq!(run.events(), []);
+    script.answer("get-commit-information", &commits("1700000500 1700000000"));
+    run.wait_events(1);
+    run.wait_polls(&["commits"]);
+    assert_eq!(run.events().len(), 1);
+}
+
+#[test]
+fn what_changes_while_the_session_is_down_is_told_afterwards_and_nothing_else() {
+    let (script, gate) = (Script::new(), Directory::new());
+    let closed = gate.join("closed");
+    let both = |first: (&str, u64), second: (&str, u64)| {
+        let [(a, flaps_a), (b, flaps_b)] = [first, second];
+        script.ports(&[("ge-0/0/0", a, 2, flaps_a), ("ge-0/0/1", b, 2, flaps_b)]);
+    };
+    both(("up", 4), ("up", 4));
+    script.alarms(&["Fan Tray 0 Failure"]);
+    script.no_system_alarms();
+    let program = router(&script.options()).join(" ");
+    let shell = format!("test ! -e {} && exec {program}", closed.display());
+    let command = ["sh", "-c", shell.as_str()];
+    let settings =
+        format!("[[router]]\nname = \"r1\"\ntransport = \"local\"\ncommand = {command:?}\n");
+    let mut run = Run::of(&settings, "\"interfaces\", \"alarm\"", "");
+    run.poll("interface");
+    run.poll("alarms");
+    // The session ends, and for some time no other one can be opened.
+    std::fs::write(&closed, "").unwrap();
+    let process = &mut run.daemon.as_mut().unwrap().process;
+    process::children(process.id()).iter().for_each(|child| process::signal(*child, "KILL"));
+    process.wait_stderr("the session is lost");
+    let failed = |run: &Run| {
+        own(&run.lines(), ("collector", "interfaces"), "failed_polls_total").unwrap_or_default()
+    };
+    let before = failed(&run);
+    wait_for("polls that fail", || (failed(&run) >= before + 2.0).then_some(()));
+    // One flaps and is up again; one goes down.
+    both(("up", 8), ("down", 5));
+    std::fs::remove_file(&closed).unwrap();
+    run.wait_events(2);
+    run.poll("interface");
+    run.poll("alarms");
+    let events = run.events();
+    let told: BTreeSet<_> = events.iter().map(|e| (shown(e), e.number("count") as u64)).collect();
+    let expected = [
+        ("warning interface-state ge-0/0/0: up -> up".to_string(), 4),
+        ("warning interface-state ge-0/0/1: up -> down".to_string(), 1),
+    ];
+    assert_eq!(told, BTreeSet::from(expected));
+    assert!(events.iter().all(|event| text(event, "clock") == "age"), "{events:?}");
+}
+
+#[test]
+fn a_peer_that_vanishes_has_not_gone_down() {
+    let script = Script::new();
+    let peers = |peers: &[(&str, &str)]| {
+        let peers = peers.iter().map(|(ip, state)| {
+            format!(
+                "<bgp-peer>\n<peer-address>{ip}</peer-address>\n<peer-as>64512</peer-as>\n\
+                 <peer-state>{state}</peer-state>\n</bgp-peer>\n"
+            )
+        });
+        let text = format!("<bgp-information>\n{}</bgp-information>\n", peers.collect::<String>());
+        script.answer("get-bgp-neighbor-information", &text);
+    };
+    let both = [("192.0.2.1", "Established"), ("192.0.2.2", "Established")];
+    peers(&both);
+    let run = Run::new(&script, "\"bgp\"", "");
+    run.poll("bgp_session");
+    peers(&both[..1]);
+    run.poll("bgp_session");
+    peers(&both);
+    run.poll("bgp_session");
+    // In some replies, and in all from now on.
+    peers(&both[..1]);
+    run.poll("bgp_session");
+    assert_eq!(run.events(), []);
+    // It comes back in another state.
+    peers(&[both[0], ("192.0.2.2", "Active")]);
+    let events = run.wait_events(1);
+    assert_eq!(shown(&events[0]), "warning bgp-session 192.0.2.2: up -> down");
+    run.poll("bgp_session");
+    assert_eq!(run.events().len(), 1);
+}
+
+#[test]
+fn a_router_s_clock_may_be_set() {
+    let script = Script::new();
+    let seconds = |ahead: i64| now_ns() / 1_000_000_000 + ahead;
+    let clock = |ahead: i64| {
+        let text = format!(
+            "<system-uptime-information>\n<current-time>\n\
+             <date-time junos:seconds=\"{{ago {}}}\">x</date-time>\n</current-time>\n\
+             </system-uptime-information>\n",
+            -ahead * 1000
+        );
+        script.answer("get-system-uptime-information", &text);
+    };
+    let mut made: Vec<i64> = vec![seconds(-90_000)];
+    let commits = |made: &[i64]| {
+        let commits = made.iter().rev().enumerate().map(|(number, seconds)| {
+            format!(
+                "<commit-history>\n<sequence-number>{number}</sequence-number>\n<user>anna</user>\n<client>cli</client>\n\
+                 <date-time junos:seconds=\"{seconds}\">x</date-time>\n</commit-history>\n"
+            )
+        });
+        let text =
+            format!("<commit-information>\n{}</commit-information>\n", commits.collect::<String>());
+        script.answer("get-commit-information", &text);
+    };
+    clock(0);
+    commits(&made);
+    let run = Run::new(&script, "\"commits\"", "");
+    run.wait_polls(&["commits"]);
+    // Back by two hours, and forward by one.
+    for (number, ahead) in [-7200, -3600].into_iter().enumerate() {
+        clock(ahead);
+        run.wait_polls(&["commits"]);
+        let then = now_ns();
+        made.push(seconds(ahead));
+        commits(&made);
+        let events = run.wait_events(number + 1);
+        let event = events.last().unwrap();
+        assert_eq!((text(event, "clock"), text(event, "user")), ("router", "anna"));
+        assert_ago(event, 0, then);
+    }
+    // By the clock as it is now, a commit by the one before would be two hours ahead.
+    let then = now_ns();
+    made.push(seconds(-3600));
+    clock(-10_800);
+    commits(&made);
+    run.wait_events(3);
+    run.wait_polls(&["commits"]);
+    let events = run.events();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_ago(&events[2], 0, then);
+}
+
+#[test]
 fn influxdb_answers_the_annotation_and_the_panel() {
     if skips(&["influxd"]) {
         return;
@@ -438,19 +534,48 @@ fn influxdb_answers_the_annotation_and_the_panel() {
     run.poll("interface");
     assert_eq!(points("event"), 1);
 
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/grafana/influxdb/overview.json");
-    let dashboard: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let annotation = &dashboard["annotations"]["list"][0]["query"];
-    let panels = dashboard["panels"].as_array().unwrap();
+    let overview = dashboards("influxdb").remove("overview").expect("an overview");
+    let panels = overview["panels"].as_array().unwrap();
     let panel = panels.iter().find(|panel| panel["title"] == "Events").unwrap();
-    for query in [annotation, &panel["targets"][0]["query"]] {
-        let query = query.as_str().unwrap();
+    let panel = panel["targets"][0]["query"].as_str().unwrap().to_string();
+    let marks = dashboards("influxdb").into_values();
+    let marks = marks.map(|of| of["annotations"]["list"][0]["query"].as_str().unwrap().to_string());
+    for query in marks.chain([panel]) {
         let query = query.replace("${target:regex}", ".*").replace("$timeFilter", "time > 0");
         let answer = influxd.query(&query);
         let rows: usize = answer.iter().map(|s| s["values"].as_array().unwrap().len()).sum();
         assert_eq!(rows, 1, "{query}: {answer:?}");
         assert!(answer[0].to_string().contains("ge-0/0/0"), "{answer:?}");
+    }
+}
+
+/// Grafana's dashboards over that, by their names.
+fn dashboards(flavour: &str) -> BTreeMap<String, serde_json::Value> {
+    let folder = format!("{}/packaging/grafana/{flavour}", env!("CARGO_MANIFEST_DIR"));
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_string();
+        (name, serde_json::from_str(&text).unwrap())
+    };
+    std::fs::read_dir(folder).unwrap().map(|file| read(file.unwrap().path())).collect()
+}
+
+#[test]
+fn every_dashboard_marks_what_changed() {
+    for (flavour, language, source) in [
+        ("influxdb", "query", "FROM \"event\""),
+        ("prometheus", "expr", "perijove_event_last_time_seconds"),
+    ] {
+        let all = dashboards(flavour);
+        assert_eq!(all.len(), 5);
+        for (name, dashboard) in all {
+            let mark = &dashboard["annotations"]["list"][0];
+            let query = mark[language].as_str().unwrap_or_default();
+            assert!(query.contains(source), "{flavour} {name}: {mark}");
+            // What it is asked for is a variable of that dashboard.
+            let has_target = dashboard["templating"]["list"].to_string().contains("\"target\"");
+            assert_eq!(query.contains("$target") || query.contains("${target"), has_target);
+        }
     }
 }
 

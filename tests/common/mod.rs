@@ -19,6 +19,7 @@ pub mod netconfd;
 pub mod perijove;
 pub mod process;
 pub mod prometheus;
+pub mod run;
 pub mod schema;
 pub mod script;
 pub mod sshd;
