@@ -22,6 +22,8 @@ pub fn events(router: &str) {
     let options = ["--interfaces", "2400"];
     poll(router, "interfaces", "get-interface-information extensive", &options);
     poll(router, "bgp", "get-bgp-neighbor-information", &["--bgp-peers", "4000"]);
+    let rpc = "get-interface-optics-diagnostics-information";
+    poll(router, "interfacediagnostics", rpc, &["--optics", "2400"]);
 }
 
 /// Polls of one reply, in which nothing changes.
