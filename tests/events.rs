@@ -360,7 +360,8 @@ fn commits_that_may_not_be_read_are_said_once() {
     let commits = |list: &str| {
         let list = list.split_whitespace().enumerate().map(|(number, seconds)| {
             format!(
-                "<commit-history>\n<sequence-number>{number}</sequence-number>\n<user>anna</user>\n<client>cli</client>\n\
+                "<commit-history>\n<sequence-number>{number}</sequence-number>\n<user>anna</user>\n\
+                 <client>cli</client>\n\
                  <date-time junos:seconds=\"{seconds}\">x</date-time>\n</commit-history>\n"
             )
         });
@@ -478,7 +479,8 @@ fn a_router_s_clock_may_be_set() {
     let commits = |made: &[i64]| {
         let commits = made.iter().rev().enumerate().map(|(number, seconds)| {
             format!(
-                "<commit-history>\n<sequence-number>{number}</sequence-number>\n<user>anna</user>\n<client>cli</client>\n\
+                "<commit-history>\n<sequence-number>{number}</sequence-number>\n<user>anna</user>\n\
+                 <client>cli</client>\n\
                  <date-time junos:seconds=\"{seconds}\">x</date-time>\n</commit-history>\n"
             )
         });
