@@ -529,7 +529,7 @@ pub fn sysctl_of_process(what: libc::c_int, process: u32) -> std::io::Result<Vec
 }
 
 /// Asks how much room is needed, and then for what it is about, which may have grown since.
-#[cfg(target_os = "freebsd")]
+#[cfg(any(target_os = "freebsd", test))]
 fn grown(
     get: impl Fn(*mut libc::c_void, *mut libc::size_t) -> libc::c_int,
 ) -> std::io::Result<Vec<u8>> {
@@ -555,7 +555,10 @@ fn grown(
 
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod tests {
+    use std::cell::Cell;
     use std::process::Command;
+
+    use super::*;
 
     /// In a process of its own: other tests would fetch the pages again meanwhile.
     #[test]
@@ -579,5 +582,42 @@ mod tests {
         let output = alone.args(["--exact", name]).env(ALONE, "1").output().expect("it runs");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    /// A kernel whose value has so many bytes at each time that it is asked for.
+    fn grows(lengths: &[usize]) -> (std::io::Result<Vec<u8>>, usize) {
+        let asked = Cell::new(0);
+        // SAFETY: the room is as large as it is said to be, or null; errno is this thread's.
+        let got = grown(|room, bytes| unsafe {
+            let length = lengths[asked.replace(asked.get() + 1).min(lengths.len() - 1)];
+            if !room.is_null() && length > *bytes {
+                *libc::__errno_location() = libc::ENOMEM;
+                return -1;
+            }
+            if !room.is_null() {
+                std::ptr::write_bytes(room.cast::<u8>(), 7, length);
+            }
+            *bytes = length;
+            0
+        });
+        (got, asked.get())
+    }
+
+    #[test]
+    fn a_value_that_grows_while_it_is_read_is_asked_for_again() {
+        let (got, asked) = grows(&[10, 12]);
+        assert_eq!((got.unwrap(), asked), (vec![7; 12], 2));
+        let (got, asked) = grows(&[10, 100_000, 100_000, 90_000]);
+        assert_eq!((got.unwrap(), asked), (vec![7; 90_000], 4));
+        // One that grows for ever, and one that cannot be read.
+        let endless: Vec<usize> = (0..10).map(|times| 100_000 << times).collect();
+        let (got, asked) = grows(&endless);
+        assert_eq!((got.unwrap_err().raw_os_error(), asked), (Some(libc::ENOMEM), 8));
+        // SAFETY: errno is this thread's.
+        let refused = grown(|_, _| unsafe {
+            *libc::__errno_location() = libc::EPERM;
+            -1
+        });
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! The records are structures of the kernel, of FreeBSD 12 and later, and say their own lengths:
 //! those and some fields are checked on the way, and where they do not fit, as in a kernel that
-//! was changed, the text of netstat and sockstat is read instead. Decoding is plain work on bytes
-//! and is tested everywhere.
+//! was changed, the text of netstat and sockstat is read instead. All but the questions to the
+//! kernel is tested everywhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -219,10 +219,12 @@ pub fn process_name(process: &[u8], arguments: &[u8]) -> String {
     super::full_name(&String::from_utf8_lossy(comm), COMM_BYTES_MAX, arguments, "")
 }
 
-#[cfg(target_os = "freebsd")]
+#[cfg(any(target_os = "freebsd", test))]
 pub use kernel::Freebsd;
-
 #[cfg(target_os = "freebsd")]
+pub use kernel::ThisKernel;
+
+#[cfg(any(target_os = "freebsd", test))]
 mod kernel {
     use std::collections::HashMap;
     use std::ffi::CStr;
@@ -233,7 +235,6 @@ mod kernel {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::sys;
     use crate::dependency::map::EPHEMERAL;
     use crate::dependency::sockets::reading::{Addresses, Network, Reading};
     use crate::dependency::{Process, netstat};
@@ -241,16 +242,52 @@ mod kernel {
     const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
     const COMMAND_BYTES_MAX: u64 = 32 << 20;
 
+    /// What is asked of a system.
+    pub trait Kernel {
+        fn sysctl(&self, name: &CStr) -> std::io::Result<Vec<u8>>;
+        /// `kern.proc.pid` of a process.
+        fn process(&self, process: u32) -> std::io::Result<Vec<u8>>;
+        /// `kern.proc.args`.
+        fn arguments(&self, process: u32) -> std::io::Result<Vec<u8>>;
+        /// What a command prints.
+        fn output_of(&self, command: &str, arguments: &[&str]) -> Result<String, String> {
+            output_of(command, arguments, COMMAND_TIMEOUT)
+        }
+    }
+
+    /// The kernel that this program runs on.
+    #[cfg(target_os = "freebsd")]
+    pub struct ThisKernel;
+
+    #[cfg(target_os = "freebsd")]
+    impl Kernel for ThisKernel {
+        fn sysctl(&self, name: &CStr) -> std::io::Result<Vec<u8>> {
+            crate::base::sys::sysctl(name)
+        }
+
+        fn process(&self, process: u32) -> std::io::Result<Vec<u8>> {
+            crate::base::sys::sysctl_of_process(libc::KERN_PROC_PID, process)
+        }
+
+        fn arguments(&self, process: u32) -> std::io::Result<Vec<u8>> {
+            crate::base::sys::sysctl_of_process(libc::KERN_PROC_ARGS, process)
+        }
+    }
+
     /// Reads the machine's sockets.
-    #[derive(Default)]
-    pub struct Freebsd {
+    pub struct Freebsd<K> {
+        kernel: K,
         /// The kernel's own records are not read, and why was said.
         records_do_not_fit: bool,
     }
 
-    impl Freebsd {
+    impl<K: Kernel> Freebsd<K> {
+        pub fn of(kernel: K) -> Freebsd<K> {
+            Freebsd { kernel, records_do_not_fit: false }
+        }
+
         fn ephemeral(&self) -> RangeInclusive<u16> {
-            let port = |name| u16::try_from(u32_at(&sys::sysctl(name).ok()?, 0)?).ok();
+            let port = |name| u16::try_from(u32_at(&self.kernel.sysctl(name).ok()?, 0)?).ok();
             let first = port(c"net.inet.ip.portrange.first");
             let ports = first.zip(port(c"net.inet.ip.portrange.last"));
             ports.map_or(EPHEMERAL, |(first, last)| first..=last)
@@ -263,7 +300,7 @@ mod kernel {
             Ok(Reading { networks: vec![(network, sockets)], ..Reading::default() })
         }
 
-        fn sockets(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
+        pub(super) fn sockets(&mut self, udp: bool) -> Result<Vec<Socket>, String> {
             if !self.records_do_not_fit {
                 match self.read_records(udp) {
                     Ok(sockets) => return Ok(sockets),
@@ -278,7 +315,8 @@ mod kernel {
 
         fn read_records(&self, udp: bool) -> Result<Vec<Socket>, String> {
             let get = |name: &CStr| {
-                sys::sysctl(name).map_err(|err| format!("sysctl {}: {err}", name.to_string_lossy()))
+                let failed = |err| format!("sysctl {}: {err}", name.to_string_lossy());
+                self.kernel.sysctl(name).map_err(failed)
             };
             let mut found = sockets(&get(c"net.inet.tcp.pcblist")?, Protocol::Tcp)?;
             if udp {
@@ -296,7 +334,7 @@ mod kernel {
             let mut names: HashMap<u32, Arc<Process>> = HashMap::new();
             let mut named = |(mut socket, address): Found| {
                 if let Some(process) = processes.get(&address).filter(|_| address != 0) {
-                    let named = || Process::named(&name_of(*process));
+                    let named = || Process::named(&self.name_of(*process));
                     let found = names.entry(*process).or_insert_with(named);
                     socket.process = Some(found.clone()).filter(|found| !found.name.is_empty());
                 }
@@ -306,10 +344,11 @@ mod kernel {
         }
 
         fn read_text(&self, udp: bool) -> Result<Vec<Socket>, String> {
-            let text = output_of("netstat", &["-an", "-W"])?;
+            let text = self.kernel.output_of("netstat", &["-an", "-W"])?;
             // Long addresses are cut off, but for the option that older releases do not know.
             let owners = |option: &&str| {
-                netstat::owners(&output_of("sockstat", &[option]).unwrap_or_default())
+                let text = self.kernel.output_of("sockstat", &[option]);
+                netstat::owners(&text.unwrap_or_default())
             };
             let owners = ["-46w", "-46"].iter().map(owners).find(|owners| !owners.is_empty());
             let owners = owners.unwrap_or_default();
@@ -318,16 +357,25 @@ mod kernel {
             for socket in &mut sockets {
                 let key = (socket.protocol, socket.local, socket.remote);
                 socket.process = owners.get(&key).map(|(process, shown)| {
-                    let name = name_of(*process);
+                    let name = self.name_of(*process);
                     Process::named(if name.is_empty() { shown } else { &name })
                 });
             }
             Ok(sockets)
         }
+
+        fn name_of(&self, process: u32) -> String {
+            let record = self.kernel.process(process).unwrap_or_default();
+            process_name(&record, &self.kernel.arguments(process).unwrap_or_default())
+        }
     }
 
     /// What a command prints; one that does not end in time is killed.
-    fn output_of(command: &str, arguments: &[&str]) -> Result<String, String> {
+    pub(super) fn output_of(
+        command: &str,
+        arguments: &[&str],
+        timeout: Duration,
+    ) -> Result<String, String> {
         let failed = |why: &dyn std::fmt::Display| format!("{command}: {why}");
         let mut asked = Command::new(command);
         asked.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -340,7 +388,7 @@ mod kernel {
             let _ = done.send(read.map(|_| text));
         };
         std::thread::Builder::new().spawn(read).map_err(|err| failed(&err))?;
-        let text = wait.recv_timeout(COMMAND_TIMEOUT);
+        let text = wait.recv_timeout(timeout);
         let _ = child.kill();
         let _ = child.wait();
         match text {
@@ -348,11 +396,6 @@ mod kernel {
             Ok(Err(err)) => Err(failed(&err)),
             Err(_) => Err(failed(&"does not end in time")),
         }
-    }
-
-    fn name_of(process: u32) -> String {
-        let of = |what| sys::sysctl_of_process(what, process).unwrap_or_default();
-        process_name(&of(libc::KERN_PROC_PID), &of(libc::KERN_PROC_ARGS))
     }
 }
 
@@ -510,16 +553,17 @@ mod tests {
         }
     }
 
+    fn file(process: u32, kind: u16, data: u64) -> Vec<u8> {
+        let mut record = vec![0; XFILE_BYTES];
+        put(&mut record, 0, &(XFILE_BYTES as u64).to_ne_bytes());
+        put(&mut record, XF_PID, &process.to_ne_bytes());
+        put(&mut record, XF_TYPE, &kind.to_ne_bytes());
+        put(&mut record, XF_DATA, &data.to_ne_bytes());
+        record
+    }
+
     #[test]
     fn files_and_names() {
-        let file = |process: u32, kind: u16, data: u64| {
-            let mut record = vec![0; XFILE_BYTES];
-            put(&mut record, 0, &(XFILE_BYTES as u64).to_ne_bytes());
-            put(&mut record, XF_PID, &process.to_ne_bytes());
-            put(&mut record, XF_TYPE, &kind.to_ne_bytes());
-            put(&mut record, XF_DATA, &data.to_ne_bytes());
-            record
-        };
         let bytes = [file(7, 2, 0xabc), file(7, 1, 0xfff), file(8, 2, 0xdef)].concat();
         assert_eq!(super::owners(&bytes).unwrap(), [(0xabc, 7), (0xdef, 8)]);
         assert!(super::owners(&bytes[..200]).is_err());
@@ -531,5 +575,132 @@ mod tests {
         assert_eq!(process_name(&process, script), "a_name_of_19_bytes_and.sh");
         assert_eq!(process_name(&process, b"nginx: worker"), "a_name_of_19_bytes_");
         assert_eq!(process_name(&[], b""), "");
+    }
+
+    /// A system that answers as it is told to.
+    #[derive(Default)]
+    struct Told {
+        sysctls: Vec<(&'static std::ffi::CStr, Vec<u8>)>,
+        /// The names of processes.
+        names: Vec<(u32, &'static str)>,
+        commands: Vec<(&'static str, &'static str)>,
+    }
+
+    fn absent() -> std::io::Error {
+        std::io::ErrorKind::NotFound.into()
+    }
+
+    impl kernel::Kernel for Told {
+        fn sysctl(&self, name: &std::ffi::CStr) -> std::io::Result<Vec<u8>> {
+            let found = self.sysctls.iter().find(|(known, _)| *known == name);
+            found.map(|(_, bytes)| bytes.clone()).ok_or_else(absent)
+        }
+
+        fn process(&self, process: u32) -> std::io::Result<Vec<u8>> {
+            let (_, name) = self.names.iter().find(|(id, _)| *id == process).ok_or_else(absent)?;
+            let mut record = vec![0; 1088];
+            put(&mut record, KI_COMM, name.as_bytes());
+            Ok(record)
+        }
+
+        fn arguments(&self, _: u32) -> std::io::Result<Vec<u8>> {
+            Err(absent())
+        }
+
+        fn output_of(&self, command: &str, arguments: &[&str]) -> Result<String, String> {
+            let asked = [&[command], arguments].concat().join(" ");
+            let found = self.commands.iter().find(|(known, _)| *known == asked);
+            found.map(|(_, text)| String::from(*text)).ok_or(format!("{asked}: unknown"))
+        }
+    }
+
+    fn shown(sockets: &[Socket]) -> Vec<(String, String)> {
+        let name =
+            |socket: &Socket| socket.process.as_ref().map(|process| process.name.to_string());
+        let remote = |socket: &Socket| format!("{}:{}", socket.remote.address, socket.remote.port);
+        sockets.iter().map(|socket| (remote(socket), name(socket).unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn the_oldest_process_but_the_first_has_the_socket() {
+        let own = [10, 0, 0, 2];
+        let to = |last: u8, kernel| {
+            xtcpcb(4, &xinpcb(kernel, TCP4, [(&[10, 0, 0, last], 443), (&own, 50000)]))
+        };
+        let files = [
+            file(1, 2, 0xa),
+            file(30, 2, 0xa),
+            file(20, 2, 0xa),
+            file(40, 2, 0xa),
+            file(1, 2, 0xb),
+        ];
+        let udp = xinpcb(0xd, (17, AF_INET, INP_IPV4), [(&[10, 0, 0, 9], 53), (&own, 50001)]);
+        let told = Told {
+            sysctls: vec![
+                (c"net.inet.tcp.pcblist", list(&[to(3, 0xa), to(4, 0xb), to(5, 0xc), to(6, 0)])),
+                (c"net.inet.udp.pcblist", list(&[udp])),
+                (c"kern.file", files.concat()),
+                (c"net.inet.ip.portrange.first", 10_000u32.to_ne_bytes().to_vec()),
+                (c"net.inet.ip.portrange.last", 65_535u32.to_ne_bytes().to_vec()),
+            ],
+            names: vec![(1, "init"), (20, "rpd"), (30, "mgd")],
+            commands: Vec::new(),
+        };
+        let mut system = Freebsd::of(told);
+        let name = |remote: &str, name: &str| (String::from(remote), String::from(name));
+        let tcp = [
+            name("10.0.0.3:443", "rpd"),
+            name("10.0.0.4:443", "init"),
+            name("10.0.0.5:443", ""),
+            name("10.0.0.6:443", ""),
+        ];
+        assert_eq!(shown(&system.sockets(false).unwrap()), tcp);
+        let all = [&tcp[..], &[name("10.0.0.9:53", "")]].concat();
+        let reading = system.read(true).unwrap();
+        let [(network, sockets)] = &reading.networks[..] else { panic!("one network") };
+        assert_eq!((shown(sockets), network.ephemeral.clone()), (all, 10000..=65535));
+    }
+
+    #[test]
+    fn where_records_do_not_fit_the_commands_are_read() {
+        const NETSTAT: &str = "Active Internet connections (including servers)\n\
+            Proto Recv-Q Send-Q Local Address          Foreign Address        (state)\n\
+            tcp4       0      0 10.0.0.2.50000         10.0.0.3.443           ESTABLISHED\n\
+            tcp4       0      0 10.0.0.2.50001         10.0.0.4.443           ESTABLISHED\n\
+            udp4       0      0 10.0.0.2.50002         10.0.0.9.53\n";
+        const SOCKSTAT: &str = "\
+            USER     COMMAND    PID   FD PROTO  LOCAL ADDRESS         FOREIGN ADDRESS\n\
+            root     rpd        20    5  tcp4   10.0.0.2:50000        10.0.0.3:443\n\
+            root     sho        21    5  tcp4   10.0.0.2:50001        10.0.0.4:443\n";
+        let told = |option| Told {
+            sysctls: vec![(c"net.inet.tcp.pcblist", vec![9; 64])],
+            names: vec![(21, "the_whole_name")],
+            commands: vec![("netstat -an -W", NETSTAT), (option, SOCKSTAT)],
+        };
+        let name = |remote: &str, name: &str| (String::from(remote), String::from(name));
+        // Older releases do not know the first option.
+        for option in ["sockstat -46w", "sockstat -46"] {
+            let mut system = Freebsd::of(told(option));
+            let tcp = [name("10.0.0.3:443", "rpd"), name("10.0.0.4:443", "the_whole_name")];
+            assert_eq!(shown(&system.sockets(false).unwrap()), tcp, "{option}");
+            let all = [&tcp[..], &[name("10.0.0.9:53", "")]].concat();
+            assert_eq!(shown(&system.sockets(true).unwrap()), all, "{option}");
+        }
+        let mut none = Freebsd::of(Told::default());
+        assert_eq!(none.sockets(true).unwrap_err(), "netstat -an -W: unknown");
+    }
+
+    #[test]
+    fn a_command_has_its_time() {
+        use kernel::output_of;
+        use std::time::{Duration, Instant};
+        let long = Duration::from_secs(60);
+        assert_eq!(output_of("echo", &["-n", "all"], long).unwrap(), "all");
+        let unknown = output_of("/nonexistent/netstat", &[], long).unwrap_err();
+        assert!(unknown.starts_with("/nonexistent/netstat: "), "{unknown}");
+        let since = Instant::now();
+        let late = output_of("sleep", &["600"], Duration::from_millis(200)).unwrap_err();
+        assert_eq!(late, "sleep: does not end in time");
+        assert!(since.elapsed() < Duration::from_secs(300));
     }
 }

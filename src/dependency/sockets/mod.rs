@@ -24,7 +24,7 @@ use crate::dependency::{Endpoint, Protocol, Socket, State};
 /// Reads the kernel's sockets, again and again.
 pub struct Sockets {
     #[cfg(target_os = "freebsd")]
-    system: freebsd::Freebsd,
+    system: freebsd::Freebsd<freebsd::ThisKernel>,
     #[cfg(not(target_os = "freebsd"))]
     system: linux::Linux,
     /// By the number of the network.
@@ -52,7 +52,7 @@ impl Sockets {
     /// `proc` is where Linux's process file system is; another system has no use for it.
     #[cfg(target_os = "freebsd")]
     pub fn new(_proc: PathBuf, _ask: Ask) -> Sockets {
-        Sockets::of(freebsd::Freebsd::default())
+        Sockets::of(freebsd::Freebsd::of(freebsd::ThisKernel))
     }
 
     /// `proc` is where Linux's process file system is; another system has no use for it.
@@ -62,7 +62,7 @@ impl Sockets {
     }
 
     fn of(
-        #[cfg(target_os = "freebsd")] system: freebsd::Freebsd,
+        #[cfg(target_os = "freebsd")] system: freebsd::Freebsd<freebsd::ThisKernel>,
         #[cfg(not(target_os = "freebsd"))] system: linux::Linux,
     ) -> Sockets {
         Sockets { system, memories: HashMap::new(), has_read: false }
