@@ -215,6 +215,15 @@ fn the_first_hour_has_settings_that_are_right() {
     let config = source.into_config().expect("settings without a fault");
     assert_eq!(config.memory_limit, Some(256 << 20));
     assert_eq!(config.warnings, [""; 0]);
+    // What the program says of itself; a test's has no commit.
+    let (_, after) = document.split_once("perijove --version\"\n").expect("what it prints");
+    let (shown, _) = after.split_once("\n# ").expect("the next command");
+    let names = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_string()));
+        names.filter(|name| name != "commit").collect()
+    };
+    let said = run(&mut perijove(&["--version"]));
+    assert_eq!(names(shown), names(&said.stdout));
     let set = read("packaging/junos/application.set");
     assert!(
         set.contains("arguments \"--supervise --config /var/db/perijove/perijove.toml\""),
