@@ -346,6 +346,69 @@ fn the_console_sorts_and_filters_200_routers() {
     assert_eq!(none.numbers_without_green(), ["–"; 6], "{}", none.0);
 }
 
+/// Samples of a router: whether it answers, the states of its collectors, and what they counted.
+fn samples(
+    name: &str,
+    up: Option<u8>,
+    states: &[(&str, u8)],
+    counted: &[(&str, &str, u8)],
+) -> String {
+    let mut samples = format!("perijove_session_up{{target=\"{name}\"}} 1\n");
+    samples += &up.map_or(String::new(), |up| format!("junos_up{{target=\"{name}\"}} {up}\n"));
+    for (collector, state) in states {
+        let labels = format!("target=\"{name}\",collector=\"{collector}\"");
+        samples += &format!("perijove_collector_state{{{labels}}} {state}\n");
+    }
+    for (metric, labels, value) in counted {
+        samples += &format!("{metric}{{target=\"{name}\"{labels}}} {value}\n");
+    }
+    samples
+}
+
+/// Why a router has no number decides what is shown: nothing is configured, nobody may look, nobody
+/// has looked yet, or the poller hangs and its last states look good.
+#[test]
+fn the_console_tells_no_data_from_no_answer() {
+    if skips(&["chromium", "prometheus"]) {
+        return;
+    }
+    let well = [("alarm", 1), ("bgp", 1), ("interfaces", 1)];
+    let no_alarms = [("junos_alarms_red_count", "", 0), ("junos_alarms_yellow_count", "", 0)];
+    let port = [("junos_interface_up", ",name=\"xe-0/0/0\"", 1)];
+    let session = [("junos_bgp_session_up", ",ip=\"192.0.2.1\"", 1)];
+    let both = [&no_alarms[..], &port[..]].concat();
+    let all = [&both[..], &session[..]].concat();
+    let text = [
+        "perijove_process_memory_peak_bytes 1e7\n".to_string(),
+        samples("all", Some(1), &well, &all),
+        samples("plain", Some(1), &[well[0], ("bgp", 2), well[2]], &both),
+        // What was counted before the permission was taken away is still there.
+        samples("denied", Some(1), &[well[0], ("bgp", 4), well[2]], &all),
+        samples("hangs", Some(1), &well, &session),
+        samples("new", None, &[], &[]),
+    ];
+    let text = text.concat();
+    let stub = HttpStub::start(move |_, _| {
+        Reply::Answer(200, &[("Content-Type", "text/plain")], text.clone())
+    });
+    let prometheus = packaged_prometheus(stub.port, free_port());
+    common::wait_for("five routers", || {
+        (prometheus.count("perijove_session_up") == 5).then_some(())
+    });
+    let page = Page::reported(prometheus.port, "minutes=1");
+    assert_eq!(page.routers(), ["hangs", "new", "denied", "all", "plain"]);
+    assert_eq!((&*page.row("all")[7], &*page.row("all")[6]), ("1 of 1", "none"));
+    assert_eq!((&*page.row("plain")[7], &*page.row("plain")[8]), ("–", "1 of 1"));
+    assert_eq!((&*page.row("denied")[7], &*page.row("denied")[8]), ("unknown", "1 of 1"));
+    assert_eq!(page.row("hangs")[1], "no readings");
+    assert_eq!(page.row("new")[1], "not polled yet");
+    for tile in ["alarms-major", "bgp-down", "interfaces-down"] {
+        assert_ne!(page.tile(tile).0, "good", "{tile}: {}", page.0);
+    }
+    let plain = Page::reported(prometheus.port, "minutes=1&target=plain");
+    assert_eq!((plain.routers(), plain.tile("alarms-major")), (vec!["plain"], ("good", "0")));
+}
+
 /// What a page shows when Prometheus no longer answers is as of then, and it says so.
 #[test]
 fn the_console_says_when_prometheus_does_not_answer() {

@@ -401,6 +401,15 @@ fn each_alert_fires_on_what_is_broken_and_on_nothing_else() {
         let fires = format!("alertname: {alert}\n        exp_alerts:\n");
         assert!(cases.contains(&fires), "no case in which {alert} fires");
     }
+    // And says, in the comment before it, what makes it blind.
+    let mut comment = String::new();
+    for line in alerts.lines().map(str::trim_start) {
+        match (line.strip_prefix('#'), line.strip_prefix("- alert: ")) {
+            (Some(more), _) => comment += &more.to_lowercase(),
+            (None, Some(alert)) => assert!(comment.contains("blind"), "when is {alert} blind?"),
+            (None, None) => comment.clear(),
+        }
+    }
 }
 
 #[test]
