@@ -781,7 +781,7 @@ fn flood(first: Vec<u8>, again: Vec<u8>) -> u16 {
 }
 
 /// Floods without a key: each with its port.
-fn floods() -> [(&'static str, u16); 9] {
+fn floods() -> [(&'static str, u16); 16] {
     let banner = || b"SSH-2.0-x\r\n".to_vec();
     let names = |names: &str| {
         let length = u32::try_from(names.len()).expect("a length");
@@ -796,7 +796,12 @@ fn floods() -> [(&'static str, u16); 9] {
         offer.extend(names(list));
     }
     offer.extend([0; 5]);
-    let keys = [banner(), plain_packet(&offer)].concat();
+    let begun = plain_packet(&offer);
+    let keys = [banner(), begun.clone()].concat();
+    let long = format!("curve25519-sha256{}", ",x".repeat(15_000));
+    let large_offer = [&[20][..], &[7; 16], &names(&long), &[0; 36], &[0; 5]].concat();
+    // SSH_MSG_KEX_ECDH_REPLY (RFC 5656 section 4): a host key, a public key, a signature.
+    let reply = [&[31][..], &names(&"k".repeat(30_000)), &names("q"), &names("s")].concat();
     let junk = plain_packet(&[250; 30_000]);
     let small = plain_packet(&[250]).repeat(1000);
     let ignored = plain_packet(&[&[2][..], &[0; 30_000]].concat());
@@ -812,7 +817,20 @@ fn floods() -> [(&'static str, u16); 9] {
         ("a line before the banner", flood(Vec::new(), vec![b'x'; 30_000])),
         ("returns before the banner", flood(Vec::new(), vec![b'\r'; 30_000])),
         ("debug messages while keys are exchanged", flood(keys.clone(), debug)),
-        ("extensions while keys are exchanged", flood(keys, extensions)),
+        ("extensions while keys are exchanged", flood(keys.clone(), extensions)),
+        ("the offer of algorithms again and again", flood(banner(), plain_packet(&offer))),
+        ("large offers", flood(banner(), plain_packet(&large_offer))),
+        (
+            "offers, each half an exchange",
+            flood(banner(), [&*begun, &plain_packet(&[21])].concat()),
+        ),
+        ("replies without a question", flood(keys.clone(), plain_packet(&reply))),
+        ("new keys without an exchange", flood(keys.clone(), plain_packet(&[21]).repeat(1000))),
+        (
+            "a packet without an end",
+            flood(keys.clone(), [&35_000u32.to_be_bytes()[..], &[4]].concat()),
+        ),
+        ("messages of the login", flood(keys, plain_packet(&[51]).repeat(1000))),
     ]
 }
 

@@ -7,6 +7,7 @@ mod common;
 mod listener;
 mod lists;
 mod local_files;
+mod peers;
 mod router;
 mod sandbox;
 mod servers;

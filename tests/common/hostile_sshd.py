@@ -56,6 +56,25 @@ MORE = {
     "nothing": b"\x5e" + CHANNEL + string(b""),
     "questions": b"\x50" + string(LARGE) + b"\1",
 }
+# Of the exchange of keys (RFC 4253 sections 7 to 9), begun and never ended, or out of its order; each
+# list is sent again and again.
+KEYS, NEW_KEYS = MESSAGES["keys"], b"\x15"
+REPLY = b"\x1f" + string(LARGE) + string(b"k" * 32) + string(b"s" * 32)
+OFFER = b"\x14" + b"C" * 16 + string(b"curve25519-sha256" + b",x" * 15000) + string(b"") * 9 + b"\0" * 5
+MORE.update({
+    "newkeys": [NEW_KEYS],
+    "replies": [REPLY],
+    "halves": [KEYS, NEW_KEYS],
+    "begun": [KEYS, MESSAGES["junk"]],
+    "between": [KEYS, MESSAGES["data"], MESSAGES["ignore"]],
+    "guesses": [KEYS, REPLY, REPLY, NEW_KEYS],
+    "offers": [OFFER],
+    "login-halves": [KEYS, NEW_KEYS],
+    "early-begun": [KEYS, MESSAGES["junk"]],
+    # As the protocol has it: each exchange ends, and the next begins.
+    "rekeys": [],
+    "early-rekeys": [],
+})
 MESSAGES.update((name.rpartition("-")[2], message) for name, message in MORE.items())
 
 
@@ -88,7 +107,7 @@ class Server(paramiko.ServerInterface):
             self.flood("early")
             channel.sendall(HELLO)
             self.flood("")
-        except (EOFError, OSError):
+        except (EOFError, OSError, paramiko.SSHException):
             pass
 
     def flood(self, phase):
@@ -97,10 +116,14 @@ class Server(paramiko.ServerInterface):
         if self.name == "silence":
             time.sleep(60)
             return
-        message = paramiko.Message(MESSAGES[self.name])
+        messages = MESSAGES[self.name]
+        messages = [messages] if isinstance(messages, bytes) else messages
         while self.transport.is_active():
-            # As it is, whatever the state of the session.
-            self.transport.packetizer.send_message(message)
+            if not messages:
+                self.transport.renegotiate_keys()
+            for message in messages:
+                # As it is, whatever the state of the session.
+                self.transport.packetizer.send_message(paramiko.Message(message))
 
 
 def serve(connection, key):
