@@ -5,6 +5,7 @@ mod common;
 mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,13 @@ use perijove::collector::Entry;
 use perijove::collector::outcome::Outcome;
 use perijove::output::exposition;
 use perijove::output::line_protocol::LineProtocol;
+use perijove::output::remote_write;
 use perijove::point::{Batch, Kind, Points};
 use perijove::poll::router::{Link, Polled, Router};
 use perijove::poll::status::RouterStatus;
 use perijove::poll::{RouterPoller, mastership, registry};
 use perijove::xml::items::Limits;
+use quick_xml::events::Event;
 
 const DOWN: &str = "<xnm:error xmlns:xnm='x'><message>the snmp subsystem is not running</message>\
     <reason><daemon>snmp</daemon><process-not-running/></reason></xnm:error>";
@@ -250,7 +253,7 @@ const COUNTED: &[(&str, &[&str])] = &[
         &["ipsec,host=r1,re_name=N/A description=\"configured tunnels\",configured_tunnels=0i"],
     ),
     ("isis", &["isis,host=r1 up_count=0i,total_count=0i"]),
-    ("ldp", &["ldp,host=r1 session_count=0i", "ldp,host=r1 neighbor_count=0i"]),
+    ("ldp", &["ldp,host=r1 session_count=0i,neighbor_count=0i"]),
     ("ospf", &["ospf,host=r1 up=0i", "ospf3,host=r1 up=0i"]),
 ];
 
@@ -416,4 +419,188 @@ fn what_comes_twice_in_a_reply_is_one_reading_everywhere() {
     }
     println!("{tried} replies tried");
     assert!(tried > 60 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The elements of a text that have elements in them: each with its name, and where it stands.
+fn records(body: &str) -> Vec<(String, Range<usize>)> {
+    let mut reader = quick_xml::Reader::from_str(body);
+    let (mut open, mut found): (Vec<(String, usize, bool)>, _) = (Vec::new(), Vec::new());
+    loop {
+        let start = usize::try_from(reader.buffer_position()).unwrap();
+        let event = reader.read_event();
+        let end = usize::try_from(reader.buffer_position()).unwrap();
+        match event {
+            Ok(Event::Start(tag)) => {
+                if let Some((_, _, has_elements)) = open.last_mut() {
+                    *has_elements = true;
+                }
+                let name = tag.local_name();
+                open.push((AsRef::<str>::as_ref(&name).to_string(), start, false));
+            }
+            Ok(Event::End(_)) => match open.pop() {
+                Some((name, start, true)) => found.push((name, start..end)),
+                Some(_) => {}
+                None => return found,
+            },
+            Ok(Event::Eof) | Err(_) => return found,
+            Ok(Event::Empty(_)) => {
+                if let Some((_, _, has_elements)) = open.last_mut() {
+                    *has_elements = true;
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Records that a reply does not name, so that two of them may be two things.
+const NAMELESS: &[(&str, &[&str])] = &[
+    // The router's own count of alarms, with which they are compared, has both.
+    ("alarm", &["alarm-detail"]),
+    (
+        "mac",
+        &[
+            "mac-table-entry",
+            "ethernet-switching-table",
+            "ethernet-switching-table-information",
+            "multi-routing-engine-item",
+            "multi-routing-engine-results",
+        ],
+    ),
+    // Two while one replaces the other.
+    ("rsvp", &["rsvp-session"]),
+    // A user may be connected several times, which is what is counted.
+    (
+        "securityike",
+        &[
+            "ike-active-peers",
+            "ike-active-peers-information",
+            "multi-routing-engine-item",
+            "multi-routing-engine-results",
+        ],
+    ),
+    ("users", &["web-management-user"]),
+];
+
+/// Every record of every fixture stands twice, one at a time: no reading has another value for it.
+#[test]
+fn a_record_that_stands_twice_in_a_list_is_counted_once() {
+    let values = |entry: &Entry, reply: &str| {
+        let mut points = Points::default();
+        points.keep_first();
+        let (_, _) =
+            said::listen(|| cli::parse_reply(&mut *entry.poll(), reply.as_bytes(), &mut points));
+        let text = text(&points);
+        let mut lines: Vec<String> =
+            text.lines().filter(|line| !line.starts_with('#')).map(String::from).collect();
+        lines.sort();
+        lines
+    };
+    let (mut tried, mut wrong) = (0, BTreeMap::new());
+    for Fixture { entry, path, reply, head, body, tail } in fixtures() {
+        let once = values(entry, &reply);
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, place) in records(&body) {
+            let time = times.entry(name.clone()).or_default();
+            *time += 1;
+            let nameless = NAMELESS.iter().find(|(collector, _)| *collector == entry.name);
+            if *time > 2 || nameless.is_some_and(|(_, names)| names.contains(&&*name)) {
+                continue;
+            }
+            tried += 1;
+            let (before, after) = body.split_at(place.end);
+            let twice = format!("{head}{before}{}{after}{tail}", &body[place]);
+            let twice = values(entry, &twice);
+            if twice != once {
+                let changed = twice.iter().find(|line| !once.contains(line)).cloned();
+                let changed = changed.unwrap_or_else(|| "some are gone".to_string());
+                wrong.entry((entry.name, name)).or_insert(format!("{path}: {changed}"));
+            }
+        }
+    }
+    println!("{tried} records tried");
+    let wrong: Vec<String> =
+        wrong.iter().map(|((entry, name), what)| format!("{entry} <{name}>: {what}")).collect();
+    assert!(tried > 500 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A series' labels by their names, as text.
+type Labels = BTreeMap<String, String>;
+
+/// What the series of an exposition are once they are scraped: `job` and `instance` are the
+/// target's.
+fn scraped(points: &Points) -> BTreeSet<(Labels, String)> {
+    let text = text(points);
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let sample = |line: &str| {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let mut all = Labels::from([("__name__".to_string(), name.to_string())]);
+        let mut rest = labels.strip_suffix('}').unwrap();
+        while let Some((label, after)) = rest.split_once("=\"") {
+            let mut value = String::new();
+            let mut letters = after.chars();
+            loop {
+                match letters.next().unwrap() {
+                    '"' => break,
+                    '\\' => match letters.next().unwrap() {
+                        'n' => value.push('\n'),
+                        letter => value.push(letter),
+                    },
+                    letter => value.push(letter),
+                }
+            }
+            let label = match label.trim_start_matches(',') {
+                own @ ("job" | "instance") => format!("exported_{own}"),
+                label => label.to_string(),
+            };
+            all.insert(label, value);
+            rest = letters.as_str();
+        }
+        all.extend([("job", "perijove"), ("instance", "m1")].map(|(a, b)| (a.into(), b.into())));
+        (all, format!("{:e}", value.parse::<f64>().unwrap()))
+    };
+    samples.map(sample).collect()
+}
+
+/// What the records of remote write are: the labels of each point, and then its samples.
+fn written(points: &Points) -> BTreeSet<(Labels, String)> {
+    let mut records = Vec::new();
+    let batch = Batch { node: "r1", collector: "c", time_ns: 0, points };
+    remote_write::encode("m1", &batch, &mut records);
+    let mut all = BTreeSet::new();
+    for record in str::from_utf8(&records).unwrap().lines() {
+        let (labels, samples) = record.split_once("\t\t").unwrap_or((record, ""));
+        let unescaped = |text: &str| text.replace("\\n", "\n").replace("\\t", "\t");
+        let label = |label: &str| {
+            let (name, value) = label.split_once('=').unwrap();
+            (name.to_string(), unescaped(value).replace("\\\\", "\\"))
+        };
+        let labels: Labels = labels.split('\t').skip(1).map(label).collect();
+        for sample in samples.split('\t').filter(|sample| !sample.is_empty()) {
+            let (metric, value) = sample.split_once(' ').unwrap();
+            let mut labels = labels.clone();
+            labels.insert("__name__".into(), metric.into());
+            all.insert((labels, format!("{:e}", value.parse::<f64>().unwrap())));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_series_is_the_same_whether_it_is_scraped_or_written() {
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for Fixture { entry, path, reply, .. } in fixtures() {
+        let mut points = Points::default();
+        points.keep_first();
+        let (_, _) =
+            said::listen(|| cli::parse_reply(&mut *entry.poll(), reply.as_bytes(), &mut points));
+        let (scraped, written) = (scraped(&points), written(&points));
+        tried += scraped.len();
+        if let Some(other) = scraped.symmetric_difference(&written).next() {
+            wrong.push(format!("{path}: {other:?}"));
+        }
+    }
+    println!("{tried} series tried");
+    assert!(tried > 800 && wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -8,6 +8,7 @@ pub mod logical_systems;
 pub mod settings;
 pub mod only;
 pub mod outcome;
+pub mod distinct;
 pub mod reader;
 pub mod described;
 

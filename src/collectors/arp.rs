@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::distinct::Distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
@@ -13,6 +14,7 @@ use crate::xml::items::Scope;
 pub struct Arp {
     /// Entries by Routing Engine and interface.
     entries: BTreeMap<(String, String), u64>,
+    met: Distinct,
 }
 
 static ENTRIES: Measurement<u64> = Measurement::new(|| Definition {
@@ -46,11 +48,19 @@ impl Collector for Arp {
 #[serde(rename_all = "kebab-case")]
 struct Entry {
     interface_name: String,
+    #[serde(default)]
+    ip_address: String,
+    #[serde(default)]
+    mac_address: String,
 }
 
 impl Item<Arp> for Entry {
     fn points(self, arp: &mut Arp, scope: &Scope, _: &mut Points) {
         let re_name = scope.get("re-name").unwrap_or_default().to_string();
-        *arp.entries.entry((re_name, self.interface_name)).or_default() += 1;
+        let of = format!("{re_name} {}", self.interface_name);
+        let address = if self.ip_address.is_empty() { self.mac_address } else { self.ip_address };
+        if arp.met.is_new(&of, &[&address]) {
+            *arp.entries.entry((re_name, self.interface_name)).or_default() += 1;
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::collector::distinct;
 use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
@@ -201,7 +202,7 @@ static CONTEXTS: Measurement<Contexts> = Measurement::new(|| Definition {
     help: "L3 contexts: VRFs that EVPN routes between.",
     tags: &[],
     fields: vec![gauge("l3_context_count", "", "L3 contexts.", |c| {
-        Some(c.evpn_l3_context.len() as u64)
+        Some(distinct::count(c.evpn_l3_context.iter().map(|l| [tag(l, "context-name")])))
     })],
 });
 
@@ -391,14 +392,21 @@ struct InstanceDuplicates {
     mac_entry: Vec<MacEntry>,
 }
 
-#[derive(Deserialize)]
-struct MacEntry {}
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct MacEntry {
+    mac_address: String,
+    vlan_id: String,
+    vni_id: String,
+}
 
 impl Item<Evpn> for Duplicates {
     fn points(self, evpn: &mut Evpn, _: &Scope, points: &mut Points) {
         let mut total = 0;
         for instance in &self.evpn_database_instance {
-            let count = instance.mac_entry.len() as u64;
+            let macs = instance.mac_entry.iter();
+            let names = macs.map(|mac| [&*mac.mac_address, &mac.vlan_id, &mac.vni_id]);
+            let count = distinct::count(names);
             total += count;
             if evpn.has(&instance.instance_name) {
                 points.push(&INSTANCE_DUPLICATES, &[&instance.instance_name], &count);

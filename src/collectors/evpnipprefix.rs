@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::distinct::Distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
@@ -14,6 +15,17 @@ pub struct EvpnIpPrefix {
     tables: BTreeMap<Key, Table>,
     /// The table whose entries are being read.
     current: Key,
+    met: Distinct,
+}
+
+impl EvpnIpPrefix {
+    /// The table that is being read, if it has not told of this prefix.
+    fn table_for(&mut self, list: &str, entry: [&str; 2]) -> Option<&mut Table> {
+        let Key { re_name, context, afi } = &self.current;
+        let of = [re_name, context, afi, list].join(" ");
+        let is_new = self.met.is_new(&of, &entry);
+        self.tables.get_mut(&self.current).filter(|_| is_new)
+    }
 }
 
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,11 +111,15 @@ impl Item<EvpnIpPrefix> for Description {
 }
 
 #[derive(Deserialize)]
-struct LocalEntry {}
+#[serde(rename_all = "kebab-case")]
+struct LocalEntry {
+    #[serde(default)]
+    entry_prefix: String,
+}
 
 impl Item<EvpnIpPrefix> for LocalEntry {
     fn points(self, prefixes: &mut EvpnIpPrefix, _: &Scope, _: &mut Points) {
-        if let Some(table) = prefixes.tables.get_mut(&prefixes.current) {
+        if let Some(table) = prefixes.table_for("local", [&self.entry_prefix, ""]) {
             *table.local.get_or_insert(0) += 1;
         }
     }
@@ -113,6 +129,10 @@ impl Item<EvpnIpPrefix> for LocalEntry {
 #[serde(rename_all = "kebab-case")]
 struct RemoteEntry {
     #[serde(default)]
+    entry_prefix: String,
+    #[serde(default)]
+    entry_etag: String,
+    #[serde(default)]
     evpn_pfxdb_evpn_ip_adv: Vec<Advertisement>,
 }
 
@@ -120,14 +140,22 @@ struct RemoteEntry {
 #[serde(rename_all = "kebab-case")]
 struct Advertisement {
     #[serde(default)]
+    route_distinguisher: String,
+    #[serde(default)]
     adv_ip_route_status: String,
 }
 
 impl Item<EvpnIpPrefix> for RemoteEntry {
     fn points(self, prefixes: &mut EvpnIpPrefix, _: &Scope, _: &mut Points) {
-        let Some(table) = prefixes.tables.get_mut(&prefixes.current) else { return };
+        let entry = [&*self.entry_prefix, &self.entry_etag];
+        let Some(table) = prefixes.table_for("remote", entry) else { return };
         *table.remote.get_or_insert(0) += 1;
+        let mut met = Distinct::default();
         for advertisement in self.evpn_pfxdb_evpn_ip_adv {
+            let Advertisement { route_distinguisher, adv_ip_route_status } = &advertisement;
+            if !met.is_new("", &[route_distinguisher, adv_ip_route_status]) {
+                continue;
+            }
             let status = match advertisement.adv_ip_route_status.to_ascii_lowercase() {
                 status if status.is_empty() => "unknown".to_string(),
                 status => status,

@@ -8,7 +8,9 @@ use crate::base::changes::Rule;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter, gauge, info, watched};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Celsius, Mebibytes, NOT_ONLINE, ONLINE, Quantity, Seconds, is, is_word};
+use crate::xml::shapes::{
+    Celsius, Mebibytes, NOT_ONLINE, ONLINE, Quantity, Seconds, is, is_good, is_word,
+};
 
 #[derive(Default)]
 pub struct Fpc {
@@ -63,8 +65,12 @@ static STATE: Measurement<State> = Measurement::new(|| Definition {
             gauge("up", "", "1 if it is online.", |s| is(s.state.as_deref(), ONLINE, NOT_ONLINE)),
         ),
         gauge("present", "", "0 if the slot is empty.", |s| {
-            let state = s.state.as_deref();
-            is(state, ONLINE, NOT_ONLINE).map(|_| u64::from(!is_word(state.unwrap_or(""), "Empty")))
+            let state = s.state.as_deref()?;
+            let is_empty = is_word(state, "Empty") || is_word(state, "Absent");
+            is_good(state, ONLINE, NOT_ONLINE).map(|_| u64::from(!is_empty))
+        }),
+        gauge("admin_up", "", "0 if it is off on purpose.", |s| {
+            is_meant_to_be_up(s.state.as_deref(), &s.comment)
         }),
         gauge("cpu_total", "%", "CPU in use.", |s| s.cpu_total),
         gauge("cpu_interrupts", "%", "CPU in use for interrupts.", |s| s.cpu_interrupt),
@@ -94,8 +100,22 @@ static PIC: Measurement<Pic> = Measurement::new(|| Definition {
                 is(p.pic_state.as_deref(), ONLINE, NOT_ONLINE)
             }),
         ),
+        gauge("admin_up", "", "0 if it is off on purpose.", |p| {
+            is_meant_to_be_up(p.pic_state.as_deref(), &p.comment)
+        }),
     ],
 });
+
+/// How Junos says, behind the state of a card, that somebody switched it off: `Offlined by cli
+/// command`, `Offlined by button press`, `Configured power off`.
+const ON_PURPOSE: &[&str] =
+    &["by cli", "by command", "by button", "by user", "configured power off"];
+
+fn is_meant_to_be_up(state: Option<&str>, comment: &str) -> Option<u64> {
+    let is_up = is_good(state?, ONLINE, NOT_ONLINE)?;
+    let comment = comment.to_ascii_lowercase();
+    Some(u64::from(is_up || !ON_PURPOSE.iter().any(|words| comment.contains(words))))
+}
 
 impl Collector for Fpc {
     const NAME: &'static str = "fpc";
@@ -168,6 +188,8 @@ struct State {
     #[serde(default)]
     slot: String,
     state: Option<String>,
+    #[serde(default)]
+    comment: String,
     cpu_total: Option<u64>,
     cpu_interrupt: Option<u64>,
     #[serde(rename = "cpu-1min-avg")]
@@ -213,6 +235,8 @@ struct Pic {
     #[serde(default)]
     pic_type: String,
     pic_state: Option<String>,
+    #[serde(default)]
+    comment: String,
 }
 
 impl Item<Fpc> for Pics {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
+use crate::collector::distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
@@ -51,7 +51,9 @@ static CONFIGURED: Measurement<Configuration> = Measurement::new(|| Definition {
     tags: TAGS,
     fields: vec![
         info("description", "What it is.", |_| Some("configured tunnels")),
-        gauge("configured_tunnels", "", "VPNs.", |c| Some(c.security.ipsec.vpn.len() as u64)),
+        gauge("configured_tunnels", "", "VPNs.", |c| {
+            Some(distinct::count(c.security.ipsec.vpn.iter().map(|vpn| [&*vpn.name])))
+        }),
     ],
 });
 
@@ -139,7 +141,13 @@ struct Security {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IpsecConfiguration {
-    vpn: Vec<IgnoredAny>,
+    vpn: Vec<Vpn>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Vpn {
+    name: String,
 }
 
 impl Item<Ipsec> for Configuration {

@@ -1,11 +1,11 @@
 //! IS-IS: adjacencies, interfaces, and what loop-free alternates cover.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::base::changes::{Grade, Rule, Severity, Watch};
+use crate::collector::distinct::Distinct;
 use crate::collector::only::{self, Only};
 use crate::collector::outcome::Answered;
 use crate::collector::settings::settings;
@@ -29,12 +29,9 @@ pub struct Isis {
     only: Option<Only>,
     /// Adjacencies that are up, and all, by the Routing Engine that told of them.
     adjacencies: BTreeMap<String, [u64; 2]>,
-    /// Numbers of those that were counted: one that comes twice is one.
-    counted: HashSet<u64>,
-    /// Numbers of the backup paths that were pushed: a node may stand in the results of several
-    /// levels. The keys are random, so that nobody can choose paths that share a number.
-    paths: HashSet<u64>,
-    keys: RandomState,
+    counted: Distinct,
+    /// The backup paths that were pushed: a node may stand in the results of several levels.
+    paths: Distinct,
 }
 
 static COUNTS: Measurement<[u64; 2]> = Measurement::new(|| Definition {
@@ -202,7 +199,7 @@ impl Isis {
             points.push(&ADJACENCY, &tags, of);
         }
         let re_name = scope.get("re-name").unwrap_or_default();
-        if !self.counted.insert(self.keys.hash_one((re_name, tags))) {
+        if !self.counted.is_new(re_name, &tags) {
             return;
         }
         let [up, total] = self.adjacencies.entry(re_name.to_string()).or_default();
@@ -336,7 +333,7 @@ impl Item<Isis> for BackupResult {
         // A router's ID ends in 00, that of a LAN's pseudonode in other digits.
         let node = self.node_id.strip_suffix(".00").unwrap_or(&self.node_id);
         let mut push = |via: &str, interface: &str, path: u64| {
-            if isis.paths.insert(isis.keys.hash_one([re_name, node, via, interface])) {
+            if isis.paths.is_new(re_name, &[node, via, interface]) {
                 points.push(&PATH, &[node, via, interface], &path);
             }
         };

@@ -1,6 +1,6 @@
 //! Layer 2 circuits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -24,7 +24,7 @@ settings! {
 pub struct L2circuit {
     only: Option<Only>,
     /// Address and virtual circuit of every circuit, by Routing Engine.
-    circuits: BTreeMap<String, Vec<(String, String)>>,
+    circuits: BTreeMap<String, BTreeSet<(String, String)>>,
 }
 
 const TAGS: &[&str] = &["address", "vcid"];
@@ -118,7 +118,7 @@ impl Item<L2circuit> for Neighbor {
             let vcid = connection.vcid();
             points.push(&STATUS, &[&self.neighbor_address, vcid], connection);
             if l2circuit.only.is_none() {
-                circuits.push((self.neighbor_address.clone(), vcid.to_string()));
+                circuits.insert((self.neighbor_address.clone(), vcid.to_string()));
             }
         }
     }

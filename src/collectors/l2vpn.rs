@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use time::PrimitiveDateTime;
 
+use crate::collector::distinct;
 use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
@@ -107,7 +108,7 @@ struct Connection {
     changed: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case", default)]
 struct LocalInterface {
     interface_name: String,
@@ -118,16 +119,23 @@ impl Item<L2vpn> for Instance {
         if l2vpn.only.as_ref().is_some_and(|only| !only.is_match(&self.instance_name)) {
             return;
         }
-        let count = self.reference_site.iter().map(|site| site.connection.len() as u64).sum();
+        let names = self.reference_site.iter().flat_map(|site| {
+            let connections = site.connection.iter();
+            connections.map(|of| [&*of.connection_id, &site.local_site_id, &of.remote_pe])
+        });
+        let count = distinct::count(names);
         points.push(&COUNT, &[&self.instance_name], &count);
         // Connections of different local sites may have the same number.
-        let several = self.reference_site.len() > 1;
+        let sites = self.reference_site.iter().map(|site| [&*site.local_site_id]);
+        let several = distinct::count(sites) > 1;
         for site in self.reference_site {
             let local_site = if several { &*site.local_site_id } else { "" };
             for mut connection in site.connection {
                 connection.changed = seconds(&connection.last_change).map(|s| s.to_string());
                 let interface = match &connection.local_interface[..] {
-                    [only] => &only.interface_name,
+                    [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+                        &*first.interface_name
+                    }
                     _ => "",
                 };
                 let Connection { connection_id, remote_pe, .. } = &connection;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::distinct::Distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
@@ -14,6 +15,7 @@ use crate::xml::shapes::sum;
 pub struct Mac {
     /// By Routing Engine: newer releases have a table in each routing instance.
     tables: BTreeMap<String, Table>,
+    met: Distinct,
 }
 
 static TABLE: Measurement<Table> = Measurement::new(|| Definition {
@@ -68,6 +70,10 @@ struct Table {
 impl Item<Mac> for Table {
     fn points(self, mac: &mut Mac, scope: &Scope, _: &mut Points) {
         let re_name = scope.get("re-name").unwrap_or_default().to_string();
+        let instance = scope.get("l2ng-l2ald-macdb-rtb-name").unwrap_or_default();
+        if !mac.met.is_new(&re_name, &[instance]) {
+            return;
+        }
         let all = mac.tables.entry(re_name).or_default();
         sum(&mut all.mac_table_total_count, self.mac_table_total_count);
         sum(&mut all.mac_table_recieve_count, self.mac_table_recieve_count);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::distinct::Distinct;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
@@ -119,6 +120,8 @@ struct ProcessList {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Process {
+    #[serde(default)]
+    pid: String,
     process_name: String,
     size: u64,
     resident: u64,
@@ -135,7 +138,11 @@ impl Item<Memory> for SystemMemory {
     fn points(self, _: &mut Memory, _: &Scope, points: &mut Points) {
         points.push(&SYSTEM_MEMORY, &[], &self.system_memory_summary_information);
         let mut by_name: BTreeMap<String, Processes> = BTreeMap::new();
+        let mut met = Distinct::default();
         for process in self.pmap_terse_information.pmap_terse_summary {
+            if !met.is_new("", &[&process.pid]) {
+                continue;
+            }
             let processes = by_name.entry(process.process_name).or_default();
             processes.count += 1;
             processes.size = processes.size.saturating_add(process.size);

@@ -23,6 +23,7 @@ mod ipsec;
 mod isis;
 mod l2circuit;
 mod l2vpn;
+mod ldp;
 mod lldp;
 mod mac;
 mod macsec;
@@ -57,7 +58,6 @@ const DESCRIBED: &[&str] = &[
     include_str!("described/krt.toml"),
     include_str!("described/lacp.toml"),
     include_str!("described/lacpstatistics.toml"),
-    include_str!("described/ldp.toml"),
     include_str!("described/mplslsp.toml"),
     include_str!("described/ospfneighbor.toml"),
     include_str!("described/pfe.toml"),
@@ -100,6 +100,7 @@ pub fn all() -> Vec<Entry> {
         entry_with(isis::Isis::new),
         entry_with(l2circuit::L2circuit::new),
         entry_with(l2vpn::L2vpn::new),
+        entry_with(ldp::Ldp::new),
         entry::<lldp::Lldp>(),
         entry::<mac::Mac>(),
         entry::<macsec::Macsec>(),

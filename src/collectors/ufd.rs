@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::collector::distinct;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info};
 use crate::xml::items::Scope;
@@ -33,8 +34,12 @@ static GROUP: Measurement<Group> = Measurement::new(|| Definition {
         gauge("debounce_seconds", "s", "Time until downlinks are enabled.", |g| {
             g.debounce_interval
         }),
-        gauge("uplink_count", "", "Uplinks.", |g| Some(g.uplinks().count() as u64)),
-        gauge("downlink_count", "", "Downlinks.", |g| Some(g.downlinks().count() as u64)),
+        gauge("uplink_count", "", "Uplinks.", |g| {
+            Some(distinct::count(g.uplinks().map(|link| [name(link).0])))
+        }),
+        gauge("downlink_count", "", "Downlinks.", |g| {
+            Some(distinct::count(g.downlinks().map(|link| [name(link).0])))
+        }),
     ],
 });
 
@@ -77,7 +82,13 @@ struct Group {
     link_to_disable_list: Vec<Links>,
 }
 
-/// Names of links. A star behind a name says that the link is up.
+/// A link's name, and whether the star behind it says that the link is up.
+fn name(link: &str) -> (&str, bool) {
+    let name = link.strip_suffix('*');
+    (name.unwrap_or(link).trim_end(), name.is_some())
+}
+
+/// Names of links.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Links {
@@ -101,8 +112,8 @@ impl Item<Ufd> for Group {
         points.push(&FAILURE, &[group], &self);
         points.push(&GROUP, &[group], &self);
         let mut push = |measurement, link: &str| {
-            let name = link.strip_suffix('*');
-            points.push(measurement, &[group, name.unwrap_or(link).trim_end()], &name.is_some());
+            let (name, is_up) = name(link);
+            points.push(measurement, &[group, name], &is_up);
         };
         self.uplinks().for_each(|link| push(&UPLINK, link));
         self.downlinks().for_each(|link| push(&DOWNLINK, link));

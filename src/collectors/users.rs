@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::base::changes::{Rule, Watch};
+use crate::collector::distinct::Distinct;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, watched};
 use crate::xml::items::Scope;
@@ -85,6 +86,8 @@ struct WebUsers {
 #[serde(rename_all = "kebab-case")]
 struct User {
     user: String,
+    #[serde(default)]
+    tty: String,
     login_time: Option<Seconds>,
     idle_time: Option<Seconds>,
 }
@@ -100,7 +103,11 @@ impl Item<Users> for SystemUsers {
     fn points(self, _: &mut Users, _: &Scope, points: &mut Points) {
         points.push(&ALL, &[], &self);
         let mut by_user: BTreeMap<String, Sessions> = BTreeMap::new();
+        let mut met = Distinct::default();
         for entry in self.uptime_information.user_table.user_entry {
+            if !met.is_new("", &[&entry.tty]) {
+                continue;
+            }
             let sessions = by_user.entry(entry.user).or_default();
             let login_time = entry.login_time.and_then(|time| time.seconds);
             let idle_time = entry.idle_time.and_then(|time| time.seconds);

@@ -82,7 +82,7 @@ with_unit! {
 }
 
 /// A bandwidth in bit/s, of a text such as `10Gbps`, `1000 Mbps`, `9.5Gbps,`, `1000mbps`, `10g`,
-/// `1,000,000` or `1000000`.
+/// `400GE`, `10Gbps/Full`, `OC192`, `T1`, `1,000,000` or `1000000`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitRate(pub f64);
 
@@ -96,22 +96,60 @@ impl<'de> Deserialize<'de> for BitRate {
 
 impl BitRate {
     pub fn of(text: &str) -> Option<BitRate> {
-        // Some releases put a comma between this and what is next.
-        let text = text.trim_end_matches(',');
-        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/');
-        let unit = text[number.len()..].to_ascii_lowercase();
-        let (scale, unit) = match unit.as_bytes() {
-            [b'k', ..] => (1e3, &unit[1..]),
-            [b'm', ..] => (1e6, &unit[1..]),
-            [b'g', ..] => (1e9, &unit[1..]),
-            [b't', ..] => (1e12, &unit[1..]),
-            _ => (1.0, &*unit),
-        };
-        if !matches!(unit, "" | "bps" | "b" | "bit" | "bit/s" | "b/s") {
-            return None;
-        }
-        let number: f64 = numbers::number(number.trim_end())?;
-        Some(BitRate(number * scale)).filter(|rate| rate.0.is_finite())
+        let text = text.to_ascii_lowercase();
+        // Some releases put a comma between this and what is next, such as the link's mode.
+        let joint = |c: char| c == ' ' || c == ',' || c == '/';
+        let text = text.trim_end_matches(joint);
+        let mode = MODES.iter().find_map(|mode| text.strip_suffix(mode)?.strip_suffix(joint));
+        let text = mode.unwrap_or(text).trim_end_matches(joint);
+        let rate = line_rate(text).or_else(|| {
+            let (number, unit) =
+                text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+            let (scale, unit) = match unit.as_bytes() {
+                [b'k', ..] => (1e3, &unit[1..]),
+                [b'm', ..] => (1e6, &unit[1..]),
+                [b'g', ..] => (1e9, &unit[1..]),
+                [b't', ..] => (1e12, &unit[1..]),
+                _ => (1.0, unit),
+            };
+            let is_unit = BITS.contains(&unit) || (unit == "e" && scale > 1.0);
+            Some(numbers::number::<f64>(number.trim_end()).filter(|_| is_unit)? * scale)
+        });
+        rate.filter(|rate| rate.is_finite()).map(BitRate)
+    }
+}
+
+/// What stands behind a link's speed.
+const MODES: &[&str] =
+    &["full-duplex", "half-duplex", "full duplex", "half duplex", "full", "half"];
+/// Bits per second, behind what multiplies them.
+const BITS: &[&str] = &[
+    "",
+    "b",
+    "bps",
+    "bit",
+    "bits",
+    "b/s",
+    "bit/s",
+    "bits/s",
+    "bit/sec",
+    "bits/sec",
+    "bits/second",
+];
+
+/// The speeds of lines that have a name, by ITU-T G.702 and G.707 and ANSI T1.105 and T1.107.
+fn line_rate(name: &str) -> Option<f64> {
+    let times = |prefix: &str, rate: f64| {
+        let number = name.strip_prefix(prefix)?.trim_start_matches('-').trim_end_matches('c');
+        Some(f64::from(number.parse::<u16>().ok()?) * rate)
+    };
+    match name {
+        "ds0" => Some(64e3),
+        "t1" | "ds1" => Some(1.544e6),
+        "e1" => Some(2.048e6),
+        "e3" => Some(34.368e6),
+        "t3" | "ds3" => Some(44.736e6),
+        _ => times("oc", 51.84e6).or_else(|| times("stm", 155.52e6)),
     }
 }
 
@@ -338,6 +376,7 @@ pub const DOWN: &[&str] = &[
     "AdminDown",
     "Admin down",
     "Administratively down",
+    "AdminDn",
     "Link down",
     "Hardware down",
     "Disabled",
@@ -529,6 +568,23 @@ mod tests {
             ("25Gb", Some(2.5e10)),
             ("1/s", None),
             ("1,000,000 bps", Some(1e6)),
+            ("10Gbps/Full", Some(1e10)),
+            ("1000mbps, Full-duplex", Some(1e9)),
+            ("100 Mbps half", Some(1e8)),
+            ("400GE", Some(4e11)),
+            ("1.6TE", Some(1.6e12)),
+            ("10 Mbits/sec", Some(1e7)),
+            ("OC192", Some(9_953_280_000.0)),
+            ("OC-3c", Some(155_520_000.0)),
+            ("STM-16", Some(2_488_320_000.0)),
+            ("T1", Some(1_544_000.0)),
+            ("ds3", Some(44_736_000.0)),
+            ("E1", Some(2_048_000.0)),
+            ("OC", None),
+            ("E2", None),
+            ("100E", None),
+            ("Full", None),
+            ("10Gbps/Fuller", None),
             ("-inf Mbps", None),
             ("1 000 Mbps", None),
             ("10 furlongs", None),
