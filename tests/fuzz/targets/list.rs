@@ -14,10 +14,10 @@ const BYTES_MAX: usize = 1 << 14;
 
 static LIST: LazyLock<List> = LazyLock::new(|| {
     let settings = "[output.stdout]\n[router_defaults]\nusername = 'a'\n[[routers]]\n\
-                    url = 'http://127.0.0.1:1/'\nname_label = 'name'\ntargets_max = 20\n\
+                    http = 'http://127.0.0.1:1/'\nname_label = 'name'\ntargets_max = 20\n\
                     labels = { site = 'site', rack = 'rack' }\n";
-    let source = Source::parse(None, settings.to_string()).expect("right settings");
-    source.into_config().expect("right settings").lists.remove(0)
+    let config = Source::parse(None, settings.to_string()).into_config();
+    config.expect("right settings").lists.remove(0)
 });
 
 fuzz_target!(|data: &[u8]| {
