@@ -2,6 +2,7 @@
 
 pub mod units;
 pub mod text;
+pub mod bytes;
 pub mod globs;
 pub mod sync;
 pub mod leaked;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
+use crate::base::bytes::{below, equal, has};
 use crate::point::{Batch, FieldInfo, Kind, OF_MACHINE, Point, Schema, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,9 @@ impl Format {
     }
 }
 
+/// So much is written at once, and one sample more.
+const WRITE_BYTES: usize = 8 << 10;
+
 /// Writes all samples as text 0.0.4. Returns how many were left out because their series was there
 /// already or has no valid name.
 pub fn write(batches: &[Batch], out: &mut impl Write) -> io::Result<u64> {
@@ -44,7 +48,7 @@ pub fn write_as(format: Format, batches: &[Batch], out: &mut impl Write) -> io::
     let keys = RandomState::new();
     let (groups, mut duplicates) = groups(batches, &keys);
     let families = families(&groups);
-    let mut sample = Vec::new();
+    let mut text = Vec::with_capacity(2 * WRITE_BYTES);
     for (metric, members) in &families {
         let mut seen = HashSet::new();
         let mut has_header = false;
@@ -62,21 +66,24 @@ pub fn write_as(format: Format, batches: &[Batch], out: &mut impl Write) -> io::
                     continue;
                 }
                 if !std::mem::replace(&mut has_header, true) {
-                    header(format, metric, group.schema.field(*field), &families, out)?;
+                    header(format, metric, group.schema.field(*field), &families, &mut text);
                 }
-                sample.clear();
-                sample.extend_from_slice(metric.as_bytes());
-                labels(node, &point, &group.infos, &mut sample);
-                sample.push(b' ');
-                number(value, &mut sample);
-                sample.push(b'\n');
-                out.write_all(&sample)?;
+                text.extend_from_slice(metric.as_bytes());
+                labels(node, &point, &group.infos, &mut text);
+                text.push(b' ');
+                number(value, &mut text);
+                text.push(b'\n');
+                if text.len() >= WRITE_BYTES {
+                    out.write_all(&text)?;
+                    text.clear();
+                }
             }
         }
     }
     if format == Format::OpenMetrics {
-        out.write_all(b"# EOF\n")?;
+        text.extend_from_slice(b"# EOF\n");
     }
+    out.write_all(&text)?;
     Ok(duplicates)
 }
 
@@ -210,13 +217,7 @@ pub fn metric(measurement: &str, field: &str) -> String {
     format!("{}{measurement}{separator}{field}", metric_prefix(measurement))
 }
 
-fn header(
-    format: Format,
-    metric: &str,
-    field: &FieldInfo,
-    families: &Families,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn header(format: Format, metric: &str, field: &FieldInfo, families: &Families, out: &mut Vec<u8>) {
     // OpenMetrics takes `x_total` for a sample of the family `x`, which must not be another's.
     let total = metric.strip_suffix("_total").filter(|family| !families.contains_key(*family));
     let (family, kind) = match (format, field.kind, total) {
@@ -225,11 +226,9 @@ fn header(
         (Format::Text, Kind::Counter, _) => (metric, "counter"),
         _ => (metric, "gauge"),
     };
-    let mut help = Vec::new();
-    escape(field.help, format == Format::OpenMetrics, &mut help);
-    write!(out, "# HELP {family} ")?;
-    out.write_all(&help)?;
-    writeln!(out, "\n# TYPE {family} {kind}")
+    out.extend_from_slice(format!("# HELP {family} ").as_bytes());
+    escape(field.help, format == Format::OpenMetrics, out);
+    out.extend_from_slice(format!("\n# TYPE {family} {kind}\n").as_bytes());
 }
 
 /// A point's labels: its router, its tags, and its infos.
@@ -242,9 +241,7 @@ pub fn each_label<'a>(
     if !node.is_empty() {
         with("target", node);
     }
-    for (name, value) in point.tags() {
-        with(name, value);
-    }
+    point.tags().for_each(|(name, value)| with(name, value));
     for info in infos {
         if let Some(Value::Text(text)) = point.field(*info) {
             with(point.schema.field(*info).label, text);
@@ -268,9 +265,8 @@ fn labels(node: &str, point: &Point, infos: &[usize], out: &mut Vec<u8>) {
 }
 
 fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
-    // Prometheus takes a NUL for the end of the whole text.
-    let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n' | b'\0');
-    if !text.as_bytes().iter().any(special) {
+    let special = |word| equal(word, b'\\') | equal(word, b'"') | below(word, b'\n' + 1);
+    if !has(text.as_bytes(), special) {
         return out.extend_from_slice(text.as_bytes());
     }
     for byte in text.bytes() {
@@ -278,6 +274,7 @@ fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'"' if quotes => out.extend_from_slice(b"\\\""),
             b'\n' => out.extend_from_slice(b"\\n"),
+            // Prometheus takes a NUL for the end of the whole text.
             b'\0' => out.extend_from_slice("\u{fffd}".as_bytes()),
             byte => out.push(byte),
         }

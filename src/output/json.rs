@@ -4,12 +4,12 @@
 //! nanoseconds, all nine digits of them, the fields typed as the schema says: whole numbers are
 //! exact up to 2^64. What is not finite is as line protocol has it.
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::layout::{Row, finite};
 use super::sink::Encoded;
+use crate::base::bytes::{below, equal, has};
 use crate::point::{Batch, Point, Value};
 
 /// Appends the batch's points, a line each.
@@ -29,32 +29,66 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) -> Encoded {
 
 /// Appends one point, without a newline. `time` is the batch's, as `rfc3339_ns` writes it.
 pub fn encode_point(batch: &Batch, time: &str, point: Point, out: &mut Vec<u8>) {
-    let record = Record { batch, time, point };
-    serde_json::to_writer(out, &record).expect("a record has no keys but strings");
+    out.push(b'{');
+    let Batch { node, collector, .. } = *batch;
+    let measurement = point.schema.name();
+    let head = [("measurement", measurement), ("node", node), ("collector", collector)];
+    for (name, text) in head.into_iter().chain([("time", time)]) {
+        entry(name, Value::Text(text), out);
+    }
+    key("tags", out);
+    out.push(b'{');
+    point.tags().for_each(|(name, text)| entry(name, Value::Text(text), out));
+    out.push(b'}');
+    key("fields", out);
+    out.push(b'{');
+    for (_, info, value) in point.fields() {
+        if let Some(value) = finite(info, value) {
+            entry(info.name, value, out);
+        }
+    }
+    out.extend_from_slice(b"}}");
 }
 
 /// Appends a point in the layout of jkafkaexporter: one flat object.
 pub fn encode_row(batch: &Batch, row: &Row, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, &Flat { batch, row }).expect("a record has no keys but strings");
+    out.push(b'{');
+    entry("Node", Value::Text(batch.node), out);
+    row.tags.iter().for_each(|(name, text)| entry(name, Value::Text(text), out));
+    row.fields.iter().for_each(|(name, value)| entry(name, *value, out));
+    out.push(b'}');
 }
 
-struct Flat<'a> {
-    batch: &'a Batch<'a>,
-    row: &'a Row<'a>,
-}
-
-impl Serialize for Flat<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = serializer.serialize_map(None)?;
-        record.serialize_entry("Node", self.batch.node)?;
-        for (name, value) in &self.row.tags {
-            record.serialize_entry(name, value)?;
+/// Appends a name and a value that is finite.
+fn entry(name: &str, value: Value, out: &mut Vec<u8>) {
+    key(name, out);
+    match value {
+        Value::Integer(number) => {
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
-        for (name, value) in &self.row.fields {
-            record.serialize_entry(name, value)?;
+        Value::Decimal(number) => {
+            out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
         }
-        record.end()
+        Value::Text(text) => string(text, out),
     }
+}
+
+fn key(name: &str, out: &mut Vec<u8>) {
+    if !out.ends_with(b"{") {
+        out.push(b',');
+    }
+    string(name, out);
+    out.push(b':');
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    let special = |word| equal(word, b'"') | equal(word, b'\\') | below(word, b' ');
+    if has(text.as_bytes(), special) {
+        return serde_json::to_writer(out, text).expect("a string can be written");
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 pub fn rfc3339(time_ns: u64) -> String {
@@ -66,57 +100,6 @@ pub fn rfc3339(time_ns: u64) -> String {
 pub fn rfc3339_ns(time_ns: u64) -> String {
     let part_ns = time_ns % 1_000_000_000;
     format!("{}.{part_ns:09}Z", rfc3339(time_ns - part_ns).trim_end_matches('Z'))
-}
-
-struct Record<'a> {
-    batch: &'a Batch<'a>,
-    time: &'a str,
-    point: Point<'a>,
-}
-
-impl Serialize for Record<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = serializer.serialize_struct("record", 6)?;
-        record.serialize_field("measurement", self.point.schema.name())?;
-        record.serialize_field("node", self.batch.node)?;
-        record.serialize_field("collector", self.batch.collector)?;
-        record.serialize_field("time", self.time)?;
-        record.serialize_field("tags", &Tags(&self.point))?;
-        record.serialize_field("fields", &Fields(&self.point))?;
-        record.end()
-    }
-}
-
-struct Tags<'a>(&'a Point<'a>);
-
-impl Serialize for Tags<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.tags())
-    }
-}
-
-struct Fields<'a>(&'a Point<'a>);
-
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let finite = |(_, info, value)| finite(info, value).map(|value| (info.name, value));
-        // The map's length is not known: some may be left out.
-        let mut fields = serializer.serialize_map(None)?;
-        for (name, value) in self.0.fields().filter_map(finite) {
-            fields.serialize_entry(name, &value)?;
-        }
-        fields.end()
-    }
-}
-
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Value::Integer(number) => serializer.serialize_u64(*number),
-            Value::Decimal(number) => serializer.serialize_f64(*number),
-            Value::Text(text) => serializer.serialize_str(text),
-        }
-    }
 }
 
 #[cfg(test)]

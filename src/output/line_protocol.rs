@@ -9,6 +9,7 @@
 
 use super::layout::{self, finite};
 use super::sink::Encoded;
+use crate::base::bytes::{below, equal, has};
 use crate::point::{Batch, FieldInfo, Point, Value};
 
 /// How a batch becomes lines.
@@ -85,9 +86,8 @@ impl LineProtocol {
         }
         // A tag from a description must not forge the router. Without one it forges nothing.
         let is_forged = |name: &str| !batch.node.is_empty() && name == self.host_tag;
-        for (name, value) in tags.filter(|(name, _)| !is_forged(name)) {
-            tag(name, value, out);
-        }
+        let tags = tags.filter(|(name, _)| !is_forged(name));
+        tags.for_each(|(name, value)| tag(name, value, out));
         let mut separator = b' ';
         for (name, value) in fields {
             out.push(separator);
@@ -165,24 +165,9 @@ fn tag(name: &str, value: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether no byte has a meaning anywhere: most texts are so. Looks at eight bytes at once.
-fn is_plain(bytes: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // The top bit of each byte that is less than `"` or equal to it, or a comma, `=` or backslash.
-    let special = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-        (below(word, b'"' + 1) | equal(b',') | equal(b'=') | equal(b'\\')) & (ONES << 7)
-    };
-    match bytes.last_chunk() {
-        // The last eight may have been looked at in part.
-        Some(last) => {
-            let found = bytes.as_chunks().0.iter().fold(0, |found, word| found | special(*word));
-            found | special(*last) == 0
-        }
-        None => bytes.iter().all(|byte| SPECIAL[usize::from(*byte)] == 0),
-    }
+/// What may have a meaning somewhere, and a little more.
+fn special(word: u64) -> u64 {
+    below(word, b'"' + 1) | equal(word, b',') | equal(word, b'=') | equal(word, b'\\')
 }
 
 /// What stands before the backslashes at the end.
@@ -193,7 +178,7 @@ fn without_backslashes(bytes: &[u8]) -> &[u8] {
 
 fn escape(text: &str, place: u8, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    if is_plain(bytes) {
+    if !has(bytes, special) {
         return out.extend_from_slice(bytes);
     }
     let mut done = 0;
@@ -263,7 +248,7 @@ mod tests {
                     let mut bytes = vec![b'a'; length];
                     bytes[at] = byte;
                     let has_none = SPECIAL[usize::from(byte)] == 0;
-                    assert_eq!(is_plain(&bytes), has_none, "{byte} {length}");
+                    assert_eq!(!has(&bytes, special), has_none, "{byte} {length}");
                 }
             }
         }

@@ -25,6 +25,7 @@ use serde::de::{self, Deserialize};
 
 use self::values::Child;
 
+use crate::base::bytes::{below, equal, find};
 use crate::base::text::first_line;
 use crate::xml::items::{
     CDATA_OPEN, MarkupEnd, NAME_BYTES_MAX, NO_DECLARATION, expected_name, is_declaration, to_text,
@@ -164,35 +165,6 @@ impl<'de> Name<'de> {
         let colon = written.iter().position(|byte| *byte == b':');
         Name { written, local: &written[colon.map_or(0, |colon| colon + 1)..] }
     }
-}
-
-const EACH: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Marks the bytes of a word that are `byte`: the lowest mark is right, those above it may not be.
-const fn equal(word: u64, byte: u8) -> u64 {
-    let zeros = word ^ (EACH * byte as u64);
-    zeros.wrapping_sub(EACH) & !zeros & HIGH
-}
-
-/// The same for the bytes below `limit`, which is at most 128.
-const fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(EACH * limit as u64) & !word & HIGH
-}
-
-/// Where the first byte is that `marks` marks. Eight bytes are looked at at once: what is sought
-/// is nearly always so near that setting up a longer search would cost more than searching.
-#[inline(always)]
-fn find(bytes: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let marked = marks(u64::from_le_bytes(*word));
-        if marked != 0 {
-            return Some(index * 8 + marked.trailing_zeros() as usize / 8);
-        }
-    }
-    let at = rest.iter().position(|byte| marks(EACH * u64::from(*byte)) != 0)?;
-    Some(words.len() * 8 + at)
 }
 
 /// A tag that is a plain name ends at the first of these, and at its `>`: no name has white space,
