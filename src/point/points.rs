@@ -42,6 +42,8 @@ struct Head {
     fields: u32,
     /// Which of the router's tags the point cannot have: a bit for each.
     taken: u16,
+    /// It has a label whose name was not compared with others.
+    doubtful: bool,
 }
 
 /// How much of a router's control plane is in use.
@@ -72,6 +74,7 @@ pub struct Points {
     own: Tags,
     /// The last schema that was compared with them, and which of them it takes.
     compared: Option<(usize, u16)>,
+    free: Free,
     /// When the router was asked: for what it dates and the points count from then.
     pub asked_ns: Option<u64>,
     /// Which of the collector's queries is being answered, and which of the query's RPCs, both
@@ -126,6 +129,20 @@ struct Seen(Option<Box<Series>>);
 impl Clone for Seen {
     fn clone(&self) -> Seen {
         Seen(None)
+    }
+}
+
+/// So many names are remembered as free.
+const FREE_MAX: usize = 32;
+
+/// Names that neither a measurement nor the router has itself: labels have the same few again and
+/// again. A copy knows of none.
+#[derive(Default)]
+struct Free(Vec<(usize, Box<str>)>);
+
+impl Clone for Free {
+    fn clone(&self) -> Free {
+        Free::default()
     }
 }
 
@@ -227,7 +244,8 @@ impl Points {
         });
         if !self.re_name.is_empty() && !schema.tags().contains(&"re_name") {
             let re_name = std::mem::take(&mut self.re_name);
-            self.label("re_name", &re_name);
+            let is_free = self.is_free(schema, "re_name");
+            self.add_label("re_name", &re_name, !is_free);
             self.re_name = re_name;
         }
         for (name, value) in labels {
@@ -286,27 +304,47 @@ impl Points {
 
     /// Gives the last point one more tag, named at run time.
     pub fn label(&mut self, name: &str, value: &str) {
+        self.add_label(name, value, true);
+    }
+
+    fn add_label(&mut self, name: &str, value: &str, doubtful: bool) {
         let label = (self.store(name), self.store(value));
         self.labels.push(label);
+        if let Some(head) = self.heads.last_mut() {
+            head.doubtful |= doubtful;
+        }
     }
 
     /// The same, for a name that somebody else chose: false if it is taken, by the point's own tags
     /// and fields or by what outputs add.
     pub fn free_label(&mut self, name: &str, value: &str) -> bool {
-        let Some(head) = self.heads.last() else { return false };
-        let labels = &self.labels[head.labels as usize..];
-        let is_free = !RESERVED_LABELS.contains(&name) && !self.is_taken(head.schema, labels, name);
+        let Some(Head { schema, labels, .. }) = self.heads.last().copied() else { return false };
+        let is_free = !RESERVED_LABELS.contains(&name) && !self.is_taken(schema, labels, name);
         if is_free {
-            self.label(name, value);
+            self.add_label(name, value, false);
         }
         is_free
     }
 
-    /// Whether a point's tags or fields, or the router's tags, have that name.
-    fn is_taken(&self, schema: &dyn Schema, labels: &[(Span, Span)], name: &str) -> bool {
-        has_name(schema, name)
-            || self.own.has(name)
-            || labels.iter().any(|(label, _)| self.string(*label) == name)
+    /// Whether a point's tags or fields, or the router's tags, have that name; its labels begin at
+    /// that place.
+    fn is_taken(&mut self, schema: &'static dyn Schema, labels: u32, name: &str) -> bool {
+        let mut labels = self.labels[labels as usize..].iter();
+        labels.any(|(label, _)| self.string(*label) == name) || !self.is_free(schema, name)
+    }
+
+    /// Whether neither a measurement nor the router has that name itself.
+    fn is_free(&mut self, schema: &'static dyn Schema, name: &str) -> bool {
+        let key = std::ptr::from_ref(schema).addr();
+        if self.free.0.iter().any(|(of, free)| *of == key && **free == *name) {
+            return true;
+        }
+        let is_free = !has_name(schema, name) && !self.own.has(name);
+        if is_free {
+            self.free.0.truncate(FREE_MAX - 1);
+            self.free.0.push((key, name.into()));
+        }
+        is_free
     }
 
     /// Gives points more tags, named at run time: `labels` is asked for each point. Those that a
@@ -323,10 +361,10 @@ impl Points {
             start = end;
             for (name, value) in more {
                 let Head { schema, labels, .. } = self.heads[index];
-                if self.is_taken(schema, &self.labels[labels as usize..], &name) {
+                if self.is_taken(schema, labels, &name) {
                     self.leave_out(1, || format!("a second label `{name}`"));
                 } else {
-                    self.label(&name, &value);
+                    self.add_label(&name, &value, false);
                 }
             }
         }
@@ -340,7 +378,7 @@ impl Points {
 
     /// The router's tags, which all points have from now on.
     pub fn set_tags(&mut self, tags: &Tags) {
-        (self.own, self.compared) = (tags.clone(), None);
+        (self.own, self.compared, self.free) = (tags.clone(), None, Free::default());
     }
 
     /// A copy that takes little room, to be kept for long: what it holds cannot be changed.
@@ -443,6 +481,7 @@ impl Points {
             labels: &self.labels[head.labels as usize..labels],
             fields: head.fields as usize..fields,
             taken: head.taken,
+            doubtful: head.doubtful,
         }
     }
 
@@ -455,6 +494,7 @@ impl Points {
         self.compared = Some((key, taken));
         Head {
             taken,
+            doubtful: false,
             schema,
             tags: self.tags.len() as u32,
             labels: self.labels.len() as u32,
@@ -488,6 +528,7 @@ pub struct Point<'a> {
     labels: &'a [(Span, Span)],
     fields: std::ops::Range<usize>,
     taken: u16,
+    doubtful: bool,
 }
 
 impl<'a> Point<'a> {
@@ -519,6 +560,9 @@ impl<'a> Point<'a> {
     pub fn has_label_twice(&self, others: &[&str]) -> bool {
         self.labels.iter().enumerate().any(|(index, (name, _))| {
             let name = self.points.string(*name);
+            if !self.doubtful {
+                return others.contains(&name);
+            }
             let is_info = |field: usize| {
                 let field = self.schema.field(field);
                 field.kind == Kind::Info && field.label == name
@@ -534,7 +578,12 @@ impl<'a> Point<'a> {
     /// The value of the schema's field at `index`, if it is there.
     pub fn field(&self, index: usize) -> Option<Value<'a>> {
         let fields = &self.points.fields[self.fields.clone()];
-        let at = fields.binary_search_by_key(&(index as u16), |field| field & FIELD).ok()?;
+        // Where none before it is missing its place is its index, which it never stands behind.
+        let index_of = |field: &u16| usize::from(field & FIELD);
+        let at = match fields.get(index) {
+            Some(field) if index_of(field) == index => index,
+            _ => fields[..index.min(fields.len())].binary_search_by_key(&index, index_of).ok()?,
+        };
         Some(self.value(at).2)
     }
 
