@@ -35,9 +35,9 @@ pub fn has(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
     let last = match bytes {
         [] => return false,
         [first, .., last] if bytes.len() < 4 => {
-            EACH * u64::from(*first)
-                ^ u64::from(first ^ last) << 8
-                ^ u64::from(first ^ bytes[bytes.len() / 2]) << 16
+            (EACH * u64::from(*first))
+                ^ (u64::from(first ^ last) << 8)
+                ^ (u64::from(first ^ bytes[bytes.len() / 2]) << 16)
         }
         [first] => EACH * u64::from(*first),
         _ => match bytes.last_chunk::<8>() {

@@ -103,6 +103,11 @@ const WIDTH_SHIFT: u32 = FIELD.count_ones();
 /// A text's length in the lowest bits of its packed value.
 const LENGTH_SHIFT: u32 = TEXT_BYTES_MAX.ilog2() + 1;
 
+/// The bytes that a field's value takes in a batch that is kept, by its entry; else 0.
+fn width(field: u16) -> usize {
+    usize::from(field >> WIDTH_SHIFT)
+}
+
 impl Packed {
     /// Adds a value; how many bytes it takes.
     fn push(&mut self, bits: u64) -> u16 {
@@ -111,11 +116,10 @@ impl Packed {
         width as u16
     }
 
-    /// The value behind the others of its point, by their entries and its own.
-    fn get(&self, point: usize, before: &[u16], field: u16) -> u64 {
-        let skipped: u16 = before.iter().map(|field| field >> WIDTH_SHIFT).sum();
-        let start = self.starts[point] as usize + usize::from(skipped);
-        let width = usize::from(field >> WIDTH_SHIFT);
+    /// The value that stands so many bytes behind the start of its point, by its entry.
+    fn get(&self, point: usize, before: usize, field: u16) -> u64 {
+        let start = self.starts[point] as usize + before;
+        let width = width(field);
         let mut bits = [0; 8];
         bits[..width].copy_from_slice(&self.bytes[start..start + width]);
         u64::from_le_bytes(bits)
@@ -584,17 +588,24 @@ impl<'a> Point<'a> {
             Some(field) if index_of(field) == index => index,
             _ => fields[..index.min(fields.len())].binary_search_by_key(&index, index_of).ok()?,
         };
-        Some(self.value(at).2)
+        let is_packed = self.points.packed.is_some();
+        let before = is_packed.then(|| fields[..at].iter().copied().map(width).sum());
+        Some(self.value(at, before.unwrap_or(0)).2)
     }
 
     /// Index into the schema and value of each field that is there.
     pub fn fields(&self) -> impl Iterator<Item = (usize, &'static FieldInfo, Value<'a>)> + use<'a> {
         let point = self.clone();
-        (0..self.fields.len()).map(move |at| point.value(at))
+        let mut before = 0;
+        (0..self.fields.len()).map(move |at| {
+            let field = point.value(at, before);
+            before += width(point.points.fields[point.fields.start + at]);
+            field
+        })
     }
 
-    /// The same of the field at that place in the point.
-    fn value(&self, at: usize) -> (usize, &'static FieldInfo, Value<'a>) {
+    /// The same of the field at that place in the point; `before` is the width of those before it.
+    fn value(&self, at: usize, before: usize) -> (usize, &'static FieldInfo, Value<'a>) {
         let points = self.points;
         let fields = &points.fields[self.fields.clone()];
         let index = usize::from(fields[at] & FIELD);
@@ -602,7 +613,7 @@ impl<'a> Point<'a> {
         let bits = match &points.packed {
             None => points.values[self.fields.start + at],
             Some(packed) => {
-                let bits = packed.get(self.index, &fields[..at], fields[at]);
+                let bits = packed.get(self.index, before, fields[at]);
                 match info.ty {
                     Type::Integer => bits,
                     Type::Decimal => bits.swap_bytes(),

@@ -332,7 +332,7 @@ mod kernel {
                 }
             }
             let mut names: HashMap<u32, Arc<Process>> = HashMap::new();
-            let mut named = |(mut socket, address): Found| {
+            let named = |(mut socket, address): Found| {
                 if let Some(process) = processes.get(&address).filter(|_| address != 0) {
                     let named = || Process::named(&self.name_of(*process));
                     let found = names.entry(*process).or_insert_with(named);
@@ -340,7 +340,7 @@ mod kernel {
                 }
                 socket
             };
-            Ok(found.into_iter().map(|found| named(found)).collect())
+            Ok(found.into_iter().map(named).collect())
         }
 
         fn read_text(&self, udp: bool) -> Result<Vec<Socket>, String> {

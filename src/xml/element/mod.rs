@@ -149,6 +149,15 @@ impl<'de> Text<'de> {
     }
 }
 
+/// What must be found, or the text ends too early. An error that is not needed is not made: this is
+/// asked of every tag.
+fn needed<T>(found: Option<T>) -> Result<T> {
+    match found {
+        Some(found) => Ok(found),
+        None => Err(Error::Short),
+    }
+}
+
 fn misfit(what: &'static str) -> Error {
     Error::Value(Cow::Borrowed(what))
 }
@@ -258,13 +267,13 @@ impl<'de> Element<'de> {
                 if is_declaration(rest) {
                     return Err(self.syntax(NO_DECLARATION.into()));
                 }
-                let bytes = MarkupEnd::default().find(rest).ok_or(Error::Short)?;
+                let bytes = needed(MarkupEnd::default().find(rest))?;
                 if let Some(text) = rest[..bytes].strip_prefix(CDATA_OPEN) {
                     self.text.push(to_text(&text[..text.len() - "]]>".len()]));
                 }
                 bytes
             } else {
-                find(rest, |word| equal(word, b'<')).ok_or(Error::Short)?
+                needed(find(rest, |word| equal(word, b'<')))?
             };
             match rest[0] {
                 b'<' if bytes == 0 => return Ok(()),
@@ -284,7 +293,7 @@ impl<'de> Element<'de> {
             let plain = close.strip_prefix(open).is_some_and(|rest| rest.starts_with(b">"));
             return if plain { Ok(self.leave("</>".len() + open.len())) } else { self.odd_close() };
         }
-        let name_bytes = find(&rest[1..], end_of_name).ok_or(Error::Short)?;
+        let name_bytes = needed(find(&rest[1..], end_of_name))?;
         if rest[1 + name_bytes] != b'>' {
             return self.odd_open();
         }
@@ -318,7 +327,7 @@ impl<'de> Element<'de> {
     /// The length of the tag that stands where the reading goes on, and what is between its ends.
     fn tag(&self) -> Result<(usize, &'de [u8])> {
         let rest = &self.all[self.at..];
-        let bytes = MarkupEnd::default().find(rest).ok_or(Error::Short)?;
+        let bytes = needed(MarkupEnd::default().find(rest))?;
         Ok((bytes, &rest[1..bytes - 1]))
     }
 
@@ -380,7 +389,7 @@ impl<'de> Element<'de> {
         }
         self.text = Text::default();
         let rest = &self.all[self.at..];
-        self.at += find(rest, |word| equal(word, b'<')).ok_or(Error::Short)?;
+        self.at += needed(find(rest, |word| equal(word, b'<')))?;
         if let Some(b'!' | b'?') = self.all.get(self.at + 1) {
             self.read_text()?;
         }
