@@ -52,8 +52,8 @@ and the exit code is 1 if any has FAILED. Lines that begin with # say more.";
 /// Most of the time a fault waits, so that several run at once.
 const AT_ONCE: usize = 4;
 
-/// What takes all that the machine has: it runs by itself, after the others.
-const ALONE: [&str; 2] = ["flow-200-routers", "flow-20-routers"];
+/// What takes all that the machine or its disk has: it runs by itself, after the others.
+const ALONE: [&str; 4] = ["flow-200-routers", "flow-20-routers", "memory-influxdb", "memory-kafka"];
 
 /// With `cargo test`, as many that failed beside others are tried once more, each by itself: the
 /// machine may do other work. They are told in any case.
