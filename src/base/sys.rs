@@ -8,9 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The machine's name; empty if it has none.
 pub fn hostname() -> String {
@@ -222,19 +221,6 @@ pub fn let_go() {
     unsafe {
         let none = std::ptr::null_mut;
         libc::mallctl(c"arena.4096.purge".as_ptr(), none(), none().cast(), none(), 0);
-    }
-}
-
-/// The same, but not more often than it is of use.
-pub fn let_go_now_and_then() {
-    const PAUSE_SECONDS: u64 = 10;
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    // Never 0, which stands for the first time.
-    let now = START.elapsed().as_secs() + 1;
-    let is_due = |last: u64| (last == 0 || now >= last + PAUSE_SECONDS).then_some(now);
-    if LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok() {
-        let_go();
     }
 }
 

@@ -191,6 +191,9 @@ fn limit_memory(bytes: Option<usize>) {
 /// How long the load into BigQuery rests after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
 
+/// After a report, unused memory is let go of, but not more often than it is of use.
+const LET_GO_PAUSE: Duration = Duration::from_secs(10);
+
 const OLD_STAY: &str = "the old settings stay in use";
 
 /// Reads the settings again, with these of the router's configuration.
@@ -209,6 +212,7 @@ impl Daemon {
     fn serve(&mut self, wait: &Receiver<Event>, reload: Reload) -> Result<(), String> {
         self.say_configured();
         let mut report_at = Instant::now() + self.config.self_interval;
+        let mut let_go_at = Instant::now() + LET_GO_PAUSE;
         let mut scratch = Vec::new();
         loop {
             parent::promise(self.sign_of_life());
@@ -246,7 +250,10 @@ impl Daemon {
                 Err(RecvTimeoutError::Timeout) => {
                     // A bug there costs one report.
                     let _ = panics::caught(|| self.supervisor.report(&mut scratch));
-                    sys::let_go_now_and_then();
+                    if Instant::now() >= let_go_at {
+                        sys::let_go();
+                        let_go_at = Instant::now() + LET_GO_PAUSE;
+                    }
                     report_at = Instant::now() + self.config.self_interval;
                 }
             }
