@@ -64,6 +64,20 @@ impl Router {
     }
 }
 
+/// Waits until the readings that the daemon has printed so far are in InfluxDB.
+fn wait_queued(daemon: &Daemon, influxdb: &HttpStub) {
+    let before = daemon.process.stdout();
+    let (before, _) = before.rsplit_once('\n').expect("lines");
+    let key = |line: &Line| format!("{} {:?}", line.key(), line.fields);
+    let readings = lines::readings(&lines::read(before));
+    let wanted: BTreeSet<String> = readings.iter().map(key).collect();
+    assert!(wanted.len() > 6, "{wanted:?}");
+    wait_for("all that was queued", || {
+        let got: BTreeSet<String> = influxdb.accepted().iter().map(key).collect();
+        wanted.is_subset(&got).then_some(())
+    });
+}
+
 /// `set system apply-macro perijove NAME VALUE`
 fn set(name: &str, value: &str) -> String {
     format!("set system apply-macro perijove {name} {value}\n")
@@ -123,16 +137,7 @@ fn settings_follow_commits_and_queues_keep_what_they_hold() {
     // One session for polls and configuration.
     wait_for("one session", || (descendants(daemon.process.id()).len() == 1).then_some(()));
     takes.store(true, Ordering::Relaxed);
-    let before = daemon.process.stdout();
-    let (before, _) = before.rsplit_once('\n').expect("lines");
-    let key = |line: &Line| format!("{} {:?}", line.key(), line.fields);
-    let readings = lines::readings(&lines::read(before));
-    let wanted: BTreeSet<String> = readings.iter().map(key).collect();
-    assert!(wanted.len() > 6, "{wanted:?}");
-    wait_for("all that was queued", || {
-        let got: BTreeSet<String> = stub.accepted().iter().map(key).collect();
-        wanted.is_subset(&got).then_some(())
-    });
+    wait_queued(&daemon, &stub);
     assert_eq!(daemon.stop().code, 0);
 }
 
@@ -199,16 +204,7 @@ fn after_a_switch_of_mastership_the_other_engine_goes_on_with_the_same_settings(
     for (engine, changes) in engines.iter_mut().zip(changes) {
         wait_figure(engine, "changes_total", changes);
         wait_figure(engine, "refused", 0.0);
-        let before = engine.process.stdout();
-        let (before, _) = before.rsplit_once('\n').expect("lines");
-        let key = |line: &Line| format!("{} {:?}", line.key(), line.fields);
-        let readings = lines::readings(&lines::read(before));
-        let wanted: BTreeSet<String> = readings.iter().map(key).collect();
-        assert!(wanted.len() > 6, "{wanted:?}");
-        wait_for("all that was queued", || {
-            let got: BTreeSet<String> = stub.accepted().iter().map(key).collect();
-            wanted.is_subset(&got).then_some(())
-        });
+        wait_queued(engine, &stub);
     }
     for engine in engines {
         let finished = engine.stop();

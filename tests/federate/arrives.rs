@@ -13,16 +13,14 @@ use crate::common::prometheus::{Prometheus, scrape};
 use crate::common::schema::Schemas;
 use crate::common::victoria_metrics::{Series, VictoriaMetrics};
 use crate::common::{broker, fleet, free_port, lines, wait_for};
-use crate::{Federation, SECOND, ends, has_windows, rows_are_right, settings, sums_agree};
+use crate::{Federation, SECOND, ends, has_windows, rows_are_right, scraped, settings, sums_agree};
 
 #[test]
 fn a_fleet_arrives_everywhere_and_the_sums_agree_with_the_raw_series() {
     if skips(&["influxd", "prometheus", PYTHON]) {
         return;
     }
-    let machines = fleet::exporters();
-    let ports = [machines[0].port, machines[1].port];
-    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (_machines, source) = scraped();
     let (influxd, receiver, noida) = (Influxd::start(), Prometheus::receiver(), Noida::start());
     let mut reader = Reader::new(&noida.brokers(), &[]);
     let more = format!(
@@ -117,9 +115,7 @@ fn victoria_metrics_takes_them_both_ways() {
     if skips(&["prometheus", "victoria-metrics"]) {
         return;
     }
-    let machines = fleet::exporters();
-    let ports = [machines[0].port, machines[1].port];
-    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (_machines, source) = scraped();
     let victoria = VictoriaMetrics::start();
     let url = victoria.url();
     let more = format!(

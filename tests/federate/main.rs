@@ -10,13 +10,24 @@ mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use common::fleet;
+use common::http_stub::HttpStub;
 use common::lines::Line;
 use common::perijove::{perijove, whole_lines};
 use common::process::{Finished, Process};
+use common::prometheus::{Prometheus, scrape};
 use common::temporary::Directory;
 use common::victoria_metrics::Series;
 
 const SECOND: i64 = 1_000_000_000;
+
+/// Machines, and a Prometheus that asks them each second.
+fn scraped() -> ([HttpStub; 2], Prometheus) {
+    let machines = fleet::exporters();
+    let ports = machines.each_ref().map(|machine| machine.port);
+    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    (machines, source)
+}
 
 /// Settings for windows of two seconds, from this Prometheus.
 fn settings(url: &str, more: &str) -> String {

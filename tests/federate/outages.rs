@@ -8,19 +8,16 @@ use crate::common::http_stub::{HttpStub, Reply};
 use crate::common::influxd::Influxd;
 use crate::common::needs::skips;
 use crate::common::perijove::whole_lines;
-use crate::common::prometheus::{Prometheus, scrape};
 use crate::common::temporary::Directory;
-use crate::common::{fleet, wait_for};
-use crate::{Federation, SECOND, ends, has_windows, settings};
+use crate::common::wait_for;
+use crate::{Federation, SECOND, ends, has_windows, scraped, settings};
 
 #[test]
 fn a_kill_between_query_and_write_loses_no_window() {
     if skips(&["prometheus"]) {
         return;
     }
-    let machines = fleet::exporters();
-    let ports = [machines[0].port, machines[1].port];
-    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (_machines, source) = scraped();
     let hangs = Arc::new(AtomicBool::new(false));
     let flag = hangs.clone();
     let stub = HttpStub::start(move |_, _| match flag.load(Ordering::Relaxed) {
@@ -56,9 +53,7 @@ fn an_output_that_is_down_stops_no_other_and_is_caught_up() {
     if skips(&["influxd", "prometheus"]) {
         return;
     }
-    let machines = fleet::exporters();
-    let ports = [machines[0].port, machines[1].port];
-    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (_machines, source) = scraped();
     let mut influxd = Influxd::start();
     let output = format!("{}queue_bytes_max = \"8kB\"\n", influxd.output());
     let mut federation = Federation::start(&settings(&source.url(), &output));
@@ -91,9 +86,7 @@ fn what_is_in_the_spool_is_done_and_needs_no_prometheus() {
     if skips(&["influxd", "prometheus"]) {
         return;
     }
-    let machines = fleet::exporters();
-    let ports = [machines[0].port, machines[1].port];
-    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (machines, source) = scraped();
     let mut influxd = Influxd::start();
     influxd.stop();
     let spool = "[spool]\ndirectory = \"DIRECTORY/spool\"\nsync_interval = \"200ms\"\n";
@@ -125,9 +118,7 @@ fn other_settings_take_over_where_the_old_ones_were() {
     if skips(&["influxd", "prometheus"]) {
         return;
     }
-    let machines = fleet::exporters();
-    let ports = [machines[0].port, machines[1].port];
-    let source = Prometheus::start_with(&scrape("1s", &ports, ""), &[]);
+    let (_machines, source) = scraped();
     let influxd = Influxd::start();
     let before = settings(&source.url(), &influxd.output());
     let mut federation = Federation::start(&before);
