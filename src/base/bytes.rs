@@ -31,22 +31,19 @@ pub fn find(bytes: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
 /// Whether `marks` marks any of the bytes.
 #[inline(always)]
 pub fn has(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
-    // Those at the end may be looked at twice.
-    let last = match bytes {
-        [] => return false,
-        [first, .., last] if bytes.len() < 4 => {
-            (EACH * u64::from(*first))
-                ^ (u64::from(first ^ last) << 8)
-                ^ (u64::from(first ^ bytes[bytes.len() / 2]) << 16)
-        }
-        [first] => EACH * u64::from(*first),
-        _ => match bytes.last_chunk::<8>() {
-            Some(last) => u64::from_le_bytes(*last),
-            None => {
-                let half = |half: Option<&[u8; 4]>| u32::from_le_bytes(*half.unwrap_or(&[0; 4]));
-                u64::from(half(bytes.first_chunk())) << 32 | u64::from(half(bytes.last_chunk()))
-            }
-        },
+    // The last word of it: of what is shorter than a word, two halves or two pairs, which may
+    // overlap.
+    let last = if let Some(word) = bytes.last_chunk() {
+        u64::from_le_bytes(*word)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let pairs = [u16::from_le_bytes(*first), u16::from_le_bytes(*last)].map(u64::from);
+        (pairs[0] << 16 | pairs[1]) * (1 << 32 | 1)
+    } else if let [byte] = bytes {
+        EACH * u64::from(*byte)
+    } else {
+        return false;
     };
     let words = bytes.as_chunks::<8>().0.iter();
     words.fold(marks(last), |found, word| found | marks(u64::from_le_bytes(*word))) != 0
