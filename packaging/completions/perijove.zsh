@@ -31,7 +31,7 @@ _perijove() {
         '--passphrase-file[its passphrase (or PERIJOVE_PASSPHRASE)]:FILE:_files' \
         '--password-file[password to log in with (or PERIJOVE_PASSWORD)]:FILE:_files' \
         '--known-hosts[host keys to trust (~/.ssh/known_hosts)]:FILE:_files' \
-        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
+        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec ipv6neighbors isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
         '--timeout[time limit of one RPC (30s)]:TIME: ' \
         '--interval[time between two polls of a collector (30s)]:TIME: ' \
         '--dependency[map what this machine talks to]' \
@@ -57,7 +57,7 @@ _perijove() {
         '--passphrase-file[its passphrase (or PERIJOVE_PASSPHRASE)]:FILE:_files' \
         '--password-file[password to log in with (or PERIJOVE_PASSWORD)]:FILE:_files' \
         '--known-hosts[host keys to trust (~/.ssh/known_hosts)]:FILE:_files' \
-        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
+        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec ipv6neighbors isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
         '--timeout[time limit of one RPC (30s)]:TIME: ' \
         '--dependency[map what this machine talks to]' \
         '--influxdb[push to the InfluxDB at this URL]:URL: ' \
@@ -84,7 +84,7 @@ _perijove() {
         '--passphrase-file[its passphrase (or PERIJOVE_PASSPHRASE)]:FILE:_files' \
         '--password-file[password to log in with (or PERIJOVE_PASSWORD)]:FILE:_files' \
         '--known-hosts[host keys to trust (~/.ssh/known_hosts)]:FILE:_files' \
-        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
+        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec ipv6neighbors isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
         '--timeout[time limit of one RPC (30s)]:TIME: ' \
         '--interval[time between two polls of a collector (30s)]:TIME: ' \
         '--dependency[map what this machine talks to]' \
@@ -101,7 +101,7 @@ _perijove() {
         '(-c --config)'{-c,--config}'[settings file]:FILE:_files' \
         '(-f --format)'{-f,--format}'[print in this format]:text|markdown|json|toml:(text markdown json toml)' \
         '--help[print its flags]' \
-        '2:argument:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' ;;
+        '2:argument:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec ipv6neighbors isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' ;;
     parse)
       _arguments -s \
         '(-c --config)'{-c,--config}'[settings file]:FILE:_files' \
@@ -111,7 +111,7 @@ _perijove() {
         '(-v --verbose)'{-v,--verbose}'[log more; twice, even more]' \
         '(-q --quiet)'{-q,--quiet}'[log errors only]' \
         '--help[print its flags]' \
-        '2:argument:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' ;;
+        '2:argument:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec ipv6neighbors isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' ;;
     describe)
       _arguments -s \
         '(-c --config)'{-c,--config}'[settings file]:FILE:_files' \
@@ -142,7 +142,7 @@ _perijove() {
         '--passphrase-file[its passphrase (or PERIJOVE_PASSPHRASE)]:FILE:_files' \
         '--password-file[password to log in with (or PERIJOVE_PASSWORD)]:FILE:_files' \
         '--known-hosts[host keys to trust (~/.ssh/known_hosts)]:FILE:_files' \
-        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
+        '--collectors[collectors to run]:A,B,…:(accounting alarm arp bfd bgp classofservice cluster clusterinterfaces commits connections coredumps ddosprotection dhcp dot1x environment evpn evpnipprefix fabric firewall flowsessions fpc interfacediagnostics interfacequeue interfaces ipsec ipv6neighbors isis krt l2circuit l2vpn lacp lacpstatistics ldp lldp mac macsec memory mnha mplslsp nat nat2 ntp ospf ospfneighbor pfe pim poe power queues replication route routingengine rpki rpm rsvp security securityike securitypolicies storage stp subscriber system systemstatistics twamp ufd uptime users virtualchassis vpws vrrp)' \
         '--timeout[time limit of one RPC (30s)]:TIME: ' \
         '(-v --verbose)'{-v,--verbose}'[log more; twice, even more]' \
         '(-q --quiet)'{-q,--quiet}'[log errors only]' \

@@ -11,22 +11,14 @@ use crate::xml::items::Scope;
 use crate::xml::shapes::{DOWN, Leaves, UP, is};
 
 settings! {
-    pub struct EvpnSettings {
+    pub struct Evpn {
         /// A pattern: only instances whose name matches are collected. The router is asked for no
         /// more of them where it is up to eight names between `^` and `$`, with `\.` for a dot.
         only: Option<Only>,
     }
 }
 
-pub struct Evpn {
-    only: Option<Only>,
-}
-
 impl Evpn {
-    pub fn new(settings: EvpnSettings) -> Evpn {
-        Evpn { only: settings.only }
-    }
-
     fn has(&self, instance: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only.is_match(instance))
     }
@@ -153,7 +145,7 @@ static ESI: Measurement<Esi> = Measurement::new(|| Definition {
             is(word, &["Resolved"], &["Unresolved"])
         }),
         gauge("remote_pe_count", "", "Remote PEs.", |e| {
-            e.evpn_esi_remote_pe_information.evpn_esi_num_remote_pe
+            e.evpn_esi_remote_pe_information.integer("evpn-esi-num-remote-pe")
         }),
     ],
 });
@@ -296,32 +288,14 @@ struct Instance {
     macs: Leaves,
     #[serde(default)]
     evpn_neighbor: Vec<Leaves>,
-    #[serde(default)]
-    evpn_interface_status_table: InterfaceTable,
-    #[serde(default)]
-    irb_interface_status_table: IrbTable,
-    #[serde(default)]
-    bridge_domain_status_table: BridgeDomainTable,
+    #[serde(default, rename = "evpn-interface-status-table")]
+    interfaces: Leaves,
+    #[serde(default, rename = "irb-interface-status-table")]
+    irbs: Leaves,
+    #[serde(default, rename = "bridge-domain-status-table")]
+    domains: Leaves,
     #[serde(default)]
     evpn_esi: Vec<Esi>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct InterfaceTable {
-    evpn_interface: Vec<Leaves>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct IrbTable {
-    irb_interface: Vec<Leaves>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct BridgeDomainTable {
-    bridge_domain: Vec<Leaves>,
 }
 
 #[derive(Deserialize)]
@@ -332,15 +306,9 @@ struct Esi {
     #[serde(default)]
     evpn_esi_local_intf_information: Leaves,
     #[serde(default)]
-    evpn_esi_remote_pe_information: RemotePes,
+    evpn_esi_remote_pe_information: Leaves,
     #[serde(rename = "evpn-esi-df-information")]
     forwarders: Option<Leaves>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct RemotePes {
-    evpn_esi_num_remote_pe: Option<u64>,
 }
 
 fn tag<'a>(leaves: &'a Leaves, name: &str) -> &'a str {
@@ -348,7 +316,7 @@ fn tag<'a>(leaves: &'a Leaves, name: &str) -> &'a str {
 }
 
 impl Item<Evpn> for Instance {
-    fn points(self, evpn: &mut Evpn, _: &Scope, points: &mut Points) {
+    fn points(mut self, evpn: &mut Evpn, _: &Scope, points: &mut Points) {
         let name = &*self.evpn_instance_name;
         if !evpn.has(name) {
             return;
@@ -358,14 +326,14 @@ impl Item<Evpn> for Instance {
         for routes in &self.evpn_neighbor {
             points.push(&NEIGHBOR, &[name, tag(routes, "evpn-neighbor-address")], routes);
         }
-        for interface in &self.evpn_interface_status_table.evpn_interface {
+        for interface in &self.interfaces.take("evpn-interface") {
             points.push(&INTERFACE, &[name, tag(interface, "evpn-interface-name")], interface);
         }
-        for irb in &self.irb_interface_status_table.irb_interface {
+        for irb in &self.irbs.take("irb-interface") {
             let (interface, vni) = (tag(irb, "irb-interface-name"), "irb-interface-vni-id");
             points.push(&IRB, &[name, interface, tag(irb, vni)], irb);
         }
-        for domain in &self.bridge_domain_status_table.bridge_domain {
+        for domain in &self.domains.take("bridge-domain") {
             let tags = [name, tag(domain, "vlan-id"), tag(domain, "domain-id")];
             points.push(&BRIDGE_DOMAIN, &tags, domain);
         }

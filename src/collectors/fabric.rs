@@ -47,18 +47,15 @@ static PLANE_LINK: Measurement<String> = Measurement::new(|| Definition {
     ],
 });
 
-static FPC: Measurement<FpcPlane> = Measurement::new(|| Definition {
+static FPC: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "fabric_fpc",
     help: "A plane as a Packet Forwarding Engine sees it.",
     tags: &["fpc", "pfe", "plane"],
     fields: vec![
-        text("plane_fm_state", "Its state in words.", |p| p.plane_fm_state.as_deref()),
-        gauge("enabled", "", "1 if it is enabled.", |p| {
-            is(
-                p.plane_fm_state.as_deref(),
-                &["Plane enabled"],
-                &["Plane disabled", "Plane offline"],
-            )
+        text("plane_fm_state", "Its state in words.", |l| l.text("plane-fm-state")),
+        gauge("enabled", "", "1 if it is enabled.", |l| {
+            let state = l.text("plane-fm-state");
+            is(state, &["Plane enabled"], &["Plane disabled", "Plane offline"])
         }),
     ],
 });
@@ -134,29 +131,16 @@ impl Item<Fabric> for Plane {
 struct Fpc {
     slot: String,
     #[serde(default)]
-    fm_pfe_ln: Vec<FpcPfe>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct FpcPfe {
-    pfe_slot: String,
-    #[serde(default)]
-    fm_plane_ln: Vec<FpcPlane>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct FpcPlane {
-    plane_slot: String,
-    plane_fm_state: Option<String>,
+    fm_pfe_ln: Vec<Leaves>,
 }
 
 impl Item<Fabric> for Fpc {
     fn points(self, _: &mut Fabric, _: &Scope, points: &mut Points) {
-        for pfe in &self.fm_pfe_ln {
-            for plane in &pfe.fm_plane_ln {
-                points.push(&FPC, &[&self.slot, &pfe.pfe_slot, &plane.plane_slot], plane);
+        let slot = |leaves: &Leaves, name| leaves.text(name).unwrap_or_default().to_string();
+        for mut pfe in self.fm_pfe_ln {
+            for plane in &pfe.take("fm-plane-ln") {
+                let (pfe, of) = (slot(&pfe, "pfe-slot"), slot(plane, "plane-slot"));
+                points.push(&FPC, &[&self.slot, &pfe, &of], plane);
             }
         }
     }

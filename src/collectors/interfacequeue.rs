@@ -10,18 +10,13 @@ use crate::point::{Definition, Field, Measurement, Points, Schema, counter, info
 use crate::xml::items::Scope;
 
 settings! {
-    pub struct InterfaceQueueSettings {
+    pub struct InterfaceQueue {
         /// What in a description is a label: `brackets`, a pattern, or none.
         description_labels: DescriptionLabels,
         /// A pattern: only what has a name that matches is collected. The router is asked for no
         /// more where it is names, or beginnings of names behind `^`.
         only: Option<Only>,
     }
-}
-
-pub struct InterfaceQueue {
-    only: Option<Only>,
-    labels: DescriptionLabels,
 }
 
 static QUEUE: Measurement<Queue> = Measurement::new(|| Definition {
@@ -74,12 +69,6 @@ fn packets(name: &'static str, help: &'static str, get: Get) -> Field<Queue> {
 
 fn bytes(name: &'static str, help: &'static str, get: Get) -> Field<Queue> {
     counter(name, "bytes", help, get)
-}
-
-impl InterfaceQueue {
-    pub fn new(settings: InterfaceQueueSettings) -> InterfaceQueue {
-        InterfaceQueue { only: settings.only, labels: settings.description_labels }
-    }
 }
 
 impl Collector for InterfaceQueue {
@@ -170,7 +159,7 @@ impl Item<InterfaceQueue> for Interface {
         if queues.only.as_ref().is_some_and(|only| !only.is_match(&self.name)) {
             return;
         }
-        let labels = queues.labels.find(&self.description);
+        let labels = queues.description_labels.find(&self.description);
         for mut queue in self.queue_counters.queue {
             queue.description.clone_from(&self.description);
             let tags = [&*self.name, &self.snmp_index, &queue.number, &queue.forwarding_class];

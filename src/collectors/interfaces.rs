@@ -14,18 +14,13 @@ use crate::xml::numbers;
 use crate::xml::shapes::{BitRate, DOWN, UP, is, is_good, is_word, state_number};
 
 settings! {
-    pub struct InterfacesSettings {
+    pub struct Interfaces {
         /// What in a description is a label: `brackets`, a pattern, or none.
         description_labels: DescriptionLabels,
         /// A pattern: only what has a name that matches is collected. The router is asked for no
         /// more where it is names, or beginnings of names behind `^`.
         only: Option<Only>,
     }
-}
-
-pub struct Interfaces {
-    only: Option<Only>,
-    labels: DescriptionLabels,
 }
 
 const NAME: &[&str] = &["name"];
@@ -178,12 +173,6 @@ const ENABLED: &[&str] = &["Up", "Enabled"];
 
 fn is_enabled(interface: &Interface) -> Option<u64> {
     is(interface.admin_status.as_deref(), ENABLED, DOWN)
-}
-
-impl Interfaces {
-    pub fn new(settings: InterfacesSettings) -> Interfaces {
-        Interfaces { only: settings.only, labels: settings.description_labels }
-    }
 }
 
 impl Collector for Interfaces {
@@ -414,7 +403,7 @@ impl Interfaces {
         let Interface { name, snmp_index, description, .. } = interface;
         let wanted = self.only.as_ref().is_none_or(|only| only.is_match(name));
         if wanted && points.push(&INTERFACE, &[name, snmp_index], interface) {
-            self.labels.find(description).add(points);
+            self.description_labels.find(description).add(points);
         }
     }
 }

@@ -12,20 +12,10 @@ use crate::xml::items::Scope;
 use crate::xml::shapes::state_number;
 
 settings! {
-    pub struct L2vpnSettings {
+    pub struct L2vpn {
         /// A pattern: only routing instances whose name matches are collected. The router is asked
         /// for no more where it is up to eight names between `^` and `$`, with `\.` for a dot.
         only: Option<Only>,
-    }
-}
-
-pub struct L2vpn {
-    only: Option<Only>,
-}
-
-impl L2vpn {
-    pub fn new(settings: L2vpnSettings) -> L2vpn {
-        L2vpn { only: settings.only }
     }
 }
 

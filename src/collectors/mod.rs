@@ -20,6 +20,7 @@ mod interfacediagnostics;
 mod interfacequeue;
 mod interfaces;
 mod ipsec;
+mod ipv6neighbors;
 mod isis;
 mod l2circuit;
 mod l2vpn;
@@ -45,6 +46,8 @@ mod system;
 mod systemstatistics;
 mod ufd;
 mod users;
+
+use std::convert::identity;
 
 use crate::collector::{Entry, described, entry, entry_with};
 
@@ -75,7 +78,7 @@ const DESCRIBED: &[&str] = &[
     include_str!("described/vrrp.toml"),
 ];
 
-/// Each collector once.
+/// Each collector once. Those with `identity` are nothing but their settings.
 pub fn all() -> Vec<Entry> {
     let mut all = vec![
         entry::<accounting::Accounting>(),
@@ -89,17 +92,18 @@ pub fn all() -> Vec<Entry> {
         entry::<dhcp::Dhcp>(),
         entry::<dot1x::Dot1x>(),
         entry_with(environment::Environment::new),
-        entry_with(evpn::Evpn::new),
+        entry_with(identity::<evpn::Evpn>),
         entry::<evpnipprefix::EvpnIpPrefix>(),
         entry::<fabric::Fabric>(),
         entry::<fpc::Fpc>(),
         entry_with(interfacediagnostics::InterfaceDiagnostics::new),
-        entry_with(interfacequeue::InterfaceQueue::new),
-        entry_with(interfaces::Interfaces::new),
+        entry_with(identity::<interfacequeue::InterfaceQueue>),
+        entry_with(identity::<interfaces::Interfaces>),
         entry::<ipsec::Ipsec>(),
+        entry::<ipv6neighbors::Ipv6Neighbors>(),
         entry_with(isis::Isis::new),
         entry_with(l2circuit::L2circuit::new),
-        entry_with(l2vpn::L2vpn::new),
+        entry_with(identity::<l2vpn::L2vpn>),
         entry_with(ldp::Ldp::new),
         entry::<lldp::Lldp>(),
         entry::<mac::Mac>(),
@@ -109,17 +113,17 @@ pub fn all() -> Vec<Entry> {
         entry::<nat::Nat>(),
         entry::<nat::Nat2>(),
         entry::<ntp::Ntp>(),
-        entry_with(ospf::Ospf::new),
+        entry_with(identity::<ospf::Ospf>),
         entry::<power::Power>(),
         entry::<replication::Replication>(),
         entry::<routingengine::RoutingEngine>(),
         entry::<rpm::Rpm>(),
-        entry_with(rsvp::Rsvp::new),
+        entry_with(identity::<rsvp::Rsvp>),
         entry::<securityike::SecurityIke>(),
         entry::<securitypolicies::SecurityPolicies>(),
         entry::<stp::Stp>(),
         entry::<subscriber::Subscribers>(),
-        entry_with(system::System::new),
+        entry_with(identity::<system::System>),
         entry::<systemstatistics::SystemStatistics>(),
         entry::<ufd::Ufd>(),
         entry::<users::Users>(),

@@ -12,7 +12,7 @@ use crate::xml::items::Scope;
 use crate::xml::shapes::routing_instance;
 
 settings! {
-    pub struct OspfSettings {
+    pub struct Ospf {
         /// Logical systems to ask for besides the router itself.
         logical_systems: LogicalSystems,
         /// A pattern: only routing instances whose name matches are collected (the router's own is
@@ -20,11 +20,6 @@ settings! {
         /// where it is up to eight names between `^` and `$`, with `\.` for a dot.
         only: Option<Only>,
     }
-}
-
-pub struct Ospf {
-    logical_systems: LogicalSystems,
-    only: Option<Only>,
 }
 
 static OSPF: Measurement<bool> = Measurement::new(|| up("ospf", "OSPF."));
@@ -52,10 +47,6 @@ fn area(name: &'static str, help: &'static str, rule: &'static Rule) -> Definiti
 }
 
 impl Ospf {
-    pub fn new(settings: OspfSettings) -> Ospf {
-        Ospf { logical_systems: settings.logical_systems, only: settings.only }
-    }
-
     /// The operation for each instance that is named, and each logical system.
     fn rpcs(&self, name: &str) -> Vec<String> {
         let operations = only::name_rpcs(&self.only, name, "", "instance");

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge, info, labelled};
 use crate::xml::items::Scope;
-use crate::xml::shapes::{Leaves, Quantity, state_number};
+use crate::xml::shapes::{Leaves, state_number};
 
 #[derive(Default)]
 pub struct Power {
@@ -13,15 +13,17 @@ pub struct Power {
     usages: usize,
 }
 
-static SYSTEM: Measurement<System> = Measurement::new(|| Definition {
+static SYSTEM: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "power_capacity_sys",
     help: "Power of the chassis.",
     tags: &["re_name"],
     fields: vec![
-        gauge("actual_usage", "W", "Capacity that is there.", |s| Some(s.capacity_sys_actual?.0)),
-        gauge("max", "W", "The most capacity there may be.", |s| Some(s.capacity_sys_max?.0)),
-        gauge("remaining", "W", "Capacity that is not allocated.", |s| {
-            Some(s.capacity_sys_remaining?.0)
+        gauge("actual_usage", "W", "Capacity that is there.", |l| {
+            l.quantity("capacity-sys-actual")
+        }),
+        gauge("max", "W", "The most capacity there may be.", |l| l.quantity("capacity-sys-max")),
+        gauge("remaining", "W", "Capacity that is not allocated.", |l| {
+            l.quantity("capacity-sys-remaining")
         }),
     ],
 });
@@ -157,20 +159,14 @@ impl Item<Power> for Module {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct System {
-    capacity_sys_actual: Option<Quantity>,
-    capacity_sys_max: Option<Quantity>,
-    capacity_sys_remaining: Option<Quantity>,
-    #[serde(default)]
-    power_usage_zone_information: Vec<Leaves>,
-}
+struct System(Leaves);
 
 impl Item<Power> for System {
-    fn points(self, power: &mut Power, scope: &Scope, points: &mut Points) {
+    fn points(mut self, power: &mut Power, scope: &Scope, points: &mut Points) {
         power.usages += 1;
-        points.push(&SYSTEM, &[scope.re_name()], &self);
-        for leaves in &self.power_usage_zone_information {
+        let zones = self.0.take("power-usage-zone-information");
+        points.push(&SYSTEM, &[scope.re_name()], &self.0);
+        for leaves in &zones {
             points.push(&ZONE, &[scope.re_name(), zone(leaves)], leaves);
         }
     }

@@ -13,21 +13,11 @@ use crate::xml::items::Scope;
 use crate::xml::shapes::{BitRate, DOWN, Seconds, UP, is};
 
 settings! {
-    pub struct RsvpSettings {
+    pub struct Rsvp {
         /// A pattern: only sessions whose name matches are collected, and they are not counted;
         /// neighbours and interfaces are collected all the same. The router is asked for no more
         /// sessions where it is up to eight names between `^` and `$`, with `\.` for a dot.
         only: Option<Only>,
-    }
-}
-
-pub struct Rsvp {
-    only: Option<Only>,
-}
-
-impl Rsvp {
-    pub fn new(settings: RsvpSettings) -> Rsvp {
-        Rsvp { only: settings.only }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, counter};
 use crate::xml::items::Scope;
+use crate::xml::shapes::Leaves;
 
 #[derive(Default)]
 pub struct SecurityPolicies {
@@ -22,25 +23,28 @@ static HITS: Measurement<Hits> = Measurement::new(|| Definition {
     fields: vec![counter("hit_count", "", "Hits.", |h| h.policy_hit_count_count)],
 });
 
-static SESSIONS: Measurement<Statistics> = Measurement::new(|| Definition {
+static SESSIONS: Measurement<Leaves> = Measurement::new(|| Definition {
     name: "security_policies",
     help: "Sessions of a policy that counts.",
     tags: TAGS,
     fields: vec![
-        counter("session_creations", "", "Sessions created.", |s| s.session_creations),
-        counter("session_deletions", "", "Sessions deleted.", |s| s.session_deletions),
+        counter("session_creations", "", "Sessions created.", |l| l.integer("session-creations")),
+        counter("session_deletions", "", "Sessions deleted.", |l| l.integer("session-deletions")),
     ],
 });
+
+/// Bytes in and out, then packets in and out.
+type Traffic = [Option<u64>; 4];
 
 static TRAFFIC: Measurement<Traffic> = Measurement::new(|| Definition {
     name: "security_policies",
     help: "Traffic of a policy that counts, initial and in reply.",
     tags: &["from_zone", "to_zone", "policy_name", "direction"],
     fields: vec![
-        counter("input_bytes", "bytes", "Bytes in.", |t| t.input_bytes),
-        counter("output_bytes", "bytes", "Bytes out.", |t| t.output_bytes),
-        counter("input_packets", "packets", "Packets in.", |t| t.input_packets),
-        counter("output_packets", "packets", "Packets out.", |t| t.output_packets),
+        counter("input_bytes", "bytes", "Bytes in.", |t| t[0]),
+        counter("output_bytes", "bytes", "Bytes out.", |t| t[1]),
+        counter("input_packets", "packets", "Packets in.", |t| t[2]),
+        counter("output_packets", "packets", "Packets out.", |t| t[3]),
     ],
 });
 
@@ -94,29 +98,7 @@ impl Item<SecurityPolicies> for Context {
 #[serde(rename_all = "kebab-case")]
 struct Policy {
     policy_name: String,
-    policy_statistics_information: Option<Statistics>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Statistics {
-    session_creations: Option<u64>,
-    session_deletions: Option<u64>,
-    input_bytes_init: Option<u64>,
-    input_bytes_reply: Option<u64>,
-    output_bytes_init: Option<u64>,
-    output_bytes_reply: Option<u64>,
-    input_packets_init: Option<u64>,
-    input_packets_reply: Option<u64>,
-    output_packets_init: Option<u64>,
-    output_packets_reply: Option<u64>,
-}
-
-struct Traffic {
-    input_bytes: Option<u64>,
-    output_bytes: Option<u64>,
-    input_packets: Option<u64>,
-    output_packets: Option<u64>,
+    policy_statistics_information: Option<Leaves>,
 }
 
 impl Item<SecurityPolicies> for Policy {
@@ -124,20 +106,11 @@ impl Item<SecurityPolicies> for Policy {
         let Some(statistics) = &self.policy_statistics_information else { return };
         let [from, to, name] = [&policies.from_zone, &policies.to_zone, &self.policy_name];
         points.push(&SESSIONS, &[from, to, name], statistics);
-        let initial = Traffic {
-            input_bytes: statistics.input_bytes_init,
-            output_bytes: statistics.output_bytes_init,
-            input_packets: statistics.input_packets_init,
-            output_packets: statistics.output_packets_init,
-        };
-        let reply = Traffic {
-            input_bytes: statistics.input_bytes_reply,
-            output_bytes: statistics.output_bytes_reply,
-            input_packets: statistics.input_packets_reply,
-            output_packets: statistics.output_packets_reply,
-        };
-        points.push(&TRAFFIC, &[from, to, name, "initial"], &initial);
-        points.push(&TRAFFIC, &[from, to, name, "reply"], &reply);
+        for (direction, ending) in [("initial", "init"), ("reply", "reply")] {
+            let count = |name| statistics.integer(&format!("{name}-{ending}"));
+            let traffic = ["input-bytes", "output-bytes", "input-packets", "output-packets"];
+            points.push(&TRAFFIC, &[from, to, name, direction], &traffic.map(count));
+        }
     }
 }
 

@@ -12,17 +12,12 @@ use crate::xml::items::Scope;
 use crate::xml::shapes::{Leaves, Seconds, is_word, leaves};
 
 settings! {
-    pub struct SystemSettings {
+    pub struct System {
         /// Ask for licences too.
         license: bool,
         /// Ask for satellite devices too.
         satellite: bool,
     }
-}
-
-pub struct System {
-    satellite: bool,
-    license: bool,
 }
 
 /// junos_exporter calls mbufs and clusters bytes, although they are counts.
@@ -146,12 +141,6 @@ static LICENSE: Measurement<License> = Measurement::new(|| Definition {
         }),
     ],
 });
-
-impl System {
-    pub fn new(settings: SystemSettings) -> System {
-        System { satellite: settings.satellite, license: settings.license }
-    }
-}
 
 impl Collector for System {
     const NAME: &'static str = "system";
