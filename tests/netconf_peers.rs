@@ -75,7 +75,7 @@ fn netconfd_answers_perijove() {
     for (protocol, version) in [("netconf1.0", "1.0"), ("netconf1.1", "1.1")] {
         let netconfd = Netconfd::start(protocol);
         let sshd = &netconfd.sshd;
-        let transport = ssh::connect(&ssh::Settings {
+        let transport = ssh::connect(&ssh::SshConfig {
             target: "127.0.0.1".into(),
             port: sshd.port,
             username: USER.into(),

@@ -686,7 +686,7 @@ fn sshd_that_exchanges_keys(bytes: usize, every: &str) -> Sshd {
     Sshd::start(directory, &command, &format!("RekeyLimit {every}"))
 }
 
-fn reply_comes_whole(sshd: &Sshd, settings: &ssh::Settings, bytes: usize) {
+fn reply_comes_whole(sshd: &Sshd, settings: &ssh::SshConfig, bytes: usize) {
     let mut settings = settings.clone();
     settings.connect_timeout = DEADLINE;
     settings.private_key = Some(sshd.user_key("ed25519", ""));
@@ -727,8 +727,8 @@ fn keys_are_exchanged_again_in_pieces() {
     }
 }
 
-fn ssh_settings(port: u16) -> ssh::Settings {
-    ssh::Settings {
+fn ssh_settings(port: u16) -> ssh::SshConfig {
+    ssh::SshConfig {
         target: "127.0.0.1".into(),
         port,
         username: USER.into(),

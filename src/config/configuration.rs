@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::link::is_own_cli;
 use super::place::Written;
-use super::router::is_own_cli;
 use crate::base::units::Interval;
 use crate::poll::router::{Link, Router};
 

@@ -19,7 +19,9 @@ use crate::dependency::inventory::{self, Format};
 use crate::dependency::ledger;
 use crate::dependency::own_map::SocketSettings;
 use crate::dependency::sockets::reading::Ask;
-use crate::dependency::source::{Http, InventorySettings, Origin, ScrapeSettings, Settings};
+use crate::dependency::source::{
+    DependencyConfig, Http, InventorySettings, Origin, ScrapeSettings,
+};
 use crate::dependency::{map, traffic};
 use crate::point::tags;
 
@@ -121,7 +123,7 @@ pub fn settings(
     written: &Written,
     file: &FileDependency,
     has_routers: bool,
-) -> Result<Settings, String> {
+) -> Result<DependencyConfig, String> {
     let address =
         match &file.address {
             None => None,
@@ -139,7 +141,7 @@ pub fn settings(
     }
     let interval = or_seconds(sockets.interval, INTERVAL_SECONDS);
     let of_machine = sockets.machine.unwrap_or(!has_routers);
-    Ok(Settings {
+    Ok(DependencyConfig {
         name: written.name(&file.name, &file.identity)?.unwrap_or_else(sys::hostname),
         address: address.map(|address| address.to_canonical()),
         bytes_as_gauge: file.bytes_as == Some(Kind::Gauge),

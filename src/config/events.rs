@@ -6,7 +6,7 @@ use toml::Spanned;
 use super::place::Written;
 use super::syslog::FileSyslog;
 use crate::base::units::{Time, or_seconds};
-use crate::event::state::{Limits, Settings};
+use crate::event::state::{EventsConfig, Limits};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,7 +25,7 @@ const SUBJECTS_MAX: usize = 100_000;
 const SUBJECTS_LARGEST: usize = 4_000_000;
 
 /// How events are found; `None` where they are not wanted.
-pub fn settings(written: &Written, file: &FileEvents) -> Result<Option<Settings>, String> {
+pub fn settings(written: &Written, file: &FileEvents) -> Result<Option<EventsConfig>, String> {
     let subjects_max = match &file.subjects_max {
         Some(max) if !(1..=SUBJECTS_LARGEST).contains(max.get_ref()) => {
             let why = format!("a router has 1 to {SUBJECTS_LARGEST} states that are kept");
@@ -42,5 +42,5 @@ pub fn settings(written: &Written, file: &FileEvents) -> Result<Option<Settings>
     let window = or_seconds(file.flaps_window, 600).as_secs();
     let flaps_window_s = u32::try_from(window).unwrap_or(u32::MAX);
     let limits = Limits { subjects_max, flaps_max, flaps_window_s };
-    Ok(file.enabled.unwrap_or(true).then_some(Settings { limits, log: file.log }))
+    Ok(file.enabled.unwrap_or(true).then_some(EventsConfig { limits, log: file.log }))
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::file_router::FileRouter;
 use super::place::{Written, note};
-use super::router::{self, Defaults, FileRouter};
+use super::router::{self, Defaults};
 use super::values::{FileLogin, named_file};
 use crate::base::http_client;
 use crate::base::units::{Bytes, Interval, Timeout, or_seconds};

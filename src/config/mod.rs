@@ -21,6 +21,8 @@ mod remote_write;
 mod outputs;
 mod described;
 mod collector;
+mod file_router;
+mod link;
 mod router;
 mod configuration;
 mod lists;
@@ -50,8 +52,9 @@ use crate::poll::shard::Shard;
 use collector::FileCollector;
 use configuration::OrOff;
 use described::{DEFAULT_DIRECTORY, Directory};
+use file_router::Logins;
 use place::{Written, note};
-use router::{Defaults, Logins};
+use router::Defaults;
 
 pub use bigquery::FileBigquery;
 pub use collector::unknown_collector;
@@ -59,13 +62,13 @@ pub use confined::Sandbox;
 pub use dependency::FileDependency;
 pub use events::FileEvents;
 pub use federate::FileFederate;
+pub use file_router::{FileLimits, FileRouter, Transport};
 pub use influxdb::FileInfluxdb;
 pub use kafka::FileKafka;
 pub use lists::FileRouters;
 pub use nearest::{nearer, or_nearest};
 pub use outputs::{FileOutputs, FileSpool, Format, Output, OutputKind};
 pub use prometheus::FilePrometheus;
-pub use router::{FileLimits, FileRouter, Transport};
 
 /// Where the settings are on the router, when no flag says otherwise.
 pub const DEFAULT_PATH: &str = "/var/db/perijove/perijove.toml";
@@ -149,9 +152,9 @@ pub struct Config {
     pub lists: Vec<List>,
     pub outputs: Vec<Output>,
     /// Where routers' syslog comes in.
-    pub syslog: Option<crate::syslog::settings::Settings>,
+    pub syslog: Option<crate::syslog::settings::SyslogConfig>,
     /// How events are found; `None` if they are not.
-    pub events: Option<crate::event::state::Settings>,
+    pub events: Option<crate::event::state::EventsConfig>,
     pub federate: Option<crate::federate::FederateConfig>,
     pub bigquery: Option<crate::bigquery::BigqueryConfig>,
     pub self_interval: Duration,
@@ -165,7 +168,7 @@ pub struct Config {
     pub level: Level,
     pub destination: Destination,
     /// What the machine itself talks to.
-    pub dependency: Option<source::Settings>,
+    pub dependency: Option<source::DependencyConfig>,
     /// What confined threads may open; `None` if no thread is confined.
     pub sandbox: Option<Files>,
     /// How HTTP servers on other machines are reached.
@@ -225,7 +228,7 @@ impl Source {
     /// and is said here.
     pub fn again(mut self) -> Source {
         for fault in self.described.faults.drain(..) {
-            log::error!("the description is left out, or stays as it was: {fault}");
+            log::error!("a description is not used (its last good version stays in use): {fault}");
         }
         self
     }

@@ -84,7 +84,7 @@ pub enum OutputKind {
     File { path: PathBuf, format: Format },
     Influxdb(output::influxdb::InfluxdbConfig),
     Kafka(output::kafka::KafkaConfig),
-    Prometheus(serve::prometheus::Settings),
+    Prometheus(serve::prometheus::PrometheusConfig),
     RemoteWrite(output::remote_write::RemoteWriteConfig),
 }
 

@@ -33,7 +33,7 @@ pub struct FilePrometheus {
 pub fn settings(
     written: &Written,
     spanned: &Spanned<FilePrometheus>,
-) -> Result<prometheus::Settings, String> {
+) -> Result<prometheus::PrometheusConfig, String> {
     let file = spanned.get_ref();
     let default = || "127.0.0.1:9326".to_string();
     let listen = file.listen.as_ref().map_or_else(default, |listen| listen.get_ref().clone());
@@ -63,7 +63,7 @@ pub fn settings(
         }
         number => number.as_ref().map_or(3, |number| *number.get_ref()),
     };
-    Ok(prometheus::Settings {
+    Ok(prometheus::PrometheusConfig {
         listen,
         tls,
         users: users(written, file)?,

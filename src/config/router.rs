@@ -3,21 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::Spanned;
 
 use super::collector::{FileCollector, unknown_collector};
 use super::dependency::{self, FileDependency};
 use super::described::Directory;
+use super::file_router::{FileLimits, FileRouter, Logins};
+use super::link::{link, second_link};
 use super::nearest::or_nearest;
 use super::place::{Written, note};
-use super::values::named_file;
-use crate::base::secret::{Kept, Secret};
 use crate::base::sys;
-use crate::base::units::{Bytes, Interval, Time, Timeout, or_seconds};
-use crate::netconf::{openssh, ssh};
+use crate::base::units::{Bytes, Interval, Timeout, or_seconds};
 use crate::point::{self, Schema, Tags};
 use crate::poll::on_demand::{Allow, Template};
 use crate::poll::router::{Link, Polled, Router, Thresholds};
@@ -25,181 +22,8 @@ use crate::poll::shard::Shard;
 use crate::poll::status;
 use crate::xml::items::Limits;
 
-/// IANA's for NETCONF over SSH (RFC 6242).
-const DEFAULT_PORT: u16 = 830;
-/// Junos's NETCONF over pipes.
-const CLI: [&str; 4] = ["/usr/sbin/cli", "xml-mode", "netconf", "need-trailer"];
 /// How many routers that scrapes name are known at a time.
 const TARGETS_MAX: usize = 1000;
-const PASSWORD_VARIABLE: &str = "PERIJOVE_PASSWORD";
-const PASSPHRASE_VARIABLE: &str = "PERIJOVE_PASSPHRASE";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    Local,
-    /// The system's own ssh.
-    Openssh,
-    Ssh,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileLimits {
-    pub message_bytes_max: Option<Bytes>,
-    pub item_bytes_max: Option<Bytes>,
-    pub depth_max: Option<NonZeroUsize>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileRouter {
-    pub name: Option<Spanned<String>>,
-    /// The old word for `name`.
-    pub identity: Option<Spanned<String>>,
-    pub login: Option<Spanned<String>>,
-    pub transport: Option<Transport>,
-    pub target: Option<Spanned<String>>,
-    pub allow: Option<Spanned<Vec<String>>>,
-    pub targets_max: Option<Spanned<usize>>,
-    pub idle_timeout: Option<Time>,
-    pub scrape_timeout: Option<Time<1000>>,
-    pub second_target: Option<Spanned<String>>,
-    pub port: Option<u16>,
-    pub username: Option<String>,
-    pub password_file: Option<Spanned<PathBuf>>,
-    pub password_env: Option<Spanned<String>>,
-    pub private_key: Option<Spanned<PathBuf>>,
-    pub passphrase_file: Option<Spanned<PathBuf>>,
-    pub passphrase_env: Option<Spanned<String>>,
-    pub agent: Option<bool>,
-    pub known_hosts: Option<PathBuf>,
-    pub host_key_check: Option<bool>,
-    pub legacy_algorithms: Option<bool>,
-    pub ciphers: Option<Spanned<Vec<String>>>,
-    pub command: Option<Vec<String>>,
-    pub ssh_config: Option<PathBuf>,
-    pub ssh_options: Option<Spanned<Vec<String>>>,
-    pub connect_timeout: Option<Timeout>,
-    pub keepalive_interval: Option<Time>,
-    pub interval: Option<Interval>,
-    pub timeout: Option<Timeout>,
-    pub collectors: Option<Spanned<Vec<String>>>,
-    pub limits: FileLimits,
-    pub tags: Option<Spanned<BTreeMap<String, String>>>,
-}
-
-impl FileRouter {
-    /// The files that it names.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let secrets = [&self.private_key, &self.passphrase_file, &self.password_file];
-        let secrets = secrets.into_iter().flatten().map(|path| path.get_ref().as_path());
-        secrets.chain(self.known_hosts.as_deref())
-    }
-
-    /// What is set here, and what else is set there. A secret has two keys, and a port may stand
-    /// with the target: where one is set here, the other is not looked for there.
-    fn or(&self, there: &FileRouter) -> FileRouter {
-        let mut both = self.clone();
-        macro_rules! or {
-            ($($key:ident $($part:ident)?),*) => {
-                $(both.$key$(.$part)? = both.$key$(.$part)?.or(there.$key$(.$part)?.clone());)*
-            };
-        }
-        or!(login, transport, username, private_key, agent, known_hosts, host_key_check);
-        or!(legacy_algorithms, ciphers, command, connect_timeout, keepalive_interval, interval);
-        or!(timeout, collectors, limits message_bytes_max, limits item_bytes_max);
-        or!(limits depth_max, ssh_config, ssh_options);
-        if self.password_file.is_none() && self.password_env.is_none() {
-            or!(password_file, password_env);
-        }
-        if self.passphrase_file.is_none() && self.passphrase_env.is_none() {
-            or!(passphrase_file, passphrase_env);
-        }
-        let target = self.target.as_ref().and_then(|target| ssh::host_and_port(target.get_ref()));
-        if !matches!(target, Some((_, Some(_)))) {
-            or!(port);
-        }
-        // Each tag counts where it is set first.
-        if let (Some(tags), Some(more)) = (&mut both.tags, &there.tags) {
-            for (name, value) in more.get_ref() {
-                tags.as_mut().entry(name.clone()).or_insert(value.clone());
-            }
-        }
-        or!(tags);
-        both
-    }
-
-    /// The keys that are one router's alone, and whether they are set.
-    fn own_keys(&self) -> [(&'static str, bool); 8] {
-        [
-            ("allow", self.allow.is_some()),
-            ("targets_max", self.targets_max.is_some()),
-            ("idle_timeout", self.idle_timeout.is_some()),
-            ("scrape_timeout", self.scrape_timeout.is_some()),
-            ("name", self.name.is_some()),
-            ("identity", self.identity.is_some()),
-            ("target", self.target.is_some()),
-            ("second_target", self.second_target.is_some()),
-        ]
-    }
-
-    /// The limits of routers that scrapes name, and whether they are set.
-    fn allowed_keys(&self) -> [(&'static str, bool); 3] {
-        let [_, targets_max, idle_timeout, scrape_timeout, ..] = self.own_keys();
-        [targets_max, idle_timeout, scrape_timeout]
-    }
-
-    /// The keys that say what a router is asked, and not how it is reached.
-    fn asking_keys(&self) -> [(&'static str, bool); 6] {
-        let FileLimits { message_bytes_max, item_bytes_max, depth_max } = self.limits;
-        let limits = (message_bytes_max.is_some(), item_bytes_max.is_some(), depth_max.is_some());
-        [
-            ("login", self.login.is_some()),
-            ("command", self.command.is_some()),
-            ("interval", self.interval.is_some()),
-            ("timeout", self.timeout.is_some()),
-            ("collectors", self.collectors.is_some()),
-            ("limits", limits != (false, false, false)),
-        ]
-    }
-
-    /// The keys that every way over SSH has, and whether they are set.
-    fn remote_keys(&self) -> [(&'static str, bool); 6] {
-        [
-            ("login", self.login.is_some()),
-            ("target", self.target.is_some()),
-            ("second_target", self.second_target.is_some()),
-            ("port", self.port.is_some()),
-            ("username", self.username.is_some()),
-            ("keepalive_interval", self.keepalive_interval.is_some()),
-        ]
-    }
-
-    /// The keys of the system's own ssh.
-    fn openssh_keys(&self) -> [(&'static str, bool); 2] {
-        [("ssh_config", self.ssh_config.is_some()), ("ssh_options", self.ssh_options.is_some())]
-    }
-
-    /// The keys of the built-in client alone.
-    fn ssh_keys(&self) -> [(&'static str, bool); 10] {
-        [
-            ("password_file", self.password_file.is_some()),
-            ("password_env", self.password_env.is_some()),
-            ("private_key", self.private_key.is_some()),
-            ("passphrase_file", self.passphrase_file.is_some()),
-            ("passphrase_env", self.passphrase_env.is_some()),
-            ("agent", self.agent.is_some()),
-            ("known_hosts", self.known_hosts.is_some()),
-            ("host_key_check", self.host_key_check.is_some()),
-            ("legacy_algorithms", self.legacy_algorithms.is_some()),
-            ("ciphers", self.ciphers.is_some()),
-        ]
-    }
-}
-
-/// `[login.NAME]`, by name.
-pub type Logins = BTreeMap<String, Spanned<FileRouter>>;
 
 /// What the settings say for all routers.
 pub struct Defaults<'a> {
@@ -270,7 +94,8 @@ pub fn router(
     }
     let name = note(faults, written.name(&router.name, &router.identity));
     let collectors = note(faults, polled(written, router, defaults));
-    let link = note(faults, link(written, spanned, router, defaults))?;
+    let timeout = router.timeout.or(defaults.timeout);
+    let link = note(faults, link(written, spanned, router, timeout))?;
     let second = note(faults, second_link(written, spanned, &link, router))?;
     let name = match (name?, &link) {
         (Some(name), _) => name,
@@ -303,11 +128,6 @@ pub fn router(
         configuration_interval: None,
         enrich: defaults.dependency.is_some_and(FileDependency::enriches),
     })
-}
-
-/// Whether a router is reached by its own cli, on the router itself.
-pub fn is_own_cli(link: &Link) -> bool {
-    matches!(link, Link::Local { command, .. } if *command == CLI)
 }
 
 /// Routers that scrapes name, as a `[[router]]` with `allow` has them.
@@ -351,157 +171,6 @@ pub fn template(
     })
 }
 
-/// `spanned` is the router as it is written, `router` with what its login and the defaults add.
-fn link(
-    written: &Written,
-    spanned: &Spanned<FileRouter>,
-    router: &FileRouter,
-    defaults: &Defaults,
-) -> Result<Link, String> {
-    let own = spanned.get_ref();
-    if let Some(target) = router.target.as_ref().filter(|target| target.get_ref().trim().is_empty())
-    {
-        return Err(written.at_value(target, "target is empty"));
-    }
-    written.refuse_empty(spanned, &[("username", &router.username)])?;
-    let fail = |message: &str| written.at_value(spanned, message);
-    let transport = router.transport.unwrap_or(match router.target {
-        Some(_) => Transport::Ssh,
-        None => Transport::Local,
-    });
-    if transport == Transport::Local {
-        let why = "is for a router that is reached over SSH, by its target";
-        let keys = [&own.remote_keys()[..], &own.ssh_keys(), &own.openssh_keys()];
-        written.refuse(spanned, &keys.concat(), why)?;
-        let cli = || CLI.iter().map(|word| word.to_string()).collect();
-        let command = router.command.clone().unwrap_or_else(cli);
-        if command.is_empty() {
-            return Err(fail("command is empty: it needs a program"));
-        }
-        // A router that is slow to reply may be slow with its first bytes, too.
-        let timeout = router.timeout.or(defaults.timeout);
-        let connect_timeout = or_seconds(router.connect_timeout.or(timeout), 30);
-        return Ok(Link::Local { command, connect_timeout });
-    }
-    let why = "is for transport = \"local\", and this router is reached over SSH";
-    written.refuse(spanned, &[("command", own.command.is_some())], why)?;
-    if transport == Transport::Openssh {
-        return openssh(written, spanned, router, defaults).map(Link::Openssh);
-    }
-    let why = "is for transport = \"openssh\", and this router is reached by the built-in client";
-    written.refuse(spanned, &own.openssh_keys(), why)?;
-    let (target, port) = target(written, spanned, router)?;
-    let port = port.unwrap_or(DEFAULT_PORT);
-    let username = router.username.clone();
-    let username = username.ok_or_else(|| fail(&format!("target {target} needs a username")))?;
-    let private_key = router.private_key.as_ref().map(|path| named_file(path.get_ref()));
-    if let (Some(spanned), Some(path)) = (&router.private_key, &private_key) {
-        let opened = std::fs::File::open(path).map_err(|err| {
-            let shown = path.display();
-            written.at_value(spanned, format!("the private key {shown} cannot be read: {err}"))
-        });
-        opened.map(drop)?;
-    }
-    if router.legacy_algorithms == Some(true) {
-        ssh::check_legacy().map_err(|why| fail(&why))?;
-    }
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    let known_hosts = || PathBuf::from(home).join(".ssh/known_hosts");
-    Ok(Link::Ssh(ssh::Settings {
-        target,
-        port,
-        username,
-        password: secret(written, &router.password_file, &router.password_env, PASSWORD_VARIABLE)?,
-        private_key,
-        passphrase: secret(
-            written,
-            &router.passphrase_file,
-            &router.passphrase_env,
-            PASSPHRASE_VARIABLE,
-        )?,
-        agent: router.agent.unwrap_or(false),
-        known_hosts: router.known_hosts.clone().unwrap_or_else(known_hosts),
-        host_key_check: router.host_key_check.unwrap_or(true),
-        legacy_algorithms: router.legacy_algorithms.unwrap_or(false),
-        ciphers: ciphers(written, router)?,
-        connect_timeout: or_seconds(router.connect_timeout, 10),
-        keepalive_interval: or_seconds(router.keepalive_interval, 15),
-    }))
-}
-
-/// Everything that is ssh's own business is left to ssh.
-fn openssh(
-    written: &Written,
-    spanned: &Spanned<FileRouter>,
-    router: &FileRouter,
-    defaults: &Defaults,
-) -> Result<openssh::Settings, String> {
-    let why = "is for the built-in client: with transport = \"openssh\", say it in ssh_config or \
-               ssh_options";
-    written.refuse(spanned, &spanned.get_ref().ssh_keys(), why)?;
-    let (host, port) = target(written, spanned, router)?;
-    if let Some(target) = &router.target
-        && (host.starts_with('-') || host.contains(|c: char| c.is_whitespace() || c.is_control()))
-    {
-        return Err(written.at_value(target, "this is no name of a host"));
-    }
-    let options = router.ssh_options.as_ref();
-    let is_option = |option: &String| option.contains('=') && !option.starts_with('-');
-    if let Some(spanned) = options.filter(|options| !options.get_ref().iter().all(is_option)) {
-        let message = "an option is written as behind ssh -o, such as \"ProxyJump=bastion\"";
-        return Err(written.at_value(spanned, message));
-    }
-    let timeout = router.connect_timeout.or(router.timeout).or(defaults.timeout);
-    Ok(openssh::Settings {
-        target: host,
-        port,
-        username: router.username.clone(),
-        ssh_config: router.ssh_config.clone(),
-        ssh_options: options.map_or_else(Vec::new, |options| options.get_ref().clone()),
-        connect_timeout: or_seconds(timeout, 30),
-        keepalive_interval: router.keepalive_interval.map(|time| or_seconds(Some(time), 0)),
-    })
-}
-
-/// A router's host and port, if one is set. A port may stand with the target, as `host:port` or
-/// `[v6]:port`.
-fn target(
-    written: &Written,
-    spanned: &Spanned<FileRouter>,
-    router: &FileRouter,
-) -> Result<(String, Option<u16>), String> {
-    let Some(target) = &router.target else {
-        return Err(written.at_value(spanned, "a router that is reached over SSH needs a target"));
-    };
-    let text = target.get_ref();
-    let (host, port) = ssh::host_and_port(text).ok_or_else(|| {
-        let text = text.trim();
-        let message = format!("`{text}` is not a host, host:port or [IPv6 address]:port");
-        written.at_value(target, message)
-    })?;
-    match (port, router.port) {
-        (None, port) => Ok((host.into(), port)),
-        (Some(port), Some(other)) if other != port => {
-            let message = format!("the target has the port {port}, and port is {other}: keep one");
-            Err(written.at_value(target, message))
-        }
-        (Some(port), _) => Ok((host.into(), Some(port))),
-    }
-}
-
-/// The way to the second target: the same but for the host, and the port if it has one.
-fn second_link(
-    written: &Written,
-    spanned: &Spanned<FileRouter>,
-    link: &Link,
-    router: &FileRouter,
-) -> Result<Option<Link>, String> {
-    let Some(second) = &router.second_target else { return Ok(None) };
-    let with_port = FileRouter { target: Some(second.clone()), port: None, ..router.clone() };
-    let (host, port) = target(written, spanned, &with_port)?;
-    Ok(link.at(&host, port))
-}
-
 /// The router's tags, none of which has a name that its collectors have.
 fn tags(written: &Written, router: &FileRouter, polled: &[Polled]) -> Result<Tags, String> {
     let Some(spanned) = &router.tags else { return Ok(Tags::default()) };
@@ -518,41 +187,6 @@ fn tags(written: &Written, router: &FileRouter, polled: &[Polled]) -> Result<Tag
         }
     }
     Ok(tags)
-}
-
-/// The ciphers that are allowed, or none for the default.
-fn ciphers(written: &Written, router: &FileRouter) -> Result<Vec<String>, String> {
-    let Some(spanned) = &router.ciphers else { return Ok(Vec::new()) };
-    let names = spanned.get_ref();
-    if names.is_empty() {
-        return Err(written.at_value(spanned, "an empty list: name at least one cipher"));
-    }
-    for name in names {
-        ssh::check_cipher(name, router.legacy_algorithms.unwrap_or(false))
-            .map_err(|why| written.at_value(spanned, why))?;
-    }
-    Ok(names.clone())
-}
-
-/// A secret from its file, its named variable, or the variable that needs no setting.
-fn secret(
-    written: &Written,
-    file: &Option<Spanned<PathBuf>>,
-    variable: &Option<Spanned<String>>,
-    default: &str,
-) -> Result<Option<Kept>, String> {
-    let here = |secret: Secret| Some(Kept::Here(secret));
-    match (file, variable) {
-        (Some(file), _) => {
-            let kept = Kept::in_file(named_file(file.get_ref()));
-            kept.map(Some).map_err(|why| written.at_value(file, why))
-        }
-        (None, Some(name)) => {
-            let secret = Secret::from_environment(name.get_ref());
-            secret.map(here).map_err(|why| written.at_value(name, why))
-        }
-        (None, None) => Ok(Secret::from_environment(default).ok().and_then(here)),
-    }
 }
 
 fn polled(
@@ -600,8 +234,9 @@ fn polled(
 mod tests {
     use super::super::tests::read;
     use super::*;
+    use crate::netconf::ssh;
 
-    fn ssh(text: &str) -> ssh::Settings {
+    fn ssh(text: &str) -> ssh::SshConfig {
         let config = read(text).unwrap();
         match &config.routers[0].link {
             Link::Ssh(ssh) => ssh.clone(),

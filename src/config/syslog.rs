@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::place::Written;
 use super::values::named_file;
 use crate::base::units::Bytes;
-use crate::syslog::settings::{Listen, Settings, Tls};
+use crate::syslog::settings::{Listen, SyslogConfig, Tls};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -51,7 +51,7 @@ pub fn settings(
     spanned: &Spanned<FileSyslog>,
     has_events: bool,
     has_local: bool,
-) -> Result<Settings, String> {
+) -> Result<SyslogConfig, String> {
     let file = spanned.get_ref();
     if !has_events {
         let why = "makes events of lines, and [events] has enabled = false";
@@ -108,7 +108,7 @@ pub fn settings(
         }
         max => max.as_ref().map_or(8 << 10, |max| max.get_ref().0),
     };
-    Ok(Settings {
+    Ok(SyslogConfig {
         listen,
         tls,
         sources: file.sources.clone(),

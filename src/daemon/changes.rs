@@ -16,7 +16,7 @@ use crate::base::sync::lock;
 use crate::event::file;
 use crate::event::journal::Journal;
 use crate::event::record::{Event, points};
-use crate::event::state::{Settings, State};
+use crate::event::state::{EventsConfig, State};
 use crate::event::watch::{News, Watch};
 use crate::output::{self, Output, Outputs, Patience, remote_write};
 use crate::point::{self, Batch, Tags};
@@ -26,7 +26,7 @@ pub type Wake = Option<Arc<Watch>>;
 
 /// All that is watched.
 pub struct Changes {
-    settings: Settings,
+    settings: EventsConfig,
     /// None where there is no state directory: then nothing survives a restart.
     directory: Option<PathBuf>,
     watches: Mutex<BTreeMap<String, Arc<Watch>>>,
@@ -40,7 +40,7 @@ pub struct Changes {
 
 impl Changes {
     /// Also what its thread waits for, in `run`.
-    pub fn new(settings: &Settings, state_directory: &Path) -> (Arc<Changes>, Receiver<Wake>) {
+    pub fn new(settings: &EventsConfig, state_directory: &Path) -> (Arc<Changes>, Receiver<Wake>) {
         let (wake, woken) = mpsc::channel();
         let (watches, routers, journal, said) = Default::default();
         let directory = state_directory.is_dir().then(|| state_directory.join("events"));
@@ -76,7 +76,10 @@ impl Changes {
             let path = file::path(directory, router);
             file::load(&path, limits).unwrap_or_else(|err| {
                 let path = path.display();
-                log::warn!("{router}: events: {path} is not used, the next poll tells none: {err}");
+                log::warn!(
+                    "{router}: events: {path} is not used, changes since then are not reported: \
+                     {err}"
+                );
                 None
             })
         };

@@ -139,7 +139,7 @@ pub fn without_sink(output: &config::Output) -> config::Output {
                 ..settings.clone()
             })
         }
-        OutputKind::Prometheus(settings) => OutputKind::Prometheus(prometheus::Settings {
+        OutputKind::Prometheus(settings) => OutputKind::Prometheus(prometheus::PrometheusConfig {
             listen: String::new(),
             tls: None,
             users: Vec::new(),

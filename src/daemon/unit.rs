@@ -41,7 +41,7 @@ pub enum Key {
     /// Without the settings that only its sink uses.
     Output(config::Output),
     /// A source of the machine's dependency map.
-    Source(&'static str, source::Settings),
+    Source(&'static str, source::DependencyConfig),
     List(Box<List>),
     /// With the outputs for which it records how far it got.
     Federation(federate::FederateConfig, Vec<config::Output>),
@@ -50,12 +50,12 @@ pub enum Key {
         /// Whether it is polled only on request (scrape mode).
         waits: bool,
         /// How its events are found, if they are.
-        events: Option<event::state::Settings>,
+        events: Option<event::state::EventsConfig>,
     },
     /// With the state directory.
-    Events(event::state::Settings, PathBuf),
+    Events(event::state::EventsConfig, PathBuf),
     /// With how events are found, which it makes of lines.
-    Syslog(syslog::settings::Settings, Option<event::state::Settings>, PathBuf),
+    Syslog(syslog::settings::SyslogConfig, Option<event::state::EventsConfig>, PathBuf),
 }
 
 impl Key {
@@ -381,7 +381,7 @@ fn start_events(
 }
 
 fn start_syslog(
-    settings: &syslog::settings::Settings,
+    settings: &syslog::settings::SyslogConfig,
     stop: &Stop,
     around: &Surroundings,
 ) -> Result<(Part, Done), String> {

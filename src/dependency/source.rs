@@ -35,7 +35,7 @@ use crate::point::{Batch, Definition, Measurement, Points, Schema, gauge};
 
 /// The settings of the map.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct DependencyConfig {
     /// The machine's name in every point.
     pub name: String,
     /// The address that stands for it, where it is not left to its interfaces and the inventory.
@@ -106,7 +106,7 @@ enum Work {
 pub struct Source {
     work: Work,
     interval: Duration,
-    settings: Settings,
+    settings: DependencyConfig,
     inventory: Shared,
     pub status: Arc<SourceStatus>,
 }
@@ -115,7 +115,7 @@ pub struct Source {
 const INVENTORY_WAIT: Duration = Duration::from_secs(2);
 
 /// The sources that are set, the inventory first. Fails if a file with roots of trust is no good.
-pub fn sources(settings: &Settings, inventory: &Shared) -> Result<Vec<Source>, String> {
+pub fn sources(settings: &DependencyConfig, inventory: &Shared) -> Result<Vec<Source>, String> {
     let source = |source, interval, work| Source {
         work,
         interval,

@@ -100,7 +100,10 @@ impl SourceStatus {
                 }
                 if state.said_rejected.is_news(found.rejected, now) {
                     let first = found.first_rejected.as_deref().unwrap_or_default();
-                    log::warn!("{name}: left out {} that do not fit: {first}", found.rejected);
+                    log::warn!(
+                        "{name}: left out {} items that do not fit, first: {first}",
+                        found.rejected
+                    );
                 }
                 if state.said_dropped.is_news(found.dropped, now) {
                     log::warn!("{name}: left out {} rows beyond the limit", found.dropped);

@@ -37,7 +37,7 @@ pub(super) const TEXT_BYTES: usize = VALUE_BYTES;
 
 /// What the settings say of events.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct EventsConfig {
     pub limits: Limits,
     /// Each event is a line in the log, too.
     pub log: bool,

@@ -9,7 +9,7 @@ use super::transport::{Error, Transport};
 
 /// How to reach a router. What is absent is as ssh's configuration has it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct OpensshConfig {
     pub target: String,
     pub port: Option<u16>,
     pub username: Option<String>,
@@ -25,7 +25,7 @@ pub struct Settings {
 const ENVIRONMENT: &[&str] = &["SSH_AUTH_SOCK"];
 
 /// Starts ssh, which connects, checks the host key, logs in and starts the subsystem.
-pub fn connect(settings: &Settings, router: &str) -> Result<Box<dyn Transport>, Error> {
+pub fn connect(settings: &OpensshConfig, router: &str) -> Result<Box<dyn Transport>, Error> {
     let command = command(settings);
     let by_hand = command.join(" ");
     local::start(Child {
@@ -38,7 +38,7 @@ pub fn connect(settings: &Settings, router: &str) -> Result<Box<dyn Transport>, 
 }
 
 /// ssh asks nobody, forwards nothing, and takes what ssh_options say before what a file says.
-fn command(settings: &Settings) -> Vec<String> {
+fn command(settings: &OpensshConfig) -> Vec<String> {
     let mut command: Vec<String> = ["ssh", "-T", "-a", "-x"].map(String::from).into();
     let mut option = |option: &str| command.extend(["-o".into(), option.into()]);
     option("BatchMode=yes");
@@ -85,8 +85,8 @@ fn explain(words: &str, by_hand: &str) -> String {
 mod tests {
     use super::*;
 
-    fn settings() -> Settings {
-        Settings {
+    fn settings() -> OpensshConfig {
+        OpensshConfig {
             target: "mx1".into(),
             port: None,
             username: None,
@@ -102,7 +102,7 @@ mod tests {
         let always = "ssh -T -a -x -o BatchMode=yes -o ClearAllForwardings=yes";
         let said = command(&settings()).join(" ");
         assert_eq!(said, format!("{always} -s -- mx1 netconf"));
-        let all = Settings {
+        let all = OpensshConfig {
             target: "[2001:db8::1]".into(),
             port: Some(830),
             username: Some("u".into()),

@@ -22,7 +22,7 @@ use crate::base::text::first_line;
 
 /// How to reach a router and log in.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct SshConfig {
     pub target: String,
     pub port: u16,
     pub username: String,
@@ -127,7 +127,7 @@ pub fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Connects, checks the host key, logs in and starts the subsystem.
-pub fn connect(settings: &Settings) -> Result<Box<dyn Transport>, Error> {
+pub fn connect(settings: &SshConfig) -> Result<Box<dyn Transport>, Error> {
     let place = format!("{}:{}", settings.target, settings.port);
     let deadline = Instant::now() + settings.connect_timeout;
     let stream = connect_tcp(settings, &place, deadline)?;
@@ -152,7 +152,7 @@ pub fn connect(settings: &Settings) -> Result<Box<dyn Transport>, Error> {
     Ok(Box::new(Ssh { session }))
 }
 
-fn connect_tcp(settings: &Settings, place: &str, deadline: Instant) -> Result<TcpStream, Error> {
+fn connect_tcp(settings: &SshConfig, place: &str, deadline: Instant) -> Result<TcpStream, Error> {
     let addresses = addresses(settings, deadline);
     let addresses = addresses.map_err(|err| Error(format!("{place}: no address: {err}")))?;
     let mut why = format!("{place}: the name has no address");
@@ -175,7 +175,7 @@ fn connect_tcp(settings: &Settings, place: &str, deadline: Instant) -> Result<Tc
 }
 
 /// The addresses of the target. The system's resolver may take longer than anybody waits.
-fn addresses(settings: &Settings, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+fn addresses(settings: &SshConfig, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
     let host = settings.target.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = host.parse() {
         return Ok(vec![SocketAddr::new(address, settings.port)]);
@@ -186,7 +186,7 @@ fn addresses(settings: &Settings, deadline: Instant) -> io::Result<Vec<SocketAdd
 
 fn set_algorithms(
     session: &mut Session,
-    settings: &Settings,
+    settings: &SshConfig,
     known_hosts: &str,
 ) -> Result<(), Failure> {
     let legacy = |list: &str, more: &str| {
@@ -219,7 +219,7 @@ fn family(algorithm: &str) -> &str {
 }
 
 /// The text of the known-hosts file; none if there is no such file.
-fn read_known_hosts(settings: &Settings) -> Result<String, Error> {
+fn read_known_hosts(settings: &SshConfig) -> Result<String, Error> {
     match std::fs::read(&settings.known_hosts) {
         Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(String::new()),
@@ -231,7 +231,7 @@ fn read_known_hosts(settings: &Settings) -> Result<String, Error> {
     }
 }
 
-fn handshake_error(place: &str, settings: &Settings, err: &Failure) -> Error {
+fn handshake_error(place: &str, settings: &SshConfig, err: &Failure) -> Error {
     let hint = match err.code {
         LIBSSH2_ERROR_KEX_FAILURE | LIBSSH2_ERROR_METHOD_NONE if !settings.legacy_algorithms => {
             "; no algorithm in common: if this is an old device, legacy_algorithms = true \
@@ -242,7 +242,7 @@ fn handshake_error(place: &str, settings: &Settings, err: &Failure) -> Error {
     Error(format!("{place}: the SSH handshake failed: {err}{hint}"))
 }
 
-fn check_host_key(key: &[u8], settings: &Settings, known_hosts: &str) -> Result<(), Error> {
+fn check_host_key(key: &[u8], settings: &SshConfig, known_hosts: &str) -> Result<(), Error> {
     let path = settings.known_hosts.display();
     let name = known_hosts::name(&settings.target, settings.port);
     let hash = base64::encode_block(&sha256(key));
@@ -285,7 +285,7 @@ fn read_secret(kept: Option<&Kept>, place: &str) -> Result<Option<Secret>, Error
 /// Tries what is set: agent, private key, password.
 fn log_in(
     session: &mut Session,
-    settings: &Settings,
+    settings: &SshConfig,
     place: &str,
     deadline: Instant,
 ) -> Result<(), Error> {

@@ -78,9 +78,9 @@ pub enum Link {
         command: Vec<String>,
         connect_timeout: Duration,
     },
-    Ssh(ssh::Settings),
+    Ssh(ssh::SshConfig),
     /// Through the system's own ssh.
-    Openssh(openssh::Settings),
+    Openssh(openssh::OpensshConfig),
 }
 
 /// A collector that is polled, and how.

@@ -34,7 +34,7 @@ use crate::picture;
 use crate::point::Batch;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct PrometheusConfig {
     pub listen: String,
     pub tls: Option<Tls>,
     /// Names, and bcrypt hashes of their passwords. Without any, everyone is let in.
@@ -82,14 +82,14 @@ const HEALTHY: &str = "ok\n";
 const LOOK: Duration = Duration::from_millis(100);
 
 pub struct Prometheus {
-    settings: Settings,
+    settings: PrometheusConfig,
     latest: Arc<Latest>,
     tls: Option<Arc<Certificate>>,
     running: Option<(Arc<Bell>, JoinHandle<()>)>,
 }
 
 impl Prometheus {
-    pub fn new(settings: &Settings) -> Result<Prometheus, String> {
+    pub fn new(settings: &PrometheusConfig) -> Result<Prometheus, String> {
         let latest = Latest::new(settings.expire_intervals, settings.points_bytes_max);
         let tls = settings.tls.as_ref().map(Certificate::read).transpose()?.map(Arc::new);
         let settings = settings.clone();
@@ -233,7 +233,7 @@ fn acceptor(files: &Tls) -> Result<SslAcceptor, String> {
 }
 
 struct Server {
-    settings: Settings,
+    settings: PrometheusConfig,
     latest: Arc<Latest>,
     tls: Option<Arc<Certificate>>,
     program: Arc<dyn Program>,
@@ -276,7 +276,7 @@ impl Held {
                 break;
             };
             log::debug!(
-                "prometheus: a scrape holds old polls and is cut off: others need the room"
+                "prometheus: a slow scrape is cut off: others need the memory of the polls it holds"
             );
             held.swap_remove(at).0.cut();
         }

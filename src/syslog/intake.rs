@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::line::Line;
 use super::listener::Taker;
-use super::settings::Settings;
+use super::settings::SyslogConfig;
 use super::sources::{From, Router, Sources};
 use super::stamp::Stamp;
 use super::status::{SyslogStatus, count};
@@ -46,7 +46,7 @@ const SEVERITIES: [&str; 8] =
 pub type Find = Box<dyn Fn(&str) -> Option<Arc<Watch>> + Send>;
 
 pub struct Intake {
-    settings: Settings,
+    settings: SyslogConfig,
     outputs: Outputs,
     status: Arc<SyslogStatus>,
     find: Find,
@@ -79,7 +79,7 @@ pub const MEASUREMENTS: &[&dyn Schema] = &[&PASSED];
 
 impl Intake {
     pub fn new(
-        settings: &Settings,
+        settings: &SyslogConfig,
         outputs: Outputs,
         status: Arc<SyslogStatus>,
         find: Find,
@@ -206,7 +206,7 @@ impl Known {
     /// Says so once, until it has sent less for a while.
     fn say_over(&mut self, name: &str, what: &str) {
         if !std::mem::replace(&mut self.is_over, true) {
-            log::warn!("syslog: {name} sends more {what}: the others are dropped and counted");
+            log::warn!("syslog: {name} sends more {what}; the rest is dropped and counted");
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use libc::{POLLIN, POLLOUT, pollfd};
 
 use super::connection::{Acceptor, Connection, Received, Wait};
-use super::settings::{Listen, Settings};
+use super::settings::{Listen, SyslogConfig};
 use super::sources::{From, Routers, Sources};
 use super::status::{SyslogStatus, count};
 use crate::base::sys;
@@ -124,7 +124,7 @@ impl Bell {
 }
 
 pub struct Listener {
-    settings: Settings,
+    settings: SyslogConfig,
     sockets: Vec<Socket>,
     connections: Vec<Connection>,
     tls: Option<Acceptor>,
@@ -136,7 +136,7 @@ pub struct Listener {
 }
 
 /// Whether it could listen now, but for the places that are `taken` and will be free.
-pub fn check(settings: &Settings, taken: &[Listen]) -> Result<(), String> {
+pub fn check(settings: &SyslogConfig, taken: &[Listen]) -> Result<(), String> {
     settings.tls.as_ref().map(Acceptor::new).transpose()?;
     let is_network = |listen: &&Listen| !matches!(listen, Listen::Unix(_));
     let mut free = settings.listen.iter().filter(|listen| !taken.contains(listen));
@@ -145,7 +145,7 @@ pub fn check(settings: &Settings, taken: &[Listen]) -> Result<(), String> {
 
 impl Listener {
     pub fn new(
-        settings: &Settings,
+        settings: &SyslogConfig,
         routers: Routers,
         status: Arc<SyslogStatus>,
     ) -> Result<Listener, String> {
@@ -370,7 +370,7 @@ impl Listener {
         self.connections.retain(|connection| {
             let is_late = connection.until.is_some_and(|until| until <= now);
             if is_late {
-                log::debug!("syslog: {} has begun no TLS session in time", connection.from);
+                log::debug!("syslog: {} did not begin a TLS session in time", connection.from);
                 count(&status.failed_connections);
             }
             !is_late

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct SyslogConfig {
     pub listen: Vec<Listen>,
     /// For `tls://`.
     pub tls: Option<Tls>,
@@ -20,7 +20,7 @@ pub struct Settings {
     pub connections_max: usize,
 }
 
-impl Settings {
+impl SyslogConfig {
     /// The sockets in the file system that it makes.
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
         self.listen.iter().filter_map(|listen| match listen {

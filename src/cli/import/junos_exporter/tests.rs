@@ -31,7 +31,7 @@ fn names(config: &Config, router: &str) -> Vec<&'static str> {
     router.collectors.iter().map(|polled| polled.entry.name).collect()
 }
 
-fn ssh<'a>(config: &'a Config, router: &str) -> &'a crate::netconf::ssh::Settings {
+fn ssh<'a>(config: &'a Config, router: &str) -> &'a crate::netconf::ssh::SshConfig {
     match &config.routers.iter().find(|known| known.name == router).unwrap().link {
         Link::Ssh(ssh) => ssh,
         other => panic!("{other:?}"),
