@@ -24,7 +24,7 @@ use crate::output::spool;
 use crate::poll::configuration::Macros;
 use crate::poll::router::{Polled, Router};
 use crate::poll::status::RouterStatus;
-use crate::poll::{self, RouterPoller};
+use crate::poll::{self, RouterPoller, connection};
 
 /// More routers are not asked at once.
 const ROUTERS_MAX: usize = 16;
@@ -204,7 +204,7 @@ fn check_routers(
 
 /// Opens a session, and closes it.
 fn connect(router: &Router) -> Finding {
-    let session = poll::connect(router).map_err(|err| err.0).map(|(session, number)| {
+    let session = connection::connect(router).map_err(|err| err.0).map(|(session, number)| {
         let capabilities = session.capabilities.len();
         let with = if number == 2 { ", with its second target" } else { "" };
         let words = format!("session {}, {capabilities} capabilities{with}", session.session_id);

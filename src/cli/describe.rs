@@ -13,7 +13,7 @@ use super::command::{Arguments, Exit};
 use super::print::say;
 use crate::collector::described::check_operation;
 use crate::netconf::rpc_error::{Meaning, RpcError};
-use crate::poll::connect;
+use crate::poll::connection::connect;
 use crate::xml::element::Element;
 use crate::xml::numbers;
 

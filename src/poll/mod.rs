@@ -8,6 +8,7 @@ pub mod shard;
 pub mod router;
 pub mod on_demand;
 pub mod status;
+pub mod connection;
 pub mod recorder;
 
 use std::borrow::Cow;
@@ -17,11 +18,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use self::configuration::{Committed, Macros, Watch};
+use self::connection::{Connection, connect};
 use self::recorder::{Recorder, Recording, recording_name};
 use self::router::{Link, Polled, Router};
 use self::schedule::{BUSY_PACE, Schedule, Start, phase};
 use self::status::{NOT_MASTER, RouterStatus};
-use crate::base::clock::{Backoff, now_ns, since_1970};
+use crate::base::clock::{now_ns, since_1970};
 use crate::base::inventory::Shared;
 use crate::base::panics;
 use crate::collector::Poll;
@@ -29,44 +31,18 @@ use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::dependency::enrich::enrich;
 use crate::event;
-use crate::netconf::{self, Session, local, openssh, ssh};
+use crate::netconf;
 use crate::output::{self, Output, Outputs, Patience};
 use crate::point::{Batch, Points};
 use crate::serve::Wanted;
 
 /// How long an RPC that a router does not know is not sent to it.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
-const RECONNECT: Backoff =
-    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+/// Why a session is lost where an RPC did not fail.
+const FRAMING_LOST: &str = "its framing was lost";
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait with nothing to do.
 const IDLE_LONGEST: Duration = Duration::from_secs(3600);
-
-/// Opens a session with the router, by the second way if there is none by the first; the number of
-/// the way.
-pub fn connect(router: &Router) -> Result<(Session, u64), netconf::Error> {
-    let first = match (open(router, &router.link), &router.second) {
-        (Ok(session), _) => return Ok((session, 1)),
-        (Err(why), None) => return Err(why),
-        (Err(why), Some(_)) => why,
-    };
-    let link = router.second.as_ref().unwrap_or(&router.link);
-    let second = open(router, link).map(|session| (session, 2));
-    second.map_err(|second| netconf::Error(format!("{first}; and by its second target: {second}")))
-}
-
-fn open(router: &Router, link: &Link) -> Result<Session, netconf::Error> {
-    let (transport, timeout) = match link {
-        Link::Local { command, connect_timeout } => {
-            (local::start_command(command, &router.name)?, *connect_timeout)
-        }
-        Link::Openssh(settings) => {
-            (openssh::connect(settings, &router.name)?, settings.connect_timeout)
-        }
-        Link::Ssh(settings) => (ssh::connect(settings)?, settings.connect_timeout),
-    };
-    Session::open(transport, &router.limits, timeout)
-}
 
 /// Reads the macros of the router's configuration, in a session of its own.
 pub fn read_macros(router: &Router, timeout: Duration) -> Result<Macros, String> {
@@ -98,10 +74,7 @@ impl Broken {
 /// A router, its session, and what is known about it.
 pub struct RouterPoller {
     router: Router,
-    session: Option<Session>,
-    /// After failures: not before then, and how many there were.
-    reconnect: Option<(Instant, u32)>,
-    last_error: String,
+    connection: Connection,
     /// Whether the Routing Engine was the master when last asked, or why that is not known.
     mastership: Result<bool, String>,
     /// Whether its last answer said that it is busy.
@@ -159,9 +132,7 @@ impl RouterPoller {
         RouterPoller {
             router: router.clone(),
             inventory: inventory.clone(),
-            session: None,
-            reconnect: None,
-            last_error: String::new(),
+            connection: Connection::new(&router.name, &status),
             mastership: Err(String::new()),
             is_busy: false,
             unsupported: HashMap::new(),
@@ -236,7 +207,7 @@ impl RouterPoller {
             false => self.stand_by(due),
         });
         if let Err(why) = polled {
-            self.drop_session(&why);
+            self.connection.lose(&why);
             for index in due {
                 let outcome = Outcome::Failed(why.clone());
                 self.status.polled(*index, &outcome, &Tally::default(), Duration::ZERO);
@@ -313,7 +284,7 @@ impl RouterPoller {
     }
 
     fn hear_mastership(&mut self) -> Result<Option<bool>, String> {
-        let had_session = self.session.is_some();
+        let had_session = self.connection.is_open();
         let mut heard = self.ask_mastership(mastership::RPC_LOCAL);
         if heard.is_err() && had_session {
             // The router had ended the session while nothing was asked.
@@ -326,9 +297,8 @@ impl RouterPoller {
     }
 
     fn ask_mastership(&mut self, rpc: &str) -> Result<Option<bool>, String> {
-        self.ensure_session()?;
         let router = &self.router;
-        let Some(session) = &mut self.session else { return Ok(None) };
+        let session = self.connection.session(router)?;
         let timeout = router.collectors.first().map_or(LOOK_TIMEOUT, |first| first.timeout);
         let deadline = Instant::now() + timeout;
         let reply = session.rpc(rpc, deadline).map_err(|err| err.0);
@@ -336,7 +306,7 @@ impl RouterPoller {
             mastership::read(reply, router.re_slot, &router.limits).map_err(|err| err.to_string())
         });
         if session.is_lost() {
-            self.lose(read.as_ref().err().map_or("its framing was lost", |why| why).to_string());
+            self.connection.lose(read.as_ref().err().map_or(FRAMING_LOST, |why| why));
         }
         read
     }
@@ -354,9 +324,9 @@ impl RouterPoller {
         let Some(mut watch) = self.configuration.take_if(|watch| watch.wait().is_zero()) else {
             return;
         };
-        let had_session = self.session.is_some();
+        let had_session = self.connection.is_open();
         let mut read = self.read_configuration(watch.commit);
-        if read.is_err() && had_session && self.session.is_none() {
+        if read.is_err() && had_session && !self.connection.is_open() {
             // The router had ended the session while nothing was asked.
             read = self.read_configuration(watch.commit);
         }
@@ -365,33 +335,23 @@ impl RouterPoller {
     }
 
     fn read_configuration(&mut self, known: Option<u64>) -> Result<Option<Committed>, String> {
-        self.ensure_session()?;
-        let Some(session) = &mut self.session else { return Ok(None) };
         let router = &self.router;
+        let session = self.connection.session(router)?;
         let timeout = router.collectors.first().map_or(LOOK_TIMEOUT, |first| first.timeout);
         let limits = &router.limits;
         let read = panics::caught(|| configuration::read(session, known, limits, timeout));
         if read.is_err() || session.is_lost() {
             let why = read.as_ref().err().or(read.as_ref().ok().and_then(|r| r.as_ref().err()));
-            self.lose(why.map_or("its framing was lost", |why| why).to_string());
+            self.connection.lose(why.map_or(FRAMING_LOST, |why| why));
         }
         read.flatten()
     }
 
     /// How long to wait for something to do: at most so long.
     fn wait(&mut self, longest: Duration) -> Duration {
-        let keepalive = self.idle().unwrap_or(longest);
+        let keepalive = self.connection.idle().unwrap_or(longest);
         let look = self.configuration.as_ref().map_or(longest, Watch::wait);
         longest.min(keepalive).min(look)
-    }
-
-    /// Keeps the session alive; how long until that is wanted again.
-    fn idle(&mut self) -> Option<Duration> {
-        let alive = self.session.as_mut()?.idle();
-        alive.unwrap_or_else(|err| {
-            self.lose(format!("the idle session was lost: {err}"));
-            None
-        })
     }
 
     /// Polls these collectors once. `emit` gets their points in batches, while replies arrive;
@@ -485,7 +445,7 @@ impl RouterPoller {
         let reply = if let Some((_, why)) = known {
             Err(Outcome::Unsupported(why.clone()))
         } else {
-            let had_session = self.session.is_some();
+            let had_session = self.connection.is_open();
             let mut result = self.exchange(rpc, first, work, &readers, emit);
             if let (Err(Broken::Unanswered(_)), true) = (&result, had_session) {
                 // The router had ended the session while nothing was asked.
@@ -537,13 +497,10 @@ impl RouterPoller {
         readers: &[(usize, usize)],
         emit: &mut dyn FnMut(&Batch),
     ) -> Result<Reply, Broken> {
-        self.ensure_session().map_err(Broken::NoSession)?;
         let router = &self.router;
+        let session = self.connection.session(router).map_err(Broken::NoSession)?;
         let polled = &router.collectors[first];
         let record = self.record.as_deref();
-        let Some(session) = &mut self.session else {
-            return Err(Broken::Failed("there is no session".into()));
-        };
         let time_ns = now_ns();
         let deadline = Instant::now() + polled.timeout;
         let indexes: Vec<usize> = readers.iter().map(|(at, _)| work[*at].index).collect();
@@ -581,8 +538,7 @@ impl RouterPoller {
         let timeout = polled.timeout;
         let timed_out = session.is_lost() && Instant::now() >= deadline;
         if broke || session.is_lost() {
-            let why = result.as_ref().err().map_or("its framing was lost", Broken::why).to_string();
-            self.lose(why);
+            self.connection.lose(result.as_ref().err().map_or(FRAMING_LOST, Broken::why));
         }
         match result {
             Ok(reply) => Ok(reply),
@@ -595,58 +551,9 @@ impl RouterPoller {
         }
     }
 
-    /// Opens a session if there is none, unless the last failures are too recent.
-    fn ensure_session(&mut self) -> Result<(), String> {
-        if self.session.is_some() {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let failures = match self.reconnect {
-            Some((not_before, _)) if now < not_before => return Err(self.last_error.clone()),
-            Some((_, failures)) => failures,
-            None => 0,
-        };
-        let name = &self.router.name;
-        match connect(&self.router) {
-            Ok((session, number)) => {
-                let with = if number == 2 { " with its second target" } else { "" };
-                log::info!("{name}: session {} is open{with}", session.session_id);
-                self.session = Some(session);
-                self.reconnect = None;
-                self.last_error.clear();
-                self.status.connected(number);
-                Ok(())
-            }
-            Err(err) => {
-                if err.0 != self.last_error {
-                    log::warn!("{name}: {err}");
-                }
-                self.last_error = err.0;
-                self.reconnect = Some((Instant::now() + RECONNECT.wait(failures), failures + 1));
-                Err(self.last_error.clone())
-            }
-        }
-    }
-
-    /// Gives up the session, if there is one.
-    fn drop_session(&mut self, why: &str) {
-        if self.session.is_some() {
-            self.lose(why.to_string());
-        }
-    }
-
-    /// Gives up the session; the next RPC opens another.
-    fn lose(&mut self, why: String) {
-        log::warn!("{}: the session is lost: {why}", self.router.name);
-        self.session = None;
-        self.status.disconnected();
-    }
-
     /// Ends the session.
     pub fn close(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.close();
-        }
+        self.connection.close();
     }
 }
 
