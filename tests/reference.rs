@@ -9,10 +9,12 @@ use std::path::Path;
 use needs::{SHARED, skips};
 use perijove::cli::reference;
 use perijove::collector::Entry;
+use perijove::collector::settings::Key;
 use perijove::daemon::own_metrics;
 use perijove::output::exposition::metric;
 use perijove::point::{Kind, Schema, Type};
 use perijove::poll::registry;
+use toml::de::DeTable;
 
 #[test]
 fn docs_collectors_md_is_made_from_the_code() {
@@ -28,18 +30,50 @@ fn docs_collectors_md_is_made_from_the_code() {
     }
 }
 
-/// A comment of perijove.toml says how a setting is written.
+/// A comment of perijove.toml says how a setting is written. `UPDATE` adds those that it lacks,
+/// with the first of some values that fits.
 #[test]
 fn the_example_file_has_every_setting() {
-    let file = include_str!("../packaging/perijove.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/perijove.toml");
+    let mut file = std::fs::read_to_string(&path).unwrap();
     for (entry, key) in
         registry::collectors().iter().flat_map(|e| e.keys.iter().map(move |k| (e, k)))
     {
         let (line, table) = (format!("\n#{} = ", key.name), format!(".{}]\n", key.name));
-        let found = file.contains(&line) || file.contains(&table);
-        assert!(found, "perijove.toml lacks {} of {}", key.name, entry.name);
+        let has = |file: &str| file.contains(&line) || file.contains(&table);
+        if !has(&file) && std::env::var_os("UPDATE").is_some() {
+            let before = file.find("\n# Where readings go:").expect("the outputs");
+            file.insert_str(before, &example(entry, key));
+            std::fs::write(&path, &file).unwrap();
+        }
+        let hint = "UPDATE=1 cargo test --test reference adds it";
+        assert!(has(&file), "perijove.toml lacks {} of {}; {hint}", key.name, entry.name);
         assert!(key.help.ends_with('.'), "{} of {}: {}", key.name, entry.name, key.help);
     }
+}
+
+/// How the example file shows a setting.
+fn example(entry: &Entry, key: &Key) -> String {
+    let fits = |value: &&str| {
+        let text = format!("{} = {value}", key.name);
+        DeTable::parse(&text).is_ok_and(|table| entry.configure(table).is_ok())
+    };
+    let value = ["false", "[]", "\".*\"", "1", "{}"].into_iter().find(fits);
+    let value = value.unwrap_or_else(|| panic!("write {} into perijove.toml by hand", key.name));
+    let mut lines = vec![String::from("#")];
+    for word in format!("For {}: {}", entry.name, key.help).split_ascii_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < 100 => *line += &format!(" {word}"),
+            _ => lines.push(format!("# {word}")),
+        }
+    }
+    format!("{}\n#[collector.{}]\n#{} = {value}\n", lines.join("\n"), entry.name, key.name)
+}
+
+#[test]
+fn the_readme_counts_the_collectors() {
+    let said = format!("\n{} collectors: ", registry::collectors().len());
+    assert!(include_str!("../README.md").contains(&said), "README.md does not say {said:?}");
 }
 
 /// Every measurement, with the collector that has it.
