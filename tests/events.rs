@@ -609,7 +609,11 @@ fn a_damaged_file_is_said_and_costs_one_silent_poll() {
     std::fs::write(&file, bytes).unwrap();
     script.ports(&[("ge-0/0/0", "down", 1, 5)]);
     run.start();
-    run.daemon.as_mut().unwrap().process.wait_stderr("is not used, the next poll tells none");
+    run.daemon
+        .as_mut()
+        .unwrap()
+        .process
+        .wait_stderr("is not used, changes since then are not reported");
     run.poll("interface");
     assert_eq!(run.events(), []);
     script.ports(&[("ge-0/0/0", "up", 1, 6)]);

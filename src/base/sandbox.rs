@@ -46,14 +46,18 @@ pub fn set(files: Option<Files>) {
             // In its own thread, because confinement cannot be undone.
             let tried = std::thread::spawn(move || confine(&files, Confine::Files)).join();
             match tried.unwrap_or_else(|_| Err("it could not be tried".into())) {
-                Ok(how) => log::info!("sandbox: threads that read what others send have {how}"),
-                Err(why) => log::warn!("sandbox: {why}: threads are not confined by it"),
+                Ok(how) => {
+                    log::info!("sandbox: {how} confine the threads that read from the network")
+                }
+                Err(why) => log::warn!(
+                    "sandbox: {why}; threads that read from the network are not fully confined"
+                ),
             }
         }
         Some(_) => {
             log::info!(
-                "sandbox: the settings name other files now; threads that keep running may \
-                 open the old ones only"
+                "sandbox: the settings name other files now; threads that are already running \
+                 can open only the old ones"
             )
         }
     }

@@ -23,7 +23,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
         log::info!("map: Prometheus has nothing of a day ago: the map does not show what began");
     }
     if graph.dropped > 0 {
-        log::warn!("map: {} services and dependencies did not fit", graph.dropped);
+        log::warn!(
+            "map: {} services and dependencies are left out: the map is full",
+            graph.dropped
+        );
     }
     say(&write(&graph))
 }

@@ -57,7 +57,7 @@ impl<R> Drop for Recorder<R> {
         if let Some((file, filter)) = &mut self.file
             && let Err(err) = filter.finish(file)
         {
-            log::error!("the end of a reply cannot be written: {err}");
+            log::error!("record: the end of a reply cannot be written: {err}");
         }
     }
 }

@@ -227,8 +227,8 @@ impl RouterStatus {
                 Outcome::NoData(why) => log::info!("{router}: {name}: no data: {why}"),
                 Outcome::Unsupported(why) => {
                     log::info!(
-                        "{router}: {name}: the router does not know it: {why}; it is asked again \
-                         each hour"
+                        "{router}: {name}: the router does not know this command: {why}; it is \
+                         asked again each hour"
                     );
                 }
                 Outcome::Data if failed_before => log::info!("{router}: {name}: works again"),
@@ -239,7 +239,7 @@ impl RouterStatus {
                 status.said_rejected = true;
             }
             if let Some(why) = &tally.first_misfit {
-                log::debug!("{router}: {name}: left out values that do not fit, first {why}");
+                log::debug!("{router}: {name}: left out values that do not fit, first: {why}");
             }
             status.polls += 1;
             status.failed_polls += u64::from(outcome.failure().is_some());

@@ -11,6 +11,35 @@ use crate::common::{free_port, lines, wait_for};
 use crate::series::Series;
 use crate::{DARKSTAT, common, named, of_source, once, once_finished, scrape, served};
 
+/// A daemon that asks for the inventory again and again, its port, and the darkstat that it asks.
+fn with_inventory(inventory: &HttpStub, format: &str) -> (Daemon, u16, HttpStub) {
+    let darkstat = HttpStub::start(|_, _| Reply::message(200, DARKSTAT));
+    let port = free_port();
+    let daemon = Daemon::start(&served(
+        port,
+        &format!(
+            "[dependency.sockets]\nmachine = false\n\
+             [dependency.inventory]\nurl = \"{}\"\nformat = \"{format}\"\n\
+             interval = \"300ms\"\n\
+             [dependency.darkstat]\nurl = \"{}\"\ninterval = \"100ms\"\n",
+            inventory.url(),
+            darkstat.url()
+        ),
+    ));
+    (daemon, port, darkstat)
+}
+
+/// What is served once a refresh has failed, and the traffic with 10.0.0.9. A busy machine asks
+/// darkstat too rarely for that row to be there each time.
+fn after_a_failed_refresh(port: u16) -> (Vec<Series>, Series) {
+    wait_for("a failed refresh", || {
+        let all = scrape(port);
+        let traffic = named(&all, "planet_traffic_bytes_total");
+        let row = traffic.into_iter().find(|s| s.label("remote_ip") == "10.0.0.9").cloned()?;
+        (of_source(&all, "inventory", "success") == Some(0.0)).then_some((all, row))
+    })
+}
+
 /// Defects 1, 2, 7 and 18: bad entries, bad answers, and what stays in use meanwhile.
 #[test]
 fn the_inventory_outlives_bad_entries_and_bad_answers() {
@@ -30,36 +59,18 @@ fn the_inventory_outlives_bad_entries_and_bad_answers() {
         5 => Reply::message(200, ""),
         _ => Reply::Garbage,
     });
-    let darkstat = HttpStub::start(|_, _| Reply::message(200, DARKSTAT));
-    let port = free_port();
-    let daemon = Daemon::start(&served(
-        port,
-        &format!(
-            "[dependency.sockets]\nmachine = false\n\
-             [dependency.inventory]\nurl = \"{}\"\nformat = \"ndjson\"\ninterval = \"300ms\"\n\
-             [dependency.darkstat]\nurl = \"{}\"\ninterval = \"100ms\"\n",
-            inventory.url(),
-            darkstat.url()
-        ),
-    ));
+    let (daemon, port, _darkstat) = with_inventory(&inventory, "ndjson");
     inventory.wait_requests("bad answers", |requests| (requests.len() > 7).then_some(()));
-    let is_peer = |series: &&Series| series.label("remote_ip") == "10.0.0.9";
-    // A busy machine asks darkstat too rarely for a row to be there each time.
-    let all = wait_for("a failed refresh", || {
-        let all = scrape(port);
-        let has_failed = of_source(&all, "inventory", "success") == Some(0.0);
-        let has_row = named(&all, "planet_traffic_bytes_total").into_iter().any(|s| is_peer(&s));
-        (has_failed && has_row).then_some(all)
-    });
+    let (all, row) = after_a_failed_refresh(port);
     assert_eq!(of_source(&all, "inventory", "rejected_items"), Some(1.0));
     assert!(of_source(&all, "inventory", "failed_runs_total") >= Some(1.0));
     assert!(of_source(&all, "inventory", "last_success_age_seconds") > Some(0.0));
-    let traffic = named(&all, "planet_traffic_bytes_total");
-    let row = traffic.into_iter().find(is_peer).unwrap();
     assert_eq!((row.label("remote_domain"), row.label("remote_hostgroup")), ("a.example", "a"));
     let stderr = daemon.stop().stderr;
     let empty = "it has no entry, and the one in use has 2";
-    for words in ["left out 1 that do not fit: line 2", "status 500", "expected value", empty] {
+    for words in
+        ["left out 1 items that do not fit, first: line 2", "status 500", "expected value", empty]
+    {
         assert!(stderr.contains(words), "{words}: {stderr}");
     }
 }
@@ -109,28 +120,8 @@ fn a_malformed_array_keeps_the_last_good_one() {
         0 => Reply::message(200, r#"[{"ip_address":"10.0.0.9","domain":"a.example"}]"#),
         _ => Reply::message(200, r#"[{"ip_address":"10.0.0.9","domain":"b.example"},{bad]"#),
     });
-    let darkstat = HttpStub::start(|_, _| Reply::message(200, DARKSTAT));
-    let port = free_port();
-    let daemon = Daemon::start(&served(
-        port,
-        &format!(
-            "[dependency.sockets]\nmachine = false\n\
-             [dependency.inventory]\nurl = \"{}\"\ninterval = \"300ms\"\n\
-             [dependency.darkstat]\nurl = \"{}\"\ninterval = \"100ms\"\n",
-            inventory.url(),
-            darkstat.url()
-        ),
-    ));
-    let is_peer = |series: &&Series| series.label("remote_ip") == "10.0.0.9";
-    // A busy machine asks darkstat too rarely for a row to be there each time.
-    let all = wait_for("a failed refresh", || {
-        let all = scrape(port);
-        let has_failed = of_source(&all, "inventory", "success") == Some(0.0);
-        let has_row = named(&all, "planet_traffic_bytes_total").into_iter().any(|s| is_peer(&s));
-        (has_failed && has_row).then_some(all)
-    });
-    let traffic = named(&all, "planet_traffic_bytes_total");
-    let row = traffic.into_iter().find(is_peer).unwrap();
+    let (daemon, port, _darkstat) = with_inventory(&inventory, "arrayjson");
+    let (_, row) = after_a_failed_refresh(port);
     assert_eq!(row.label("remote_domain"), "a.example");
     let stderr = daemon.stop().stderr;
     assert!(stderr.contains("it is not a JSON array of entries: key must be"), "{stderr}");

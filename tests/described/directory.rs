@@ -179,6 +179,6 @@ fn a_reload_follows_links() {
     daemon.wait_lines("points of the second still", |lines| has(lines, "r3", "disk"));
     let finished = daemon.stop();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
-    let said = "the description is left out, or stays as it was: cannot read the description";
+    let said = "a description is not used (its last good version stays in use): cannot read";
     assert_eq!(finished.stderr.matches(said).count(), 1, "{}", finished.stderr);
 }

@@ -70,6 +70,8 @@ fn every_described_collector_of_the_program_is_one_that_an_operator_could_have_w
     }
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/collectors/described");
     assert_eq!(count, std::fs::read_dir(files).unwrap().count());
+    let said = include_str!("../../docs/write-a-collector.md");
+    assert!(said.contains(&format!("one of the {count} collectors")), "{count}");
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn a_file_in_the_directory_is_a_collector_from_the_next_hangup_on() {
     assert_eq!(lines.iter().filter(of_r4).count(), 0);
     let finished = daemon.stop();
     assert_eq!(finished.code, 0);
-    let said = "the description is left out, or stays as it was:";
+    let said = "a description is not used (its last good version stays in use):";
     assert_eq!(finished.stderr.matches(said).count(), 2, "{}", finished.stderr);
     for expected in ["other.toml:1: ", "mine.toml:5: query.rpc: <clear> may do more than read"] {
         assert!(finished.stderr.contains(expected), "{}", finished.stderr);

@@ -154,7 +154,7 @@ impl Spool {
                 Ok((metadata, file)) if metadata.is_file() => (metadata, file),
                 Ok(_) => continue,
                 Err(err) => {
-                    log::warn!("{} is left alone: {err}", path.display());
+                    log::warn!("{} is not read: {err}", path.display());
                     continue;
                 }
             };

@@ -37,7 +37,7 @@ impl Spool {
         }
         let before = segment.points;
         if let Err(err) = segment.rewrite_without(is_over, behind(at)) {
-            log::debug!("{} cannot be written anew: {err}", segment.path.display());
+            log::debug!("{} cannot be rewritten: {err}", segment.path.display());
             return None;
         }
         let (points, number) = (segment.points, segment.number);
