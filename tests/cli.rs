@@ -516,6 +516,9 @@ fn what_record_saves_is_what_parse_reads() {
         .collect();
     files.sort();
     assert!(files.len() >= 4, "two replies of alarm, two of bgp, one of route: {files:?}");
+    let help = run(&mut perijove(&["help", "parse"])).stdout;
+    let (_, example) = help.rsplit_once("parse bgp recorded/").expect("an example");
+    assert!(target.join(example.trim()).exists(), "{example} is none of {files:?}");
     for file in files {
         let name = file.file_name().expect("a name").to_str().expect("UTF-8").to_string();
         let collector =

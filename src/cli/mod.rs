@@ -96,7 +96,7 @@ pub static COMMANDS: &[Command] = &[
         help: "print the points of a recorded <rpc-reply>, from FILE or standard input",
         about: "The output of `show … | display xml` may be pasted with the prompts around it.\n\
                 With --description, no COLLECTOR is named.",
-        example: "perijove parse bgp recorded/bgp-0.xml",
+        example: "perijove parse bgp recorded/bgp--get-bgp-neighbor-information.xml",
         flags: &[SETTINGS, NAME, DESCRIPTION, POINT_FORMAT, LOG],
         run: parse::run,
     },

@@ -5,7 +5,7 @@
 mod common;
 mod google;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::http_stub::{HttpStub, Reply};
 use common::influxd::{Influxd, Options};
