@@ -208,8 +208,8 @@ fn lines_are_short_and_code_is_safe_and_done() {
         let code: Vec<&str> = code(&text).collect();
         let code = code.join("\n");
         let mut words = vec!["#[ignore", "todo!(", "unimplemented!(", "dbg!(", "async fn"];
-        let binds = ["base/sys.rs", "netconf/libssh2/mod.rs", "netconf/libssh2/limits.rs"];
-        if path.starts_with("src") && !binds.iter().any(|file| path.ends_with(file)) {
+        let binds = ["src/base/sys.rs", "src/netconf/libssh2/"];
+        if path.starts_with("src") && !binds.iter().any(|place| shown.to_string().contains(place)) {
             words.extend(["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"]);
         }
         for word in words {

@@ -11,6 +11,7 @@
 //! libssh2's place, and a session of which they wait in vain is given up.
 #![allow(unsafe_code)]
 
+mod chacha20_poly1305;
 mod limits;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
