@@ -182,6 +182,31 @@ const fn end_of_name(word: u64) -> u64 {
     below(word, b'\'' + 1) | equal(word, b'<') | equal(word, b'>') | equal(word, b':')
 }
 
+/// What follows on `first`: slices' own function is not made part of what calls it.
+#[inline(always)]
+fn behind<'a>(bytes: &'a [u8], first: &[u8]) -> Option<&'a [u8]> {
+    bytes.starts_with(first).then(|| &bytes[first.len()..])
+}
+
+/// The length of a leaf without attributes or a prefix, and of the white space before it, if that
+/// is what stands here.
+fn plain_leaf_bytes(all: &[u8]) -> Option<usize> {
+    let inside = behind(all.trim_ascii_start(), b"<")?;
+    if inside.starts_with(b"/") {
+        return None;
+    }
+    let name_bytes =
+        find(inside, end_of_name).filter(|bytes| (1..=NAME_BYTES_MAX).contains(bytes))?;
+    let name = &inside[..name_bytes];
+    let text = behind(&inside[name_bytes..], b">")?;
+    if name.ends_with(b"/") {
+        return Some(all.len() - text.len());
+    }
+    let close = &text[find(text, |word| equal(word, b'<'))?..];
+    let rest = behind(behind(behind(close, b"</")?, name)?, b">")?;
+    Some(all.len() - rest.len())
+}
+
 /// Text as it is meant; a reference that is not XML's own stays as it is written.
 #[inline(never)]
 fn decoded(raw: &[u8]) -> Cow<'_, str> {
@@ -288,9 +313,9 @@ impl<'de> Element<'de> {
     fn read_tag(&mut self) -> Result<bool> {
         self.tag = self.at;
         let rest = &self.all[self.at..];
-        if let Some(close) = rest.strip_prefix(b"</") {
+        if let Some(close) = behind(rest, b"</") {
             let open = self.open.last().map_or(&[][..], |open| open.written);
-            let plain = close.strip_prefix(open).is_some_and(|rest| rest.starts_with(b">"));
+            let plain = behind(close, open).is_some_and(|rest| rest.starts_with(b">"));
             return if plain { Ok(self.leave("</>".len() + open.len())) } else { self.odd_close() };
         }
         let name_bytes = needed(find(&rest[1..], end_of_name))?;
@@ -303,6 +328,7 @@ impl<'de> Element<'de> {
         self.enter("<>".len() + inside.len(), Name { written: name, local: name }, &[])
     }
 
+    #[inline(always)]
     fn enter(&mut self, bytes: usize, name: Name<'de>, attributes: &'de [u8]) -> Result<bool> {
         if self.open.len() >= self.depth_max {
             return Err(Error::TooDeep);
@@ -317,6 +343,7 @@ impl<'de> Element<'de> {
         Ok(true)
     }
 
+    #[inline(always)]
     fn leave(&mut self, bytes: usize) -> bool {
         self.at += bytes;
         self.open.pop();
@@ -359,6 +386,7 @@ impl<'de> Element<'de> {
     }
 
     /// Elements open around the place that `next_tag` goes on from.
+    #[inline(always)]
     fn depth(&self) -> usize {
         match (self.again, self.closed) {
             (true, true) => self.open.len() + 1,
@@ -376,9 +404,21 @@ impl<'de> Element<'de> {
     pub fn skip(&mut self) -> Result<()> {
         let depth = self.depth();
         while self.depth() >= depth {
+            self.pass_leaves();
             self.pass_tag()?;
         }
         Ok(())
+    }
+
+    /// Passes over the leaves that stand plainly where the reading goes on, one behind the other:
+    /// most of an element that is passed over are such.
+    fn pass_leaves(&mut self) {
+        if self.again || self.empty || self.open.len() >= self.depth_max {
+            return;
+        }
+        while let Some(bytes) = plain_leaf_bytes(&self.all[self.at..]) {
+            self.at += bytes;
+        }
     }
 
     /// Reads up to and with the next tag as `next_tag` does, but leaves the text before it unread,
@@ -412,7 +452,7 @@ impl<'de> Element<'de> {
         let rest = &self.all[self.at..];
         let end = find(rest, |word| equal(word, b'<') | equal(word, b'&'))?;
         let name = self.open.last()?.written;
-        let close = rest[end..].strip_prefix(b"</")?.strip_prefix(name)?;
+        let close = behind(behind(&rest[end..], b"</")?, name)?;
         if !close.starts_with(b">") {
             return None;
         }
