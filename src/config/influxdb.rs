@@ -82,7 +82,7 @@ pub fn settings(
         url: written.base_url(&file.url, spanned)?,
         target,
         batch_points_max: written.batch_points(&file.batch_points_max, 5000)?,
-        batch_bytes_max: file.batch_bytes_max.map_or(1 << 20, |bytes| bytes.0),
+        batch_bytes_max: file.batch_bytes_max.map_or(512 << 10, |bytes| bytes.0),
         flush_interval: or_seconds(file.flush_interval, 1),
         precision: file.precision.unwrap_or_default(),
         gzip: file.gzip.unwrap_or(true),

@@ -100,6 +100,7 @@ impl Backlog {
             if taken == 0 {
                 break;
             }
+            bytes.reserve_exact(room.saturating_sub(bytes.len()).max(taken));
             bytes.extend_from_slice(&records[..taken]);
             points += number;
             if is_whole || taken == records.len() {
