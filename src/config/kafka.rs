@@ -61,7 +61,8 @@ pub fn settings(
         value: file.value.unwrap_or_default(),
         compression: file.compression.clone().unwrap_or("lz4".into()),
         producer_bytes_max: file.producer_bytes_max.map_or(8 << 20, |bytes| bytes.0),
-        linger: file.linger.unwrap_or(Time(Duration::from_millis(5))).0,
+        // A chunk is handed over at once and then waited for: a longer time would gather no more.
+        linger: file.linger.unwrap_or(Time(Duration::from_millis(1))).0,
         statistics_interval: or_seconds(file.statistics_interval, 30),
         username: file.username.clone(),
         password: written.secret_file(&file.password_file)?,

@@ -8,7 +8,7 @@ use perijove::output::json;
 use perijove::output::spool::{self, Spool};
 use perijove::point::{Batch, Points};
 
-use crate::{cpu_time, paired, points, print, router_prints};
+use crate::{PAIRS, cpu_time, paired, points, print, router_prints};
 
 /// As large as what a queue hands to its output, or to the spool.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -38,6 +38,7 @@ pub fn json(router: &str) {
     assert_eq!(values.len(), count);
     let mut same = Vec::new();
     let pair = paired(
+        PAIRS,
         cpu_time,
         || {
             out.clear();
@@ -86,7 +87,7 @@ pub fn kafka(router: &str) {
         layout: None,
         compression: "lz4".into(),
         producer_bytes_max: 8 << 20,
-        linger: Duration::from_millis(5),
+        linger: Duration::from_millis(1),
         statistics_interval: Duration::from_secs(30),
         username: None,
         password: None,
@@ -136,7 +137,7 @@ pub fn kafka(router: &str) {
     };
     // Several threads do the work: the time on the wall.
     let start = Instant::now();
-    let pair = paired(|| start.elapsed(), ours, theirs);
+    let pair = paired(PAIRS, || start.elapsed(), ours, theirs);
     let bytes: usize = lines.iter().map(|line| line.len()).sum();
     let speed = |time: Duration| count as f64 / time.as_secs_f64();
     println!(
