@@ -233,14 +233,17 @@ struct Pair {
     speed: f64,
 }
 
-/// Runs both in turn, so that what slows one down slows the other: medians of nine pairs.
+const PAIRS: usize = 9;
+
+/// Runs both in turn, so that what slows one down slows the other: medians of so many pairs.
 fn paired(
+    pairs: usize,
     clock: impl Fn() -> Duration,
     mut ours: impl FnMut(),
     mut baseline: impl FnMut(),
 ) -> Pair {
     let pairs: Vec<(Duration, Duration)> =
-        (0..9).map(|_| (clocked(&clock, &mut ours), clocked(&clock, &mut baseline))).collect();
+        (0..pairs).map(|_| (clocked(&clock, &mut ours), clocked(&clock, &mut baseline))).collect();
     Pair {
         ours: median(pairs.iter().map(|(ours, _)| *ours)),
         baseline: median(pairs.iter().map(|(_, baseline)| *baseline)),
@@ -279,7 +282,7 @@ fn reply(router: &str, name: &str, collector: &str, rpc: &str, options: &[&str],
         }
         black_box(events);
     };
-    let pair = paired(cpu_time, || count = points(collector, &reply, &mut |_| {}), scan);
+    let pair = paired(PAIRS, cpu_time, || count = points(collector, &reply, &mut |_| {}), scan);
     let megabytes = reply.len() as f64 / 1e6;
     println!(
         "# {name}: {megabytes:.1} MB, {count} points, {:.0} MB/s, bare scan {:.0} MB/s",
@@ -349,7 +352,7 @@ fn line_protocol(router: &str) {
             black_box(&copied);
         }
     };
-    let pair = paired(cpu_time, encode, copy);
+    let pair = paired(PAIRS, cpu_time, encode, copy);
     // Whatever is escaped is longer.
     assert!(copied.len() <= out.len() && copied.len() > out.len() / 10 * 9);
     let speed = |time: Duration| count as f64 / time.as_secs_f64() / 1e6;
@@ -440,6 +443,7 @@ fn exposition(router: &str) {
     let finished = best(|| copied.copy_from_slice(black_box(&text)));
     let families = families(&batches);
     let pair = paired(
+        PAIRS,
         cpu_time,
         || {
             out.clear();

@@ -11,7 +11,7 @@ use perijove::xml::items::Scope;
 use perijove::xml::shapes::state_number;
 use serde::Deserialize;
 
-use crate::{ALLOCATIONS, cpu_time, paired, points_of, print, router_prints};
+use crate::{ALLOCATIONS, PAIRS, cpu_time, paired, points_of, print, router_prints};
 
 /// A described collector has at least this share of the speed that the same has as code.
 const TARGET: f64 = 0.7;
@@ -40,6 +40,7 @@ fn beside(name: &str, ours: &Entry, theirs: &Entry, reply: &[u8]) {
     };
     let allocations = (allocated(ours), allocated(theirs));
     let pair = paired(
+        PAIRS,
         cpu_time,
         || described = points_of(ours, reply, &mut |_| {}),
         || compiled = points_of(theirs, reply, &mut |_| {}),
