@@ -14,8 +14,8 @@
 //! read the files, whatever the umask, and links are not followed.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,10 +41,20 @@ const MAGIC: &[u8; 4] = b"PJ1\n";
 const HEADER_BYTES: usize = 16;
 /// A longer record is a damaged header.
 const RECORD_BYTES_MAX: usize = 64 << 20;
+/// What is read at once of a file in which records are looked for.
+const WINDOW_BYTES: usize = 64 << 10;
+/// What is read in vain of a segment, where records seem to begin that are none: so many times its
+/// length, and so much besides. Beyond that, the rest of it is damaged.
+const VAIN_TIMES: u64 = 16;
+const VAIN_BYTES: u64 = 16 << 20;
+/// So many segments that an earlier run left are taken: each takes a file descriptor. The others
+/// wait for the next start.
+const FOUND_MAX: usize = 1000;
 /// Larger ones only where there would be too many: each takes a file descriptor.
 const SEGMENT_BYTES: u64 = 4 << 20;
 const SEGMENTS_MAX: u64 = 64;
 const ACKNOWLEDGED: &str = "acknowledged";
+const NOTE_BYTES_MAX: u64 = 64;
 /// A greater number is not a segment of ours: it would take a million years to get there.
 const NUMBER_MAX: u64 = 1 << 53;
 /// The error for a spool that another program holds.
@@ -78,6 +88,8 @@ struct Segment {
     records: Vec<Placed>,
     /// Bytes that were passed over.
     damaged: u64,
+    /// Bytes that were read where no record is.
+    vain: u64,
     /// How old it was when this run found it, by its file's time.
     age_found: Duration,
     since: Instant,
@@ -129,6 +141,11 @@ impl Spool {
             numbers.extend(entry?.file_name().to_str().and_then(segment_number));
         }
         numbers.sort_unstable();
+        let shown = settings.directory.display();
+        if numbers.len() > FOUND_MAX {
+            let others = numbers.len() - FOUND_MAX;
+            log::warn!("{shown}: {others} of its files wait for the next start");
+        }
         let acknowledged = read_acknowledged(&settings.directory);
         // The number of a segment that is gone is not given again: what was noted of it would be
         // taken for the new one's.
@@ -146,13 +163,10 @@ impl Spool {
             record: Vec::new(),
         };
         let mut damaged = 0;
-        for number in numbers {
+        for number in numbers.into_iter().take(FOUND_MAX) {
             let path = segment_path(&settings.directory, number);
-            let file = options().read(true).write(true).open(&path);
-            let opened = file.and_then(|file| Ok((file.metadata()?, file)));
-            let (metadata, file) = match opened {
-                Ok((metadata, file)) if metadata.is_file() => (metadata, file),
-                Ok(_) => continue,
+            let (metadata, file) = match open_found(&path, settings.bytes_max) {
+                Ok(opened) => opened,
                 Err(err) => {
                     log::warn!("{} is not read: {err}", path.display());
                     continue;
@@ -162,13 +176,12 @@ impl Spool {
             let bytes = metadata.len();
             spool.segments.push_back(Segment::new(number, path, file, bytes, age_found));
         }
-        if let (Some(first), Some((number, at))) = (spool.segments.front(), acknowledged)
+        if let (Some(first), Some((number, at))) = (spool.segments.front_mut(), acknowledged)
             && first.number == number
         {
             if ends_a_record(first, at) {
                 (spool.acknowledged, spool.read, spool.acknowledged_saved) = (at, at, at);
             } else {
-                let shown = settings.directory.display();
                 log::warn!(
                     "{shown}: the place in {ACKNOWLEDGED} is not the end of a record: the oldest \
                      file is sent again from its start"
@@ -307,17 +320,19 @@ impl Spool {
                 at = 0;
                 continue;
             };
-            if !fits(record.bytes.len(), record.points) {
+            if !fits(record.length, record.points) {
                 break;
             }
+            // What cannot be read any more is found to be damaged the next time around.
+            let Some(bytes) = record.read(segment) else { continue };
             segment.damaged += record.start - at;
             at = record.end();
             taken.points += u64::from(record.points);
             segment.points = segment.points.saturating_sub(u64::from(record.points));
             if taken.bytes.is_empty() {
-                taken.bytes = record.bytes;
+                taken.bytes = bytes;
             } else {
-                taken.bytes.extend_from_slice(&record.bytes);
+                taken.bytes.extend_from_slice(&bytes);
             }
         }
         self.read = at;
@@ -418,9 +433,21 @@ impl Spool {
 
 impl Segment {
     fn new(number: u64, path: PathBuf, file: File, bytes: u64, age_found: Duration) -> Segment {
-        let (points, damaged, since) = (0, 0, Instant::now());
+        let (points, damaged, vain, since) = (0, 0, 0, Instant::now());
         let (found, records) = (bytes, Vec::new());
-        Segment { number, path, file, bytes, found, points, records, damaged, age_found, since }
+        Segment {
+            number,
+            path,
+            file,
+            bytes,
+            found,
+            points,
+            records,
+            damaged,
+            vain,
+            age_found,
+            since,
+        }
     }
 
     /// How long ago its first record was written. A clock that is stepped makes nothing old.
@@ -449,6 +476,25 @@ fn options() -> OpenOptions {
     options
 }
 
+/// Opens a segment that an earlier run left: not what another user has put there, while the directory
+/// was open to all, nor what is larger than the whole spool may be.
+fn open_found(path: &Path, bytes_max: u64) -> io::Result<(Metadata, File)> {
+    let file = options().read(true).write(true).open(path)?;
+    let found = file.metadata()?;
+    own_file::check(&found, path)?;
+    let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    if !found.is_file() {
+        return refuse("it is no plain file");
+    }
+    if found.nlink() > 1 {
+        return refuse("it has another name (a hard link)");
+    }
+    if found.len() > bytes_max.saturating_add(RECORD_BYTES_MAX as u64) {
+        return refuse("it is larger than the spool may be (spool.bytes_max)");
+    }
+    Ok((found, file))
+}
+
 /// Makes the directory if need be, and locks it. Whoever may read a directory may lock it, so that
 /// this one is its user's alone, and another user's is refused.
 fn lock_directory(directory: &Path) -> io::Result<File> {
@@ -475,9 +521,8 @@ pub fn check(directory: &Path) -> Result<String, String> {
 
 /// A segment's number, and how far it was delivered.
 fn read_acknowledged(directory: &Path) -> Option<(u64, u64)> {
-    let file = options().read(true).open(directory.join(ACKNOWLEDGED)).ok()?;
-    let mut text = String::new();
-    file.take(64).read_to_string(&mut text).ok()?;
+    let found = own_file::read(&directory.join(ACKNOWLEDGED), NOTE_BYTES_MAX).ok()??;
+    let text = String::from_utf8(found).ok()?;
     let (number, at) = text.trim().split_once(' ')?;
     let number = number.parse().ok().filter(|number| *number < NUMBER_MAX)?;
     Some((number, at.parse().ok()?))
@@ -490,7 +535,7 @@ fn segment_number(name: &str) -> Option<u64> {
 }
 
 /// Whether a record, or the segment, ends there.
-fn ends_a_record(segment: &Segment, end: u64) -> bool {
+fn ends_a_record(segment: &mut Segment, end: u64) -> bool {
     let mut at = 0;
     while at < end {
         match next_record(segment, at) {
@@ -525,23 +570,36 @@ fn checksum(bytes: &[u8], points: u32) -> u32 {
     crc.sum()
 }
 
+/// A record that is whole.
 struct Record {
     start: u64,
     points: u32,
-    bytes: Vec<u8>,
+    length: usize,
 }
 
 impl Record {
     fn end(&self) -> u64 {
-        self.start + (HEADER_BYTES + self.bytes.len()) as u64
+        self.start + (HEADER_BYTES + self.length) as u64
+    }
+
+    fn read(&self, segment: &Segment) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; self.length];
+        segment.file.read_exact_at(&mut bytes, self.start + HEADER_BYTES as u64).ok()?;
+        Some(bytes)
     }
 }
 
 /// The first whole record at or behind `at`.
-fn next_record(segment: &Segment, mut at: u64) -> Option<Record> {
+fn next_record(segment: &mut Segment, mut at: u64) -> Option<Record> {
+    let vain_max = segment.bytes.saturating_mul(VAIN_TIMES).saturating_add(VAIN_BYTES);
     loop {
         if let Some(record) = record_at(segment, at) {
             return Some(record);
+        }
+        let length = header_at(segment, at).map_or(0, |header| header.length);
+        segment.vain += (WINDOW_BYTES + length) as u64;
+        if segment.vain > vain_max {
+            return None;
         }
         at = find_magic(segment, at + 1)?;
     }
@@ -549,9 +607,19 @@ fn next_record(segment: &Segment, mut at: u64) -> Option<Record> {
 
 fn record_at(segment: &Segment, start: u64) -> Option<Record> {
     let Header { length, crc, points } = header_at(segment, start)?;
-    let mut bytes = vec![0; length];
-    segment.file.read_exact_at(&mut bytes, start + HEADER_BYTES as u64).ok()?;
-    (checksum(&bytes, points) == crc).then_some(Record { start, points, bytes })
+    let mut sum = Crc::new();
+    sum.update(&points.to_le_bytes());
+    let mut window = vec![0; WINDOW_BYTES.min(length)];
+    let record = Record { start, points, length };
+    let mut at = start + HEADER_BYTES as u64;
+    while at < record.end() {
+        let left = usize::try_from(record.end() - at).unwrap_or(usize::MAX);
+        let part = &mut window[..left.min(WINDOW_BYTES)];
+        segment.file.read_exact_at(part, at).ok()?;
+        sum.update(part);
+        at += part.len() as u64;
+    }
+    (sum.sum() == crc).then_some(record)
 }
 
 /// What stands before a record, if that may be whole.
@@ -574,7 +642,7 @@ fn header_at(segment: &Segment, start: u64) -> Option<Header> {
 }
 
 fn find_magic(segment: &Segment, mut at: u64) -> Option<u64> {
-    let mut window = vec![0; 64 << 10];
+    let mut window = vec![0; WINDOW_BYTES];
     while at + HEADER_BYTES as u64 <= segment.bytes {
         let bytes = segment.file.read_at(&mut window, at).ok().filter(|bytes| *bytes >= 4)?;
         if let Some(found) = memchr::memmem::find(&window[..bytes], MAGIC) {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::{HEADER_BYTES, Placed, Segment, Spool, encode, options, record_at};
+use super::{HEADER_BYTES, Placed, Segment, Spool, WINDOW_BYTES, encode, options, record_at};
 
 /// The source of what an earlier run has left, of which nothing is known.
 const UNKNOWN: &str = "";
@@ -103,9 +103,14 @@ impl Segment {
     ) -> io::Result<(u64, u64, Vec<Placed>)> {
         let drops_found = is_over(UNKNOWN);
         let mut end = if drops_found { start } else { start.max(self.found) };
-        let mut whole = vec![0; end as usize];
-        self.file.read_exact_at(&mut whole, 0)?;
-        file.write_all(&whole)?;
+        let mut window = vec![0; WINDOW_BYTES];
+        let mut at = 0;
+        while at < end {
+            let part = usize::try_from(end - at).unwrap_or(usize::MAX).min(WINDOW_BYTES);
+            self.file.read_exact_at(&mut window[..part], at)?;
+            file.write_all(&window[..part])?;
+            at += part as u64;
+        }
         let (before, behind): (Vec<&Placed>, Vec<&Placed>) =
             self.records.iter().partition(|record| record.start < end);
         let mut records: Vec<Placed> = before.into_iter().cloned().collect();
@@ -115,8 +120,9 @@ impl Segment {
         let mut points = if drops_found { 0 } else { found };
         for record in behind {
             // One that was damaged meanwhile is lost.
-            let Some(whole) = record_at(self, record.start) else { continue };
-            let (mut bytes, mut parts, mut rest) = (Vec::new(), Vec::new(), &whole.bytes[..]);
+            let whole = record_at(self, record.start).and_then(|record| record.read(self));
+            let Some(whole) = whole else { continue };
+            let (mut bytes, mut parts, mut rest) = (Vec::new(), Vec::new(), &whole[..]);
             for part in &record.parts {
                 let (own, behind) = rest.split_at(part.bytes.min(rest.len()));
                 rest = behind;

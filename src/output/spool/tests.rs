@@ -325,6 +325,60 @@ fn what_is_not_the_spools_own_is_left_alone() {
     }
 }
 
+/// While the directory was open to all, others may have put files there that look like segments.
+#[test]
+fn what_others_put_there_is_not_delivered() {
+    let directory = Directory::new("others");
+    drop(directory.open());
+    let mut record = Vec::new();
+    encode(b"forged\n", 1, &mut record);
+    let linked = directory.0.join("linked");
+    for path in [linked.clone(), segment_path(&directory.0, 2), segment_path(&directory.0, 3)] {
+        fs::write(path, &record).unwrap();
+    }
+    fs::hard_link(linked, segment_path(&directory.0, 1)).unwrap();
+    let theirs = sys::user() == 0;
+    if theirs {
+        std::os::unix::fs::chown(segment_path(&directory.0, 2), Some(65534), None).unwrap();
+        fs::write(directory.0.join(ACKNOWLEDGED), "3 23\n").unwrap();
+        std::os::unix::fs::chown(directory.0.join(ACKNOWLEDGED), Some(65534), None).unwrap();
+    }
+    let mut spool = directory.open();
+    let numbers: Vec<u64> = spool.segments.iter().map(|segment| segment.number).collect();
+    assert_eq!(numbers, if theirs { &[3][..] } else { &[2, 3] });
+    assert_eq!(take_all(&mut spool).lines().count(), numbers.len());
+    assert!(segment_path(&directory.0, 1).exists());
+}
+
+/// Each of these would take hours to read, or more memory or descriptors than there are.
+#[test]
+fn no_file_holds_up_the_start() {
+    let directory = Directory::new("large");
+    fs::create_dir(&directory.0).unwrap();
+    let started = Instant::now();
+    File::create(segment_path(&directory.0, 1)).unwrap().set_len(1 << 40).unwrap();
+    // Beginnings of records of 3 MB, 16 bytes apart, before one that is whole.
+    let mut vain = [&MAGIC[..], &(3u32 << 20).to_le_bytes(), &[0; 8]].concat().repeat(1 << 19);
+    let mut whole = Vec::new();
+    encode(b"a\n", 1, &mut whole);
+    vain.extend_from_slice(&whole);
+    fs::write(segment_path(&directory.0, 2), &vain).unwrap();
+    for number in 3..1500 {
+        fs::write(segment_path(&directory.0, number), &whole).unwrap();
+    }
+    let (mut spool, damaged) = Spool::open(&directory.settings()).unwrap();
+    // The first is left alone, and nothing is in the second.
+    assert_eq!((spool.segments.len(), spool.next_number), (FOUND_MAX - 2, 1500));
+    assert_eq!(damaged, vain.len() as u64);
+    assert_eq!(spool.points(), FOUND_MAX as u64 - 2);
+    assert_eq!(take_all(&mut spool).lines().count(), FOUND_MAX - 2);
+    drop(spool);
+    // The others come with the next start, before what is new.
+    assert_eq!(directory.open().points(), 1499 - FOUND_MAX as u64);
+    assert!(segment_path(&directory.0, 1).exists());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
 #[test]
 fn a_spool_is_its_users_alone() {
     let directory = Directory::new("mode");
