@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// So that what a router makes its collectors keep has a limit (`collector/kept.rs`).
+#[global_allocator]
+static ALLOCATOR: perijove::base::sys::Counting = perijove::base::sys::Counting;
+
 fn main() -> ExitCode {
     perijove::base::sys::keep_to_itself();
     perijove::base::sys::tame_allocator();

@@ -9,7 +9,7 @@ use common::http_stub::Reply;
 use common::lines::{Line, readings};
 use common::list_server::ListServer;
 use common::needs::{ROOT, skips};
-use common::perijove::{Daemon, hosts, local_router, own, perijove, whole_lines};
+use common::perijove::{Daemon, FAST, hosts, local_router, own, perijove, whole_lines};
 use common::process::{Process, descendants};
 use common::sshd::{Sshd, USER};
 use common::temporary::Directory;
@@ -70,6 +70,39 @@ fn five_hundred_routers_in_one_process() {
         let gone = |id: &u32| !std::path::Path::new(&format!("/proc/{id}")).exists();
         children.iter().all(gone).then_some(())
     });
+}
+
+/// They accept connections and say nothing, or nobody listens: the program ends without their
+/// threads, most of which would wait for longer.
+#[test]
+fn routers_that_cannot_be_reached_hold_up_no_stop() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let port = silent.local_addr().expect("an address").port();
+    let directory = Directory::new();
+    let password = directory.write_secret("password", "none");
+    let good = local_router("good", "");
+    let mut settings = format!("collectors = [\"alarm\"]\n{FAST}drain_timeout = \"60s\"\n{good}");
+    for number in 0..ROUTERS {
+        let port = if number % 2 == 0 { port } else { 1 };
+        settings += &format!(
+            "[[router]]\nname = \"r{number}\"\ntarget = \"127.0.0.1\"\nport = {port}\n\
+             username = \"u\"\npassword_file = {password:?}\nconnect_timeout = \"50s\"\n"
+        );
+    }
+    let mut daemon = Daemon::start_in(directory, &settings, &[]);
+    let accepted = std::thread::spawn(move || {
+        let connections = silent.incoming().map_while(Result::ok);
+        // Fewer than the kernel would keep waiting, so that the last one comes.
+        connections.take(ROUTERS / 4).collect::<Vec<_>>()
+    });
+    wait_polled(&mut daemon, 1);
+    let _connections = accepted.join().expect("connections");
+    let started = std::time::Instant::now();
+    let finished = daemon.stop();
+    // Half of `drain_timeout`, and the time limit of a connection, are 30 s and more.
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(!finished.stderr.contains("have not ended in time"), "{}", finished.stderr);
 }
 
 /// The routers of a list: names, each behind one of the servers.

@@ -1,6 +1,8 @@
 //! The few system calls that neither std nor a kept crate offers safely.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
@@ -203,6 +205,48 @@ pub fn tame_allocator() {
         libc::mallopt(libc::M_ARENA_MAX, 2);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
+    }
+}
+
+/// The system's allocator, which counts for each thread what it has got and not given back.
+pub struct Counting;
+
+thread_local! {
+    static ALLOCATED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// What this thread has got of the allocator, less what it has given back; it may have given back
+/// what others got. Only where `Counting` is the program's allocator.
+pub fn allocated_bytes() -> i64 {
+    ALLOCATED.get()
+}
+
+fn count(got: usize, given_back: usize) {
+    ALLOCATED.set(
+        ALLOCATED.get().wrapping_add_unsigned(got as u64).wrapping_sub_unsigned(given_back as u64),
+    );
+}
+
+// SAFETY: everything is the system's allocator; the counter allocates nothing and is never dropped.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        count(bytes, layout.size());
+        unsafe { System.realloc(memory, layout, bytes) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        unsafe { System.dealloc(memory, layout) }
     }
 }
 

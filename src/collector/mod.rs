@@ -9,6 +9,7 @@ pub mod settings;
 pub mod only;
 pub mod outcome;
 pub mod distinct;
+pub mod kept;
 pub mod reader;
 pub mod described;
 

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::Poll;
 use super::outcome::Outcome;
+use super::{Poll, kept};
 use crate::base::text::{first_line, shortened};
 use crate::netconf::rpc_error::{Meaning, RpcError, meaning_of};
 use crate::point::Points;
@@ -294,7 +294,14 @@ fn read_item_for_all<R: Read>(
             reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
             let before = reader.points.len();
             reader.points.query = reader.query;
-            match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
+            let read = kept::counted(|| {
+                reader.poll.read(reader.query, item, &mut element, scope, reader.points)
+            });
+            if kept::is_too_much() {
+                let (at, limit) = (items.offset(), kept::BYTES_MAX);
+                return Err(items::Error::TooMuchKept { at, limit });
+            }
+            match read {
                 Ok(()) => {
                     reply.items += 1;
                     reader.tally.items += 1;

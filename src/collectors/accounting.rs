@@ -71,6 +71,8 @@ impl Collector for Accounting {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&FLOWS, &FAILURES];
 }
 
+const FPCS_MAX: u32 = 256;
+
 fn errors_of(fpc: &u32) -> String {
     let rpc = "get-service-accounting-error-inline-jflow-information";
     let slot = "inline-jflow-error-information";
@@ -91,7 +93,10 @@ struct Flows {
 
 impl Item<Accounting> for Flows {
     fn points(self, accounting: &mut Accounting, _: &Scope, points: &mut Points) {
-        accounting.fpcs.insert(self.fpc_slot);
+        // No device has more slots, and each is asked about.
+        if self.fpc_slot < FPCS_MAX {
+            accounting.fpcs.insert(self.fpc_slot);
+        }
         points.push(&FLOWS, &[&self.fpc_slot.to_string()], &self);
     }
 }

@@ -222,6 +222,10 @@ impl Supervisor {
         self.units.visitors.allow(&[]);
         self.units.is_complete.store(false, Ordering::Relaxed);
         let units = std::mem::take(&mut *lock(&self.units.list));
+        let (left, units): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::leave);
+        // Their threads end with the program. To wake thousands for that would take longer than all
+        // else.
+        std::mem::forget(left);
         let (outputs, others): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::is_output);
         let changes = find_changes(&others);
         stop_others(others, start + drain_timeout / 2);

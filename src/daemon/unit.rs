@@ -472,6 +472,11 @@ impl Unit {
         Ok(())
     }
 
+    /// Whether the program can end without it: a router without a session, which gets none any more.
+    pub fn leave(&self) -> bool {
+        matches!(&self.part, Part::Router(status, _) if status.leave())
+    }
+
     /// Tells it to end by then.
     fn end(self, deadline: Instant) -> Ending {
         let Unit { part, stop, done, .. } = self;

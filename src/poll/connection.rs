@@ -82,11 +82,13 @@ impl Connection {
         let name = &self.name;
         match connect(router) {
             Ok((session, number)) => {
+                if !self.status.connected(number) {
+                    return Err("perijove ends".into());
+                }
                 let with = if number == 2 { " with its second target" } else { "" };
                 log::info!("{name}: session {} is open{with}", session.session_id);
                 self.reconnect = None;
                 self.last_error.clear();
-                self.status.connected(number);
                 Ok(session)
             }
             Err(err) => {

@@ -26,9 +26,9 @@ use self::status::{NOT_MASTER, RouterStatus};
 use crate::base::clock::{now_ns, since_1970};
 use crate::base::inventory::Shared;
 use crate::base::panics;
-use crate::collector::Poll;
 use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
+use crate::collector::{Poll, kept};
 use crate::dependency::enrich::enrich;
 use crate::event;
 use crate::netconf;
@@ -350,6 +350,7 @@ impl RouterPoller {
     /// How long to wait for something to do: at most so long.
     fn wait(&mut self, longest: Duration) -> Duration {
         let keepalive = self.connection.idle().unwrap_or(longest);
+        self.status.rests(self.connection.is_open());
         let look = self.configuration.as_ref().map_or(longest, Watch::wait);
         longest.min(keepalive).min(look)
     }
@@ -362,6 +363,7 @@ impl RouterPoller {
         outputs: &[Arc<Output>],
         emit: &mut dyn FnMut(&Batch),
     ) -> Vec<Outcome> {
+        kept::begin();
         let mut work: Vec<Work> = due.iter().map(|index| self.start(*index)).collect();
         for at in 0..work.len() {
             for query in 0..work[at].poll.queries() {
@@ -396,7 +398,8 @@ impl RouterPoller {
         if outcome.failure().is_none() {
             let before = work.points.len();
             work.points.set_re_name("");
-            if let Err(why) = panics::caught(|| work.poll.finish(work.answered, &mut work.points)) {
+            let finish = || work.poll.finish(work.answered, &mut work.points);
+            if let Err(why) = panics::caught(|| kept::counted(finish)) {
                 work.note(Outcome::Failed(why));
             }
             work.tally.take_left_out(&mut work.points);
@@ -428,8 +431,10 @@ impl RouterPoller {
             self.status.busy(self.is_busy, load);
         }
         // Those that are still to come need the room.
-        work.points = Points::default();
-        work.poll = self.router.collectors[work.index].configured.start(&self.inventory);
+        kept::counted(|| {
+            work.points = Points::default();
+            work.poll = self.router.collectors[work.index].configured.start(&self.inventory);
+        });
     }
 
     /// Sends one RPC for the first of `work`, and for all others that ask the same.

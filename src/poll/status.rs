@@ -82,6 +82,10 @@ struct SessionStatus {
     shard: Option<Shard>,
     /// 1 or 2, of a router that has two.
     target: Option<u64>,
+    /// Its poller has a session, or is in a poll that had one.
+    is_in_use: bool,
+    /// The program ends without its poller, which opens no session any more.
+    is_left: bool,
 }
 
 static SESSION: Measurement<SessionStatus> = Measurement::new(|| Definition {
@@ -265,13 +269,31 @@ impl RouterStatus {
         session.refused |= !session.up;
     }
 
-    /// A session was opened with the target of this number.
-    pub fn connected(&self, target: u64) {
+    /// A session was opened with the target of this number; false if it comes too late.
+    pub fn connected(&self, target: u64) -> bool {
         let mut session = lock(&self.session);
+        if session.is_left {
+            return false;
+        }
+        session.is_in_use = true;
         session.target = self.has_two_targets.then_some(target);
         session.up = true;
         session.refused = false;
         session.connects += 1;
+        true
+    }
+
+    /// Between two polls: whether the poller has a session.
+    pub fn rests(&self, has_session: bool) {
+        lock(&self.session).is_in_use = has_session;
+    }
+
+    /// Whether the program can end without its poller: it has nothing to end, and from now on
+    /// begins nothing.
+    pub fn leave(&self) -> bool {
+        let mut session = lock(&self.session);
+        session.is_left = !session.is_in_use;
+        session.is_left
     }
 
     pub fn disconnected(&self) {

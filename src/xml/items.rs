@@ -52,6 +52,11 @@ pub enum Error {
         at: u64,
         limit: usize,
     },
+    /// Whoever reads the items keeps too much of them.
+    TooMuchKept {
+        at: u64,
+        limit: usize,
+    },
 }
 
 impl std::fmt::Display for Error {
@@ -67,6 +72,10 @@ impl std::fmt::Display for Error {
             }
             Error::TooDeep { at, limit } => {
                 write!(f, "at byte {at} elements nest deeper than limits.depth_max ({limit})")
+            }
+            Error::TooMuchKept { at, limit } => {
+                let what = "more has to be kept until the end of the poll than";
+                write!(f, "at byte {at} of the reply {what} {limit} bytes")
             }
         }
     }

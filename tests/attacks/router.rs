@@ -28,20 +28,21 @@ fn item(within: &str) -> String {
 /// Polls a router that answers with this, once, and another router; what the other one's scrape is
 /// answered with, and the most memory that was used.
 fn poll(reply: &str) -> (String, u64) {
+    let (good, peak, _) = poll_of("interfaces", "interface-information", reply);
+    (good, peak)
+}
+
+/// The same of another collector, and of the root of its reply; also the log.
+fn poll_of(collector: &str, root: &str, reply: &str) -> (String, u64, String) {
     let directory = Directory::new();
     let hello = "<hello><capabilities/><session-id>1</session-id></hello>]]>]]>";
-    let said = directory.write(
-        "said",
-        format!(
-            "{hello}<rpc-reply><interface-information>{reply}</interface-information>\
-             </rpc-reply>]]>]]>"
-        ),
-    );
+    let said = directory
+        .write("said", format!("{hello}<rpc-reply><{root}>{reply}</{root}></rpc-reply>]]>]]>"));
     let port = free_port();
     // The answer is there before the question.
     let script = format!("cat {}; exec cat >/dev/null", said.display());
     let settings = format!(
-        "collectors = [\"interfaces\"]\ntimeout = \"40s\"\n{}[[router]]\nname = \"bad\"\n\
+        "collectors = [\"{collector}\"]\ntimeout = \"40s\"\n{}[[router]]\nname = \"bad\"\n\
          transport = \"local\"\ncommand = [\"sh\", \"-c\", {script:?}]\n{}\
          [output.prometheus]\nlisten = \"127.0.0.1:{port}\"\n",
         every("1h"),
@@ -64,7 +65,38 @@ fn poll(reply: &str) -> (String, u64) {
     // Were each byte looked at again for each quote or tag, it would take minutes.
     let is_late = finished.stderr.contains("did not answer within the time limit (timeout");
     assert!(!is_late, "{}", finished.stderr);
-    (good, peak)
+    (good, peak, finished.stderr)
+}
+
+/// Collectors that add up a reply keep its names until it ends: new ones for ever, or long ones.
+#[test]
+fn no_collector_keeps_what_fills_the_memory() {
+    let arp = |number: usize| {
+        format!(
+            "<arp-table-entry><ip-address>10.0.0.1</ip-address><interface-name>ge-{number}\
+             </interface-name></arp-table-entry>"
+        )
+    };
+    let alarm = |number: usize| {
+        format!(
+            "<alarm-detail><alarm-class>Major</alarm-class><alarm-description>{number}{}\
+             </alarm-description><alarm-type>x</alarm-type></alarm-detail>",
+            "d".repeat(1 << 20)
+        )
+    };
+    let arps: String = (0..120_000).map(arp).collect();
+    let alarms: String = (0..24).map(alarm).collect();
+    for (collector, root, reply) in
+        [("arp", "arp-table-information", arps), ("alarm", "alarm-information", alarms)]
+    {
+        let (_, peak, log) = poll_of(collector, root, &reply);
+        assert!(peak < MEMORY_BYTES_MAX, "{collector}: {} MB", peak >> 20);
+        assert!(log.contains("has to be kept until the end of the poll"), "{collector}: {log}");
+    }
+    // What a large router has is no attack.
+    let arps: String = (0..30_000).map(arp).collect();
+    let (_, _, log) = poll_of("arp", "arp-table-information", &arps);
+    assert!(!log.contains("has to be kept"), "{log}");
 }
 
 #[test]
