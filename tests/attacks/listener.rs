@@ -127,6 +127,102 @@ fn connections_that_say_little_shut_nobody_out() {
     }
 }
 
+/// The beginning of a TLS hello, of a record that never comes whole, of a request: at once, or a byte
+/// now and then. `request_timeout` is for all of it, and none of them has a thread.
+#[test]
+fn half_a_hello_and_half_a_request_are_cut_off_in_time() {
+    if skips(&["openssl"]) {
+        return;
+    }
+    const LIMIT: Duration = Duration::from_secs(3);
+    let directory = Directory::new();
+    let (key, cert) = directory.certificate("perijove");
+    let tls = format!("cert_file = {cert:?}\nkey_file = {key:?}\nrequest_timeout = \"3s\"\n");
+    let hello = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[b'a'; 20]].concat();
+    let request = format!("GET /metrics HTTP/1.1\r\nX: {}", "a".repeat(100)).into_bytes();
+    for (scheme, output, said) in
+        [("https", &*tls, hello), ("http", "request_timeout = \"3s\"\n", request)]
+    {
+        let (daemon, port) = start(5, output);
+        let connect = || TcpStream::connect(("127.0.0.1", port)).expect("connect");
+        let threads = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.process.id()));
+            tasks.expect("threads").count()
+        };
+        let before = threads();
+        let mut half: Vec<TcpStream> = (0..100).map(|_| connect()).collect();
+        half.iter_mut().for_each(|stream| stream.write_all(&said).expect("send"));
+        let started = Instant::now();
+        let mut slow = connect();
+        let is_cut = |stream: &mut TcpStream| {
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+            match stream.read(&mut [0; 1000]) {
+                // A farewell; what is behind it is the end.
+                Ok(1..) => false,
+                Ok(0) => true,
+                Err(err) => err.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        };
+        let mut rest = said.iter();
+        let cut = wait_for("the slow one is cut off", || {
+            let sent = rest.next().is_some_and(|byte| slow.write_all(&[*byte]).is_err());
+            std::thread::sleep(Duration::from_millis(100));
+            (sent || is_cut(&mut slow)).then(|| started.elapsed())
+        });
+        assert!(cut > LIMIT / 2, "{scheme}: cut off after {cut:?}");
+        assert!(rest.len() > 0, "{scheme}: it could say all of it");
+        assert!(threads() <= before + 8, "{scheme}: {} threads, {before} before", threads());
+        for stream in &mut half {
+            wait_for("those that stopped are cut off", || is_cut(stream).then_some(()));
+        }
+        assert!(started.elapsed() < DEADLINE / 2, "{scheme}: {:?}", started.elapsed());
+        scrapes_go_on(port, scheme);
+        assert_eq!(daemon.stop().code, 0);
+    }
+}
+
+/// In scrape mode a scrape polls, and anybody may scrape: many at once are one poll, and those that
+/// come one after the other cost the router no more than `poll_share_max`.
+#[test]
+fn scrapes_that_poll_cost_the_router_no_more_than_its_share() {
+    const SHARE: f64 = 0.2;
+    let port = free_port();
+    let slow = local_router("r1", "--fault slow --drip-bytes 100 --drip-ms 20");
+    let daemon = Daemon::start(&format!(
+        "collectors = [\"alarm\"]\npoll_share_max = 20\n{slow}[output.prometheus]\n\
+         listen = \"127.0.0.1:{port}\"\nmode = \"scrape\"\nage_min = \"0s\"\n"
+    ));
+    let text = || {
+        let scraped = http_agent().get(format!("http://127.0.0.1:{port}/metrics")).call();
+        scraped.and_then(answer).ok().filter(|(status, _)| *status == 200).map(|(_, text)| text)
+    };
+    let value = |text: &str, name: &str| {
+        let series = text.lines().find(|line| line.starts_with(name))?;
+        series.rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    let polls = |text: &str| value(text, "perijove_collector_polls_total{");
+    let first = wait_for("a poll", || polls(&text()?));
+    let (answered, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let attack = || {
+        let count = if text().is_some() { &answered } else { &refused };
+        count.fetch_add(1, Ordering::Relaxed);
+    };
+    let started = Instant::now();
+    let last = under_attack(12, attack, || {
+        wait_for("three polls more", || polls(&text()?).filter(|polls| *polls >= first + 3.0))
+    });
+    let elapsed = started.elapsed().as_secs_f64();
+    let took = value(&text().expect("a scrape"), "perijove_collector_duration_seconds{");
+    let took = took.expect("how long a poll takes");
+    let answered = answered.into_inner();
+    assert!(answered > 3 * (last - first) as usize, "{answered} scrapes, {first} to {last} polls");
+    // The rest after the first poll may have been over, and one may be under way.
+    let most = 2.0 + elapsed * SHARE / took * 1.5;
+    assert!(last - first <= most, "{} polls of {took} s in {elapsed} s", last - first);
+    assert_eq!(refused.into_inner(), 0);
+    assert_eq!(daemon.stop().code, 0);
+}
+
 #[test]
 fn a_connection_that_asks_again_and_again_is_ended() {
     let (daemon, port) = start(5, &format!("users = {{ me = {HASH:?} }}\n"));

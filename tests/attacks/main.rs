@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod labels;
 mod listener;
 mod lists;
 mod local_files;

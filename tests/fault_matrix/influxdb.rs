@@ -81,7 +81,7 @@ pub fn pass_on(url: &str, request: &Request) -> Reply {
     Reply::Answer(status, &[], body)
 }
 
-fn through(influxd: &Influxd, port: u16, more: &str) -> String {
+pub fn through(influxd: &Influxd, port: u16, more: &str) -> String {
     let direct = output(influxd, more);
     direct.replace(&influxd.url(), &format!("http://127.0.0.1:{port}"))
 }

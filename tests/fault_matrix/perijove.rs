@@ -1,25 +1,33 @@
 //! What can happen to perijove itself, to its clock and to its router.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::account::{
     Account, COLLECTORS, FarEnd, OFTEN, Polling, ROUTER, SPOOL, polled, settings, to_influxdb,
     undelivered,
 };
 use crate::common::broker::{self, Noida, Reader};
+use crate::common::http_stub::{HttpStub, Reply};
 use crate::common::influxd::Influxd;
-use crate::common::lines;
+use crate::common::lines::{self, Line};
 use crate::common::perijove::Daemon;
 use crate::common::temporary::Directory;
-use crate::common::{wait_for, wait_for_within};
+use crate::common::{now_ns, wait_for, wait_for_within};
+use crate::influxdb::{pass_on, through};
 use crate::{Fault, Long};
 
 pub const FAULTS: &[&Fault] = &[
     &Fault { name: "perijove-killed-influxdb", quick: false, run: |_| killed_influxdb(20) },
     &Fault { name: "perijove-killed-kafka", quick: false, run: killed_kafka },
     &Fault { name: "perijove-killed-twice", quick: true, run: |_| killed_influxdb(2) },
+    &Fault { name: "perijove-killed-up", quick: false, run: |_| killed_while(|_, _| Way::Up) },
+    &Fault { name: "perijove-killed-flap", quick: false, run: |_| killed_while(flaps) },
+    &Fault { name: "perijove-killed-slow", quick: false, run: |_| killed_while(|_, _| Way::Slow) },
+    &Fault { name: "perijove-killed-mute", quick: false, run: |_| killed_while(forgets) },
     &Fault { name: "clock-back-an-hour", quick: true, run: |_| clock_stepped("-1h") },
     &Fault { name: "clock-forward-two-days", quick: true, run: |_| clock_stepped("+2d") },
     &Fault { name: "router-drops", quick: true, run: |_| router("--fault close@7", 3) },
@@ -60,6 +68,88 @@ pub fn kill_often(mut polling: Polling, times: usize) -> (Polling, Vec<Vec<Strin
     }
     polling.poll(50);
     (polling, in_hand)
+}
+
+/// How an InfluxDB answers a write.
+#[derive(Clone, Copy)]
+enum Way {
+    Up,
+    Down,
+    /// Late.
+    Slow,
+    /// It has taken the points, and says nothing.
+    Mute,
+}
+
+fn flaps(since: Duration, _: usize) -> Way {
+    if since.as_secs().is_multiple_of(3) { Way::Down } else { Way::Up }
+}
+
+fn forgets(_: Duration, number: usize) -> Way {
+    [Way::Up, Way::Mute, Way::Slow][number % 3]
+}
+
+/// What is in memory only, when it is killed: a write that waits for `flush_interval`, or for its
+/// answer, and what a busy machine adds.
+const IN_HAND: Duration = Duration::from_secs(4);
+
+/// Kills it at random moments while InfluxDB answers this way: all is there in the end but what was
+/// polled just before.
+fn killed_while(way: fn(Duration, usize) -> Way) -> Account {
+    let influxd = Influxd::start();
+    let (url, began, is_over) = (influxd.url(), Instant::now(), Arc::new(AtomicBool::new(false)));
+    let ends = is_over.clone();
+    let front = HttpStub::start(move |number, request| {
+        let way = match ends.load(Ordering::Relaxed) {
+            true => Way::Up,
+            false => way(began.elapsed(), number),
+        };
+        match way {
+            Way::Up => pass_on(&url, request),
+            Way::Down => Reply::status(503),
+            Way::Slow => {
+                std::thread::sleep(Duration::from_millis(700));
+                pass_on(&url, request)
+            }
+            Way::Mute => {
+                pass_on(&url, request);
+                Reply::Close
+            }
+        }
+    });
+    let output = through(&influxd, front.port, "flush_interval = \"300ms\"\n");
+    let mut polling = Polling::start(&output);
+    let mut kills = Vec::new();
+    let mut state = now_ns() as u64 | 1;
+    for _ in 0..20 {
+        polling.poll(20);
+        polling.go_on(Duration::from_millis(random(&mut state) % 2500));
+        polling = polling.kill_and_start_again(|_| kills.push(now_ns()));
+    }
+    is_over.store(true, Ordering::Relaxed);
+    polling.poll(50);
+    polling.arrive(&mut &influxd);
+    let lines = lines::read(&polling.polled().join("\n"));
+    let mut account = polling.finish_with(&mut &influxd, true);
+    let arrived: BTreeSet<String> = influxd.points().iter().map(Line::key).collect();
+    let missing = lines.iter().filter(|line| !arrived.contains(&line.key()));
+    let is_excused = |line: &&Line| {
+        let age = |kill: &i64| kill - line.timestamp;
+        kills.iter().map(age).any(|age| (0..IN_HAND.as_nanos() as i64).contains(&age))
+    };
+    let (excused, lost): (Vec<&Line>, Vec<&Line>) = missing.partition(is_excused);
+    if let Some(first) = lost.first() {
+        account.failures.push(format!("{} are lost by no kill, first {}", lost.len(), first.key()));
+    }
+    account.lost = account.lost.saturating_sub(excused.len());
+    let note = format!(
+        "{} of {} points were in hand when it was killed; {} reached only InfluxDB",
+        excused.len(),
+        lines.len(),
+        account.unknown
+    );
+    (account.unknown, account.may_repeat) = (0, true);
+    account.note(note)
 }
 
 /// The next of a series of numbers (xorshift).

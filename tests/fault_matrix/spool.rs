@@ -9,7 +9,8 @@ use crate::account::{Account, Polling, ROUTER, SPOOL, recover_with_loss, setting
 use crate::common::broker::{self, Noida, Reader};
 use crate::common::influxd::Influxd;
 use crate::common::lines::{self, Line};
-use crate::common::process::run;
+use crate::common::perijove::Daemon;
+use crate::common::process::{Finished, run};
 use crate::common::temporary::Directory;
 use crate::common::wait_for;
 use crate::perijove::{after_kills, kill_often};
@@ -28,8 +29,34 @@ pub const FAULTS: &[&Fault] = &[
         quick: true,
         run: |_| spool_damaged(|bytes, records| corrupt(bytes, records)),
     },
+    &Fault { name: "spool-of-two", quick: true, run: spool_of_two },
     &Fault { name: "spool-rots", quick: true, run: spool_rots },
 ];
+
+/// Two programs with one spool, each with a state directory of its own: the second refuses to start,
+/// and the first loses nothing.
+fn spool_of_two(_: &Long) -> Account {
+    let mut influxd = Influxd::start();
+    influxd.stop();
+    let mut first = Polling::start(&to_influxdb(&influxd, SPOOL));
+    first.poll(100);
+    let theirs = first.daemon.directory.join("spool");
+    let same = SPOOL.replace("DIRECTORY/spool", theirs.to_str().expect("a UTF-8 path"));
+    let mut refusals = Vec::new();
+    for _ in 0..3 {
+        let second = Daemon::start(&to_influxdb(&influxd, &same));
+        let Finished { code, stderr, .. } = second.process.finish();
+        if code == 0 || !stderr.contains("another perijove uses this spool") {
+            refusals.push(format!("the second ended with {code}: {stderr}"));
+        }
+        first.poll(50);
+    }
+    influxd.start_again();
+    first.settle(&mut &influxd);
+    let mut account = first.finish(&mut &influxd);
+    account.failures.extend(refusals);
+    account
+}
 
 /// The spool may hold less than the outage brings: the oldest go, and are counted.
 fn spool_limit(_: &Long) -> Account {
