@@ -1,5 +1,6 @@
-//! What the collectors of a poll keep until its end: a router chooses how much that is, by the number
-//! and the length of its names. It is measured, not estimated, so that no collector can forget it.
+//! What the collectors of a poll keep until its end: a router chooses how much that is, by the
+//! number and the length of its names. It is measured, not estimated, so that no collector can
+//! forget it.
 
 use std::cell::Cell;
 

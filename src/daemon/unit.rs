@@ -472,7 +472,7 @@ impl Unit {
         Ok(())
     }
 
-    /// Whether the program can end without it: a router without a session, which gets none any more.
+    /// Whether the program can end without it: a router without a session, which gets none now.
     pub fn leave(&self) -> bool {
         matches!(&self.part, Part::Router(status, _) if status.leave())
     }

@@ -60,8 +60,9 @@ fn peer(directory: &Directory, name: &str, interfaces: &[(String, String)]) -> S
     };
     let session = |(number, (group, description)): (usize, &(String, String))| {
         format!(
-            "<bgp-peer><peer-address>198.51.100.{number}</peer-address><description>{}</description>\
-             <peer-as>1</peer-as><peer-group>{}</peer-group><peer-state>Established</peer-state>\
+            "<bgp-peer><peer-address>198.51.100.{number}</peer-address>\
+             <description>{}</description><peer-as>1</peer-as><peer-group>{}</peer-group>\
+             <peer-state>Established</peer-state>\
              <flap-count>2</flap-count></bgp-peer>",
             xml(description),
             xml(group)
@@ -69,9 +70,11 @@ fn peer(directory: &Directory, name: &str, interfaces: &[(String, String)]) -> S
     };
     let ports: String = interfaces.iter().map(port).collect();
     let sessions: String = interfaces.iter().enumerate().map(session).collect();
+    let ports = format!("<interface-information>{ports}</interface-information>");
+    let sessions = format!("<bgp-information>{sessions}</bgp-information>");
     let payloads = serde_json::json!({
-        "get-interface-information": format!("<interface-information>{ports}</interface-information>"),
-        "get-bgp-neighbor-information": format!("<bgp-information>{sessions}</bgp-information>"),
+        "get-interface-information": ports,
+        "get-bgp-neighbor-information": sessions,
         "": "",
     });
     let hello = "<hello><capabilities/><session-id>1</session-id></hello>]]>]]>";

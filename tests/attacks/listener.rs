@@ -127,8 +127,8 @@ fn connections_that_say_little_shut_nobody_out() {
     }
 }
 
-/// The beginning of a TLS hello, of a record that never comes whole, of a request: at once, or a byte
-/// now and then. `request_timeout` is for all of it, and none of them has a thread.
+/// The beginning of a TLS hello, or of a request: at once, or a byte now and then.
+/// `request_timeout` is for all of it, and none of them has a thread.
 #[test]
 fn half_a_hello_and_half_a_request_are_cut_off_in_time() {
     if skips(&["openssl"]) {

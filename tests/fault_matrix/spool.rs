@@ -33,8 +33,8 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { name: "spool-rots", quick: true, run: spool_rots },
 ];
 
-/// Two programs with one spool, each with a state directory of its own: the second refuses to start,
-/// and the first loses nothing.
+/// Two programs with one spool, each with a state directory of its own: the second refuses to
+/// start, and the first loses nothing.
 fn spool_of_two(_: &Long) -> Account {
     let mut influxd = Influxd::start();
     influxd.stop();

@@ -476,8 +476,8 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Opens a segment that an earlier run left: not what another user has put there, while the directory
-/// was open to all, nor what is larger than the whole spool may be.
+/// Opens a segment that an earlier run left: not what another user has put there, while the
+/// directory was open to all, nor what is larger than the whole spool may be.
 fn open_found(path: &Path, bytes_max: u64) -> io::Result<(Metadata, File)> {
     let file = options().read(true).write(true).open(path)?;
     let found = file.metadata()?;
