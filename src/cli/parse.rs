@@ -1,6 +1,7 @@
 //! `perijove parse`: makes points of a recorded reply.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use super::collectors;
 use super::command::{Arguments, Exit};
@@ -51,19 +52,34 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     result.map_err(|why| Exit::Failed(format!("{name}: {why}")))
 }
 
-/// The reply in what was pasted from a session of Junos's CLI: without the prompt and the command
-/// before it, and without `{master}` and the next prompt after it.
+/// The reply in what was pasted from a session of Junos's CLI, or of NETCONF: without the prompt and
+/// the command, the hello and the request before it, and without what comes after it.
 fn reply_in(pasted: &[u8]) -> &[u8] {
-    const END: &[u8] = b"</rpc-reply>";
-    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|at| at == what);
     let is_markup = |text: &[u8]| matches!(text.trim_ascii_start().first(), None | Some(b'<'));
     let text = pasted.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pasted);
-    let start = if is_markup(text) { 0 } else { find(text, b"<rpc-reply").unwrap_or(0) };
-    let text = &text[start..];
-    match find(text, END).map(|at| text.split_at(at + END.len())) {
+    let start = reply_tag(text, false).map_or(0, |tag| tag.start);
+    let begins = !is_markup(text) || memchr::memmem::find(&text[..start], b"]]>]]>").is_some();
+    let text = &text[if begins { start } else { 0 }..];
+    match reply_tag(text, true).map(|tag| text.split_at(tag.end)) {
         Some((reply, after)) if !is_markup(after) => reply,
         _ => text,
     }
+}
+
+/// Where the first tag of an `<rpc-reply>`, or the first that closes one, stands; up to its name's
+/// end, and with the `>` of one that closes. Junos may write `<nc:rpc-reply>`.
+fn reply_tag(text: &[u8], closes: bool) -> Option<Range<usize>> {
+    let (open, name): (&[u8], &[u8]) =
+        if closes { (b"</", b"rpc-reply>") } else { (b"<", b"rpc-reply") };
+    memchr::memmem::find_iter(text, name).find_map(|at| {
+        let before = text[..at].strip_suffix(b":");
+        let prefix = before.map(|text| {
+            let letters = text.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric());
+            &text[..text.len() - letters.count()]
+        });
+        let start = prefix.unwrap_or(&text[..at]).strip_suffix(open)?.len();
+        Some(start..at + name.len())
+    })
 }
 
 /// Reads a reply as the answer to each of a collector's queries that it may answer.
@@ -136,6 +152,16 @@ mod tests {
         ] {
             let pasted = format!("{before}{REPLY}{after}");
             assert_eq!(reply_in(pasted.as_bytes()).trim_ascii_end(), REPLY.as_bytes(), "{pasted}");
+        }
+        for reply in [REPLY.to_string(), REPLY.replace("rpc-reply", "nc:rpc-reply")] {
+            for (before, after) in [
+                ("user@mx1> show system alarms | display xml\r\n", "\r\n{master}"),
+                ("<!-- a user -->\n<hello/>\n]]>]]>\n<rpc><get-a/></rpc>]]>]]>\n", "\n]]>]]>\n"),
+                ("", "\n]]>]]>"),
+            ] {
+                let pasted = format!("{before}{reply}{after}");
+                assert_eq!(reply_in(pasted.as_bytes()), reply.as_bytes(), "{pasted}");
+            }
         }
         // What is no session is left for the reader to judge.
         for text in ["", "error: no such command\n", "<?xml?><a/>", "<rpc-reply/><oops>"] {
