@@ -1,8 +1,10 @@
 //! EVPN instances, their neighbours, interfaces and Ethernet segments; duplicate MACs; L3 contexts.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
-use crate::collector::distinct;
+use crate::collector::distinct::{self, Distinct};
 use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
@@ -370,16 +372,20 @@ struct MacEntry {
 
 impl Item<Evpn> for Duplicates {
     fn points(self, evpn: &mut Evpn, _: &Scope, points: &mut Points) {
-        let mut total = 0;
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut met = Distinct::default();
         for instance in &self.evpn_database_instance {
-            let macs = instance.mac_entry.iter();
-            let names = macs.map(|mac| [&*mac.mac_address, &mac.vlan_id, &mac.vni_id]);
-            let count = distinct::count(names);
-            total += count;
-            if evpn.has(&instance.instance_name) {
-                points.push(&INSTANCE_DUPLICATES, &[&instance.instance_name], &count);
+            let name = instance.instance_name.as_str();
+            let count = counts.entry(name).or_default();
+            for mac in &instance.mac_entry {
+                let names = [&*mac.mac_address, &mac.vlan_id, &mac.vni_id];
+                *count += u64::from(met.is_new(name, &names));
             }
         }
+        for (name, count) in counts.iter().filter(|(name, _)| evpn.has(name)) {
+            points.push(&INSTANCE_DUPLICATES, &[name], count);
+        }
+        let total: u64 = counts.values().sum();
         points.push(&DUPLICATES, &[], &total);
     }
 }

@@ -56,7 +56,7 @@ impl Collector for Mac {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Hash)]
 #[serde(rename_all = "kebab-case", default)]
 struct Table {
     #[serde(alias = "l2ng-l2-total-mac-count")]
@@ -71,7 +71,11 @@ impl Item<Mac> for Table {
     fn points(self, mac: &mut Mac, scope: &Scope, _: &mut Points) {
         let re_name = scope.get("re-name").unwrap_or_default().to_string();
         let instance = scope.get("l2ng-l2ald-macdb-rtb-name").unwrap_or_default();
-        if !mac.met.is_new(&re_name, &[instance]) {
+        let is_new = match instance {
+            "" => mac.met.is_new_record(&re_name, &self),
+            _ => mac.met.is_new(&re_name, &[instance]),
+        };
+        if !is_new {
             return;
         }
         let all = mac.tables.entry(re_name).or_default();

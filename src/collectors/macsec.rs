@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::distinct::Distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Field, Kind, Measurement, Points, Schema, counter, gauge, named};
@@ -17,6 +18,8 @@ pub struct Macsec {
     /// The interface whose channels are being read.
     connection: Option<Connection>,
     statistics: Option<Statistics>,
+    /// Channels to send in that were met.
+    met: Distinct,
 }
 
 /// What an interface of a Routing Engine sent and received.
@@ -182,6 +185,8 @@ impl Item<Macsec> for Connection {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Outbound {
+    #[serde(default)]
+    sci: String,
     outgoing_packet_number: Option<u64>,
     #[serde(default)]
     outbound_secure_association: Vec<Association>,
@@ -196,6 +201,10 @@ struct Association {
 impl Item<Macsec> for Outbound {
     fn points(self, macsec: &mut Macsec, _: &Scope, _: &mut Points) {
         let Some(connection) = &mut macsec.connection else { return };
+        let of = format!("{} {}", connection.re_name, connection.interface_name);
+        if !macsec.met.is_new(&of, &[&self.sci]) {
+            return;
+        }
         sum(&mut connection.outgoing_packets, self.outgoing_packet_number);
         for association in &self.outbound_secure_association {
             let in_use =

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::base::changes::Rule;
+use crate::collector::distinct::Distinct;
 use crate::collector::only::{self, Only};
 use crate::collector::settings::settings;
 use crate::collector::{Collector, Item, Query, Rpc, item};
@@ -141,7 +142,7 @@ struct SessionData {
     rsvp_session: Vec<Session>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Hash)]
 #[serde(rename_all = "kebab-case")]
 struct Session {
     name: String,
@@ -150,6 +151,9 @@ struct Session {
     #[serde(default)]
     destination_address: String,
     lsp_state: Option<String>,
+    /// What tells one from the session that replaces it.
+    label_in: Option<String>,
+    label_out: Option<String>,
 }
 
 struct Lsp {
@@ -167,7 +171,9 @@ impl Item<Rsvp> for SessionData {
         let mut lsps: BTreeMap<[&str; 4], Lsp> = BTreeMap::new();
         let is_wanted =
             |session: &&Session| rsvp.only.as_ref().is_none_or(|only| only.is_match(&session.name));
-        for session in self.rsvp_session.iter().filter(is_wanted) {
+        let mut met = Distinct::default();
+        let wanted = self.rsvp_session.iter().filter(is_wanted);
+        for session in wanted.filter(|session| met.is_new_record("", session)) {
             let tags = [ty, &session.name, &session.source_address, &session.destination_address];
             let lsp = lsps.entry(tags).or_insert(Lsp { count: 0, up: Some(0) });
             lsp.count += 1;

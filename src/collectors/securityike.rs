@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::collector::distinct::Distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
+use crate::xml::misfits;
+use crate::xml::shapes::Leaves;
 
 #[derive(Default)]
 pub struct SecurityIke {
-    /// How often each peer of each Routing Engine is listed.
-    users: BTreeMap<(String, Peer), u64>,
+    /// How often each peer of each Routing Engine is listed, by what its series is labelled with.
+    users: BTreeMap<(String, [String; 5]), u64>,
+    met: Distinct,
 }
 
 static PEER: Measurement<u64> = Measurement::new(|| Definition {
@@ -42,35 +46,32 @@ impl Collector for SecurityIke {
 
     fn finish(&mut self, _: Answered, points: &mut Points) {
         for ((re_name, peer), users) in &self.users {
-            let tags = [
-                re_name,
-                &peer.ike_sa_remote_address,
-                &peer.ike_sa_remote_port,
-                &peer.ike_ike_id,
-                &peer.ike_xauth_username,
-                &peer.ike_xauth_user_assigned_ip,
-            ];
-            points.push(&PEER, &tags.map(String::as_str), users);
+            let [address, port, id, username, assigned] = peer.each_ref().map(String::as_str);
+            let tags = [re_name, address, port, id, username, assigned];
+            points.push(&PEER, &tags, users);
         }
     }
 }
 
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "kebab-case")]
-struct Peer {
-    ike_sa_remote_address: String,
-    #[serde(default)]
-    ike_sa_remote_port: String,
-    #[serde(default)]
-    ike_ike_id: String,
-    #[serde(default)]
-    ike_xauth_username: String,
-    #[serde(default)]
-    ike_xauth_user_assigned_ip: String,
-}
+#[derive(Deserialize)]
+struct Peer(Leaves);
 
 impl Item<SecurityIke> for Peer {
     fn points(self, ike: &mut SecurityIke, scope: &Scope, _: &mut Points) {
-        *ike.users.entry((scope.re_name().to_string(), self)).or_default() += 1;
+        let re_name = scope.re_name().to_string();
+        let names = [
+            "ike-sa-remote-address",
+            "ike-sa-remote-port",
+            "ike-ike-id",
+            "ike-xauth-username",
+            "ike-xauth-user-assigned-ip",
+        ];
+        let peer = names.map(|name| self.0.text(name).unwrap_or_default().to_string());
+        if peer[0].is_empty() {
+            return misfits::count(|| "ike-active-peers: no `ike-sa-remote-address`".into());
+        }
+        if ike.met.is_new_record(&re_name, &self.0) {
+            *ike.users.entry((re_name, peer)).or_default() += 1;
+        }
     }
 }

@@ -23,7 +23,7 @@ static ALL: Measurement<SystemUsers> = Measurement::new(|| Definition {
             u.uptime_information.active_user_count
         }),
         gauge("web_management_users", "", "Sessions of the web interface.", |u| {
-            Some(u.web_management_users.as_ref()?.web_management_user.len() as u64)
+            Some(u.web_management_users.as_ref()?.count())
         }),
     ],
 });
@@ -82,12 +82,23 @@ struct WebUsers {
     web_management_user: Vec<User>,
 }
 
-#[derive(Deserialize)]
+impl WebUsers {
+    /// A session of the web interface has no terminal: all that is said of it tells it from others.
+    fn count(&self) -> u64 {
+        let mut met = Distinct::default();
+        let sessions = self.web_management_user.iter();
+        sessions.filter(|session| met.is_new_record("", session)).count() as u64
+    }
+}
+
+#[derive(Deserialize, Hash)]
 #[serde(rename_all = "kebab-case")]
 struct User {
     user: String,
     #[serde(default)]
     tty: String,
+    #[serde(default)]
+    from: String,
     login_time: Option<Seconds>,
     idle_time: Option<Seconds>,
 }
@@ -105,7 +116,11 @@ impl Item<Users> for SystemUsers {
         let mut by_user: BTreeMap<String, Sessions> = BTreeMap::new();
         let mut met = Distinct::default();
         for entry in self.uptime_information.user_table.user_entry {
-            if !met.is_new("", &[&entry.tty]) {
+            let is_new = match &*entry.tty {
+                "" => met.is_new_record("", &entry),
+                tty => met.is_new("", &[tty]),
+            };
+            if !is_new {
                 continue;
             }
             let sessions = by_user.entry(entry.user).or_default();

@@ -8,7 +8,7 @@ use crate::xml::{misfits, numbers};
 
 /// A time with its `junos:seconds` attribute: `<up-time junos:seconds="3600">1:00:00</up-time>`; a
 /// span of time is read from the text where there is no attribute.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Hash, Deserialize)]
 #[serde(from = "Time")]
 pub struct Seconds {
     pub seconds: Option<u64>,
@@ -154,10 +154,10 @@ fn line_rate(name: &str) -> Option<f64> {
 }
 
 /// What stands below an item, for replies that are long lists of counters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Leaves(Vec<(String, Node)>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Node {
     Leaf(String),
     Group(Leaves),
@@ -440,9 +440,9 @@ pub fn is_good(state: &str, good: &[&str], bad: &[&str]) -> Option<bool> {
 }
 
 /// The number that junos_exporter gives to a state, as the field's help says it: `Online 1, Present
-/// or ready 2, other 0.`
+/// or ready 2, other 0.` An element without a state has none.
 pub fn state_number(state: Option<&str>, help: &str) -> Option<u64> {
-    let state = state?;
+    let state = state.filter(|state| !state.is_empty())?;
     let mut others = "0";
     for part in help.trim_end_matches('.').split(',') {
         let (words, number) = part.trim_start().rsplit_once(' ')?;
@@ -511,7 +511,7 @@ mod tests {
         {
             assert_eq!(state_number(Some(state), help), Some(number), "{state}");
         }
-        assert_eq!(state_number(None, help), None);
+        assert_eq!((state_number(None, help), state_number(Some(""), help)), (None, None));
     }
 
     #[test]
