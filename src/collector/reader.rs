@@ -351,7 +351,9 @@ fn note_answer(name: &str, text: &[u8], scope: &Scope, limits: &Limits, reply: &
         return;
     }
     if name == "output" {
-        note_words(element.read().unwrap_or_default(), scope, reply);
+        // What is no XML is shown as it stands.
+        let words = element.read().unwrap_or_else(|_| String::from_utf8_lossy(within(text)).into());
+        note_words(words, scope, reply);
         return;
     }
     let mut error: RpcError = element.read().unwrap_or_default();
@@ -388,6 +390,18 @@ fn begins(words: &str, with: &str) -> bool {
 }
 
 fn note_error(mut error: RpcError, scope: &Scope, reply: &mut Reply) {
+    // Junos may send one error twice, as `<rpc-error>` and as `<xnm:error>`: only the latter has the
+    // reason.
+    let re_name = scope.get("re-name").unwrap_or_default();
+    let same = |kept: &&mut RpcError| {
+        kept.re_name == re_name
+            && first_line(&kept.error_message) == first_line(&error.error_message)
+    };
+    if let Some(twin) = reply.errors.iter_mut().find(same) {
+        let reason = error.reason().or(twin.reason()).cloned();
+        twin.reason.clone_from(&reason);
+        error.reason = reason;
+    }
     let meaning = error.meaning();
     let kept = if meaning == Meaning::Warning { &mut reply.warnings } else { &mut reply.errors };
     // A failure is not hidden behind however many errors or warnings that say less.
@@ -402,9 +416,16 @@ fn note_error(mut error: RpcError, scope: &Scope, reply: &mut Reply) {
         error.error_tag = cut(error.error_tag);
         error.error_message = cut(error.error_message);
         error.error_info.bad_element = cut(error.error_info.bad_element);
-        error.re_name = scope.get("re-name").unwrap_or_default().to_string();
+        error.re_name = re_name.to_string();
         kept.push(error);
     }
+}
+
+/// What stands within an element.
+fn within(text: &[u8]) -> &[u8] {
+    let open = memchr::memchr(b'>', text).map_or(0, |at| at + 1);
+    let close = memchr::memrchr(b'<', text).unwrap_or(text.len());
+    text.get(open..close).unwrap_or(text).trim_ascii()
 }
 
 /// The beginning of an answer's words.
@@ -511,6 +532,35 @@ mod tests {
         let (reply, _) = read(&format!("{}{none}{ERROR}", WARNING.repeat(30)));
         assert_eq!(reply.errors.len(), ERRORS_MAX + 1);
         assert_eq!(reply.refusal(), Some((Meaning::Denied, "permission denied".into())));
+    }
+
+    #[test]
+    fn an_error_that_is_sent_twice_has_the_reason_of_either() {
+        let words = "the thing subsystem is not running";
+        let bare = ERROR.replace("permission denied", words);
+        let with = |reason: &str| {
+            format!(
+                "<xnm:error><message>\n{words}\n</message><reason><daemon>thing</daemon><{reason}/>\
+                 </reason></xnm:error>"
+            )
+        };
+        for (reason, meaning) in [
+            ("process-not-configured", Meaning::NoData),
+            ("process-not-running", Meaning::NotRunning),
+        ] {
+            let with = with(reason);
+            for answer in [format!("{bare}{with}"), format!("{with}{bare}")] {
+                let (reply, _) = read(&answer);
+                assert_eq!(reply.refusal(), Some((meaning, words.to_string())), "{answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_xml_are_a_failure() {
+        let (reply, _) = read("<output>\nmissing argument, expecting <name>.\n</output>");
+        let expected = "missing argument, expecting <name>.".to_string();
+        assert_eq!(reply.refusal(), Some((Meaning::Failed, expected)));
     }
 
     #[test]

@@ -33,7 +33,7 @@ static FABRIC: Measurement<Leaves> = Measurement::new(|| Definition {
     fields: vec![
         gauge("up", "", UP_HELP, |l| is(Some(fabric_status(l)?.0), UP, DOWN)),
         gauge("monitored_up", "", "1 if the cluster's probes get through.", |l| {
-            is(Some(fabric_status(l)?.1), UP, DOWN)
+            is(Some(fabric_status(l)?.1?), UP, DOWN)
         }),
     ],
 });
@@ -58,10 +58,14 @@ static OTHER: Measurement<Leaves> = Measurement::new(|| Definition {
 const TAGS: &[&str] = &["kind", "name", "redundancy_group"];
 const UP_HELP: &str = "1 if the interface is up.";
 
-/// `Up   / Down`: the status of the port, and of the probes through it.
-fn fabric_status(leaves: &Leaves) -> Option<(&str, &str)> {
-    let (physical, monitored) = leaves.text("fabric-child-interface-status")?.split_once('/')?;
-    Some((physical.trim(), monitored.trim()))
+/// `Up   / Down`: the status of the port, and of the probes through it, which some releases leave
+/// out.
+fn fabric_status(leaves: &Leaves) -> Option<(&str, Option<&str>)> {
+    let status = leaves.text("fabric-child-interface-status")?;
+    Some(match status.split_once('/') {
+        Some((physical, monitored)) => (physical.trim(), Some(monitored.trim())),
+        None => (status, None),
+    })
 }
 
 impl Collector for ClusterInterfaces {

@@ -108,8 +108,15 @@ static PIC: Measurement<Pic> = Measurement::new(|| Definition {
 
 /// How Junos says, behind the state of a card, that somebody switched it off: `Offlined by cli
 /// command`, `Offlined by button press`, `Configured power off`.
-const ON_PURPOSE: &[&str] =
-    &["by cli", "by command", "by button", "by user", "configured power off"];
+const ON_PURPOSE: &[&str] = &[
+    "by cli",
+    "by cfg",
+    "by config",
+    "by command",
+    "by button",
+    "by user",
+    "configured power off",
+];
 
 fn is_meant_to_be_up(state: Option<&str>, comment: &str) -> Option<u64> {
     let is_up = is_good(state?, ONLINE, NOT_ONLINE)?;

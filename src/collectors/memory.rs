@@ -69,8 +69,8 @@ static PROCESS: Measurement<Processes> = Measurement::new(|| Definition {
     tags: &["process_name"],
     fields: vec![
         gauge("processes", "", "Processes.", |p| Some(p.count)),
-        gauge("size", "bytes", "Virtual memory.", |p| p.size.checked_mul(1024)),
-        gauge("resident", "bytes", "Physical memory.", |p| p.resident.checked_mul(1024)),
+        gauge("size", "bytes", "Virtual memory.", |p| p.size?.checked_mul(1024)),
+        gauge("resident", "bytes", "Physical memory.", |p| p.resident?.checked_mul(1024)),
     ],
 });
 
@@ -123,15 +123,15 @@ struct Process {
     #[serde(default)]
     pid: String,
     process_name: String,
-    size: u64,
-    resident: u64,
+    size: Option<u64>,
+    resident: Option<u64>,
 }
 
-#[derive(Default)]
+/// What is not known of one of the processes is not known of all.
 struct Processes {
     count: u64,
-    size: u64,
-    resident: u64,
+    size: Option<u64>,
+    resident: Option<u64>,
 }
 
 impl Item<Memory> for SystemMemory {
@@ -143,10 +143,12 @@ impl Item<Memory> for SystemMemory {
             if !met.is_new("", &[&process.pid]) {
                 continue;
             }
-            let processes = by_name.entry(process.process_name).or_default();
+            let none = Processes { count: 0, size: Some(0), resident: Some(0) };
+            let processes = by_name.entry(process.process_name).or_insert(none);
+            let add = |sum: Option<u64>, more| Some(sum?.saturating_add(more?));
             processes.count += 1;
-            processes.size = processes.size.saturating_add(process.size);
-            processes.resident = processes.resident.saturating_add(process.resident);
+            processes.size = add(processes.size, process.size);
+            processes.resident = add(processes.resident, process.resident);
         }
         for (name, processes) in &by_name {
             points.push(&PROCESS, &[name], processes);

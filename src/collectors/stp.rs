@@ -40,8 +40,10 @@ static INTERFACE: Measurement<Port> = Measurement::new(|| Definition {
     ],
 });
 
-const STATES: &str = "FWD 1, LRN 2, BLK 3, DIS 4, other 0.";
-const ROLES: &str = "ROOT 1, DESG 2, ALT 3, BKUP 4, MSTR 5, DIS 6, other 0.";
+const STATES: &str = "FWD or forwarding 1, LRN or learning 2, BLK or blocking or discarding 3, \
+                      DIS or disabled 4, other 0.";
+const ROLES: &str = "ROOT 1, DESG or designated 2, ALT or alternate 3, BKUP or backup 4, MSTR or \
+                     master 5, DIS or disabled 6, other 0.";
 
 impl Collector for Stp {
     const NAME: &'static str = "stp";

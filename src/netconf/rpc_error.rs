@@ -24,6 +24,7 @@ pub struct RpcError {
 #[serde(rename_all = "kebab-case", default)]
 pub struct ErrorInfo {
     pub bad_element: String,
+    pub reason: Option<Reason>,
 }
 
 /// Junos's reason for an error of a daemon, which says more than the words.
@@ -60,12 +61,16 @@ impl Meaning {
 }
 
 impl RpcError {
+    pub fn reason(&self) -> Option<&Reason> {
+        self.reason.as_ref().or(self.error_info.reason.as_ref())
+    }
+
     /// Its severity, reason, tag and words decide, in this order.
     pub fn meaning(&self) -> Meaning {
         if self.error_severity.trim().eq_ignore_ascii_case("warning") {
             return Meaning::Warning;
         }
-        let reason = self.reason.as_ref();
+        let reason = self.reason();
         if reason.is_some_and(|reason| reason.process_not_configured.is_some()) {
             return Meaning::NoData;
         }
@@ -229,6 +234,13 @@ mod tests {
                 "<e><message>Operation is not supported on this platform</message></e>",
                 Meaning::Unsupported,
                 "Operation is not supported on this platform",
+            ),
+            (
+                "<rpc-error><error-message>lacp subsystem not running</error-message><error-info>\
+                 <reason><daemon>lacp</daemon><process-not-configured/></reason></error-info>\
+                 </rpc-error>",
+                Meaning::NoData,
+                "lacp subsystem not running",
             ),
             ("<e><message>something else</message></e>", Meaning::Failed, "something else"),
             (

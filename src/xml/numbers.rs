@@ -2,10 +2,13 @@
 
 use std::str::FromStr;
 
-/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, `12%`, `12 percent`, and where
-/// decimals are wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
+/// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, `12%`, `12 percent`,
+/// `34 packets`, and where decimals are wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
 pub fn number<T: FromStr>(text: &str) -> Option<T> {
-    let text = ["%", "percent"].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let text = COUNTED.iter().find_map(|unit| text.strip_suffix(unit)).unwrap_or(text);
     let text = text.trim_end();
     if let Ok(number) = text.parse() {
         return Some(number);
@@ -15,6 +18,9 @@ pub fn number<T: FromStr>(text: &str) -> Option<T> {
     }
     ungrouped(text)?.parse().ok()
 }
+
+/// What readings count, and the units that each of them has without a prefix.
+const COUNTED: &[&str] = &["%", "percent", "packets", "frames", "bytes", "octets", "pps", "bps"];
 
 /// A number with decimals, which may have the unit behind it that its reading has without one.
 pub fn decimal(text: &str) -> Option<f64> {
@@ -164,6 +170,9 @@ mod tests {
             (number("12%"), number("12.5 %"), number::<u64>("%")),
             (Some(12), Some(12.5), None)
         );
+        let counted = ["1,234 packets", "12 bytes", "5 pps", "7bps", "6 kbytes", "packets"];
+        let expected = [Some(1234), Some(12), Some(5), Some(7), None, None];
+        assert_eq!(counted.map(number::<u64>), expected);
         assert_eq!(number::<f64>("1,234.5"), Some(1234.5));
         assert_eq!(number::<f64>("1.234,567"), None);
         assert_eq!(number::<u64>("18,446,744,073,709,551,615"), Some(u64::MAX));

@@ -217,6 +217,8 @@ fn convert<'a>(text: &'a str, convert: &Convert) -> Result<Option<Value<'a>>, &'
             let Some(number) = number.filter(|_| !text.is_empty()) else { return Ok(None) };
             (number as f64, *ty)
         }
+        // An element without a state has none.
+        Convert::Map { other: Some(_), .. } if text.is_empty() => return Ok(None),
         Convert::Map { words, other, ty } => {
             let known = words.iter().find(|(word, _)| is_word(text, word));
             let number = match known.map(|(_, number)| *number).or(*other) {
@@ -239,6 +241,9 @@ fn shaped(text: &str, shape: Option<Shape>) -> Result<f64, &'static str> {
     let (number, why) = match shape {
         None => (numbers::decimal(text), "is not a number"),
         Some(Shape::Quantity) => (numbers::quantity(text), "is not a number"),
+        Some(Shape::Remainder) => {
+            (numbers::number::<i64>(text).map(|number| number.max(0) as f64), NOT_WHOLE)
+        }
         Some(Shape::BitRate) => (BitRate::of(text).map(|rate| rate.0), "is not a bandwidth"),
         Some(Shape::Duration) => (seconds(text), "is not a duration"),
     };

@@ -188,4 +188,6 @@ pub enum Shape {
     BitRate,
     /// `1w2d 03:04:05` or `3600`, in seconds.
     Duration,
+    /// What is left of something: where that is less than nothing, it is 0.
+    Remainder,
 }

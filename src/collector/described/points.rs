@@ -269,7 +269,7 @@ impl Compiler {
         }
         let by_default = match shape {
             Some(Shape::Quantity | Shape::BitRate) => Number::Decimal,
-            Some(Shape::Duration) | None => Number::Integer,
+            Some(Shape::Duration | Shape::Remainder) | None => Number::Integer,
         };
         let ty = written.unwrap_or(by_default);
         let is_whole = scale.fract() == 0.0 && scale < 9e15;
