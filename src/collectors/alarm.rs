@@ -1,6 +1,6 @@
 //! Active alarms of the system and the chassis.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
@@ -26,9 +26,9 @@ pub struct Alarm {
     yellow: BTreeSet<String>,
     red: BTreeSet<String>,
     seen: BTreeSet<[String; 4]>,
-    /// How many alarms a Routing Engine says that there are in the reply to a query, and how many
-    /// are in it.
-    lists: BTreeMap<(usize, String), List>,
+    /// How many alarms the replies say that there are, and how many they have.
+    told: u64,
+    read: u64,
 }
 
 static COUNTS: Measurement<Alarm> = Measurement::new(|| Definition {
@@ -65,20 +65,9 @@ static SET: Measurement<AlarmDetail> = Measurement::new(|| Definition {
 
 impl Alarm {
     pub fn new(settings: AlarmSettings) -> Alarm {
-        let (yellow, red, seen, lists) = Default::default();
-        Alarm { ignore: settings.ignore, yellow, red, seen, lists }
+        let (yellow, red, seen) = Default::default();
+        Alarm { ignore: settings.ignore, yellow, red, seen, told: 0, read: 0 }
     }
-
-    fn list(&mut self, scope: &Scope, points: &Points) -> &mut List {
-        let re_name = scope.get("re-name").unwrap_or_default().to_string();
-        self.lists.entry((points.query, re_name)).or_default()
-    }
-}
-
-#[derive(Default)]
-struct List {
-    told: u64,
-    read: u64,
 }
 
 const ITEMS: &[ItemOf<Alarm>] =
@@ -104,7 +93,8 @@ impl Collector for Alarm {
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];
 
     fn finish(&mut self, _: Answered, points: &mut Points) {
-        if let Some(List { told, read }) = self.lists.values().find(|list| list.read < list.told) {
+        let Alarm { told, read, .. } = *self;
+        if read < told {
             return misfits::count(|| format!("of {told} alarms, the reply has {read}"));
         }
         points.push(&COUNTS, &[], self);
@@ -118,9 +108,8 @@ struct Summary {
 }
 
 impl Item<Alarm> for Summary {
-    fn points(self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
-        let list = alarm.list(scope, points);
-        list.told = list.told.max(self.active_alarm_count.unwrap_or(0));
+    fn points(self, alarm: &mut Alarm, _: &Scope, _: &mut Points) {
+        alarm.told = alarm.told.saturating_add(self.active_alarm_count.unwrap_or(0));
     }
 }
 
@@ -138,7 +127,7 @@ struct AlarmDetail {
 
 impl Item<Alarm> for AlarmDetail {
     fn points(self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
-        alarm.list(scope, points).read += 1;
+        alarm.read += 1;
         let re_name = scope.get("re-name").unwrap_or_default();
         let [class, ty, description] =
             [&self.alarm_class, &self.alarm_type, &self.alarm_description].map(String::clone);
