@@ -52,8 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Exit> {
     result.map_err(|why| Exit::Failed(format!("{name}: {why}")))
 }
 
-/// The reply in what was pasted from a session of Junos's CLI, or of NETCONF: without the prompt and
-/// the command, the hello and the request before it, and without what comes after it.
+/// The reply in what was pasted from a session of Junos's CLI, or of NETCONF: without the prompt
+/// and the command, the hello and the request before it, and without what comes after it.
 fn reply_in(pasted: &[u8]) -> &[u8] {
     let is_markup = |text: &[u8]| matches!(text.trim_ascii_start().first(), None | Some(b'<'));
     let text = pasted.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pasted);

@@ -390,8 +390,8 @@ fn begins(words: &str, with: &str) -> bool {
 }
 
 fn note_error(mut error: RpcError, scope: &Scope, reply: &mut Reply) {
-    // Junos may send one error twice, as `<rpc-error>` and as `<xnm:error>`: only the latter has the
-    // reason.
+    // Junos may send one error twice, as `<rpc-error>` and as `<xnm:error>`: only the latter has
+    // the reason.
     let re_name = scope.get("re-name").unwrap_or_default();
     let same = |kept: &&mut RpcError| {
         kept.re_name == re_name

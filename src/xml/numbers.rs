@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 /// A number, however it is printed: `1514`, `-12.3`, `1,234,567`, `12%`, `12 percent`,
-/// `34 packets`, and where decimals are wanted `-Inf` or `- Inf`, as the power of no light is in dBm.
+/// `34 packets`, and where decimals are wanted `-Inf` or `- Inf`, as the power of no light is in
+/// dBm.
 pub fn number<T: FromStr>(text: &str) -> Option<T> {
     if let Ok(number) = text.parse() {
         return Some(number);
