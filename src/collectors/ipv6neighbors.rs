@@ -9,6 +9,7 @@ use crate::collector::outcome::Answered;
 use crate::collector::{Collector, Item, Query, Rpc, item};
 use crate::point::{Definition, Measurement, Points, Schema, gauge};
 use crate::xml::items::Scope;
+use crate::xml::shapes::is_word;
 
 #[derive(Default)]
 pub struct Ipv6Neighbors {
@@ -77,8 +78,8 @@ impl Item<Ipv6Neighbors> for Neighbor {
             let of = (re_name, self.ipv6_nd_interface_name);
             let neighbors = collector.neighbors.entry(of).or_default();
             neighbors.entries += 1;
-            neighbors.incomplete += u64::from(self.ipv6_nd_state == "incomplete");
-            neighbors.routers += u64::from(self.ipv6_nd_isrouter == "yes");
+            neighbors.incomplete += u64::from(is_word(&self.ipv6_nd_state, "incomplete"));
+            neighbors.routers += u64::from(is_word(&self.ipv6_nd_isrouter, "yes"));
         }
     }
 }
