@@ -457,29 +457,6 @@ fn records(body: &str) -> Vec<(String, Range<usize>)> {
 const NAMELESS: &[(&str, &[&str])] = &[
     // The router's own count of alarms, with which they are compared, has both.
     ("alarm", &["alarm-detail"]),
-    (
-        "mac",
-        &[
-            "mac-table-entry",
-            "ethernet-switching-table",
-            "ethernet-switching-table-information",
-            "multi-routing-engine-item",
-            "multi-routing-engine-results",
-        ],
-    ),
-    // Two while one replaces the other.
-    ("rsvp", &["rsvp-session"]),
-    // A user may be connected several times, which is what is counted.
-    (
-        "securityike",
-        &[
-            "ike-active-peers",
-            "ike-active-peers-information",
-            "multi-routing-engine-item",
-            "multi-routing-engine-results",
-        ],
-    ),
-    ("users", &["web-management-user"]),
 ];
 
 /// Every record of every fixture stands twice, one at a time: no reading has another value for it.
