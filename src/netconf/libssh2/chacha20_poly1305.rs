@@ -8,11 +8,11 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint};
+use std::ptr::{NonNull, null, null_mut};
 
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
-use openssl::pkey::{Id, PKey};
-use openssl::sign::Signer;
+use openssl_sys as raw;
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
@@ -28,8 +28,45 @@ struct Keys {
     length: [u8; KEY_BYTES],
 }
 
+/// What makes tags. The crate `openssl` has only a longer way there, which looks several methods up
+/// for each packet.
+struct Poly1305(NonNull<raw::EVP_MAC_CTX>);
+
+impl Poly1305 {
+    fn new() -> Option<Poly1305> {
+        // SAFETY: the name ends with a zero, and null stands for what is set by default. The context
+        // keeps the method that it is made of.
+        unsafe {
+            let method = raw::EVP_MAC_fetch(null_mut(), c"POLY1305".as_ptr(), null());
+            let method = NonNull::new(method)?;
+            let context = raw::EVP_MAC_CTX_new(method.as_ptr());
+            raw::EVP_MAC_free(method.as_ptr());
+            NonNull::new(context).map(Poly1305)
+        }
+    }
+
+    fn tag(&mut self, key: &[u8; KEY_BYTES], sent: &[u8]) -> Option<[u8; TAG_BYTES]> {
+        let (context, mut tag, mut bytes) = (self.0.as_ptr(), [0; TAG_BYTES], 0);
+        // SAFETY: the context is ours, and the lengths are those of the slices.
+        let made = unsafe {
+            raw::EVP_MAC_init(context, key.as_ptr(), key.len(), null()) == 1
+                && raw::EVP_MAC_update(context, sent.as_ptr(), sent.len()) == 1
+                && raw::EVP_MAC_final(context, tag.as_mut_ptr(), &mut bytes, tag.len()) == 1
+        };
+        (made && bytes == tag.len()).then_some(tag)
+    }
+}
+
+impl Drop for Poly1305 {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has it.
+        unsafe { raw::EVP_MAC_CTX_free(self.0.as_ptr()) };
+    }
+}
+
 thread_local! {
     static CHACHA20: RefCell<Option<CipherCtx>> = const { RefCell::new(None) };
+    static POLY1305: RefCell<Option<Poly1305>> = const { RefCell::new(None) };
 }
 
 /// Encrypts or decrypts in place, which is the same, from that block of the key stream on. `None`
@@ -56,10 +93,14 @@ fn chacha20(key: &[u8; KEY_BYTES], block: u64, sequence: u64, bytes: &mut [u8]) 
 fn poly1305(keys: &Keys, sequence: u64, sent: &[u8]) -> Option<[u8; TAG_BYTES]> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     chacha20(&keys.packet, 0, sequence, &mut *key)?;
-    let key = PKey::private_key_from_raw_bytes(&*key, Id::POLY1305).ok()?;
-    let mut tag = [0; TAG_BYTES];
-    Signer::new_without_digest(&key).ok()?.sign_oneshot(&mut tag, sent).ok()?;
-    Some(tag)
+    let with = |made: &RefCell<Option<Poly1305>>| {
+        let mut made = made.borrow_mut();
+        if made.is_none() {
+            *made = Poly1305::new();
+        }
+        made.as_mut()?.tag(&key, sent)
+    };
+    POLY1305.try_with(with).ok()?
 }
 
 /// A packet: so many bytes of its length, the rest, and its tag.
