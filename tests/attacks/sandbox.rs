@@ -48,7 +48,7 @@ fn threads_that_read_what_others_send_are_confined() {
     }
     let finished = confined.stop();
     assert_eq!(finished.code, 0);
-    assert!(finished.stderr.contains("have Landlock and seccomp"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("Landlock and seccomp confine"), "{}", finished.stderr);
 }
 
 #[test]
