@@ -112,7 +112,7 @@ fn main() -> ExitCode {
         });
     }
     failed.extend(alone.into_iter().filter(|fault| {
-        // What those before have written, gigabytes, would stop the next one's InfluxDB for seconds.
+        // What those before have written, gigabytes, would stop the next one's InfluxDB.
         let _ = Command::new("sync").status();
         !run(fault, &long)
     }));

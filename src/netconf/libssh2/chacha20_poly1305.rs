@@ -28,8 +28,8 @@ struct Keys {
     length: [u8; KEY_BYTES],
 }
 
-/// What makes tags. The crate `openssl` has only a longer way there, which looks several methods up
-/// for each packet.
+/// What makes tags. The crate `openssl` has only a longer way there, which looks several methods
+/// up for each packet.
 struct Poly1305(NonNull<raw::EVP_MAC_CTX>);
 
 impl Poly1305 {
