@@ -34,8 +34,8 @@ struct Poly1305(NonNull<raw::EVP_MAC_CTX>);
 
 impl Poly1305 {
     fn new() -> Option<Poly1305> {
-        // SAFETY: the name ends with a zero, and null stands for what is set by default. The context
-        // keeps the method that it is made of.
+        // SAFETY: the name ends with a zero, and null stands for a default. The context keeps the
+        // method that it is made of.
         unsafe {
             let method = raw::EVP_MAC_fetch(null_mut(), c"POLY1305".as_ptr(), null());
             let method = NonNull::new(method)?;
