@@ -182,7 +182,7 @@ const fn end_of_name(word: u64) -> u64 {
     below(word, b'\'' + 1) | equal(word, b'<') | equal(word, b'>') | equal(word, b':')
 }
 
-/// What follows on `first`: slices' own function is not made part of what calls it.
+/// `strip_prefix`, which in a program built for size would be a call for each tag.
 #[inline(always)]
 fn behind<'a>(bytes: &'a [u8], first: &[u8]) -> Option<&'a [u8]> {
     bytes.starts_with(first).then(|| &bytes[first.len()..])
