@@ -10,10 +10,13 @@ const GLIBC: (u32, u32) = (2, 36);
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=CFLAGS");
+    println!("cargo::rerun-if-env-changed=CROSS_SYSTEM");
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let is_glibc = variable("CARGO_CFG_TARGET_OS") == "linux"
         && variable("CARGO_CFG_TARGET_ENV") == "gnu"
-        && variable("HOST") == variable("TARGET");
+        && variable("HOST") == variable("TARGET")
+        // What cross/build makes is for older systems.
+        && variable("CROSS_SYSTEM").is_empty();
     if is_glibc && glibc() >= Some(GLIBC) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
