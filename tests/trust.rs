@@ -455,7 +455,7 @@ fn records(body: &str) -> Vec<(String, Range<usize>)> {
 
 /// Records that a reply does not name, so that two of them may be two things.
 const NAMELESS: &[(&str, &[&str])] = &[
-    // The router's own count of alarms, with which they are compared, has both.
+    // As many as the router counts are all, whether two are the same or one stands twice.
     ("alarm", &["alarm-detail"]),
 ];
 

@@ -94,7 +94,11 @@ pub fn parse_reply(poll: &mut dyn Poll, reply: &[u8], points: &mut Points) -> Re
         if (0..query).any(|other| poll.reads_alike(query, other)) {
             continue;
         }
-        roots.extend(poll.roots(query));
+        for root in poll.roots(query) {
+            if !roots.contains(root) {
+                roots.push(*root);
+            }
+        }
         let mut tally = Tally::default();
         let mut readers = [Reader { poll, query, points, tally: &mut tally }];
         // Everything is printed together: no batch is emitted before.

@@ -1,10 +1,11 @@
 //! Active alarms of the system and the chassis.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::base::changes::{Grade, Rule, Severity, Watch};
+use crate::collector::distinct::Distinct;
 use crate::collector::outcome::Answered;
 use crate::collector::settings::{Pattern, settings};
 use crate::collector::{Collector, Item, ItemOf, Query, Rpc, item};
@@ -26,9 +27,20 @@ pub struct Alarm {
     yellow: BTreeSet<String>,
     red: BTreeSet<String>,
     seen: BTreeSet<[String; 4]>,
-    /// How many alarms the replies say that there are, and how many they have.
-    told: u64,
+    /// By command and Routing Engine.
+    lists: BTreeMap<(u8, String), List>,
+    met: Distinct,
+}
+
+/// One list of alarms. Two alarms may have the same words, and the list may stand twice.
+#[derive(Default)]
+struct List {
+    /// How many alarms it says that there are: the first time, and in all.
+    told: Option<u64>,
+    told_in_all: u64,
+    /// How many it has, and how many of them differ.
     read: u64,
+    different: u64,
 }
 
 static COUNTS: Measurement<Alarm> = Measurement::new(|| Definition {
@@ -65,13 +77,18 @@ static SET: Measurement<AlarmDetail> = Measurement::new(|| Definition {
 
 impl Alarm {
     pub fn new(settings: AlarmSettings) -> Alarm {
-        let (yellow, red, seen) = Default::default();
-        Alarm { ignore: settings.ignore, yellow, red, seen, told: 0, read: 0 }
+        let (yellow, red, seen, lists, met) = Default::default();
+        Alarm { ignore: settings.ignore, yellow, red, seen, lists, met }
+    }
+
+    fn list(&mut self, command: u8, re_name: &str) -> &mut List {
+        self.lists.entry((command, re_name.to_string())).or_default()
     }
 }
 
-const ITEMS: &[ItemOf<Alarm>] =
-    &[item::<_, Summary>("alarm-summary"), item::<_, AlarmDetail>("alarm-detail")];
+const fn items<const COMMAND: u8>() -> [ItemOf<Alarm>; 2] {
+    [item::<_, Summary<COMMAND>>("alarm-summary"), item::<_, Detail<COMMAND>>("alarm-detail")]
+}
 
 impl Collector for Alarm {
     const NAME: &'static str = "alarm";
@@ -81,21 +98,23 @@ impl Collector for Alarm {
             rpc: Rpc::Once("<get-system-alarm-information/>"),
             command: "show system alarms",
             roots: &["alarm-information"],
-            items: ITEMS,
+            items: &items::<0>(),
         },
         Query {
             rpc: Rpc::Once("<get-alarm-information/>"),
             command: "show chassis alarms",
             roots: &["alarm-information"],
-            items: ITEMS,
+            items: &items::<1>(),
         },
     ];
     const MEASUREMENTS: &'static [&'static dyn Schema] = &[&COUNTS, &SET];
 
     fn finish(&mut self, _: Answered, points: &mut Points) {
-        let Alarm { told, read, .. } = *self;
-        if read < told {
-            return misfits::count(|| format!("of {told} alarms, the reply has {read}"));
+        for List { told, told_in_all, read, different } in self.lists.values() {
+            let told = told.unwrap_or(0);
+            if *different < told && read < told_in_all {
+                return misfits::count(|| format!("of {told} alarms, the reply has {different}"));
+            }
         }
         points.push(&COUNTS, &[], self);
     }
@@ -103,13 +122,15 @@ impl Collector for Alarm {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Summary {
+struct Summary<const COMMAND: u8> {
     active_alarm_count: Option<u64>,
 }
 
-impl Item<Alarm> for Summary {
-    fn points(self, alarm: &mut Alarm, _: &Scope, _: &mut Points) {
-        alarm.told = alarm.told.saturating_add(self.active_alarm_count.unwrap_or(0));
+impl<const COMMAND: u8> Item<Alarm> for Summary<COMMAND> {
+    fn points(self, alarm: &mut Alarm, scope: &Scope, _: &mut Points) {
+        let list = alarm.list(COMMAND, scope.re_name());
+        list.told = list.told.or(self.active_alarm_count);
+        list.told_in_all = list.told_in_all.saturating_add(self.active_alarm_count.unwrap_or(0));
     }
 }
 
@@ -125,16 +146,31 @@ struct AlarmDetail {
     alarm_time: Option<Seconds>,
 }
 
-impl Item<Alarm> for AlarmDetail {
+#[derive(Deserialize)]
+struct Detail<const COMMAND: u8>(AlarmDetail);
+
+impl<const COMMAND: u8> Item<Alarm> for Detail<COMMAND> {
     fn points(self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
-        alarm.read += 1;
+        let AlarmDetail { alarm_class, alarm_type, alarm_description, .. } = &self.0;
+        let of = format!("{COMMAND} {}", scope.re_name());
+        let record = (alarm_class, alarm_type, alarm_description);
+        let is_new = alarm.met.is_new_record(&of, &record);
+        let list = alarm.list(COMMAND, scope.re_name());
+        list.read += 1;
+        list.different += u64::from(is_new);
+        self.0.points(alarm, scope, points);
+    }
+}
+
+impl AlarmDetail {
+    fn points(&self, alarm: &mut Alarm, scope: &Scope, points: &mut Points) {
         let re_name = scope.get("re-name").unwrap_or_default();
         let [class, ty, description] =
             [&self.alarm_class, &self.alarm_type, &self.alarm_description].map(String::clone);
         if !alarm.seen.insert([re_name.into(), class, ty, description]) {
             return;
         }
-        points.push(&SET, &[&self.alarm_class, &self.alarm_type, &self.alarm_description], &self);
+        points.push(&SET, &[&self.alarm_class, &self.alarm_type, &self.alarm_description], self);
         let ignored = |pattern: &Pattern| {
             pattern.is_match(&self.alarm_description) || pattern.is_match(&self.alarm_type)
         };
