@@ -49,13 +49,15 @@ pub struct Connections {
     internal: Vec<Prefix>,
     daemons: Daemons,
     inventory: Shared,
-    /// The processes that run on each Routing Engine.
-    processes: BTreeMap<String, BTreeSet<String>>,
+    /// Which of `DAEMONS` run on each Routing Engine.
+    running: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 /// Between Routing Engines and line cards, and within itself.
 const INTERNAL: &[&str] = &["128.0.0.0/16", "127.0.0.0/8", "::1"];
 const ROWS_MAX: usize = 10_000;
+/// So many sockets of a Routing Engine are looked at.
+const SOCKETS_MAX: usize = 20_000;
 
 /// Who serves a port, or asks one elsewhere: the first of them that runs.
 const DAEMONS: &[(u16, &[&str])] = &[
@@ -115,21 +117,23 @@ impl Connections {
             internal: settings.internal.unwrap_or_else(internal),
             daemons: settings.daemons,
             inventory: inventory.clone(),
-            processes: BTreeMap::new(),
+            running: BTreeMap::new(),
         }
     }
 
     fn runs(&mut self, scope: &Scope, command: &str) {
         let words = command.split_ascii_whitespace().next().unwrap_or_default();
         let name = words.rsplit('/').next().unwrap_or_default().trim_matches(['(', ')', ':']);
-        self.processes.entry(scope.re_name().to_string()).or_default().insert(name.to_string());
+        let running = self.running.entry(scope.re_name().to_string()).or_default();
+        let mut daemons = DAEMONS.iter().flat_map(|(_, names)| names.iter().copied());
+        running.extend(daemons.find(|daemon| *daemon == name));
     }
 
     /// Who has the socket, by its port here, or by the one there if it made the connection.
     fn daemon(
         &self,
         socket: &Socket,
-        running: Option<&BTreeSet<String>>,
+        running: Option<&BTreeSet<&'static str>>,
     ) -> Option<Arc<dependency::Process>> {
         let runs = |name: &str| running.is_none_or(|running| running.contains(name));
         let of = |port: u16| {
@@ -159,25 +163,30 @@ impl Item<Connections> for Process {
 /// What ps prints on older releases: number, terminal, state, time, command.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct ProcessText(Vec<String>);
+struct ProcessText(String);
+
+impl ProcessText {
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        self.0.lines().filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let is_row = words.next().is_some_and(|number| number.parse::<u32>().is_ok());
+            words.nth(3).filter(|_| is_row)
+        })
+    }
+}
 
 impl TryFrom<String> for ProcessText {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<ProcessText, Self::Error> {
-        let command = |line: &str| {
-            let mut words = line.split_ascii_whitespace();
-            let is_row = words.next().is_some_and(|number| number.parse::<u32>().is_ok());
-            words.nth(3).filter(|_| is_row).map(String::from)
-        };
-        let commands: Vec<String> = text.lines().filter_map(command).collect();
-        if commands.is_empty() { Err("no table of processes") } else { Ok(ProcessText(commands)) }
+        let text = ProcessText(text);
+        if text.commands().next().is_none() { Err("no table of processes") } else { Ok(text) }
     }
 }
 
 impl Item<Connections> for ProcessText {
     fn points(self, connections: &mut Connections, scope: &Scope, _: &mut Points) {
-        for command in &self.0 {
+        for command in self.commands() {
             connections.runs(scope, command);
         }
     }
@@ -201,8 +210,8 @@ impl TryFrom<String> for Text {
 
 impl Item<Connections> for Text {
     fn points(self, connections: &mut Connections, scope: &Scope, points: &mut Points) {
-        let mut table = netstat::read(&self.0);
-        let running = connections.processes.get(scope.re_name());
+        let mut table = netstat::read(&self.0, SOCKETS_MAX);
+        let running = connections.running.get(scope.re_name());
         for socket in &mut table.sockets {
             socket.process = connections.daemon(socket, running);
         }

@@ -17,14 +17,15 @@ pub struct Table {
     pub first_rejected: Option<String>,
 }
 
-/// Reads the rows; what stands before and between them is passed over.
-pub fn read(text: &str) -> Table {
+/// Reads the rows; what stands before and between them is passed over. Sockets beyond so many are
+/// rejected.
+pub fn read(text: &str, sockets_max: usize) -> Table {
     let mut table = Table::default();
     for line in text.lines() {
         match row(line) {
-            Row::Socket(socket) => table.sockets.push(socket),
+            Row::Socket(socket) if table.sockets.len() < sockets_max => table.sockets.push(socket),
             Row::Other => {}
-            Row::Wrong => {
+            Row::Socket(_) | Row::Wrong => {
                 table.rejected += 1;
                 table.first_rejected.get_or_insert_with(|| line.trim().chars().take(200).collect());
             }
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> (Vec<String>, u64) {
-        let table = read(text);
+        let table = read(text, usize::MAX);
         let show = |s: &Socket| {
             let (l, r) = (s.local, s.remote);
             let name = s.protocol.name();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::http_stub::{HttpStub, Reply};
 use crate::common::lines::Line;
-use crate::common::perijove::{Daemon, every, local_router, run_with, whole_lines};
+use crate::common::perijove::{Daemon, FAST, every, local_router, own, run_with, whole_lines};
 use crate::common::process::peak_bytes;
 use crate::common::temporary::Directory;
 use crate::common::{answer, free_port, http_agent, wait_for};
@@ -16,9 +16,16 @@ const MEMORY_BYTES_MAX: u64 = 64 << 20;
 /// What the default limit of an item leaves room for.
 const ITEM_BYTES: usize = 7 << 20;
 
+const HELLO: &str = "<hello><capabilities/><session-id>1</session-id></hello>]]>]]>";
+
 /// So much of a text, again and again.
 fn bytes(text: &str, bytes: usize) -> String {
     text.repeat(bytes / text.len())
+}
+
+/// Which points of that router are among these.
+fn keys_of<'a>(router: &str, lines: impl Iterator<Item = &'a Line>) -> BTreeSet<String> {
+    lines.filter(|line| line.tag("host") == router).map(Line::key).collect()
 }
 
 fn item(within: &str) -> String {
@@ -28,19 +35,24 @@ fn item(within: &str) -> String {
 /// Polls a router that answers with this, once, and another router; what the other one's scrape is
 /// answered with, and the most memory that was used.
 fn poll(reply: &str) -> (String, u64) {
-    let (good, peak, _) = poll_of("interfaces", "interface-information", reply);
+    let (good, peak, _) = poll_of("interfaces", &[("interface-information", reply)]);
     (good, peak)
 }
 
-/// The same of another collector, and of the root of its reply; also the log.
-fn poll_of(collector: &str, root: &str, reply: &str) -> (String, u64, String) {
+/// The same of another collector, whose RPCs are answered with these roots and what is in them, the
+/// last of them for ever; also the log.
+fn poll_of(collector: &str, replies: &[(&str, &str)]) -> (String, u64, String) {
     let directory = Directory::new();
-    let hello = "<hello><capabilities/><session-id>1</session-id></hello>]]>]]>";
-    let said = directory
-        .write("said", format!("{hello}<rpc-reply><{root}>{reply}</{root}></rpc-reply>]]>]]>"));
+    // The answers are there before the questions.
+    let mut script = format!("printf %s '{HELLO}'; ");
+    let mut file = String::new();
+    for (number, (root, reply)) in replies.iter().enumerate() {
+        let reply = format!("<rpc-reply><{root}>{reply}</{root}></rpc-reply>]]>]]>");
+        file = directory.write(&number.to_string(), reply).display().to_string();
+        script += &format!("cat {file}; ");
+    }
+    script += &format!("while cat {file}; do :; done");
     let port = free_port();
-    // The answer is there before the question.
-    let script = format!("cat {}; exec cat >/dev/null", said.display());
     let settings = format!(
         "collectors = [\"{collector}\"]\ntimeout = \"40s\"\n{}[[router]]\nname = \"bad\"\n\
          transport = \"local\"\ncommand = [\"sh\", \"-c\", {script:?}]\n{}\
@@ -71,6 +83,8 @@ fn poll_of(collector: &str, root: &str, reply: &str) -> (String, u64, String) {
 /// Collectors that add up a reply keep its names until it ends: new ones for ever, or long ones.
 #[test]
 fn no_collector_keeps_what_fills_the_memory() {
+    let many =
+        |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<String>();
     let arp = |number: usize| {
         format!(
             "<arp-table-entry><ip-address>10.0.0.1</ip-address><interface-name>ge-{number}\
@@ -84,18 +98,59 @@ fn no_collector_keeps_what_fills_the_memory() {
             "d".repeat(1 << 20)
         )
     };
-    let arps: String = (0..120_000).map(arp).collect();
-    let alarms: String = (0..24).map(alarm).collect();
-    for (collector, root, reply) in
-        [("arp", "arp-table-information", arps), ("alarm", "alarm-information", alarms)]
-    {
-        let (_, peak, log) = poll_of(collector, root, &reply);
+    let prefix = |number: usize| {
+        format!(
+            "<evpn-ip-prefix-database><context-name>{number}</context-name><evpn-pfxdb-ip-table>\
+             <table-description>IPv4</table-description></evpn-pfxdb-ip-table>\
+             </evpn-ip-prefix-database>"
+        )
+    };
+    let mac = |number: usize| {
+        format!(
+            "<l2ng-l2ald-macdb-rtb-name>{number}</l2ng-l2ald-macdb-rtb-name>\
+             <l2ng-l2ald-ethernet-switching-table-summary><l2ng-l2-total-mac-count>1\
+             </l2ng-l2-total-mac-count></l2ng-l2ald-ethernet-switching-table-summary>"
+        )
+    };
+    let flow = |number: usize| {
+        format!(
+            "<ddos-protocol><packet-type>{number}</packet-type><ddos-flow-detection>\
+             <ddos-flow-detection-enabled>on</ddos-flow-detection-enabled></ddos-flow-detection>\
+             </ddos-protocol>"
+        )
+    };
+    let engine = |number: usize| format!("<x><re-name>{number}</re-name><process/></x>");
+    let process = |number: usize| format!("{number} ? S 1 d{number}\n");
+    let row =
+        |number: usize| format!("udp4 0 0 1.1.1.1.1 2.2.{}.1.{}\n", number % 200, number % 9999);
+    let processes = many(ITEM_BYTES / 20, &process);
+    let processes = ("output", &*processes);
+    for (collector, replies, is_refused) in [
+        ("arp", vec![("arp-table-information", &*many(120_000, &arp))], true),
+        ("alarm", vec![("alarm-information", &*many(24, &alarm))], true),
+        (
+            "evpnipprefix",
+            vec![("evpn-ip-prefix-database-information", &*many(120_000, &prefix))],
+            true,
+        ),
+        ("mac", vec![("l2ng-l2ald-rtb-macdb", &*many(2_000_000, &mac))], true),
+        ("ddosprotection", vec![("ddos-protocols-information", &*many(120_000, &flow))], true),
+        (
+            "connections",
+            vec![("system-process-information", &*many(300_000, &engine)), processes],
+            true,
+        ),
+        ("connections", vec![processes, ("output", &*many(ITEM_BYTES / 30, &row))], false),
+    ] {
+        let (_, peak, log) = poll_of(collector, &replies);
         assert!(peak < MEMORY_BYTES_MAX, "{collector}: {} MB", peak >> 20);
-        assert!(log.contains("has to be kept until the end of the poll"), "{collector}: {log}");
+        println!("{collector}: {} MB", peak >> 20);
+        let is_said = log.contains("has to be kept until the end of the poll");
+        assert_eq!(is_said, is_refused, "{collector}: {log}");
     }
     // What a large router has is no attack.
-    let arps: String = (0..30_000).map(arp).collect();
-    let (_, _, log) = poll_of("arp", "arp-table-information", &arps);
+    let arps = many(30_000, &arp);
+    let (_, _, log) = poll_of("arp", &[("arp-table-information", &arps)]);
     assert!(!log.contains("has to be kept"), "{log}");
 }
 
@@ -155,17 +210,65 @@ fn a_loud_router_takes_no_room_of_another() {
             let length = std::fs::metadata(&path).map_or(0, |data| data.len());
             (length > 4 << 20).then_some(())
         });
-        let quiet = |lines: Vec<Line>| -> BTreeSet<String> {
-            lines.iter().filter(|line| line.tag("host") == "quiet").map(Line::key).collect()
-        };
         let made = std::fs::read_to_string(&path).expect("points");
-        let made = quiet(whole_lines(&made));
+        let made = keys_of("quiet", whole_lines(&made).iter());
         assert!(made.len() > 10, "{made:?}");
         is_up.store(true, Ordering::Relaxed);
         wait_for("all points of the quiet router", || {
             std::thread::sleep(Duration::from_millis(300));
-            quiet(stub.accepted()).is_superset(&made).then_some(())
+            keys_of("quiet", stub.accepted().iter()).is_superset(&made).then_some(())
         });
+        assert_eq!(daemon.stop().code, 0);
+    }
+}
+
+/// One router has a text, and another a name, that is larger than all that the output's queue holds,
+/// in every poll, while InfluxDB is well.
+#[test]
+fn a_long_text_takes_nothing_of_another_router() {
+    let text = item(&format!("<description>{}</description>", bytes("d", 5 << 20)));
+    let name = bytes("n", 5 << 20);
+    let reply = |within: &str| {
+        let root = "interface-information";
+        format!("<rpc-reply><{root}>{within}</{root}></rpc-reply>]]>]]>")
+    };
+    let directory = Directory::new();
+    let loud = |router: &str, said: String| {
+        let said = directory.write(router, said);
+        // Each answer is there before the question.
+        let script = format!("printf %s '{HELLO}'; while cat {}; do :; done", said.display());
+        format!(
+            "[[router]]\nname = \"{router}\"\ntransport = \"local\"\n\
+             command = [\"sh\", \"-c\", {script:?}]\n"
+        )
+    };
+    for spool in ["", "[spool]\ndirectory = \"DIRECTORY/spool\"\n"] {
+        let stub = HttpStub::start(|_, _| Reply::status(204));
+        let daemon = Daemon::start(&format!(
+            "collectors = [\"interfaces\"]\n{FAST}{}{}{}[output.influxdb]\nurl = \"{}\"\n\
+             queue_bytes_max = \"500kB\"\n[output.file]\npath = \"DIRECTORY/points\"\n{spool}",
+            loud("text", reply(&text)),
+            loud("name", reply(&format!("<{name}><x></{name}>"))),
+            local_router("quiet", "--interfaces 2"),
+            stub.url()
+        ));
+        let path = daemon.directory.join("points");
+        let written = || whole_lines(&std::fs::read_to_string(&path).unwrap_or_default());
+        let polls = |lines: &[Line], router| own(lines, ("host", router), "polls_total");
+        wait_for("many polls", || {
+            std::thread::sleep(Duration::from_millis(300));
+            let lines = written();
+            let many = |router| polls(&lines, router).is_some_and(|polls| polls >= 10.0);
+            ["text", "name", "quiet"].iter().all(|router| many(router)).then_some(())
+        });
+        let made = written();
+        let quiet = keys_of("quiet", made.iter());
+        wait_for("all points of the quiet router", || {
+            std::thread::sleep(Duration::from_millis(300));
+            keys_of("quiet", stub.accepted().iter()).is_superset(&quiet).then_some(())
+        });
+        let dropped = own(&made, ("output", "influxdb"), "dropped_points_total");
+        assert_eq!(dropped, Some(0.0));
         assert_eq!(daemon.stop().code, 0);
     }
 }

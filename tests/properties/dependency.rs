@@ -111,7 +111,7 @@ proptest! {
         let mut samples = 0;
         let tally = exposition_text::read(&bytes[..], &["a"], "a", 300, |_, _, _| samples += 1);
         prop_assert_eq!(tally.is_ok(), bytes.len() <= 300);
-        netstat::read(&text);
+        netstat::read(&text, 3);
         netstat::owners(&text);
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let _ = freebsd::sockets(&bytes, protocol);

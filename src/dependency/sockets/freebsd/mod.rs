@@ -352,7 +352,7 @@ mod kernel {
             };
             let owners = ["-46w", "-46"].iter().map(owners).find(|owners| !owners.is_empty());
             let owners = owners.unwrap_or_default();
-            let mut sockets = netstat::read(&text).sockets;
+            let mut sockets = netstat::read(&text, usize::MAX).sockets;
             sockets.retain(|socket| udp || socket.protocol == Protocol::Tcp);
             for socket in &mut sockets {
                 let key = (socket.protocol, socket.local, socket.remote);
