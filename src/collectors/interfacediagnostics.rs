@@ -3,7 +3,8 @@
 mod optics;
 mod crossed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,8 +41,10 @@ pub struct InterfaceDiagnostics {
     labels: DescriptionLabels,
     /// From the inventory and the PICs, for the ports that a later query names.
     transceivers: BTreeMap<Place, Transceiver>,
-    /// Descriptions with labels, by port: the replies about optics have no descriptions.
-    described: BTreeMap<Box<str>, Range<usize>>,
+    /// Descriptions with labels, by a number for the port's name: the replies about optics have no
+    /// descriptions. The numbers' keys are random, so that no two ports can be made to share one.
+    described: HashMap<u64, Range<u32>>,
+    keys: RandomState,
     /// Serial numbers and descriptions, one after another: hardly two are the same.
     texts: String,
     /// What many transceivers share, once: a large chassis has tens of thousands of them.
@@ -144,16 +147,20 @@ impl InterfaceDiagnostics {
     }
 
     /// Keeps a text that is not shared.
-    fn keep(&mut self, text: &str) -> Range<usize> {
-        let start = self.texts.len();
+    fn keep(&mut self, text: &str) -> Range<u32> {
+        let start = self.texts.len() as u32;
         self.texts += text;
-        start..self.texts.len()
+        start..self.texts.len() as u32
+    }
+
+    fn kept(&self, text: &Range<u32>) -> &str {
+        &self.texts[text.start as usize..text.end as usize]
     }
 
     /// Gives the last point the labels of its port's description.
     fn label(&self, port: &str, points: &mut Points) {
-        if let Some(description) = self.described.get(port) {
-            self.labels.find(&self.texts[description.clone()]).add(points);
+        if let Some(description) = self.described.get(&self.keys.hash_one(port)) {
+            self.labels.find(self.kept(description)).add(points);
         }
     }
 }
@@ -236,14 +243,14 @@ impl Item<InterfaceDiagnostics> for Port {
         }
         let found = place(&self.name).and_then(|place| diagnostics.transceivers.get(&place));
         if let Some(transceiver) = found.cloned() {
-            let serial_number = diagnostics.texts[transceiver.serial_number.clone()].to_string();
+            let serial_number = diagnostics.kept(&transceiver.serial_number).to_string();
             let up = is(self.oper_status.as_deref(), UP, DOWN);
             let fitted = Fitted { transceiver, serial_number, speed: self.speed, up };
             points.push(&TRANSCEIVER, &[&self.name, &self.snmp_index], &fitted);
         }
         if diagnostics.labels.stand_in(&self.description) {
             let description = diagnostics.keep(&self.description);
-            diagnostics.described.insert(self.name.into(), description);
+            diagnostics.described.insert(diagnostics.keys.hash_one(&*self.name), description);
         }
     }
 }
@@ -308,7 +315,7 @@ fn are_interfaces_numbers(scope: &Scope) -> bool {
 #[derive(Clone)]
 struct Transceiver {
     /// A range of `texts`.
-    serial_number: Range<usize>,
+    serial_number: Range<u32>,
     description: Arc<str>,
     /// What its PIC says of it, if it was asked.
     make: Option<Arc<Make>>,

@@ -197,7 +197,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Option<State> {
         let key = from.number()?;
         let row = from.row()?;
         state.words_bytes += row.bytes();
-        state.rows.insert(key, row);
+        state.rows.insert(key, Box::new(row));
     }
     for _ in 0..from.short()? {
         let collector = from.text()?;
@@ -335,7 +335,7 @@ mod tests {
             user: String::new(),
             message: "m".into(),
         };
-        state.rows.insert(5, row);
+        state.rows.insert(5, Box::new(row));
         state.polls.insert("alarm".into(), Polls { answered: 3, last_s: 9 });
         state.damping.insert(1, Damping { since_s: 1, reported: 2, held: 3, last_s: 4 });
         let when = When { time_ns: 11, exactness_ms: None, clock: Clock::Syslog };

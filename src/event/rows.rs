@@ -113,7 +113,7 @@ impl State {
             }
         }
         let is_missing =
-            |(key, row): &(&u64, &Row)| row.collector == collector && !here.contains_key(key);
+            |(key, row): &(&u64, &Box<Row>)| row.collector == collector && !here.contains_key(key);
         let missing: Vec<u64> = self.rows.iter().filter(is_missing).map(|(key, _)| *key).collect();
         for key in missing {
             self.miss(key, seen_ns, is_silent);
@@ -141,7 +141,7 @@ impl State {
         self.is_dirty |= is_news || kept.is_none_or(|kept| kept.missed_s.is_some());
         self.totals.entry(row.kind.clone()).or_default();
         let number = row.value as u64;
-        let old = self.rows.insert(key, row);
+        let old = self.rows.insert(key, Box::new(row));
         self.free(old.map_or(0, |row| row.bytes()));
         self.words_bytes += bytes;
         let is_told = is_news && self.heard.has_said(&event, number);
@@ -176,7 +176,7 @@ impl State {
         let Some(row) = self.rows.remove(&key) else { return };
         self.free(row.bytes());
         if row.words.is_some() && row.value != 0.0 && !is_silent {
-            let event = gone_event(row, missed_s, seen_ns);
+            let event = gone_event(*row, missed_s, seen_ns);
             if self.heard.is_first(&event, false, self.clock_ahead_ns) {
                 self.report(key, event);
             }

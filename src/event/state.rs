@@ -30,8 +30,8 @@ pub struct Limits {
 
 /// A value takes at most so much, in a table that has just grown.
 pub(super) const VALUE_BYTES: usize = 60;
-/// A row takes so much in such a table, besides its words.
-const ROW_BYTES: usize = size_of::<(u64, Row)>() / size_of::<(u64, Slot)>() * VALUE_BYTES;
+/// A row takes so much, besides its words.
+const ROW_BYTES: usize = VALUE_BYTES + size_of::<Row>();
 /// A text takes so much there, besides itself.
 pub(super) const TEXT_BYTES: usize = VALUE_BYTES;
 
@@ -138,7 +138,7 @@ pub struct State {
     pub secret: u64,
     pub slots: Table<Slot>,
     pub texts: Table<Box<str>>,
-    pub rows: Table<Row>,
+    pub rows: Table<Box<Row>>,
     /// What texts and rows take in memory.
     pub words_bytes: usize,
     pub polls: BTreeMap<String, Polls>,
@@ -201,6 +201,11 @@ impl State {
             plans: Plans::default(),
             room: String::new(),
         }
+    }
+
+    /// What values, texts and rows take in memory, at most.
+    pub fn bytes(&self) -> usize {
+        self.slots.len() * VALUE_BYTES + self.words_bytes
     }
 
     /// Whether a value more, or words that take so much, still fit.

@@ -179,7 +179,7 @@ fn bytes(state: &State) -> usize {
         table.capacity().div_ceil(7) * 8 * (size_of::<(u64, T)>() + 1)
     }
     let rows = state.rows.values().map(|row| {
-        let Row { collector, subject, re_name, user, message, words, .. } = row;
+        let Row { collector, subject, re_name, user, message, words, .. } = &**row;
         let (now, gone) = words.clone().unwrap_or_default();
         [collector, subject, re_name, user, message, &now, &gone].map(String::capacity)
     });
@@ -187,6 +187,7 @@ fn bytes(state: &State) -> usize {
     table(&state.slots)
         + table(&state.texts)
         + table(&state.rows)
+        + state.rows.len() * size_of::<Row>()
         + texts
         + rows.flatten().sum::<usize>()
 }

@@ -49,7 +49,7 @@ static TOTALS: Measurement<Counted> = Measurement::new(|| Definition {
     fields: vec![counter("total", "", "Changes that events stand for.", |c| Some(c.total))],
 });
 
-static WATCHED: Measurement<[u64; 4]> = Measurement::new(|| Definition {
+static WATCHED: Measurement<[u64; 5]> = Measurement::new(|| Definition {
     name: "perijove_events",
     help: "What is watched on a router.",
     tags: &[],
@@ -60,6 +60,9 @@ static WATCHED: Measurement<[u64; 4]> = Measurement::new(|| Definition {
         }),
         counter("damped_total", "", "Changes that were damped.", |counts| Some(counts[2])),
         gauge("pending", "", "Events that some output has not taken.", |counts| Some(counts[3])),
+        gauge("subjects_bytes", "bytes", "What the states take in memory, at most.", |counts| {
+            Some(counts[4])
+        }),
     ],
 });
 
@@ -166,7 +169,8 @@ impl Watch {
             points.push(&TOTALS, &[kind], &Counted { total: *total });
         }
         let subjects = (state.slots.len() + state.rows.len()) as u64;
-        let counts = [subjects, state.dropped, state.damped, state.pending.len() as u64];
+        let (pending, bytes) = (state.pending.len() as u64, state.bytes() as u64);
+        let counts = [subjects, state.dropped, state.damped, pending, bytes];
         points.push(&WATCHED, &[], &counts);
         if for_prometheus {
             for ((kind, subject), last) in &state.last {

@@ -108,7 +108,7 @@ impl Patience {
 }
 
 /// Gives a batch to all outputs. `scratch` is room for the encoding, to be used again. An output
-/// that takes data and whose queue is half full is waited for, as long as there is patience.
+/// that takes data and has two chunks in its queue is waited for, as long as there is patience.
 pub fn push(
     outputs: &[Arc<Output>],
     batch: &Batch,

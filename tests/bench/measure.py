@@ -20,7 +20,7 @@ def options(size, factor=1):
 
 def report(name, figure, unit, target, at_least=False):
     met = figure >= target if at_least else figure <= target
-    print(f"bench {name} {figure:.2f} {unit} target {target} {'met' if met else 'missed'}", flush=True)
+    print(f"bench {name} {figure:.2f} {unit} target {target:.6g} {'met' if met else 'missed'}", flush=True)
 
 
 def note(text):
@@ -198,8 +198,8 @@ def influxdb(where):
         answer = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/query", form, timeout=60))
         return [row for series in answer["results"][0].get("series", []) for row in series["values"]]
 
-    def count(field):
-        return sum(row[1] for row in query(f'SELECT max("{field}") FROM "perijove_output"'))
+    def count(field, measurement="perijove_output"):
+        return sum(row[1] for row in query(f'SELECT max("{field}") FROM "{measurement}"'))
 
     with process([shutil.which("influxd"), "-config", where / "influxdb.conf"]):
         wait_until("influxd", lambda: answers(port))

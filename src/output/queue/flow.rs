@@ -90,10 +90,15 @@ impl Queue {
         waited
     }
 
-    /// The number of bytes from which on pollers wait, or the spool takes over. The rest is for
-    /// pollers that do not wait.
+    /// The number of bytes from which on the spool takes over.
     pub(super) fn mark(&self) -> usize {
         self.bounds.queue_bytes_max / 2
+    }
+
+    /// The number of bytes from which on pollers wait: one chunk is there to be sent, and another
+    /// comes together. The rest of the queue is for pollers that do not wait.
+    fn wait_mark(&self) -> usize {
+        self.mark().min(2 * self.bounds.chunk_bytes_max)
     }
 
     fn wait_to_push<'a>(
@@ -104,7 +109,10 @@ impl Queue {
     ) -> (MutexGuard<'a, State>, Duration) {
         let has_room = |state: &State| {
             // The spool makes room at once.
-            let limit = if state.spool_works { self.bounds.queue_bytes_max } else { self.mark() };
+            let limit = match state.spool_works {
+                true => self.bounds.queue_bytes_max,
+                false => self.wait_mark(),
+            };
             state.backlog.is_empty() || state.backlog.bytes() + bytes <= limit
         };
         if state.waiting.is_empty() && has_room(&state) {

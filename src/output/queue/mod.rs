@@ -3,8 +3,8 @@
 //! It holds what the output will send: encoded records, each ending with a newline, which are
 //! gathered into chunks that are as large as one request may be.
 //!
-//! **Flow control.** While the output takes data, a poller that finds the queue half full waits for
-//! room, first come first served, outside every lock and no longer than its patience. An output
+//! **Flow control.** While the output takes data, a poller that finds two chunks in the queue waits
+//! for room, first come first served, outside every lock and no longer than its patience. An output
 //! that used up a poller's patience is *behind*: no poller waits for it until it has caught up. Of
 //! an output that is behind, fails or stalls, the oldest records go when the queue is full.
 //!
