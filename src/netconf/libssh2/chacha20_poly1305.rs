@@ -64,64 +64,77 @@ impl Drop for Poly1305 {
     }
 }
 
-thread_local! {
-    static CHACHA20: RefCell<Option<CipherCtx>> = const { RefCell::new(None) };
-    static POLY1305: RefCell<Option<Poly1305>> = const { RefCell::new(None) };
+/// What OpenSSL works with. `None` from here on is a failure of OpenSSL, or a tag that is not right.
+struct Methods {
+    cipher: CipherCtx,
+    poly1305: Poly1305,
 }
 
-/// Encrypts or decrypts in place, which is the same, from that block of the key stream on. `None`
-/// here and below is a failure of OpenSSL, or a tag that is not right.
-fn chacha20(key: &[u8; KEY_BYTES], block: u64, sequence: u64, bytes: &mut [u8]) -> Option<()> {
-    let mut start = [0; 16];
-    start[..8].copy_from_slice(&block.to_le_bytes());
-    start[8..].copy_from_slice(&sequence.to_be_bytes());
-    let with = |made: &RefCell<Option<CipherCtx>>| {
+/// Each thread makes its own once.
+fn methods<T>(work: impl FnOnce(&mut Methods) -> Option<T>) -> Option<T> {
+    thread_local! {
+        static MADE: RefCell<Option<Methods>> = const { RefCell::new(None) };
+    }
+    let with = |made: &RefCell<Option<Methods>>| {
         let mut made = made.borrow_mut();
         if made.is_none() {
-            let mut cipher = CipherCtx::new().ok()?;
-            cipher.encrypt_init(Some(Cipher::chacha20()), None, None).ok()?;
-            *made = Some(cipher);
+            *made = Methods::new();
         }
-        let cipher = made.as_mut()?;
-        cipher.encrypt_init(None, Some(key), Some(&start)).ok()?;
-        cipher.cipher_update_inplace(bytes, bytes.len()).ok().map(drop)
+        work(made.as_mut()?)
     };
-    CHACHA20.try_with(with).ok()?
+    MADE.try_with(with).ok()?
 }
 
-/// The tag of a packet, from its bytes as they are sent.
-fn poly1305(keys: &Keys, sequence: u64, sent: &[u8]) -> Option<[u8; TAG_BYTES]> {
-    let mut key = Zeroizing::new([0; KEY_BYTES]);
-    chacha20(&keys.packet, 0, sequence, &mut *key)?;
-    let with = |made: &RefCell<Option<Poly1305>>| {
-        let mut made = made.borrow_mut();
-        if made.is_none() {
-            *made = Poly1305::new();
-        }
-        made.as_mut()?.tag(&key, sent)
-    };
-    POLY1305.try_with(with).ok()?
-}
+impl Methods {
+    fn new() -> Option<Methods> {
+        let mut cipher = CipherCtx::new().ok()?;
+        cipher.encrypt_init(Some(Cipher::chacha20()), None, None).ok()?;
+        Some(Methods { cipher, poly1305: Poly1305::new()? })
+    }
 
-/// A packet: so many bytes of its length, the rest, and its tag.
-fn crypt(
-    keys: &Keys,
-    sequence: u64,
-    packet: &mut [u8],
-    length_bytes: usize,
-    encrypts: bool,
-) -> Option<()> {
-    let (sent, tag) = packet.split_last_chunk_mut::<TAG_BYTES>()?;
-    if !encrypts && !openssl::memcmp::eq(tag, &poly1305(keys, sequence, sent)?) {
-        return None;
+    /// Encrypts or decrypts in place, which is the same, from that block of the key stream on.
+    fn chacha20(
+        &mut self,
+        key: &[u8; KEY_BYTES],
+        block: u64,
+        sequence: u64,
+        bytes: &mut [u8],
+    ) -> Option<()> {
+        let mut start = [0; 16];
+        start[..8].copy_from_slice(&block.to_le_bytes());
+        start[8..].copy_from_slice(&sequence.to_be_bytes());
+        self.cipher.encrypt_init(None, Some(key), Some(&start)).ok()?;
+        self.cipher.cipher_update_inplace(bytes, bytes.len()).ok().map(drop)
     }
-    let (length, rest) = sent.split_at_mut_checked(length_bytes)?;
-    chacha20(&keys.length, 0, sequence, length)?;
-    chacha20(&keys.packet, 1, sequence, rest)?;
-    if encrypts {
-        *tag = poly1305(keys, sequence, sent)?;
+
+    /// The tag of a packet, from its bytes as they are sent.
+    fn tag(&mut self, keys: &Keys, sequence: u64, sent: &[u8]) -> Option<[u8; TAG_BYTES]> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        self.chacha20(&keys.packet, 0, sequence, &mut *key)?;
+        self.poly1305.tag(&key, sent)
     }
-    Some(())
+
+    /// A packet: so many bytes of its length, the rest, and its tag.
+    fn crypt(
+        &mut self,
+        keys: &Keys,
+        sequence: u64,
+        packet: &mut [u8],
+        length_bytes: usize,
+        encrypts: bool,
+    ) -> Option<()> {
+        let (sent, tag) = packet.split_last_chunk_mut::<TAG_BYTES>()?;
+        if !encrypts && !openssl::memcmp::eq(tag, &self.tag(keys, sequence, sent)?) {
+            return None;
+        }
+        let (length, rest) = sent.split_at_mut_checked(length_bytes)?;
+        self.chacha20(&keys.length, 0, sequence, length)?;
+        self.chacha20(&keys.packet, 1, sequence, rest)?;
+        if encrypts {
+            *tag = self.tag(keys, sequence, sent)?;
+        }
+        Some(())
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -151,7 +164,9 @@ unsafe extern "C" fn chachapoly_crypt(
     // SAFETY: the keys were made above; the buffer has room for the tag, and nobody else uses it.
     let (keys, packet) =
         unsafe { (&*keys, std::slice::from_raw_parts_mut(to, length_bytes + bytes + TAG_BYTES)) };
-    crypt(keys, sequence, packet, length_bytes, encrypts != 0).map_or(FAILED, |()| 0)
+    let crypt =
+        |methods: &mut Methods| methods.crypt(keys, sequence, packet, length_bytes, encrypts != 0);
+    methods(crypt).map_or(FAILED, |()| 0)
 }
 
 #[unsafe(no_mangle)]
@@ -167,7 +182,7 @@ unsafe extern "C" fn chachapoly_get_length(
     }
     // SAFETY: the keys were made above, and so many bytes are there.
     let (keys, mut bytes) = unsafe { (&*keys, *bytes.cast::<[u8; size_of::<u32>()]>()) };
-    if chacha20(&keys.length, 0, sequence, &mut bytes).is_none() {
+    if methods(|made| made.chacha20(&keys.length, 0, sequence, &mut bytes)).is_none() {
         return FAILED;
     }
     // SAFETY: the caller's, for one number.
@@ -184,8 +199,11 @@ mod tests {
     fn a_packet_comes_back_and_a_forged_one_does_not() {
         let keys = Keys { packet: [1; KEY_BYTES], length: [2; KEY_BYTES] };
         let plain: Vec<u8> = (0..100).collect();
+        let crypt = |sequence, packet: &mut [u8], length_bytes, encrypts| {
+            methods(|made| made.crypt(&keys, sequence, packet, length_bytes, encrypts))
+        };
         let mut packet = [&plain[..], &[0; TAG_BYTES]].concat();
-        assert_eq!(crypt(&keys, 7, &mut packet, 4, true), Some(()));
+        assert_eq!(crypt(7, &mut packet, 4, true), Some(()));
         let mut length = 0;
         // SAFETY: all of it is ours.
         let result =
@@ -195,12 +213,12 @@ mod tests {
             let mut forged = packet.clone();
             forged[at] ^= 1;
             let before = forged.clone();
-            assert_eq!(crypt(&keys, 7, &mut forged, 4, false), None, "byte {at}");
+            assert_eq!(crypt(7, &mut forged, 4, false), None, "byte {at}");
             assert_eq!(forged, before, "nothing is decrypted");
         }
-        assert_eq!(crypt(&keys, 8, &mut packet.clone(), 4, false), None);
-        assert_eq!(crypt(&keys, 7, &mut packet, 4, false), Some(()));
+        assert_eq!(crypt(8, &mut packet.clone(), 4, false), None);
+        assert_eq!(crypt(7, &mut packet, 4, false), Some(()));
         assert_eq!(packet[..plain.len()], plain);
-        assert_eq!(crypt(&keys, 7, &mut packet[..TAG_BYTES - 1], 0, false), None);
+        assert_eq!(crypt(7, &mut packet[..TAG_BYTES - 1], 0, false), None);
     }
 }
