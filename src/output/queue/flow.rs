@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::{Bounds, Queue, Reason, State};
+use super::{Bounds, LOOK, Queue, Reason, State, Watched};
 use crate::base::sync::{self, lock};
 use crate::output::backlog::{first, piece};
 
@@ -72,7 +72,7 @@ impl Queue {
                 self.spill_wanted.notify_one();
             }
         }
-        let takes = state.takes_until(Instant::now()).is_some();
+        let takes = state.takes_for(Instant::now()).is_some();
         let (reason, why) = match takes {
             true => (Reason::Behind, "the queue is full, the output takes less than is polled"),
             false => (Reason::Down, "the queue is full, the output does not take data"),
@@ -118,65 +118,62 @@ impl Queue {
         if state.waiting.is_empty() && has_room(&state) {
             return (state, Duration::ZERO);
         }
-        let begun = Instant::now();
-        state.watch(begun);
-        if patience.is_zero() {
+        let now = Instant::now();
+        state.watch(now);
+        if patience.is_zero() || self.worth_waiting(&mut state, Duration::ZERO, now).is_none() {
             return (state, Duration::ZERO);
         }
-        if self.worth_waiting_until(&state, begun, begun).is_none() {
-            return (state, Duration::ZERO);
-        }
-        let (mut state, waited) = self.wait(state, has_room, begun + patience);
-        if waited == Waited::InVain {
+        let (mut state, end, waited) = self.wait(state, has_room, patience);
+        if end == Waited::InVain {
             state.behind = true;
             state.wake_all();
         }
-        (state, begun.elapsed())
+        (state, waited)
     }
 
-    /// Until when a poller waits that began at `begun`, if nothing happens.
-    fn worth_waiting_until(&self, state: &State, begun: Instant, now: Instant) -> Option<Instant> {
+    /// How long a poller that has waited for so long waits on, if nothing happens.
+    fn worth_waiting(&self, state: &mut State, waited: Duration, now: Instant) -> Option<Duration> {
         if state.behind || state.closed.is_some() {
             return None;
         }
         // With a spool, not for long: no poller waits for a slow disk.
         match state.spooling && state.spool_works {
-            true => Some(begun + SPOOL_PATIENCE),
-            false => state.takes_until(now),
+            true => Some(SPOOL_PATIENCE.saturating_sub(waited)),
+            false => state.takes_for(now),
         }
     }
 
-    /// Waits for the caller's turn and for room, as long as that makes sense.
+    /// Waits for the caller's turn and for room, as long as that makes sense; also for how long.
     fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         has_room: impl Fn(&State) -> bool,
-        deadline: Instant,
-    ) -> (MutexGuard<'a, State>, Waited) {
-        let (begun, turn) = (Instant::now(), Arc::new(Condvar::new()));
-        state.watch(begun);
+        patience: Duration,
+    ) -> (MutexGuard<'a, State>, Waited, Duration) {
+        let (mut own, turn) = (Watched::from(Instant::now()), Arc::new(Condvar::new()));
+        state.watch(own.looked);
         state.waiting.push_back(turn.clone());
-        let waited = loop {
-            let now = Instant::now();
+        let end = loop {
+            let waited = own.look(Instant::now());
             let is_first = state.waiting.front().is_some_and(|first| Arc::ptr_eq(first, &turn));
             if is_first && has_room(&state) {
                 break Waited::Room;
             }
-            let Some(until) = self.worth_waiting_until(&state, begun, now) else {
+            let Some(left) = self.worth_waiting(&mut state, waited, own.looked) else {
                 break Waited::NotWorthIt;
             };
-            let until = until.min(deadline);
-            if now >= until {
+            let left = left.min(patience.saturating_sub(waited));
+            if left.is_zero() {
                 break Waited::InVain;
             }
-            state = sync::wait(&turn, state, Some(until - now));
+            state = sync::wait(&turn, state, Some(left.min(LOOK)));
         };
         state.waiting.retain(|other| !Arc::ptr_eq(other, &turn));
         state.wake_first();
-        (state, waited)
+        (state, end, own.time)
     }
 
-    /// Waits until less than half of the room is taken. False if it still is at `until`, or the
+    /// Waits until no more than half of the room is taken. False if more is at `until`, or the
     /// output does not take data.
     pub fn wait_room(&self, until: Instant) -> bool {
         let has_room = |state: &State| state.backlog.bytes() <= self.mark();
@@ -184,7 +181,8 @@ impl Queue {
         if has_room(&state) {
             return true;
         }
-        self.wait(state, has_room, until).1 == Waited::Room
+        let patience = until.saturating_duration_since(Instant::now());
+        self.wait(state, has_room, patience).1 == Waited::Room
     }
 }
 
@@ -298,21 +296,31 @@ mod tests {
         let queue = queue(5, 500, 2000);
         queue.push("r", &records(15), Duration::ZERO);
         queue.take().unwrap();
-        let turn_back = |state: &mut State| {
-            let (chunk, _) = state.in_flight.as_mut().unwrap();
-            chunk.since -= STALL * 2;
-            state.watched = state.watched.map(|watched| watched - STALL * 2);
-        };
-        // perijove stood still for ten seconds, and so the write has not ended.
-        turn_back(&mut lock(&queue.state));
+        // perijove stood still for ten seconds, and so the write has not ended: first before somebody
+        // waits, then while somebody does.
+        lock(&queue.state).in_flight.as_mut().unwrap().0.since -= STALL * 2;
         let patience = Duration::from_millis(50);
         assert!(queue.push("r", &records(1), patience) >= patience);
-        // Ten seconds later it still has not.
         let mut state = lock(&queue.state);
-        turn_back(&mut state);
+        state.watched.as_mut().unwrap().looked -= STALL * 2;
+        state.behind = false;
+        drop(state);
+        assert!(queue.push("r", &records(1), patience) >= patience);
+        // After ten seconds in which somebody waited, it still has not.
+        let mut state = lock(&queue.state);
+        state.watched.as_mut().unwrap().time += STALL * 2;
         state.behind = false;
         drop(state);
         assert!(queue.push("r", &records(1), LONG).is_zero());
+    }
+
+    #[test]
+    fn patience_is_not_used_up_by_standing_still() {
+        let start = Instant::now();
+        let mut watched = Watched::from(start);
+        assert_eq!(watched.look(start + LOOK), LOOK);
+        assert_eq!(watched.look(start + LOOK * 20), LOOK);
+        assert_eq!(watched.look(start + LOOK * 21), LOOK * 2);
     }
 
     #[test]

@@ -48,6 +48,32 @@ pub const STALL: Duration = Duration::from_secs(5);
 /// How often a condition that lasts is logged.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often those who wait look again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Time in which somebody looked. When the machine stands still, or perijove does, nobody looks: that
+/// says nothing of an output.
+#[derive(Clone, Copy)]
+struct Watched {
+    time: Duration,
+    looked: Instant,
+}
+
+impl Watched {
+    fn from(now: Instant) -> Watched {
+        Watched { time: Duration::ZERO, looked: now }
+    }
+
+    fn look(&mut self, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(self.looked);
+        if since <= 2 * LOOK {
+            self.time += since;
+        }
+        self.looked = now;
+        self.time
+    }
+}
+
 /// Where the chunk that is being sent is also kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kept {
@@ -86,8 +112,8 @@ struct State {
     /// The next pause is over.
     nudged: bool,
     in_flight: Option<(Chunk, Kept)>,
-    /// Since when somebody has wanted room while that chunk is on its way.
-    watched: Option<Instant>,
+    /// How long somebody has wanted room while that chunk is on its way.
+    watched: Option<Watched>,
     /// The last write failed.
     failing: bool,
     /// A poller waited in vain, and the queue has not been emptied since.
@@ -119,17 +145,17 @@ impl State {
     /// Somebody wants room.
     fn watch(&mut self, now: Instant) {
         if self.in_flight.is_some() {
-            self.watched.get_or_insert(now);
+            self.watched.get_or_insert(Watched::from(now));
         }
     }
 
-    /// Until when the output counts as one that takes data, if nothing more happens; `None` if it
-    /// fails or stalls. Nobody can tell that it stalls who has not watched it: the machine may have
-    /// stood still for as long.
-    fn takes_until(&self, now: Instant) -> Option<Instant> {
-        let since = |chunk: &Chunk| self.watched.unwrap_or(now).max(chunk.since);
-        let until = self.in_flight.as_ref().map_or(now, |(chunk, _)| since(chunk)) + STALL;
-        (!self.failing && until > now).then_some(until)
+    /// How much longer the output counts as one that takes data, if nothing more happens; `None` if
+    /// it fails or stalls.
+    fn takes_for(&mut self, now: Instant) -> Option<Duration> {
+        let watched = self.watched.as_mut().filter(|_| self.in_flight.is_some());
+        let left =
+            STALL.saturating_sub(watched.map_or(Duration::ZERO, |watched| watched.look(now)));
+        (!self.failing && !left.is_zero()).then_some(left)
     }
 
     /// Counts points that will never be sent, and says so now and then.
