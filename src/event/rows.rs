@@ -112,10 +112,9 @@ impl State {
                 (None, None) => {}
             }
         }
-        let is_missing =
-            |(key, row): &(&u64, &Box<Row>)| row.collector == collector && !here.contains_key(key);
-        let missing: Vec<u64> = self.rows.iter().filter(is_missing).map(|(key, _)| *key).collect();
-        for key in missing {
+        let of_collector = self.rows.iter().filter(|(_, row)| row.collector == collector);
+        let missing = of_collector.map(|(key, _)| *key).filter(|key| !here.contains_key(key));
+        for key in missing.collect::<Vec<u64>>() {
             self.miss(key, seen_ns, is_silent);
         }
         self.is_dirty |= is_silent;
