@@ -45,7 +45,8 @@ fn try_case(case: &str) {
     let peak = peak_bytes(id);
     let longest = longest_poll(&daemon.process.stdout());
     println!("{case}: the longest poll took {longest:.1} s");
-    // Two seconds for connecting and two for the RPC; what is more than one beside is a busy machine's.
+    // Two seconds for connecting and two for the RPC; what is more than one beside is a busy
+    // machine's.
     assert!(longest < 15.0, "{case}: {longest} s");
     let started = Instant::now();
     let finished = daemon.stop();

@@ -222,8 +222,8 @@ fn a_loud_router_takes_no_room_of_another() {
     }
 }
 
-/// One router has a text, and another a name, that is larger than all that the output's queue holds,
-/// in every poll, while InfluxDB is well.
+/// One router has a text, and another a name, that is larger than all that the output's queue
+/// holds, in every poll, while InfluxDB is well.
 #[test]
 fn a_long_text_takes_nothing_of_another_router() {
     let text = item(&format!("<description>{}</description>", bytes("d", 5 << 20)));

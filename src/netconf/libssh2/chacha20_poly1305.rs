@@ -64,7 +64,8 @@ impl Drop for Poly1305 {
     }
 }
 
-/// What OpenSSL works with. `None` from here on is a failure of OpenSSL, or a tag that is not right.
+/// What OpenSSL works with. `None` from here on is a failure of OpenSSL, or a tag that is not
+/// right.
 struct Methods {
     cipher: CipherCtx,
     poly1305: Poly1305,

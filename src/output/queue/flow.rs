@@ -296,8 +296,8 @@ mod tests {
         let queue = queue(5, 500, 2000);
         queue.push("r", &records(15), Duration::ZERO);
         queue.take().unwrap();
-        // perijove stood still for ten seconds, and so the write has not ended: first before somebody
-        // waits, then while somebody does.
+        // perijove stood still for ten seconds, and so the write has not ended: first before
+        // somebody waits, then while somebody does.
         lock(&queue.state).in_flight.as_mut().unwrap().0.since -= STALL * 2;
         let patience = Duration::from_millis(50);
         assert!(queue.push("r", &records(1), patience) >= patience);

@@ -51,8 +51,8 @@ pub const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// How often those who wait look again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Time in which somebody looked. When the machine stands still, or perijove does, nobody looks: that
-/// says nothing of an output.
+/// Time in which somebody looked. When the machine stands still, or perijove does, nobody looks:
+/// that says nothing of an output.
 #[derive(Clone, Copy)]
 struct Watched {
     time: Duration,
