@@ -221,31 +221,35 @@ pub fn allocated_bytes() -> i64 {
     ALLOCATED.get()
 }
 
-fn count(got: usize, given_back: usize) {
-    ALLOCATED.set(
-        ALLOCATED.get().wrapping_add_unsigned(got as u64).wrapping_sub_unsigned(given_back as u64),
-    );
+/// What so many bytes take with what an allocator needs for itself: short texts take most of all.
+const fn taken(bytes: usize) -> i64 {
+    let taken = bytes.saturating_add(size_of::<usize>()).next_multiple_of(16);
+    if taken < 32 { 32 } else { taken as i64 }
+}
+
+fn count(more: i64) {
+    ALLOCATED.set(ALLOCATED.get().wrapping_add(more));
 }
 
 // SAFETY: everything is the system's allocator; the counter allocates nothing and is never dropped.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
+        count(taken(layout.size()));
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
+        count(taken(layout.size()));
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        count(bytes, layout.size());
+        count(taken(bytes) - taken(layout.size()));
         unsafe { System.realloc(memory, layout, bytes) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count(0, layout.size());
+        count(-taken(layout.size()));
         unsafe { System.dealloc(memory, layout) }
     }
 }

@@ -283,63 +283,76 @@ fn read_item_for_all<R: Read>(
 ) -> Result<(), items::Error> {
     let (mut first, mut taken_further) = (0, false);
     'longer: loop {
-        let text = items.item();
-        let scope = items.scope();
         for (index, reader) in readers.iter_mut().enumerate().skip(first) {
             let roots = reader.poll.roots(reader.query);
-            if !roots.iter().any(|root| *root == name || scope.within(root)) {
+            if !roots.iter().any(|root| *root == name || items.scope().within(root)) {
                 continue;
             }
-            let mut element = Element::new(text, limits.depth_max);
-            reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
-            let before = reader.points.len();
-            reader.points.query = reader.query;
-            let read = kept::counted(|| {
-                reader.poll.read(reader.query, item, &mut element, scope, reader.points)
+            // All that reading takes for a moment is given back in here.
+            let is_short = kept::counted(|| {
+                read_item(items, (item, name), reader, limits, reply, taken_further)
             });
             if kept::is_too_much() {
                 let (at, limit) = (items.offset(), kept::BYTES_MAX);
                 return Err(items::Error::TooMuchKept { at, limit });
             }
-            match read {
-                Ok(()) => {
-                    reply.items += 1;
-                    reader.tally.items += 1;
-                    reader.tally.points += (reader.points.len() - before) as u64;
-                }
-                Err(element::Error::Short) if !taken_further => {
-                    // The close tag that was found is within the item: take it to its own.
-                    items.longer()?;
-                    taken_further = true;
-                    first = index;
-                    continue 'longer;
-                }
-                Err(element::Error::Short) => {
-                    reader.tally.rejected += 1;
-                    let at = items.offset() + text.len() as u64;
-                    reply.malformed.get_or_insert((at, format!("</{name}>")));
-                }
-                Err(element::Error::Syntax { at, why }) => {
-                    // The reply has failed, and yet the items that follow may be whole.
-                    reader.tally.rejected += 1;
-                    let expected = why.strip_prefix("expected ").map(String::from);
-                    let expected = expected.unwrap_or(format!("well-formed XML ({why})"));
-                    reply.malformed.get_or_insert((items.offset() + at as u64, expected));
-                }
-                // Words that a collector cannot read are an answer like any.
-                Err(element::Error::Value(_)) if name == "output" => {
-                    note_answer(name, text, scope, limits, reply);
-                }
-                Err(why) => {
-                    let why = format!("<{name}> at byte {}: {why}", items.offset());
-                    reader.tally.reject(why);
-                }
+            if is_short {
+                // The close tag that was found is within the item: take it to its own.
+                items.longer()?;
+                taken_further = true;
+                first = index;
+                continue 'longer;
             }
-            reader.tally.take_misfits(&mut element);
-            reader.tally.take_left_out(reader.points);
         }
         return Ok(());
     }
+}
+
+/// Gives it to one reader; whether its text ends too early, and is worth taking further.
+fn read_item<R: Read>(
+    items: &Items<R>,
+    (item, name): (usize, &str),
+    reader: &mut Reader,
+    limits: &Limits,
+    reply: &mut Reply,
+    taken_further: bool,
+) -> bool {
+    let (text, scope) = (items.item(), items.scope());
+    let mut element = Element::new(text, limits.depth_max);
+    reader.points.set_re_name(scope.get("re-name").unwrap_or_default());
+    let before = reader.points.len();
+    reader.points.query = reader.query;
+    match reader.poll.read(reader.query, item, &mut element, scope, reader.points) {
+        Ok(()) => {
+            reply.items += 1;
+            reader.tally.items += 1;
+            reader.tally.points += (reader.points.len() - before) as u64;
+        }
+        Err(element::Error::Short) if !taken_further => return true,
+        Err(element::Error::Short) => {
+            reader.tally.rejected += 1;
+            let at = items.offset() + text.len() as u64;
+            reply.malformed.get_or_insert((at, format!("</{name}>")));
+        }
+        Err(element::Error::Syntax { at, why }) => {
+            // The reply has failed, and yet the items that follow may be whole.
+            reader.tally.rejected += 1;
+            let expected = why.strip_prefix("expected ").map(String::from);
+            let expected = expected.unwrap_or(format!("well-formed XML ({why})"));
+            reply.malformed.get_or_insert((items.offset() + at as u64, expected));
+        }
+        // Words that a collector cannot read are an answer like any.
+        Err(element::Error::Value(_)) if name == "output" => {
+            note_answer(name, text, scope, limits, reply);
+        }
+        Err(why) => {
+            let why = format!("<{name}> at byte {}: {why}", items.offset());
+            reader.tally.reject(why);
+        }
+    }
+    reader.tally.take_misfits(&mut element);
+    reader.tally.take_left_out(reader.points);
+    false
 }
 
 fn note_answer(name: &str, text: &[u8], scope: &Scope, limits: &Limits, reply: &mut Reply) {

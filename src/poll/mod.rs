@@ -431,8 +431,13 @@ impl RouterPoller {
             self.status.busy(self.is_busy, load);
         }
         // Those that are still to come need the room.
+        kept::counted(|| work.points = Points::default());
+        self.let_go(work);
+    }
+
+    /// Lets go of what the collector keeps.
+    fn let_go(&self, work: &mut Work) {
         kept::counted(|| {
-            work.points = Points::default();
             work.poll = self.router.collectors[work.index].configured.start(&self.inventory);
         });
     }
@@ -461,6 +466,9 @@ impl RouterPoller {
                 Broken::Unanswered(why) | Broken::Failed(why) => Outcome::Failed(why),
             })
         };
+        if kept::is_too_much() {
+            readers.iter().for_each(|(at, _)| self.let_go(&mut work[*at]));
+        }
         let spent = now.elapsed();
         let is_backup = reply.as_ref().is_ok_and(Reply::depends_on_mastership) && self.is_backup();
         for (at, query) in readers {
