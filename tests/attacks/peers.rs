@@ -90,8 +90,8 @@ fn a_peer_that_misbehaves_costs_only_its_own_readings() {
     });
 }
 
-/// Whether nothing comes, or something all the time: the poll ends at its limit of two seconds. What
-/// is more is a busy machine's.
+/// Whether nothing comes, or something all the time: the poll ends at its limit of two seconds.
+/// What is more is a busy machine's.
 #[test]
 fn a_peer_that_misbehaves_is_waited_for_no_longer_than_the_limit() {
     if skips(&["python3"]) {
