@@ -229,7 +229,7 @@ fn clock_stepped(by: &str) -> Account {
     let directory = Directory::new();
     let (environment, offset) = faked_clock(&directory);
     let settings =
-        to_influxdb(&influxd, &format!("{SPOOL}age_max = \"10m\"\nbytes_max = \"200KB\"\n"));
+        to_influxdb(&influxd, &format!("{SPOOL}age_max = \"10m\"\nbytes_max = \"400KB\"\n"));
     let mut polling = Polling::start_with(directory, &settings, &environment);
     // More than goes into one segment: the others are not written to any more.
     polling.poll(700);
