@@ -1,5 +1,5 @@
-//! Asks the linker for the short form of relocations (DT_RELR), where the program can be loaded
-//! with it: 0.9 MB less to read at each start, and to keep in memory. And warns where the flags of
+//! Asks the linker for the short form of relocations (DT_RELR) in a release, where the program can
+//! be loaded with it: 0.9 MB less to read at each start, and to keep in memory. And warns where the flags of
 //! `.cargo/config.toml` are missing, which libssh2 takes from the environment alone.
 
 use std::process::Command;
@@ -15,6 +15,7 @@ fn main() {
     let is_glibc = variable("CARGO_CFG_TARGET_OS") == "linux"
         && variable("CARGO_CFG_TARGET_ENV") == "gnu"
         && variable("HOST") == variable("TARGET")
+        && variable("PROFILE") == "release"
         // What cross/build makes is for older systems.
         && variable("CROSS_SYSTEM").is_empty();
     if is_glibc && glibc() >= Some(GLIBC) {
