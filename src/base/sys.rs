@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The machine's name; empty if it has none.
@@ -258,6 +258,7 @@ unsafe impl GlobalAlloc for Counting {
 /// program and its libraries that can only be read. What is used again comes back from the system's
 /// cache, as it came the first time; what only the start needed does not.
 pub fn let_go() {
+    MADE.store(0, Ordering::Relaxed);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: takes a number; the function takes what it is called with, and is not kept.
     unsafe {
@@ -269,6 +270,17 @@ pub fn let_go() {
     unsafe {
         let none = std::ptr::null_mut;
         libc::mallctl(c"arena.4096.purge".as_ptr(), none(), none().cast(), none(), 0);
+    }
+}
+
+/// Bytes of points that were made since.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets go of memory that nobody uses after each megabyte of points: a collector has code and lists
+/// of its own, which the next one does not need. To make the points takes a hundred times as long.
+pub fn let_go_after(bytes: usize) {
+    if MADE.fetch_add(bytes, Ordering::Relaxed) > 1 << 20 {
+        let_go();
     }
 }
 

@@ -350,7 +350,7 @@ mod tests {
         let noted = asked.clone();
         latest.cut_readers_with(move |bytes_max| lock(&noted).push(bytes_max));
         // Some 12 MB.
-        let values: Vec<u64> = (0..300_000).collect();
+        let values: Vec<u64> = (0..700_000).map(|value| u64::MAX - value).collect();
         assert!(add(&latest, &values));
         latest.end("r", "c", SECOND, false, Instant::now());
         let held = latest.get(|_, _| true, Instant::now());

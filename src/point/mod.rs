@@ -9,6 +9,7 @@
 
 pub mod field;
 pub mod tags;
+mod kept;
 pub mod points;
 pub mod labels;
 

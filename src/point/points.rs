@@ -1,9 +1,9 @@
 //! A batch of points, and the view of one of them.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::field::{Definition, FieldInfo, Get, Kind, Schema, Type, has_name};
+use super::kept::{Kept, Row};
 use super::tags::{RESERVED_LABELS, Tags};
 use crate::base::seen;
 use crate::base::text::shortened;
@@ -65,8 +65,8 @@ pub struct Points {
     fields: Vec<u16>,
     /// A field's bits: the number itself, an f64's bits, or a span's two halves.
     values: Vec<u64>,
-    /// The values of a batch that is kept, in place of these.
-    packed: Option<Packed>,
+    /// The points of a batch that is kept, in place of these.
+    kept: Option<Kept>,
     strings: String,
     /// Goes into every point that is pushed while it is set.
     re_name: String,
@@ -87,43 +87,6 @@ pub struct Points {
     pub misfits: u64,
     pub first_misfit: Option<String>,
     seen: Seen,
-}
-
-/// Values in as few bytes as they need. How many that are stands in the highest bits of `fields`.
-#[derive(Clone, Default)]
-struct Packed {
-    bytes: Vec<u8>,
-    /// Where each point's begin.
-    starts: Vec<u32>,
-}
-
-/// The bits of an entry of `fields` that are a field's index.
-const FIELD: u16 = 0x0fff;
-const WIDTH_SHIFT: u32 = FIELD.count_ones();
-/// A text's length in the lowest bits of its packed value.
-const LENGTH_SHIFT: u32 = TEXT_BYTES_MAX.ilog2() + 1;
-
-/// The bytes that a field's value takes in a batch that is kept, by its entry; else 0.
-fn width(field: u16) -> usize {
-    usize::from(field >> WIDTH_SHIFT)
-}
-
-impl Packed {
-    /// Adds a value; how many bytes it takes.
-    fn push(&mut self, bits: u64) -> u16 {
-        let width = u64::BITS.div_ceil(8) - bits.leading_zeros() / 8;
-        self.bytes.extend_from_slice(&bits.to_le_bytes()[..width as usize]);
-        width as u16
-    }
-
-    /// The value that stands so many bytes behind the start of its point, by its entry.
-    fn get(&self, point: usize, before: usize, field: u16) -> u64 {
-        let start = self.starts[point] as usize + before;
-        let width = width(field);
-        let mut bits = [0; 8];
-        bits[..width].copy_from_slice(&self.bytes[start..start + width]);
-        u64::from_le_bytes(bits)
-    }
 }
 
 /// The series that these points have had, also before `clear`; a copy knows of none.
@@ -206,7 +169,7 @@ impl Points {
         mut value: impl FnMut(usize) -> Option<Value<'v>>,
     ) -> bool {
         debug_assert_eq!(tags.len(), schema.tags().len(), "{}", schema.name());
-        debug_assert!(self.packed.is_none() && schema.fields() <= usize::from(FIELD) + 1);
+        debug_assert!(self.kept.is_none());
         let head = self.next_head(schema);
         let strings = self.strings.len();
         for tag in tags {
@@ -387,53 +350,24 @@ impl Points {
 
     /// A copy that takes little room, to be kept for long: what it holds cannot be changed.
     pub fn kept(&self) -> Points {
-        let mut kept =
-            Points { heads: self.heads.clone(), own: self.own.clone(), ..Points::default() };
-        let mut packed = Packed::default();
-        let mut known = HashMap::new();
-        let mut strings = String::new();
-        // Most texts come again: a port's name with each of its queues.
-        let mut keep = |span: Span| {
-            let text = self.string(span);
-            *known.entry(text).or_insert_with(|| {
-                let start = strings.len() as u32;
-                strings.push_str(text);
-                Span { start, end: strings.len() as u32 }
-            })
-        };
-        kept.tags = self.tags.iter().map(|tag| keep(*tag)).collect();
-        kept.labels = self.labels.iter().map(|(name, value)| (keep(*name), keep(*value))).collect();
-        kept.fields.reserve_exact(self.fields.len());
-        for point in self.iter() {
-            packed.starts.push(packed.bytes.len() as u32);
-            for at in point.fields.clone() {
-                let (field, bits) = (self.fields[at], self.values[at]);
-                let bits = match point.schema.field(field.into()).ty {
-                    Type::Integer => bits,
-                    // What is short as a decimal has its zeros at the end.
-                    Type::Decimal => bits.swap_bytes(),
-                    Type::Text => {
-                        let span = keep(Span::of(bits));
-                        u64::from(span.start) << LENGTH_SHIFT | u64::from(span.end - span.start)
-                    }
-                };
-                kept.fields.push(field | packed.push(bits) << WIDTH_SHIFT);
-            }
-        }
-        drop(known);
-        packed.bytes.shrink_to_fit();
-        packed.starts.shrink_to_fit();
-        strings.shrink_to_fit();
-        (kept.strings, kept.packed) = (strings, Some(packed));
-        kept
+        Points { kept: Some(Kept::new(self)), own: self.own.clone(), ..Points::default() }
+    }
+
+    /// More than all texts take, each behind a character, and more than all rows take where two
+    /// bytes are enough for a place.
+    pub(super) fn kept_bytes_max(&self) -> usize {
+        let texts = self.tags.len() + 2 * self.labels.len() + self.values.len();
+        let places = self.heads.len() + self.tags.len() + self.labels.len();
+        let rows = 2 * places + 9 * self.values.len();
+        rows.max(self.strings.len() + texts * size_of::<char>())
     }
 
     pub fn len(&self) -> usize {
-        self.heads.len()
+        self.kept.as_ref().map_or(self.heads.len(), Kept::len)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.heads.is_empty()
+        self.len() == 0
     }
 
     /// Bytes that the batch's content takes.
@@ -443,7 +377,7 @@ impl Points {
             + self.labels.len() * size_of::<(Span, Span)>()
             + self.fields.len() * size_of::<u16>()
             + self.values.len() * size_of::<u64>()
-            + self.packed.as_ref().map_or(0, |packed| packed.bytes.len() + packed.starts.len() * 4)
+            + self.kept.as_ref().map_or(0, Kept::bytes)
             + self.strings.len()
     }
 
@@ -462,31 +396,35 @@ impl Points {
         self.labels.clear();
         self.fields.clear();
         self.values.clear();
-        self.packed = None;
+        self.kept = None;
         self.strings.clear();
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Point<'_>> {
-        (0..self.heads.len()).map(|index| self.get(index))
+        (0..self.len()).map(|index| self.get(index))
     }
 
     /// The point at `index`, below `len`.
     pub fn get(&self, index: usize) -> Point<'_> {
+        let own = &self.own;
+        if let Some(kept) = &self.kept {
+            let row = kept.get(index);
+            return Point { schema: row.shape.schema, own, source: Source::Kept(row) };
+        }
         let head = &self.heads[index];
         let next = self.heads.get(index + 1);
         let labels = next.map_or(self.labels.len(), |h| h.labels as usize);
         let fields = next.map_or(self.fields.len(), |h| h.fields as usize);
         let tags = head.tags as usize;
-        Point {
+        let lists = Lists {
             points: self,
-            index,
-            schema: head.schema,
+            head,
             tags: &self.tags[tags..tags + head.schema.tags().len()],
             labels: &self.labels[head.labels as usize..labels],
-            fields: head.fields as usize..fields,
-            taken: head.taken,
-            doubtful: head.doubtful,
-        }
+            fields: &self.fields[head.fields as usize..fields],
+            values: &self.values[head.fields as usize..fields],
+        };
+        Point { schema: head.schema, own, source: Source::Lists(lists) }
     }
 
     fn next_head(&mut self, schema: &'static dyn Schema) -> Head {
@@ -523,112 +461,152 @@ impl Points {
 }
 
 /// A view of one point of a batch.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Point<'a> {
-    points: &'a Points,
-    index: usize,
     pub schema: &'static dyn Schema,
+    own: &'a Tags,
+    source: Source<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Lists(Lists<'a>),
+    Kept(Row<'a>),
+}
+
+/// What is a point's in the lists of its batch.
+#[derive(Clone, Copy)]
+struct Lists<'a> {
+    points: &'a Points,
+    head: &'a Head,
     tags: &'a [Span],
     labels: &'a [(Span, Span)],
-    fields: std::ops::Range<usize>,
-    taken: u16,
-    doubtful: bool,
+    fields: &'a [u16],
+    values: &'a [u64],
 }
 
 impl<'a> Point<'a> {
     /// Name and value of each tag that is there: the schema's first, then those of run time, and
     /// the router's last.
     pub fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let points = self.points;
-        let fixed = self.schema.tags().iter().zip(self.tags);
-        let fixed = fixed.map(|(name, value)| (*name, points.string(*value)));
-        let labels = self.labels.iter().map(|(n, v)| (points.string(*n), points.string(*v)));
-        let taken = self.taken;
-        let own = points.own.iter().enumerate().filter(move |(at, _)| taken >> at & 1 == 0);
+        let point = *self;
+        let fixed = point.schema.tags().iter().enumerate();
+        let fixed = fixed.map(move |(index, name)| (*name, point.tag(index)));
+        let labels = (0..point.labels()).map(move |at| point.label_at(at));
+        let taken = point.taken();
+        let own = point.own.iter().enumerate().filter(move |(at, _)| taken >> at & 1 == 0);
         fixed.chain(labels).filter(|(_, value)| !value.is_empty()).chain(own.map(|(_, tag)| tag))
     }
 
     /// The value of the schema's tag at `index`; empty if it was left out.
     pub fn tag(&self, index: usize) -> &'a str {
-        self.tags.get(index).map_or("", |value| self.points.string(*value))
+        match &self.source {
+            _ if index >= self.schema.tags().len() => "",
+            Source::Lists(lists) => lists.points.string(lists.tags[index]),
+            Source::Kept(row) => row.text(index),
+        }
+    }
+
+    /// How many tags it has that were named at run time.
+    pub(super) fn labels(&self) -> usize {
+        match &self.source {
+            Source::Lists(lists) => lists.labels.len(),
+            Source::Kept(row) => row.labels(),
+        }
+    }
+
+    /// Name and value of one of them.
+    pub(super) fn label_at(&self, at: usize) -> (&'a str, &'a str) {
+        match &self.source {
+            Source::Lists(Lists { points, labels, .. }) => {
+                (points.string(labels[at].0), points.string(labels[at].1))
+            }
+            Source::Kept(row) => row.label(at),
+        }
     }
 
     /// The value of a tag that was named at run time; empty if there is none.
     pub fn label(&self, name: &str) -> &'a str {
-        let found = self.labels.iter().find(|(label, _)| self.points.string(*label) == name);
-        found.map_or("", |(_, value)| self.points.string(*value))
+        let mut labels = (0..self.labels()).map(|at| self.label_at(at));
+        labels.find(|(label, _)| *label == name).map_or("", |(_, value)| value)
+    }
+
+    pub(super) fn taken(&self) -> u16 {
+        match &self.source {
+            Source::Lists(lists) => lists.head.taken,
+            Source::Kept(row) => row.shape.taken,
+        }
+    }
+
+    pub(super) fn is_doubtful(&self) -> bool {
+        match &self.source {
+            Source::Lists(lists) => lists.head.doubtful,
+            Source::Kept(row) => row.shape.doubtful,
+        }
     }
 
     /// Whether a tag that was named at run time has the name of another one, of an info's label, or
     /// one of these: no output could tell the two apart.
     pub fn has_label_twice(&self, others: &[&str]) -> bool {
-        self.labels.iter().enumerate().any(|(index, (name, _))| {
-            let name = self.points.string(*name);
-            if !self.doubtful {
-                return others.contains(&name);
+        let name = |at: usize| self.label_at(at).0;
+        (0..self.labels()).any(|at| {
+            let label = name(at);
+            if !self.is_doubtful() {
+                return others.contains(&label);
             }
             let is_info = |field: usize| {
                 let field = self.schema.field(field);
-                field.kind == Kind::Info && field.label == name
+                field.kind == Kind::Info && field.label == label
             };
-            let mut before = self.labels[..index].iter();
-            others.contains(&name)
-                || self.schema.tags().contains(&name)
-                || before.any(|(other, _)| self.points.string(*other) == name)
+            others.contains(&label)
+                || self.schema.tags().contains(&label)
+                || (0..at).any(|before| name(before) == label)
                 || (0..self.schema.fields()).any(is_info)
         })
     }
 
     /// The value of the schema's field at `index`, if it is there.
     pub fn field(&self, index: usize) -> Option<Value<'a>> {
-        let fields = &self.points.fields[self.fields.clone()];
+        let fields = self.indexes();
         // Where none before it is missing its place is its index, which it never stands behind.
-        let index_of = |field: &u16| usize::from(field & FIELD);
         let at = match fields.get(index) {
-            Some(field) if index_of(field) == index => index,
-            _ => fields[..index.min(fields.len())].binary_search_by_key(&index, index_of).ok()?,
+            Some(field) if usize::from(*field) == index => index,
+            _ => {
+                let before = &fields[..index.min(fields.len())];
+                before.binary_search_by_key(&index, |field| usize::from(*field)).ok()?
+            }
         };
-        let is_packed = self.points.packed.is_some();
-        let before = is_packed.then(|| fields[..at].iter().copied().map(width).sum());
-        Some(self.value(at, before.unwrap_or(0)).2)
+        Some(self.value(at))
     }
 
     /// Index into the schema and value of each field that is there.
     pub fn fields(&self) -> impl Iterator<Item = (usize, &'static FieldInfo, Value<'a>)> + use<'a> {
-        let point = self.clone();
-        let mut before = 0;
-        (0..self.fields.len()).map(move |at| {
-            let field = point.value(at, before);
-            before += width(point.points.fields[point.fields.start + at]);
-            field
+        let point = *self;
+        point.indexes().iter().enumerate().map(move |(at, index)| {
+            let index = usize::from(*index);
+            (index, point.schema.field(index), point.value(at))
         })
     }
 
-    /// The same of the field at that place in the point; `before` is the width of those before it.
-    fn value(&self, at: usize, before: usize) -> (usize, &'static FieldInfo, Value<'a>) {
-        let points = self.points;
-        let fields = &points.fields[self.fields.clone()];
-        let index = usize::from(fields[at] & FIELD);
-        let info = self.schema.field(index);
-        let bits = match &points.packed {
-            None => points.values[self.fields.start + at],
-            Some(packed) => {
-                let bits = packed.get(self.index, before, fields[at]);
-                match info.ty {
-                    Type::Integer => bits,
-                    Type::Decimal => bits.swap_bytes(),
-                    Type::Text => {
-                        let start = bits >> LENGTH_SHIFT;
-                        start << 32 | (start + (bits & ((1 << LENGTH_SHIFT) - 1)))
-                    }
+    /// Indexes into the schema of the fields that are there, ascending.
+    pub(super) fn indexes(&self) -> &'a [u16] {
+        match &self.source {
+            Source::Lists(lists) => lists.fields,
+            Source::Kept(row) => &row.shape.fields,
+        }
+    }
+
+    /// The value of the field at that place among those that are there.
+    pub(super) fn value(&self, at: usize) -> Value<'a> {
+        match &self.source {
+            Source::Lists(Lists { points, fields, values, .. }) => {
+                match self.schema.field(fields[at].into()).ty {
+                    Type::Integer => Value::Integer(values[at]),
+                    Type::Decimal => Value::Decimal(f64::from_bits(values[at])),
+                    Type::Text => Value::Text(points.string(Span::of(values[at]))),
                 }
             }
-        };
-        let value = match info.ty {
-            Type::Integer => Value::Integer(bits),
-            Type::Decimal => Value::Decimal(f64::from_bits(bits)),
-            Type::Text => Value::Text(points.string(Span::of(bits))),
-        };
-        (index, info, value)
+            Source::Kept(row) => row.value(at),
+        }
     }
 }

@@ -25,7 +25,7 @@ use self::schedule::{BUSY_PACE, Schedule, Start, phase};
 use self::status::{NOT_MASTER, RouterStatus};
 use crate::base::clock::{now_ns, since_1970};
 use crate::base::inventory::Shared;
-use crate::base::panics;
+use crate::base::{panics, sys};
 use crate::collector::outcome::{Answered, Outcome};
 use crate::collector::reader::{Reader, Reply, Tally, read_reply};
 use crate::collector::{Poll, kept};
@@ -529,6 +529,7 @@ impl RouterPoller {
             let batch = Batch { node: &router.name, collector, time_ns, points };
             watch.iter().for_each(|watch| watch.see(&batch));
             emit(&batch);
+            sys::let_go_after(points.bytes());
             points.clear();
         };
         let mut read = || {

@@ -27,6 +27,7 @@ use crate::base::http_client;
 use crate::base::sandbox::{self, Confine};
 use crate::base::secret::{self, Secret};
 use crate::base::sync::{lock, wait};
+use crate::base::sys;
 use crate::output::exposition::{self, Format};
 use crate::output::latest::{Latest, Poll};
 #[cfg(feature = "map")]
@@ -405,6 +406,8 @@ impl Server {
             let timeout = timeout.unwrap_or(SCRAPE_TIMEOUT).min(self.settings.response_timeout);
             let until = Instant::now() + timeout.saturating_sub(SCRAPE_MARGIN);
             self.program.poll(&wanted, self.settings.age_min, until);
+            // What the poll needed makes room for what the answer needs.
+            sys::let_go();
         }
         let reader = out.reader();
         let Some(_rendering) = self.begin_rendering(reader.clone()) else {

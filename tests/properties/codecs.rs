@@ -262,6 +262,9 @@ proptest! {
         let points = points(&items);
         let mut text = Vec::new();
         let duplicates = exposition::write(&[batch(&points)], &mut text).unwrap();
+        let (kept, mut of_kept) = (points.kept(), Vec::new());
+        prop_assert_eq!(exposition::write(&[batch(&kept)], &mut of_kept).unwrap(), duplicates);
+        prop_assert_eq!(&of_kept, &text);
         let text = String::from_utf8(text).unwrap();
         let samples = text.split_terminator('\n').filter(|line| !line.starts_with('#'));
         let readings = |item: &&Item| {
