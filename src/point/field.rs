@@ -25,6 +25,14 @@ pub enum Type {
     Text,
 }
 
+/// One value of a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    Integer(u64),
+    Decimal(f64),
+    Text(&'a str),
+}
+
 /// What is known of a field before any reply was read.
 #[derive(Debug)]
 pub struct FieldInfo {

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 
-use super::field::{Schema, Type};
-use super::points::{Points, TEXT_BYTES_MAX, Value};
+use super::field::{Schema, Type, Value};
 
-// A text's length is a character.
-const _: () = assert!(TEXT_BYTES_MAX < 0xd800);
+/// A text has fewer bytes, for its length is written as a character, and from here on not every
+/// number is one.
+pub const TEXT_BYTES_END: usize = 0xd800;
 
 #[derive(Clone)]
 pub(super) struct Kept {
@@ -38,6 +38,16 @@ pub(super) struct Shape {
     pub fields: Box<[u16]>,
 }
 
+/// The same of one point, by names.
+pub(super) struct Form<'t> {
+    pub schema: &'static dyn Schema,
+    pub taken: u16,
+    pub doubtful: bool,
+    /// Names of its labels.
+    pub labels: Vec<&'t str>,
+    pub fields: &'t [u16],
+}
+
 /// A point: what its row says behind the number of its shape.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
@@ -46,74 +56,87 @@ pub(super) struct Row<'a> {
     bytes: &'a [u8],
 }
 
-impl Kept {
-    pub fn new(points: &Points) -> Kept {
-        let reference = if points.kept_bytes_max() <= usize::from(u16::MAX) { 2 } else { 4 };
-        let mut kept = Kept {
-            shapes: Vec::new(),
-            rows: Vec::new(),
-            starts: Vec::new(),
-            texts: String::new(),
-            reference,
-        };
-        let mut known = HashMap::new();
-        let mut shapes = HashMap::new();
-        for point in points.iter() {
-            let start = (kept.rows.len() as u32).to_le_bytes();
-            kept.starts.extend_from_slice(&start[..reference]);
-            let fields = point.indexes();
-            let labels = (0..point.labels()).map(|at| kept.place(point.label_at(at).0, &mut known));
-            let labels: Box<[u32]> = labels.collect();
-            let schema = std::ptr::from_ref(point.schema).addr();
-            let key = (schema, point.taken(), point.is_doubtful(), labels, fields);
-            let shape = *shapes.entry(key).or_insert_with_key(|(_, taken, doubtful, labels, _)| {
-                let (taken, doubtful, labels) = (*taken, *doubtful, labels.clone());
-                let shape =
-                    Shape { schema: point.schema, taken, doubtful, labels, fields: fields.into() };
-                kept.shapes.push(shape);
-                kept.shapes.len() as u32 - 1
-            });
-            kept.refer(shape);
-            for tag in 0..point.schema.tags().len() {
-                let place = kept.place(point.tag(tag), &mut known);
-                kept.refer(place);
-            }
-            for at in 0..point.labels() {
-                let place = kept.place(point.label_at(at).1, &mut known);
-                kept.refer(place);
-            }
-            let widths = kept.rows.len();
-            kept.rows.resize(widths + fields.len().div_ceil(2), 0);
-            for at in 0..fields.len() {
-                let bits = match point.value(at) {
-                    Value::Integer(number) => number,
-                    // What is short as a decimal has its zeros at the end.
-                    Value::Decimal(number) => number.to_bits().swap_bytes(),
-                    Value::Text(text) => kept.place(text, &mut known).into(),
-                };
-                let width = u64::BITS.div_ceil(8) - bits.leading_zeros() / 8;
-                kept.rows[widths + at / 2] |= (width as u8) << (at % 2 * 4);
-                kept.rows.extend_from_slice(&bits.to_le_bytes()[..width as usize]);
-            }
-        }
-        // Copies of the right size: what grew leaves one hole in the heap, for the next that grows.
-        kept.clone()
+/// A shape, with its schema's address.
+type Key<'t> = (usize, u16, bool, Box<[u32]>, &'t [u16]);
+
+/// Makes a batch of points that are kept. Their texts live as long as it.
+pub(super) struct Keeper<'t> {
+    kept: Kept,
+    places: HashMap<&'t str, u32>,
+    shapes: HashMap<Key<'t>, u32>,
+}
+
+impl<'t> Keeper<'t> {
+    /// For a batch whose rows take no more than so many bytes where two are enough for a place, and
+    /// whose texts take no more with their lengths.
+    pub fn new(bytes_max: usize) -> Keeper<'t> {
+        let reference = if bytes_max <= usize::from(u16::MAX) { 2 } else { 4 };
+        let (shapes, rows, starts, texts) = (Vec::new(), Vec::new(), Vec::new(), String::new());
+        let kept = Kept { shapes, rows, starts, texts, reference };
+        Keeper { kept, places: HashMap::new(), shapes: HashMap::new() }
     }
 
-    /// The place of a text, which is added unless it is known.
-    fn place<'t>(&mut self, text: &'t str, known: &mut HashMap<&'t str, u32>) -> u32 {
-        *known.entry(text).or_insert_with(|| {
-            let place = self.texts.len() as u32;
-            self.texts.push(char::from_u32(text.len() as u32).unwrap_or_default());
-            self.texts.push_str(text);
+    /// Adds a point. `tags` are the values of its tags, and behind them those of its labels; each of
+    /// its fields has one of `values`.
+    pub fn add(
+        &mut self,
+        form: Form<'t>,
+        tags: impl Iterator<Item = &'t str>,
+        values: impl Iterator<Item = Value<'t>>,
+    ) {
+        let Form { schema, taken, doubtful, labels, fields } = form;
+        let start = self.kept.rows.len() as u32;
+        self.kept.starts.extend_from_slice(&start.to_le_bytes()[..self.kept.reference]);
+        let labels: Box<[u32]> = labels.into_iter().map(|name| self.place(name)).collect();
+        let key = (std::ptr::from_ref(schema).addr(), taken, doubtful, labels, fields);
+        let shapes = &mut self.kept.shapes;
+        let shape = *self.shapes.entry(key).or_insert_with_key(|(_, _, _, labels, _)| {
+            let (labels, fields) = (labels.clone(), fields.into());
+            shapes.push(Shape { schema, taken, doubtful, labels, fields });
+            shapes.len() as u32 - 1
+        });
+        self.refer(shape);
+        for tag in tags {
+            let place = self.place(tag);
+            self.refer(place);
+        }
+        let widths = self.kept.rows.len();
+        self.kept.rows.resize(widths + fields.len().div_ceil(2), 0);
+        for (at, value) in values.enumerate() {
+            let bits = match value {
+                Value::Integer(number) => number,
+                // What is short as a decimal has its zeros at the end.
+                Value::Decimal(number) => number.to_bits().swap_bytes(),
+                Value::Text(text) => self.place(text).into(),
+            };
+            let width = u64::BITS.div_ceil(8) - bits.leading_zeros() / 8;
+            self.kept.rows[widths + at / 2] |= (width as u8) << (at % 2 * 4);
+            self.kept.rows.extend_from_slice(&bits.to_le_bytes()[..width as usize]);
+        }
+    }
+
+    /// Copies of the right size: what grew leaves one hole in the heap, for the next that grows.
+    pub fn finish(self) -> Kept {
+        self.kept.clone()
+    }
+
+    /// The place of a text, which is added unless it is there.
+    fn place(&mut self, text: &'t str) -> u32 {
+        let texts = &mut self.kept.texts;
+        *self.places.entry(text).or_insert_with(|| {
+            let place = texts.len() as u32;
+            texts.push(char::from_u32(text.len() as u32).unwrap_or_default());
+            texts.push_str(text);
             place
         })
     }
 
     fn refer(&mut self, number: u32) {
-        self.rows.extend_from_slice(&number.to_le_bytes()[..self.reference]);
+        self.kept.rows.extend_from_slice(&number.to_le_bytes()[..self.kept.reference]);
     }
+}
 
+impl Kept {
     pub fn len(&self) -> usize {
         self.starts.len() / self.reference
     }

@@ -14,10 +14,10 @@ pub mod points;
 pub mod labels;
 
 pub use field::{
-    About, Definition, Field, FieldInfo, Kind, Measurement, Schema, Type, counter, fact, gauge,
-    has_name, info, labelled, named, text, watched,
+    About, Definition, Field, FieldInfo, Kind, Measurement, Schema, Type, Value, counter, fact,
+    gauge, has_name, info, labelled, named, text, watched,
 };
-pub use points::{Load, Point, Points, TEXT_BYTES_MAX, Value};
+pub use points::{Load, Point, Points, TEXT_BYTES_MAX};
 pub use tags::Tags;
 
 /// The tags of a dependency of the machine: its two ends, the server's port, and the process here.

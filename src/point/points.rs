@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::field::{Definition, FieldInfo, Get, Kind, Schema, Type, has_name};
-use super::kept::{Kept, Row};
+use super::field::{Definition, FieldInfo, Get, Kind, Schema, Type, Value, has_name};
+use super::kept::{Form, Keeper, Kept, Row, TEXT_BYTES_END};
 use super::tags::{RESERVED_LABELS, Tags};
 use crate::base::seen;
 use crate::base::text::shortened;
@@ -11,14 +11,7 @@ use crate::base::text::shortened;
 /// So much is kept of a tag's value, a label's, or a text: more is no name and no state, and would
 /// be written with each of the point's series.
 pub const TEXT_BYTES_MAX: usize = 4096;
-
-/// One value of a point.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
-    Integer(u64),
-    Decimal(f64),
-    Text(&'a str),
-}
+const _: () = assert!(TEXT_BYTES_MAX < TEXT_BYTES_END);
 
 /// A stretch of `Points::strings`.
 #[derive(Clone, Copy, Debug)]
@@ -350,7 +343,21 @@ impl Points {
 
     /// A copy that takes little room, to be kept for long: what it holds cannot be changed.
     pub fn kept(&self) -> Points {
-        Points { kept: Some(Kept::new(self)), own: self.own.clone(), ..Points::default() }
+        let mut keeper = Keeper::new(self.kept_bytes_max());
+        for point in self.iter() {
+            let fixed = (0..point.schema.tags().len()).map(|index| point.tag(index));
+            let labels = (0..point.labels()).map(|at| point.label_at(at));
+            let form = Form {
+                schema: point.schema,
+                taken: point.taken(),
+                doubtful: point.is_doubtful(),
+                labels: labels.clone().map(|(name, _)| name).collect(),
+                fields: point.indexes(),
+            };
+            let values = (0..form.fields.len()).map(|at| point.value(at));
+            keeper.add(form, fixed.chain(labels.map(|(_, value)| value)), values);
+        }
+        Points { kept: Some(keeper.finish()), own: self.own.clone(), ..Points::default() }
     }
 
     /// More than all texts take, each behind a character, and more than all rows take where two
