@@ -1,8 +1,8 @@
 //! A batch of points in little room, for what is kept for scrapes.
 //!
-//! Each point is a row of bytes: its shape, the places of its texts, how wide its values are, half a
-//! byte for each, and its values in as few bytes as they need. What points have in common is their
-//! shape, and a text that comes again is there once: a port's name with each of its queues.
+//! Each point is a row of bytes: its shape, the places of its texts, how wide its values are, half
+//! a byte for each, and its values in as few bytes as they need. What points have in common is
+//! their shape, and a text that comes again is there once: a port's name with each of its queues.
 
 use std::collections::HashMap;
 
@@ -76,8 +76,8 @@ impl<'t> Keeper<'t> {
         Keeper { kept, places: HashMap::new(), shapes: HashMap::new() }
     }
 
-    /// Adds a point. `tags` are the values of its tags, and behind them those of its labels; each of
-    /// its fields has one of `values`.
+    /// Adds a point. `tags` are the values of its tags, and behind them those of its labels; each
+    /// of its fields has one of `values`.
     pub fn add(
         &mut self,
         form: Form<'t>,
