@@ -80,7 +80,10 @@ impl Output {
 /// How long a poll may still wait for each output's queue to have room.
 #[derive(Default)]
 pub struct Patience {
+    each: Duration,
     left: Vec<Duration>,
+    /// There is one output with a queue.
+    alone: bool,
     waited: Duration,
 }
 
@@ -92,8 +95,17 @@ impl Patience {
     pub fn new(outputs: &[Arc<Output>], interval: Duration, timeout: Duration) -> Patience {
         let queues = outputs.iter().filter(|output| output.latest.is_none()).count() as u32;
         let each = timeout * 3 / 4 / queues.max(1);
-        let each = if queues > 1 { each.min(interval) } else { each };
-        Patience { left: vec![each; outputs.len()], waited: Duration::ZERO }
+        let alone = queues <= 1;
+        let each = if alone { each } else { each.min(interval) };
+        Patience { each, left: vec![each; outputs.len()], alone, waited: Duration::ZERO }
+    }
+
+    /// The poll's next RPC has a time limit of its own, which an output that is alone may have.
+    /// Others would have to wait for one that cannot keep up.
+    pub fn renew(&mut self) {
+        if self.alone {
+            self.left.fill(self.each);
+        }
     }
 
     /// Waits for no output.
@@ -382,6 +394,14 @@ mod tests {
         assert_eq!(left(&[queue(), scraped], 10)[0], seconds(45));
         assert_eq!(left(&[queue(), queue()], 10), [seconds(10); 2]);
         assert_eq!(left(&[queue(), queue()], 300), [Duration::from_millis(22_500); 2]);
+        // At the next RPC, one that is alone may be waited for again.
+        for (outputs, again) in [(1, seconds(45)), (2, Duration::ZERO)] {
+            let outputs: Vec<_> = (0..outputs).map(|_| queue()).collect();
+            let mut patience = Patience::new(&outputs, seconds(10), seconds(60));
+            patience.left.fill(Duration::ZERO);
+            patience.renew();
+            assert_eq!(patience.left[0], again);
+        }
     }
 
     /// Refuses requests by what is in them.

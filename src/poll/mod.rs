@@ -200,8 +200,13 @@ impl RouterPoller {
         let mut patience = Patience::new(&outputs, interval, timeout);
         let polled = panics::caught(|| match self.is_master() {
             true => {
-                let mut emit =
-                    |batch: &Batch| output::push(&outputs, batch, &mut scratch, &mut patience);
+                let mut asked_ns = 0;
+                let mut emit = |batch: &Batch| {
+                    if std::mem::replace(&mut asked_ns, batch.time_ns) != batch.time_ns {
+                        patience.renew();
+                    }
+                    output::push(&outputs, batch, &mut scratch, &mut patience);
+                };
                 self.poll(due, &outputs, &mut emit);
             }
             false => self.stand_by(due),
