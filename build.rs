@@ -1,6 +1,6 @@
 //! Asks the linker for the short form of relocations (DT_RELR) in a release, where the program can
-//! be loaded with it: 0.9 MB less to read at each start, and to keep in memory. And warns where the flags of
-//! `.cargo/config.toml` are missing, which libssh2 takes from the environment alone.
+//! be loaded with it: 0.9 MB less to read at each start, and to keep in memory. And warns where the
+//! flags of `.cargo/config.toml` are missing, which libssh2 takes from the environment alone.
 
 use std::process::Command;
 
