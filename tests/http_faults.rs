@@ -196,6 +196,28 @@ fn a_slow_server_makes_polls_rarer_and_loses_nothing() {
     assert_eq!(dropped, Some(0.0), "{}", finished.stderr);
 }
 
+/// What perijove says of its routers comes at once, and is several times what the queue holds.
+#[test]
+fn a_report_on_many_routers_waits_for_room() {
+    let stub = HttpStub::accepting();
+    let mut settings = format!(
+        "self_interval = \"300ms\"\ndrain_timeout = \"50s\"\n[output.influxdb]\nurl = \"{}\"\n\
+         database = \"d\"\nqueue_bytes_max = \"50KB\"\n",
+        stub.url()
+    );
+    for number in 0..60 {
+        settings += &format!("[[router]]\nname = \"r{number}\"\ncommand = [\"false\"]\n");
+    }
+    let mut daemon = Daemon::start(&settings);
+    daemon.process.wait_for("reports", |_| {
+        (seen(&stub.accepted(), "perijove_session") >= 5 * 60).then_some(())
+    });
+    let finished = daemon.stop();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let dropped = own(&stub.accepted(), ("output", "influxdb"), "dropped_points_total");
+    assert_eq!(dropped, Some(0.0), "{}", finished.stderr);
+}
+
 #[test]
 fn too_large_is_split_down_to_single_points() {
     let stub = HttpStub::start(|_, request| match request.body.lines().count() {

@@ -32,7 +32,7 @@ use crate::config::{Config, OutputKind};
 use crate::federate::feed::Feed;
 use crate::federate::status::FederateStatus;
 use crate::netconf::local;
-use crate::output::{self, Patience};
+use crate::output;
 use crate::point::Batch;
 use crate::poll::configuration::Macros;
 
@@ -116,9 +116,7 @@ pub fn push_once<T>(
     let outputs = supervisor.outputs();
     let mut scratch = Vec::new();
     let polled = poll(&mut |batch| {
-        let until = Instant::now() + patience;
-        outputs.iter().for_each(|output| _ = output.queue.wait_room(until));
-        output::push(&outputs, batch, &mut scratch, &mut Patience::none());
+        output::push_by(&outputs, batch, &mut scratch, Instant::now() + patience);
     });
     supervisor.stop(patience);
     let lost = outputs.iter().filter(|output| output.dropped() > 0);

@@ -20,12 +20,16 @@ use crate::config::Config;
 use crate::dependency;
 use crate::fleet::list::List;
 use crate::fleet::status::ListStatus;
-use crate::output::{self, Output, Outputs, Patience, remote_write};
+use crate::output::{self, Output, Outputs, remote_write};
 use crate::point::{Batch, Points};
 use crate::poll::on_demand::Template;
 use crate::poll::{Ask, registry, schedule};
 use crate::serve::{Program, Refusal, Wanted};
 use crate::syslog::sources::Routers;
+
+/// How long a report waits for queues to have room: what is said of hundreds of routers fills one.
+/// Signals wait as long.
+const REPORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The units that run, in the order of the settings.
 struct Units {
@@ -202,6 +206,7 @@ impl Supervisor {
         outputs.retain(|output| output.latest.is_none());
         let is_prometheus = |output: &Arc<Output>| output.name == remote_write::OUTPUT;
         let (prometheus, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_prometheus);
+        let until = Instant::now() + REPORT_PATIENCE;
         for (outputs, for_prometheus) in [(others, false), (prometheus, true)] {
             if outputs.is_empty() {
                 continue;
@@ -210,7 +215,7 @@ impl Supervisor {
             for (node, time_ns, points) in &own {
                 let (time_ns, collector) = (*time_ns, "perijove");
                 let batch = Batch { node, collector, time_ns, points };
-                output::push(&outputs, &batch, scratch, &mut Patience::none());
+                output::push_by(&outputs, &batch, scratch, until);
             }
         }
     }

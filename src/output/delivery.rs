@@ -149,6 +149,13 @@ pub fn push(
     }
 }
 
+/// Gives a batch to all outputs when half of each one's queue is free, or at `until`: for points
+/// that come many at once, and not from a poll.
+pub fn push_by(outputs: &[Arc<Output>], batch: &Batch, scratch: &mut Vec<u8>, until: Instant) {
+    outputs.iter().for_each(|output| _ = output.queue.wait_room(until));
+    push(outputs, batch, scratch, &mut Patience::none());
+}
+
 /// Tells the outputs that keep points that a collector's poll has ended.
 pub fn end(outputs: &[Arc<Output>], node: &str, collector: &str, interval: Duration, failed: bool) {
     for latest in outputs.iter().filter_map(|output| output.latest.as_ref()) {

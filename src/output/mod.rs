@@ -20,6 +20,6 @@ pub mod influxdb;
 pub mod kafka;
 pub mod remote_write;
 
-pub use delivery::{Output, Patience, end, push, write_all};
+pub use delivery::{Output, Patience, end, push, push_by, write_all};
 pub use outputs::Outputs;
 pub use sink::{Encode, Encoded, Failure, Sink};
