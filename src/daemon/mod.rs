@@ -53,7 +53,10 @@ pub fn run(
     watch_signals(hangups, events.clone())?;
     let supervisor = Supervisor::new(events.clone());
     supervisor.allow(&config.on_demand);
-    supervisor.go_over(supervisor.plan(&config)?, config.drain_timeout)?;
+    let plans = supervisor.plan(&config)?;
+    // What reading the settings needed, before anything runs; and then what starting needed.
+    sys::let_go();
+    supervisor.go_over(plans, config.drain_timeout)?;
     let mut daemon = Daemon { config, configured, supervisor, events };
     sys::let_go();
     let ended = daemon.serve(&wait, reload);
