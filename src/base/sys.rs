@@ -197,7 +197,7 @@ pub fn usage() -> Usage {
 }
 
 /// Lets idle memory go back to the system: glibc's allocator keeps one pool for each thread and
-/// trims none of them by itself. Others do without.
+/// trims none of them by itself. musl's does without.
 pub fn tame_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: takes numbers only.
@@ -207,6 +207,13 @@ pub fn tame_allocator() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
     }
 }
+
+/// The same for FreeBSD's allocator, which reads this before `main` (`malloc_conf` of jemalloc(3))
+/// and would have four arenas for each processor.
+#[cfg(target_os = "freebsd")]
+#[used]
+#[unsafe(export_name = "malloc_conf")]
+static ARENAS: &[u8; 10] = b"narenas:2\0";
 
 /// The system's allocator, which counts for each thread what it has got and not given back.
 pub struct Counting;
