@@ -202,6 +202,7 @@ impl RouterPoller {
             true => {
                 let mut asked_ns = 0;
                 let mut emit = |batch: &Batch| {
+                    // What an RPC brings has the time at which it was sent.
                     if std::mem::replace(&mut asked_ns, batch.time_ns) != batch.time_ns {
                         patience.renew();
                     }
