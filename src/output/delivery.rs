@@ -80,10 +80,9 @@ impl Output {
 /// How long a poll may still wait for each output's queue to have room.
 #[derive(Default)]
 pub struct Patience {
-    each: Duration,
     left: Vec<Duration>,
-    /// There is one output with a queue.
-    alone: bool,
+    /// Where there is one output with a queue, its time for each RPC.
+    alone: Option<Duration>,
     waited: Duration,
 }
 
@@ -95,16 +94,16 @@ impl Patience {
     pub fn new(outputs: &[Arc<Output>], interval: Duration, timeout: Duration) -> Patience {
         let queues = outputs.iter().filter(|output| output.latest.is_none()).count() as u32;
         let each = timeout * 3 / 4 / queues.max(1);
-        let alone = queues <= 1;
-        let each = if alone { each } else { each.min(interval) };
-        Patience { each, left: vec![each; outputs.len()], alone, waited: Duration::ZERO }
+        let alone = (queues <= 1).then_some(each);
+        let left = vec![alone.unwrap_or(each.min(interval)); outputs.len()];
+        Patience { left, alone, waited: Duration::ZERO }
     }
 
     /// The poll's next RPC has a time limit of its own, which an output that is alone may have.
     /// Others would have to wait for one that cannot keep up.
     pub fn renew(&mut self) {
-        if self.alone {
-            self.left.fill(self.each);
+        if let Some(each) = self.alone {
+            self.left.fill(each);
         }
     }
 
